@@ -1,0 +1,42 @@
+"""Crossfire: how hard an image classifier is to fool, and how far each figure can be trusted.
+
+Everything public is a name of this module; torch and the toolkits are imported at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.adapters.network import wrap as wrap
+    from bench.adapters.predict_only import wrap_predict as wrap_predict
+    from bench.api import Attacked as Attacked
+    from bench.api import Run as Run
+    from bench.api import attack as attack
+    from bench.api import load_data as load_data
+    from bench.api import run as run
+    from bench.zoo import load_model as load_model
+    from bench.zoo import register_model as register_model
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Attacked": "bench.api",
+    "Run": "bench.api",
+    "attack": "bench.api",
+    "load_data": "bench.api",
+    "load_model": "bench.zoo",
+    "register_model": "bench.zoo",
+    "run": "bench.api",
+    "wrap": "bench.adapters.network",
+    "wrap_predict": "bench.adapters.predict_only",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

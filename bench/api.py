@@ -1,0 +1,184 @@
+"""The Python calls: load a model, load data, attack a batch, run a suite."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+
+from bench.attacks.catalogue import access, refusal, resolve
+from bench.data.datasets import load
+from bench.errors import SpecError, UnsupportedAttack
+from bench.registry import load_plugin, unknown
+from bench.runner.cell import attack_images, check_images, device_of
+from bench.runner.execute import Outcome, Overwrite, execute
+from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
+from bench.runner.suite import load_suite
+from bench.spec import BLACK_BOX_SURFACE, TOOLKITS, Adapter, Norm, Scalar, Toolkit
+from bench.store.results import Results, load_results
+from bench.store.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """What an attack did to a batch.
+
+    Attributes:
+        x_adv: the images tried, float32 (N, C, H, W); an image the model already gets wrong is
+            not attacked and stays as it was.
+        rows: a row an image, with the columns of a stored result.
+    """
+
+    x_adv: torch.Tensor
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A suite that was run: what it found, and how the run itself went."""
+
+    results: Results
+    outcome: Outcome
+
+    def samples(self) -> pd.DataFrame:
+        """Return a row an image of every cell that is done."""
+        return self.results.rows
+
+    def cells(self) -> pd.DataFrame:
+        """Return a row a cell, with its state and its summary."""
+        return self.results.cells
+
+
+def load_data(
+    name: str,
+    split: str = "test",
+    images: int | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images, float32 (N, C, H, W) in [0, 1], and labels, int64 (N,), in file order.
+
+    Args:
+        name: a data set; `bench ls datasets` lists them.
+        split: `train` or `test`.
+        images: the first so many; None for all.
+        root: the data folder; None for `BENCH_DATA`, else the cache.
+
+    Raises:
+        SpecError: no such data set or split.
+        PrerequisiteError: the set is not there and cannot be downloaded.
+    """
+    part = load(name, split, root).first(images)
+    return part.images, part.labels
+
+
+def attack(
+    model: Adapter,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    name: str,
+    *,
+    norm: Norm,
+    toolkit: Toolkit,
+    eps: float | str | None = None,
+    surface: str | None = None,
+    seed: int = 0,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    **words: Scalar,
+) -> Attacked:
+    """Attack a batch, judge what came out, and return images and rows; nothing is stored.
+
+    Args:
+        model: from `load_model`, `wrap` or `wrap_predict`.
+        x: images, float (N, C, H, W) in [0, 1].
+        y: true labels, integers (N,).
+        name: an attack; `bench ls attacks` lists them.
+        norm: l0, l1, l2 or linf.
+        toolkit: art, foolbox, torchattacks or native.
+        eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
+        surface: which of the model's surfaces to climb; None for its first.
+        seed: of all randomness.
+        batch_size: images attacked together.
+        words: the attack's parameters.
+
+    Raises:
+        SpecError: a name, word or number that cannot be understood.
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        AttackError: the toolkit failed.
+    """
+    if toolkit not in TOOLKITS:
+        raise unknown("toolkit", toolkit, list(TOOLKITS))
+    spec = resolve(name, norm, eps, words)
+    why = refusal(spec, toolkit)
+    if why is not None:
+        raise UnsupportedAttack(why)
+    check_images(model, x, y)
+    if surface is None:
+        white = access(name) == "white"
+        surface = next(iter(model.surfaces()), None) if white else BLACK_BOX_SURFACE
+        if surface is None:
+            raise SpecError(f"{model.spec.name} has no gradient; {name} is a white-box attack")
+    device = device_of(model)
+    chunks = [
+        attack_images(
+            model, part, labels, spec, toolkit, surface, model.predict(part),
+            seed=seed + start, target_seed=seed + start, start=start,
+        )
+        for start, part, labels in (
+            (start, x[start : start + batch_size].to(device).float(),
+             y[start : start + batch_size].to(device).long())
+            for start in range(0, len(x), batch_size)
+        )
+    ]  # fmt: skip
+    if not chunks:
+        raise SpecError("there are no images to attack")
+    return Attacked(
+        torch.cat([chunk.x_adv for chunk in chunks]).to(x.device),
+        pd.concat([chunk.rows for chunk in chunks], ignore_index=True),
+    )
+
+
+def run(
+    suite: str | os.PathLike[str],
+    *,
+    images: int | Literal["all"] | None = None,
+    models: tuple[str, ...] = (),
+    attacks: tuple[str, ...] = (),
+    toolkits: tuple[str, ...] = (),
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: str = "auto",
+    data: str | os.PathLike[str] | None = None,
+    results: str | os.PathLike[str] = "results",
+    overwrite: Overwrite = "missing",
+    plugin: str | os.PathLike[str] | None = None,
+) -> Run:
+    """Run a suite, as `bench run` does: what is done already is kept.
+
+    Args:
+        suite: a shipped suite's name, or a path to a suite file.
+        images: how many instead of the suite's own number; `all` for every one.
+        models: globs over model names; none for all of the suite.
+        attacks: globs over attack names, likewise.
+        toolkits: names, likewise.
+        batch_size: images attacked together.
+        device: auto, cpu or cuda.
+        data: the data folder.
+        results: the store's folder.
+        overwrite: never, missing, failed or always.
+        plugin: a Python file that registers models.
+
+    Raises:
+        BenchError: as the command line would say; a failed cell is not an error but a row.
+    """
+    if plugin is not None:
+        load_plugin(plugin)
+    plan = make_plan(
+        load_suite(os.fspath(suite)), models=models, attacks=attacks, toolkits=toolkits,
+        images=images, batch_size=batch_size, device=device, data=data,
+    )  # fmt: skip
+    store = open_store(Path(results))
+    outcome = execute(plan, store, overwrite=overwrite)
+    return Run(load_results(Path(results), plan.suite.name), outcome)

@@ -1,0 +1,1 @@
+"""Attacks: what there is, and one driver a toolkit."""

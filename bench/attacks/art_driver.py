@@ -1,0 +1,215 @@
+"""ART behind the canonical words, with what it does differently put right.
+
+Labels, batch sizes and clip values are always explicit: ART's defaults attack its own predictions,
+a batch of 1 or 32, and images without bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.attacks.job import Job
+from bench.spec import Norm
+
+#: Adam steps that one iteration of ART's line search is worth (see `_cw`).
+_ADAM_STEPS_PER_ITERATION = 3
+#: An image that moved less than this in every pixel is at DeepFool's fixed point.
+_AT_REST = 1e-6
+
+
+def prepare() -> None:
+    """Import the toolkit, so that the import is not timed as part of an attack."""
+    import art.attacks.evasion
+    import art.estimators.classification  # noqa: F401
+
+
+@cache
+def _estimator_class() -> type[Any]:
+    from art.estimators.classification import PyTorchClassifier
+
+    class Estimator(PyTorchClassifier):  # type: ignore[misc]
+        """ART's classifier; one class a row costs one backward pass, not one for every class."""
+
+        def class_gradient(
+            self, x: Any, label: Any = None, training_mode: bool = False, **kwargs: Any
+        ) -> Any:
+            if not isinstance(label, np.ndarray):
+                return super().class_gradient(x, label, training_mode, **kwargs)
+            images = torch.from_numpy(x).to(self.device).requires_grad_()
+            chosen = self.model(images).gather(1, torch.from_numpy(label).to(self.device)[:, None])
+            (gradient,) = torch.autograd.grad(chosen.sum(), images)
+            return gradient.unsqueeze(1).cpu().numpy()
+
+    return Estimator
+
+
+def _estimator(job: Job, kind: type[Any] | None = None) -> Any:
+    # ART's 'gpu' is the current one.
+    with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
+        return (kind or _estimator_class())(
+            model=job.probe,
+            loss=nn.CrossEntropyLoss(),
+            input_shape=tuple(job.x.shape[1:]),
+            nb_classes=job.num_classes,
+            clip_values=(0.0, 1.0),
+            device_type="gpu" if job.x.is_cuda else "cpu",
+        )
+
+
+def _classes(job: Job) -> torch.Tensor:
+    """Return the classes ART is told, one-hot; it reads a column of two classes as one output."""
+    return nn.functional.one_hot(job.goal, job.num_classes).float()
+
+
+def _generate(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
+    found = attack.generate(x.cpu().numpy(), _classes(job).cpu().numpy())
+    return torch.from_numpy(found).to(job.x)
+
+
+@cache
+def _descent_class() -> type[Any]:
+    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
+        ProjectedGradientDescentPyTorch,
+    )
+
+    class Descent(ProjectedGradientDescentPyTorch):  # type: ignore[misc]
+        """ART's iterated gradient attack, BIM, PGD and MI-FGSM alike, from a start that is given."""
+
+        start: torch.Tensor | None = None
+
+        def _compute_pytorch(
+            self, x: Any, x_init: Any, y: Any, mask: Any, eps: Any, step: Any, first: Any, past: Any
+        ) -> Any:
+            if first:
+                x = self.start
+            return super()._compute_pytorch(x, x_init, y, mask, eps, step, False, past)
+
+    return Descent
+
+
+def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
+    start = job.start()
+    eps, step = job.eps, job.spec.amount("step_size")
+    attack = _descent_class()(
+        _estimator(job),
+        norm=np.inf if job.spec.norm == "linf" else 2,
+        eps=eps,
+        eps_step=step,
+        decay=decay,
+        max_iter=job.spec.word("steps"),
+        targeted=job.target is not None,
+        num_random_init=int(start is not None),
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    attack.start = start
+    # `generate` would add two forwards of the whole batch, for a line in the log.
+    found = attack._generate_batch(job.x, _classes(job), None, eps, step)
+    return torch.from_numpy(found).to(job.x)
+
+
+def _fgsm(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import FastGradientMethod
+
+    attack = FastGradientMethod(
+        _estimator(job),
+        norm=np.inf,
+        eps=job.eps,
+        targeted=job.target is not None,
+        batch_size=len(job.x),
+    )
+    return _generate(job, attack, job.x)
+
+
+def _mi_fgsm(job: Job) -> torch.Tensor:
+    return _descend(job, decay=job.spec.amount("decay"))
+
+
+@cache
+def _settling_class() -> type[Any]:
+    class Settling(_estimator_class()):  # type: ignore[misc]
+        """A classifier that says of an image that has come to rest that its class has changed.
+
+        DeepFool converges to the boundary and often stays short of it by rounding; ART would go on
+        with the whole batch until its steps run out. The overshoot at the end takes it across.
+        """
+
+        last: Any = None
+        first_class: Any = None
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            logits = super().predict(x, batch_size=len(x))
+            if self.last is None:
+                self.first_class = logits.argmax(1)
+            else:
+                moved = np.abs(x - self.last).reshape(len(x), -1).max(1)
+                rest = np.flatnonzero(moved < _AT_REST)
+                logits[rest, self.first_class[rest]] = logits[rest].min(1) - 1
+            self.last = x.copy()
+            return logits
+
+    return Settling
+
+
+def _deepfool(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import DeepFool
+
+    with torch.no_grad():
+        right = (job.probe(job.x).argmax(1) == job.y).nonzero().flatten()
+    found = job.x.clone()
+    # Short of all classes, ART tries every image's candidates on all images of the batch.
+    one_by_one = job.spec.word("candidates") < job.num_classes
+    # ART ignores labels: an image the model gets wrong it would move, perhaps to the right class.
+    for rows in right.split(1 if one_by_one else max(1, len(right))):
+        attack = DeepFool(
+            _estimator(job, _settling_class()),
+            max_iter=job.spec.word("steps"),
+            epsilon=job.spec.amount("overshoot"),
+            nb_grads=job.spec.word("candidates"),
+            batch_size=len(rows),
+            verbose=False,
+        )
+        with job.probe.playing(rows.tolist()):
+            moved = attack.generate(job.x[rows].cpu().numpy())
+        found[rows] = torch.from_numpy(moved).to(job.x)
+    return found
+
+
+def _cw(job: Job) -> torch.Tensor:
+    """Return C&W's images.
+
+    ART descends by a line search where Carlini and Wagner use Adam. An iteration tries some six
+    images and moves further than a step of Adam, so `steps` is divided by three.
+    """
+    from art.attacks.evasion import CarliniL2Method
+
+    attack = CarliniL2Method(
+        _estimator(job),
+        confidence=job.spec.amount("confidence"),
+        targeted=job.target is not None,
+        learning_rate=job.spec.amount("step_size"),
+        binary_search_steps=job.spec.word("search_steps"),
+        max_iter=max(1, round(job.spec.word("steps") / _ADAM_STEPS_PER_ITERATION)),
+        initial_const=job.spec.amount("c"),
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    return job.clean_unless_moved(_generate(job, attack, job.inside()))
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("fgsm", "linf"): _fgsm,
+    ("bim", "linf"): _descend,
+    ("pgd", "linf"): _descend,
+    ("pgd", "l2"): _descend,
+    ("mi-fgsm", "linf"): _mi_fgsm,
+    ("deepfool", "l2"): _deepfool,
+    ("cw", "l2"): _cw,
+}

@@ -1,0 +1,217 @@
+"""What attacks there are and what each toolkit makes of them, checked against `bench.attacks.rows`.
+
+Nothing here imports torch or a toolkit.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from bench.attacks.rows import ATTACKS, QUARTER_OF_EPS, Attack, Parity, Word
+from bench.errors import SpecError
+from bench.registry import unknown
+from bench.spec import TOOLKITS, AttackSpec, Norm, Scalar, Toolkit, number
+
+#: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
+_PACKAGES: dict[Toolkit, tuple[str, str]] = {
+    "art": ("art", "adversarial-robustness-toolbox==1.20.1"),
+    "foolbox": ("foolbox", "foolbox==3.3.4"),
+    "torchattacks": ("torchattacks", "torchattacks==3.5.1"),
+}
+_TARGET_RULES = ("none", "next", "least-likely", "random")
+
+
+def _attack(name: str) -> Attack:
+    if name not in ATTACKS:
+        raise unknown("attack", name, list(ATTACKS))
+    return ATTACKS[name]
+
+
+def _norm(attack: Attack, norm: str) -> Norm:
+    for known in attack.norms:
+        if known == norm:
+            return known
+    raise SpecError(f"{attack.name} has no norm {norm!r}; it has {', '.join(attack.norms)}")
+
+
+def _amount_text(value: Scalar, what: str) -> str:
+    """Return an amount as exact text in one spelling: `8/255` stays, `1.0` and `"1"` are `1`."""
+    if isinstance(value, str) and "/" in value:
+        number(value, what)
+        return value.replace(" ", "")
+    amount = number(value, what)
+    if amount in (float("inf"), float("-inf")):
+        raise SpecError(f"{what}: {value!r} is not a finite number")
+    return str(int(amount)) if amount == int(amount) else repr(amount)
+
+
+def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
+    if attack.minimal:
+        if eps is not None:
+            raise SpecError(
+                f"{attack.name} looks for the smallest perturbation and takes no eps; leave it out"
+            )
+        return None
+    if eps is None:
+        raise SpecError(f"{attack.name} needs eps, the radius in {norm}, such as '8/255'")
+    text = _amount_text(eps, f"{attack.name}: eps")
+    value = number(text)
+    if value <= 0 or (norm == "linf" and value > 1):
+        bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
+        raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
+    return text
+
+
+def _target(value: Scalar, what: str) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not (text in _TARGET_RULES or text.isdecimal()):
+        raise SpecError(
+            f"{what}: {value!r} is neither one of {', '.join(_TARGET_RULES)} nor a class"
+        )
+    return text if text in _TARGET_RULES else str(int(text))
+
+
+def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
+    if rule.kind == "target":
+        return _target(value, what)
+    if rule.kind == "flag":
+        if not isinstance(value, bool):
+            raise SpecError(f"{what}: {value!r} is neither true nor false")
+        return value
+    if rule.kind == "count":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise SpecError(f"{what}: {value!r} is not a whole number")
+        if rule.least is not None and value < rule.least:
+            raise SpecError(f"{what}: {value} is too small; it must be at least {rule.least:g}")
+        return value
+    if value == QUARTER_OF_EPS and radius is not None:
+        return str(Fraction(radius) / 4)
+    text = _amount_text(value, what)
+    if rule.least is None and number(text) <= 0:
+        raise SpecError(f"{what}: {text} is too small; it must be above 0")
+    if rule.least is not None and number(text) < rule.least:
+        raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
+    return text
+
+
+def resolve(
+    name: str,
+    norm: str,
+    eps: float | str | None = None,
+    words: Mapping[str, Scalar] | None = None,
+) -> AttackSpec:
+    """Return the attack in canonical words, checked, with every default written out.
+
+    Amounts are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs.
+
+    Args:
+        name: an attack of the catalogue.
+        norm: the norm of its threat.
+        eps: the radius in pixel units of [0, 1]; None for a minimal-norm attack.
+        words: the parameters that are not to have their defaults.
+
+    Raises:
+        SpecError: an unknown attack, norm or word, with the nearest that exist, or a value that is
+            out of range.
+    """
+    attack = _attack(name)
+    known_norm = _norm(attack, norm)
+    radius = _radius(attack, known_norm, eps)
+    given = dict(words or {})
+    # Saying of an attack that knows no targets that it has none is true, so it is allowed.
+    if "targeted" not in attack.words and given.pop("targeted", "none") != "none":
+        raise SpecError(f"{name} cannot be targeted; leave `targeted` out")
+    for word in given:
+        if word not in attack.words:
+            raise unknown(f"word of {name}", word, list(attack.words))
+    values = {
+        word: _value(f"{name}: {word}", rule, given.get(word, rule.default), radius)
+        for word, rule in attack.words.items()
+    }
+    return AttackSpec(name=name, norm=known_norm, eps=radius, words=tuple(sorted(values.items())))
+
+
+def available(name: str, norm: str) -> tuple[Toolkit, ...]:
+    """Return the toolkits that have an attack for a norm.
+
+    Raises:
+        SpecError: no such attack, or it has no such norm.
+    """
+    attack = _attack(name)
+    return attack.norms[_norm(attack, norm)]
+
+
+def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
+    """Return why a toolkit cannot run an attack as asked, naming both; None if it can.
+
+    What depends on the model (torchattacks' DeepFool with fewer candidates than classes) only the
+    driver can tell; it raises `UnsupportedAttack`.
+    """
+    attack = _attack(spec.name)
+    if toolkit not in TOOLKITS:
+        return str(unknown("toolkit", toolkit, list(TOOLKITS)))
+    if toolkit not in attack.norms.get(spec.norm, ()):
+        reason = attack.absent.get(toolkit)
+        return f"{toolkit} has no {spec.name} for {spec.norm}" + (f": {reason}" if reason else "")
+    for entry in attack.refusals:
+        if entry.toolkit == toolkit and spec.word(entry.word) != entry.only:
+            asked = spec.word(entry.word)
+            return f"{toolkit}'s {spec.name} {entry.reason} ({entry.word}={asked} was asked for)"
+    return None
+
+
+def is_minimal(name: str) -> bool:
+    """Return whether an attack looks for the nearest adversarial image instead of taking a radius."""
+    return _attack(name).minimal
+
+
+def access(name: str) -> str:
+    """Return what an attack needs of a model: `white` (gradients), `score` or `decision`."""
+    return _attack(name).access
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return one dictionary an attack, for tables and `--json`."""
+    return [
+        {
+            "name": attack.name,
+            "norms": list(attack.norms),
+            "toolkits": [kit for kit in TOOLKITS if any(kit in k for k in attack.norms.values())],
+            "kind": "minimal" if attack.minimal else "fixed",
+            "access": attack.access,
+            "targeted": "targeted" in attack.words,
+            "note": attack.note,
+        }
+        for attack in ATTACKS.values()
+    ]
+
+
+def installed(toolkit: Toolkit) -> bool:
+    """Return whether a toolkit can be imported, without importing it."""
+    return toolkit == "native" or importlib.util.find_spec(_PACKAGES[toolkit][0]) is not None
+
+
+def install_command(toolkit: Toolkit) -> str:
+    """Return the command that installs a toolkit."""
+    return f"pip install {'crossfire-bench' if toolkit == 'native' else _PACKAGES[toolkit][1]}"
+
+
+def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:
+    """Return how far two toolkits must agree on an attack, and why no further.
+
+    For the class `norm`, `low` and `high` bound the ratio of left's median norm to right's.
+
+    Raises:
+        SpecError: the catalogue knows nothing of this pair.
+    """
+    for entry in _attack(spec.name).parity:
+        if entry.norm not in (None, spec.norm):
+            continue
+        if entry.pair in (None, (left, right)):
+            return entry.parity
+        if entry.pair == (right, left):
+            return entry.parity.swapped()
+    raise SpecError(f"nothing is known of the parity of {left} and {right} on {spec.title()}")

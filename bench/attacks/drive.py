@@ -1,0 +1,136 @@
+"""The one way to run an attack, whichever toolkit it comes from."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from bench.attacks import catalogue
+from bench.attacks.instrument import attacked
+from bench.attacks.job import Job
+from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
+from bench.spec import AttackSpec, Toolkit
+
+_RANGE_SLACK = 1e-6
+
+
+class Tried(NamedTuple):
+    """What an attack came up with; whether it fools the model is for the judge to say.
+
+    Attributes:
+        x_adv: the images tried, float32 (N, C, H, W) on the device of `x`; the clean image where
+            the toolkit said that it found none.
+        forwards: int64 (N,), images of each row that went through the model.
+        backwards: int64 (N,), gradients taken through it.
+        iterations: int64 (N,), steps of a fixed-budget attack; None where each image has its own.
+        seconds: wall time of the attack alone, without importing the toolkit.
+    """
+
+    x_adv: torch.Tensor
+    forwards: torch.Tensor
+    backwards: torch.Tensor
+    iterations: torch.Tensor | None
+    seconds: float
+
+
+def drive(
+    spec: AttackSpec,
+    toolkit: Toolkit,
+    model: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    target: torch.Tensor | None,
+    num_classes: int,
+    seed: int,
+) -> Tried:
+    """Return what one toolkit's attack makes of a batch; the model and all global state are kept.
+
+    Args:
+        spec: from `catalogue.resolve`.
+        toolkit: the library that runs it.
+        model: images in [0, 1] to logits, on the device of `x`; for attacks that take no gradient
+            any module will do.
+        x: images, float32 (N, C, H, W) in [0, 1].
+        y: int64 (N,), their labels.
+        target: int64 (N,), the wanted classes of a targeted attack, else None.
+        num_classes: the number of logits.
+        seed: of every random draw; the same seed gives the same images.
+
+    Raises:
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        PrerequisiteError: the toolkit is not installed.
+        SpecError: images outside [0, 1], or targets where none belong.
+        AttackError: the toolkit failed, or memory ran out.
+    """
+    reason = catalogue.refusal(spec, toolkit)
+    if reason is not None:
+        raise UnsupportedAttack(reason)
+    if not catalogue.installed(toolkit):
+        command = catalogue.install_command(toolkit)
+        raise PrerequisiteError(f"{toolkit} is not installed; run: {command}")
+    if (target is not None) != (spec.targeted != "none"):
+        wanted = "needs target classes" if target is None else "takes no target classes"
+        raise SpecError(f"{spec.title()} with targeted={spec.targeted} {wanted}")
+    driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
+    try:
+        driver.prepare()
+        with attacked(model, _checked(x), seed) as probe:
+            job = Job(
+                spec=spec,
+                probe=probe,
+                x=_checked(x),
+                y=y.clone(),
+                target=None if target is None else target.clone(),
+                num_classes=num_classes,
+                seed=seed,
+            )
+            x_adv, seconds = _timed(driver.ATTACKS[spec.name, spec.norm], job)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise _wrapped(error, spec, toolkit, len(x)) from error
+    return Tried(x_adv, probe.forwards, probe.backwards, _iterations(spec, len(x)), seconds)
+
+
+def _checked(x: torch.Tensor) -> torch.Tensor:
+    """Return a copy of images within [0, 1]; Foolbox asserts it without a word and to the last bit."""
+    low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
+    if not (low >= -_RANGE_SLACK and high <= 1 + _RANGE_SLACK):
+        raise SpecError(
+            f"images must lie in [0, 1]; these span {low:.4g} to {high:.4g}: normalise in the model"
+        )
+    return x.detach().clamp(0, 1)
+
+
+def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
+    """Return the images of an attack and its wall time in seconds."""
+    if not len(job.x):
+        return job.x, 0.0
+    began = time.perf_counter()
+    x_adv: torch.Tensor = attack(job)
+    if x_adv.is_cuda:
+        torch.cuda.synchronize(x_adv.device)
+    return x_adv.detach().float().contiguous(), time.perf_counter() - began
+
+
+def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
+    if catalogue.is_minimal(spec.name):
+        return None
+    once = int(catalogue.access(spec.name) == "white")
+    return torch.full((count,), int(dict(spec.words).get("steps", once)), dtype=torch.int64)
+
+
+def _wrapped(error: Exception, spec: AttackSpec, toolkit: str, count: int) -> AttackError:
+    text = " ".join(str(error).split())
+    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if out_of_memory or "can't allocate memory" in text:
+        return AttackError(
+            f"{toolkit} {spec.name}: out of memory with {count} images at a time; "
+            "use a smaller --batch-size"
+        )
+    return AttackError(f"{toolkit} {spec.name}: {type(error).__name__}: {text}")

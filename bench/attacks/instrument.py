@@ -1,0 +1,135 @@
+"""One wrapper around every attack, whichever toolkit runs it: isolation, and passes per image.
+
+While an attack runs, the model is in evaluation mode with frozen parameters; afterwards the state
+of every random generator, the mode of every module and every gradient are what they were.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Probe(nn.Module):
+    """The model as attacks see it: a plain module from images to logits that counts its passes.
+
+    A plain `nn.Module`, since ART runs the children of an `nn.Sequential` one by one and so passes
+    by its `forward`. Inputs are cast to float32: under numpy 2 ART's float64 steps reach the model.
+
+    Attributes:
+        forwards: int64 (N,), images of each row that went through the model so far.
+        backwards: int64 (N,), gradients taken through it so far.
+    """
+
+    def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
+        super().__init__()
+        # torchattacks takes its device from the first parameter, also of a model that has none.
+        self.anchor = nn.Parameter(originals.new_empty(0), requires_grad=False)
+        self.net = net
+        self._originals = originals.flatten(1)
+        self._rows: Sequence[int] | None = None
+        self.forwards = torch.zeros(len(originals), dtype=torch.int64)
+        self.backwards = torch.zeros(len(originals), dtype=torch.int64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.net(x.float())
+        rows = self._rows_of(x)
+        _count(self.forwards, rows)
+        if logits.requires_grad:
+            # Each backward pass of an attack goes through the logits exactly once.
+            logits.register_hook(lambda _: _count(self.backwards, rows))  # type: ignore[no-untyped-call]
+        return logits
+
+    @contextmanager
+    def playing(self, rows: Sequence[int]) -> Iterator[None]:
+        """Say which rows of the attacked batch the model is about to be given."""
+        self._rows = rows
+        try:
+            yield
+        finally:
+            self._rows = None
+
+    def _rows_of(self, x: torch.Tensor) -> torch.Tensor | None:
+        """Return the attacked row of each row of a batch; None where they are simply all."""
+        if self._rows is not None:
+            rows = torch.as_tensor(self._rows)
+            return rows.expand(len(x)) if len(rows) == 1 else rows
+        if len(x) == len(self._originals):
+            return None
+        # ART's C&W gives only the images it still works on; each is nearest to its own original.
+        near = torch.cdist(x.detach().float().flatten(1), self._originals)
+        return near.argmin(1).cpu()
+
+
+def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:
+    if rows is None:
+        counts += 1
+    else:
+        counts.index_add_(0, rows, torch.ones_like(rows))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch, numpy's global generator and `random`; put their states back at the end."""
+    cuda = device.type == "cuda"
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    before_cuda = torch.cuda.get_rng_state_all() if cuda else []
+    torch.default_generator.manual_seed(seed)
+    if cuda:
+        torch.cuda.manual_seed_all(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(before_cuda)
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode and freeze every parameter; undo both at the end."""
+    modes = [(module, module.training) for module in model.modules()]
+    params = [(param, param.requires_grad, param.grad) for param in model.parameters()]
+    model.eval()
+    for param, _, _ in params:
+        param.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for param, required, grad in params:
+            param.requires_grad_(required)
+            param.grad = grad
+
+
+@contextmanager
+def attacked(model: nn.Module, x: torch.Tensor, seed: int) -> Iterator[Probe]:
+    """Yield the model as an attack may have it; everything it disturbs is put back at the end.
+
+    What toolkits print goes to stderr: stdout is for data.
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: the images attacked, float32 (N, C, H, W) in [0, 1].
+        seed: of every random draw during the attack.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(sys.stderr))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_frozen(model))
+        stack.enter_context(seeded(seed, x.device))
+        probe = Probe(model, x.detach().clone())
+        probe.eval()
+        yield probe

@@ -1,0 +1,67 @@
+"""What a driver is given: one attack on one batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bench.attacks.instrument import Probe
+from bench.attacks.native.noise import ball_point
+from bench.spec import AttackSpec
+
+_INSIDE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One attack on one batch of images.
+
+    Attributes:
+        probe: the model, images to logits, frozen and counting.
+        x: images, float32 (N, C, H, W) in [0, 1].
+        y: int64 (N,), their labels.
+        target: int64 (N,), the wanted classes; None for an untargeted attack.
+        seed: of the harness's own draws.
+    """
+
+    spec: AttackSpec
+    probe: Probe
+    x: torch.Tensor
+    y: torch.Tensor
+    target: torch.Tensor | None
+    num_classes: int
+    seed: int
+
+    @property
+    def eps(self) -> float:
+        """Return the radius of a fixed-budget attack."""
+        radius = self.spec.radius
+        if radius is None:
+            raise TypeError(f"{self.spec.name} has no radius")
+        return radius
+
+    @property
+    def goal(self) -> torch.Tensor:
+        """Return the classes a toolkit is told: the wanted ones, or the labels to get away from."""
+        return self.y if self.target is None else self.target
+
+    def start(self) -> torch.Tensor | None:
+        """Return where a descent begins, drawn alike for every toolkit; None for `x` itself."""
+        if not dict(self.spec.words).get("random_start", False):
+            return None
+        delta = ball_point(self.x, self.spec.norm, self.eps, self.seed)
+        return (self.x + delta).clamp(0, 1)
+
+    def inside(self) -> torch.Tensor:
+        """Return the images a hair inside (0, 1), where C&W begins.
+
+        Pixels of exactly 0 or 1 are infinite in its tanh space: torchattacks never changes them,
+        Foolbox hardly ever.
+        """
+        return self.x.clamp(_INSIDE, 1 - _INSIDE)
+
+    def clean_unless_moved(self, found: torch.Tensor) -> torch.Tensor:
+        """Return C&W's images with the clean image where it gave back its beginning: none found."""
+        moved = (found != self.inside()).flatten(1).any(1)
+        return torch.where(moved.view(-1, 1, 1, 1), found, self.x)

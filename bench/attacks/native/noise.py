@@ -1,0 +1,57 @@
+"""Random perturbations of a given size, drawn from a seed and the same on every device."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.spec import Norm
+
+
+def _column(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
+def _gaussian(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return random directions of length 1, uniform on the l2 sphere."""
+    draw = torch.randn(x.shape, generator=generator)
+    return draw / _column(draw.flatten(1).norm(dim=1), draw)
+
+
+def _uniform(x: torch.Tensor, eps: float, generator: torch.Generator) -> torch.Tensor:
+    return torch.empty(x.shape).uniform_(-eps, eps, generator=generator)
+
+
+def ball_point(x: torch.Tensor, norm: Norm, eps: float, seed: int) -> torch.Tensor:
+    """Return perturbations (N, C, H, W) drawn uniformly from the ball of radius eps.
+
+    Args:
+        x: the images, whose shape and device the result has.
+        norm: `linf` or `l2`.
+        eps: the radius.
+        seed: of the draw, made on the CPU so that devices agree.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if norm == "linf":
+        return _uniform(x, eps, generator).to(x.device)
+    direction = _gaussian(x, generator)
+    radius = torch.rand(len(x), generator=generator) ** (1 / max(1, x[0].numel()))
+    return (eps * _column(radius, direction) * direction).to(x.device)
+
+
+def noise(x: torch.Tensor, norm: Norm, eps: float, seed: int) -> torch.Tensor:
+    """Return images with noise added, clipped to [0, 1].
+
+    Uniform in [-eps, eps] for linf; for l2 a Gaussian direction of length eps, which clipping may
+    shorten.
+
+    Args:
+        x: images, float32 (N, C, H, W) in [0, 1].
+        norm: `linf` or `l2`.
+        eps: the radius.
+        seed: of the draw, made on the CPU so that devices agree.
+    """
+    if norm == "linf":
+        delta = ball_point(x, norm, eps, seed)
+    else:
+        delta = (eps * _gaussian(x, torch.Generator().manual_seed(seed))).to(x.device)
+    return (x + delta).clamp(0, 1)

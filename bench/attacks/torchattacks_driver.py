@@ -1,0 +1,165 @@
+"""torchattacks behind the canonical words, with what it does differently put right.
+
+`get_logits`, through which its attacks call the model, is where most corrections hook in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from bench.attacks.job import Job
+from bench.errors import UnsupportedAttack
+from bench.spec import Norm
+
+
+def prepare() -> None:
+    """Import the toolkit, so that the import is not timed as part of an attack."""
+    import torchattacks  # noqa: F401
+
+
+def _run(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
+    """Return the image of an attack, started with explicit classes; it targets iff the job does."""
+    if job.target is not None:
+        attack.set_mode_targeted_by_label(quiet=True)
+    found: torch.Tensor = attack(x, job.goal)
+    return found
+
+
+@cache
+def _started(base: type[Any]) -> type[Any]:
+    """Return an attack that begins at a given point; its own l2 start has a radius U(0, 1) eps."""
+
+    class Started(base):  # type: ignore[misc]
+        start: torch.Tensor | None = None
+
+        def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if self.start is not None:
+                with torch.no_grad():
+                    inputs.copy_(self.start)  # the first iterate itself: the attack goes on from it
+                self.start = None
+            logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
+            return logits
+
+    return Started
+
+
+def _fgsm(job: Job) -> torch.Tensor:
+    from torchattacks import FGSM
+
+    return _run(job, FGSM(job.probe, eps=job.eps), job.x)
+
+
+def _bim(job: Job) -> torch.Tensor:
+    from torchattacks import BIM
+
+    step = job.spec.amount("step_size")
+    return _run(job, BIM(job.probe, eps=job.eps, alpha=step, steps=job.spec.word("steps")), job.x)
+
+
+def _pgd(job: Job) -> torch.Tensor:
+    from torchattacks import PGD, PGDL2
+
+    linf = job.spec.norm == "linf"
+    # The default, 1e-10, is added to the norm of the batch's mean gradient: it shortens the steps
+    # of images the model is sure of, the more so the larger the batch.
+    options = {} if linf else {"eps_for_division": 1e-30}
+    attack = _started(PGD if linf else PGDL2)(
+        job.probe,
+        eps=job.eps,
+        alpha=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"),
+        random_start=False,
+        **options,
+    )
+    attack.start = job.start()
+    return _run(job, attack, job.x)
+
+
+def _mi_fgsm(job: Job) -> torch.Tensor:
+    from torchattacks import MIFGSM
+
+    attack = MIFGSM(
+        job.probe,
+        eps=job.eps,
+        alpha=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"),
+        decay=job.spec.amount("decay"),
+    )
+    found = _run(job, attack, job.x)
+    # It divides by the gradient's magnitude: a zero gradient, which moves nothing, gives NaN.
+    lost = found.isnan().flatten(1).any(1)
+    found[lost] = job.x[lost]
+    return found
+
+
+@cache
+def _deepfool_class() -> type[Any]:
+    from torchattacks import DeepFool
+
+    class OneImage(DeepFool):  # type: ignore[misc]
+        """DeepFool that stops where an image no longer moves, as on a tie of two classes."""
+
+        def _forward_indiv(self, image: torch.Tensor, label: torch.Tensor) -> Any:
+            stop, reached, moved = super()._forward_indiv(image, label)
+            return stop or torch.equal(moved, image), reached, moved
+
+    return OneImage
+
+
+def _deepfool(job: Job) -> torch.Tensor:
+    candidates = job.spec.word("candidates")
+    if candidates < job.num_classes:
+        raise UnsupportedAttack(
+            f"torchattacks' deepfool tries every class: candidates={candidates} is fewer than the "
+            f"model's {job.num_classes}; set candidates={job.num_classes} or use another toolkit"
+        )
+    # Its steps overshoot only what is left to the boundary, so the image ends without a margin.
+    # Half of the overshoot goes into the steps, half is applied to the whole: 1 + overshoot in all.
+    share = (1 + job.spec.amount("overshoot")) ** 0.5
+    attack = _deepfool_class()(job.probe, steps=job.spec.word("steps"), overshoot=share - 1)
+    found = []
+    for row in range(len(job.x)):
+        image = job.x[row : row + 1]
+        with job.probe.playing([row]):
+            found.append(image + share * (attack(image, job.y[row : row + 1]) - image))
+    return torch.cat(found).clamp(0, 1)
+
+
+@cache
+def _cw_class() -> type[Any]:
+    from torchattacks import CW
+
+    class Positive(CW):  # type: ignore[misc]
+        """C&W on logits shifted to at least 1: it masks classes by multiplying with 0."""
+
+        def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
+            return logits - logits.detach().amin(1, keepdim=True) + 1
+
+    return Positive
+
+
+def _cw(job: Job) -> torch.Tensor:
+    attack = _cw_class()(
+        job.probe,
+        c=job.spec.amount("c"),
+        kappa=job.spec.amount("confidence"),
+        steps=job.spec.word("steps"),
+        lr=job.spec.amount("step_size"),
+    )
+    return job.clean_unless_moved(_run(job, attack, job.inside()))
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("fgsm", "linf"): _fgsm,
+    ("bim", "linf"): _bim,
+    ("pgd", "linf"): _pgd,
+    ("pgd", "l2"): _pgd,
+    ("mi-fgsm", "linf"): _mi_fgsm,
+    ("deepfool", "l2"): _deepfool,
+    ("cw", "l2"): _cw,
+}

@@ -1,0 +1,116 @@
+"""What a user sees of a run: progress on stderr, tables and JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from bench.runner.plan import Plan
+
+Mode = Literal["rich", "plain", "none"]
+
+
+def say(line: str) -> None:
+    """Print a line for people, on stderr."""
+    click.echo(line, err=True)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table on stdout, one line each however long."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+    console = Console(file=sys.stdout, soft_wrap=True)
+    width = max(console.width, console.measure(table).maximum)
+    Console(file=sys.stdout, width=width, soft_wrap=True).print(table)
+
+
+class Display:
+    """Receives the events of a run and shows them."""
+
+    def __init__(self, mode: Mode, as_json: bool) -> None:
+        self.mode = mode
+        self.as_json = as_json
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("images"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=mode != "rich",
+        )
+        self.task: Any = None
+        self.titles: dict[str, str] = {}
+        self.images = 0
+        self.seen = 0
+        self.within = 0
+
+    def note(self, line: str) -> None:
+        """Show a line about what is going on."""
+        if self.mode == "rich":
+            self.progress.console.print(Text(line))
+        elif self.mode == "plain":
+            say(line)
+
+    def begin(self, plan: Plan) -> None:
+        """Show what is going to be done."""
+        self.titles = {key: cell.title() for key, cell in plan.cells.items()}
+        self.images = len(plan.images)
+        for line in plan.left_out:
+            self.note(f"left out: {line}")
+        self.note(f"{len(plan.cells)} cells of {self.images} images")
+        self.task = self.progress.add_task("", total=len(plan.cells) * self.images)
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Show one event of `bench.runner.execute`."""
+        kind, title = event["event"], self.titles[event["cell"]]
+        if self.as_json and kind in ("kept", "done", "failed"):
+            click.echo(json.dumps({**event, "title": title}))
+        if kind == "start":
+            self.within = 0
+            self.progress.update(self.task, description=title)
+        elif kind == "chunk":
+            self.within += event["images"]
+            self.progress.advance(self.task, event["images"])
+        else:
+            self.seen += 1
+            self.progress.advance(self.task, self.images - self.within)
+            self.within = 0
+            if kind == "failed":
+                self.note(f"[{self.seen}/{len(self.titles)}] {title}: FAILED: {event['error']}")
+            elif self.mode == "plain":
+                tail = "kept" if kind == "kept" else f"{event['seconds']:.1f} s"
+                self.note(f"[{self.seen}/{len(self.titles)}] {title}: {tail}")
+
+
+@contextmanager
+def make_display(mode: Mode | None, as_json: bool) -> Iterator[Display]:
+    """Yield a display in a mode; None picks rich on a terminal and plain elsewhere."""
+    display = Display(mode or ("rich" if sys.stderr.isatty() else "plain"), as_json)
+    with display.progress:
+        yield display

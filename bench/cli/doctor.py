@@ -1,0 +1,100 @@
+"""`bench doctor`: is everything here that a run needs?"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from bench.cli.options import data_option
+
+
+@click.command()
+@data_option
+@click.pass_context
+def doctor(ctx: click.Context, data: Path | None) -> None:
+    """Check the installation, the data sets and the shipped weights; exit 3 if a part is missing."""
+    from bench.cli.display import print_table
+
+    findings = [*_packages(), *_toolkits(), *_devices(), *_datasets(data), *_weights()]
+    print_table(findings)
+    if any(finding["state"] == "missing" for finding in findings):
+        ctx.exit(3)
+
+
+def _finding(part: str, state: str, words: str) -> dict[str, Any]:
+    return {"part": part, "state": state, "what was found": words}
+
+
+def _packages() -> list[dict[str, Any]]:
+    import bench
+    from bench.runner.execute import versions
+
+    found = [_finding("bench", "ok", f"{bench.__version__} in {Path(bench.__file__).parent}")]
+    if not hasattr(bench, "load_model"):
+        found = [_finding("bench", "missing", "another package of this name hides Crossfire's")]
+    named = ", ".join(f"{name} {version}" for name, version in versions().items())
+    found.append(_finding("versions", "ok", named))
+    if importlib.util.find_spec("robustbench"):
+        found.append(
+            _finding("robustbench", "note", "torchattacks installs a stale copy; never used here")
+        )
+    return found
+
+
+def _toolkits() -> list[dict[str, Any]]:
+    from bench.attacks.catalogue import install_command, installed
+    from bench.spec import TOOLKITS
+
+    return [
+        _finding(toolkit, "ok", "installed")
+        if installed(toolkit)
+        else _finding(toolkit, "missing", f"run: {install_command(toolkit)}")
+        for toolkit in TOOLKITS
+    ]
+
+
+def _devices() -> list[dict[str, Any]]:
+    import torch
+
+    threads = f"{torch.get_num_threads()} CPU threads"
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
+    return [_finding("device", "ok", f"{threads}, {cuda}")]
+
+
+def _datasets(root: Path | None) -> list[dict[str, Any]]:
+    from bench.data.datasets import present
+    from bench.data.table import DATASETS
+    from bench.paths import data_dir
+
+    folder = data_dir(root)
+    return [
+        _finding(name, "ok", "here")
+        if present(name, folder)
+        else _finding(name, "note", f"not in {folder}; downloaded at first use")
+        for name in DATASETS
+    ]
+
+
+def _weights() -> list[dict[str, Any]]:
+    from bench.errors import PrerequisiteError
+    from bench.train.cards import weights_folder
+    from bench.train.recipes import RECIPES
+    from bench.train.weights import load_weights
+
+    found = []
+    for name, rules in RECIPES.items():
+        folder = weights_folder(name)
+        if folder is None:
+            words = f"run: bench train {name}" if rules.shipped else "trained at first use"
+            found.append(_finding(name, "missing" if rules.shipped else "ok", words))
+            continue
+        try:
+            load_weights(folder, name)
+        except PrerequisiteError as error:
+            found.append(_finding(name, "missing", str(error)))
+        else:
+            found.append(_finding(name, "ok", f"weights in {folder}"))
+    return found

@@ -1,0 +1,63 @@
+"""The command `bench`: its group of commands, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import rich_click as click
+
+import bench
+from bench.cli.doctor import doctor
+from bench.cli.ls import ls
+from bench.cli.parity import parity
+from bench.cli.report import report
+from bench.cli.run import run
+from bench.cli.show import show
+from bench.cli.train import train
+from bench.cli.validate import validate
+from bench.errors import BenchError
+
+INTERRUPTED = 130
+
+click.rich_click.TEXT_MARKUP = "rich"
+click.rich_click.STYLE_HELPTEXT_FIRST_LINE = ""
+click.rich_click.MAX_WIDTH = 100
+
+
+class Bench(click.RichGroup):
+    """The group of commands; what a user got wrong ends in one line, not in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and turn its errors into exit codes."""
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo(
+                "interrupted; the same command again goes on where this one stopped", err=True
+            )
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Bench, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(bench.__version__, prog_name="bench")
+def cli() -> None:
+    """Measure how hard an image classifier is to fool.
+
+    Start with `bench run --suite digits`; it needs no download.
+
+    Exit codes: 0 done, 1 some cells failed or a gate is not met, 2 wrong usage, 3 something is
+    missing (the message names the command that helps), 130 interrupted.
+    """
+
+
+for command in (run, report, parity, train, validate, ls, show, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(cli())

@@ -1,0 +1,35 @@
+"""`bench parity`: do the toolkits agree about the same attack?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from bench.cli.options import results_option, suite_option
+
+
+@click.command()
+@suite_option
+@results_option
+@click.pass_context
+def parity(ctx: click.Context, suite: str, results: Path) -> None:
+    """Compare each attack between toolkits; exit 1 where two differ more than they should.
+
+    Reads the suite's last run; computes nothing. Expected classes: identical, one-ulp, verdict
+    (at least 99 % of the verdicts equal, or at most 2 discordant), norm (ratio of median norms).
+    """
+    from bench.cli.display import print_table, say
+    from bench.report.tables import parity_table
+    from bench.store.results import load_results
+    from bench.trust.parity import parity as compare
+
+    found = load_results(results, Path(suite).stem)
+    compared = compare(found)
+    print_table(parity_table(found).to_dict("records"))
+    failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged
+    unjudged = int(compared["passed"].isna().sum())
+    say(f"{len(compared)} pairs: {len(compared) - failed - unjudged} agree as expected, "
+        f"{failed} do not, {unjudged} could not be judged")  # fmt: skip
+    if failed:
+        ctx.exit(1)

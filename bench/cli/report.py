@@ -1,0 +1,37 @@
+"""`bench report`: tables and the PDF of a suite's last run, from stored rows alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from bench.cli.options import results_option, suite_option
+from bench.errors import SpecError
+
+FORMATS = ("pdf", "csv", "latex")
+
+
+@click.command()
+@suite_option
+@results_option
+@click.option(
+    "--format", "formats", default="pdf,csv", show_default=True, metavar="LIST",
+    help="Which to write, separated by commas: pdf, csv, latex.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"),
+    show_default=True, metavar="DIR", help="Where to write.",
+)  # fmt: skip
+def report(suite: str, results: Path, formats: str, out: Path) -> None:
+    """Write the report of a suite's last run again; computes nothing."""
+    wanted = tuple(part.strip() for part in formats.split(","))
+    for name in wanted:
+        if name not in FORMATS:
+            raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
+    from bench.report.pdf import write_report
+    from bench.store.results import load_results
+
+    for paths in write_report(load_results(results, Path(suite).stem), out, wanted).values():
+        for path in paths:
+            click.echo(path)

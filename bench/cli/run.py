@@ -1,0 +1,169 @@
+"""`bench run`: compute what is missing of a suite, then show and report what there is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from bench.cli.options import (
+    attack_completion,
+    data_option,
+    device_option,
+    model_completion,
+    plugin_option,
+    results_option,
+    suite_option,
+)
+from bench.errors import SpecError
+from bench.spec import TOOLKITS
+
+if TYPE_CHECKING:
+    from bench.runner.plan import Plan
+    from bench.store.store import Store
+
+REPORTS = Path("reports")
+
+
+@click.command()
+@suite_option
+@click.option(
+    "--model", "models", multiple=True, metavar="GLOB", shell_complete=model_completion(),
+    help="Only models whose name matches; may be given more than once.",
+)  # fmt: skip
+@click.option(
+    "--attack", "attacks", multiple=True, metavar="GLOB", shell_complete=attack_completion(),
+    help="Only attacks whose name matches; may be given more than once.",
+)  # fmt: skip
+@click.option(
+    "--toolkit", "toolkits", multiple=True, metavar="NAME",
+    shell_complete=lambda ctx, param, start: [t for t in TOOLKITS if t.startswith(start)],
+    help="Only this toolkit; may be given more than once.",
+)  # fmt: skip
+@click.option("--images", metavar="N|all", help="How many images, instead of the suite's number.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=100, show_default=True,
+    help="Images attacked together; other sizes are other cells.",
+)  # fmt: skip
+@device_option
+@data_option
+@results_option
+@click.option("--shard", metavar="I/N", help="Compute only the I-th of N shares of the cells.")
+@click.option(
+    "--overwrite", type=click.Choice(["never", "missing", "failed", "always"]), default="missing",
+    show_default=True,
+    help="What to compute: nothing, all that is not done, only what failed, or everything again.",
+)  # fmt: skip
+@click.option(
+    "--keep", type=click.Choice(["some", "all"]), default="some", show_default=True,
+    help="Which images tried to keep: the first 16 of a cell, or all.",
+)  # fmt: skip
+@plugin_option
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
+@click.option(
+    "--display", type=click.Choice(["rich", "plain", "none"]), default=None,
+    help="How progress is shown on stderr. Default: rich on a terminal, else plain.",
+)  # fmt: skip
+@click.pass_context
+def run(ctx: click.Context, suite: str, **options: Any) -> None:
+    """Run a suite; the same command again goes on where it stopped.
+
+    Cells that are done are kept, whatever the order or the machine they were made on. At the end
+    the headline is printed and the report is written to `reports/`.
+    """
+    images = _images(options["images"])
+    if options["plugin"] is not None:
+        from bench.registry import load_plugin
+
+        load_plugin(options["plugin"])
+    from bench.runner.execute import execute, parse_shard
+    from bench.runner.plan import make_plan
+    from bench.runner.suite import load_suite
+    from bench.store.store import open_store
+
+    parse_shard(options["shard"])
+    asked = load_suite(suite)
+    from bench.cli.display import make_display, say
+
+    with make_display(options["display"], options["as_json"]) as display:
+        display.note(f"{asked.title}: loading models and images")
+        plan = make_plan(
+            asked, models=options["models"], attacks=options["attacks"],
+            toolkits=options["toolkits"], images=images, batch_size=options["batch_size"],
+            device=options["device"], data=options["data"],
+        )  # fmt: skip
+        store = open_store(options["results"])
+        if options["dry_run"]:
+            _print_plan(plan, store, options)
+            return
+        display.begin(plan)
+        outcome = execute(
+            plan, store, overwrite=options["overwrite"], shard=options["shard"],
+            keep_all=options["keep"] == "all", on_event=display,
+        )  # fmt: skip
+    _finish(asked.name, options)
+    if outcome.failed:
+        say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
+            f"bench show CELL tells why, the same command tries them again")  # fmt: skip
+        ctx.exit(1)
+
+
+def _images(text: str | None) -> int | str | None:
+    if text is None or text == "all":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise SpecError(f"--images {text}: write a number from 1, or all")
+    return int(text)
+
+
+def _print_plan(plan: Plan, store: Store, options: dict[str, Any]) -> None:
+    from bench.cli.display import print_table, say
+    from bench.runner.execute import parse_shard, todo
+
+    shard = parse_shard(options["shard"])
+    wanted = set(todo(plan, store, options["overwrite"], shard, options["keep"] == "all"))
+    rows = [
+        {
+            "cell": key,
+            "model": cell.model.title(),
+            "attack": cell.attack.title(),
+            "toolkit": cell.toolkit,
+            "surface": cell.surface,
+            "state": "to do" if key in wanted else ("done" if store.is_done(key) else "not here"),
+        }
+        for key, cell in plan.cells.items()
+    ]
+    if options["as_json"]:
+        for row in rows:
+            click.echo(json.dumps(row))
+    else:
+        print_table(rows)
+    for line in plan.left_out:
+        say(f"left out: {line}")
+    say(f"{len(rows)} cells of {len(plan.images)} images, {len(wanted)} to do")
+
+
+def _finish(suite: str, options: dict[str, Any]) -> None:
+    """Print the headline and write the report of the run that has just ended."""
+    from bench.cli.display import print_table, say
+    from bench.report.pdf import write_report
+    from bench.report.tables import headline_table
+    from bench.store.results import load_results
+
+    results = load_results(options["results"], suite)
+    paths = write_report(results, REPORTS, ("csv", "pdf"))
+    if options["as_json"]:
+        from bench.measure.robustness import headline
+
+        for record in headline(results).to_dict("records"):
+            click.echo(json.dumps({"event": "headline", **record}, default=str))
+        named = {kind: [str(path) for path in made] for kind, made in paths.items()}
+        click.echo(json.dumps({"event": "report", **named}))
+    else:
+        print_table(headline_table(results).to_dict("records"))
+    for made in paths.values():
+        for path in made:
+            say(f"wrote {path}")

@@ -1,0 +1,34 @@
+"""`bench show`: one stored cell, its settings, its summary, or why it failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from bench.cli.options import results_option
+
+
+@click.command()
+@click.argument("cell")
+@results_option
+def show(cell: str, results: Path) -> None:
+    """Show what is stored of CELL; the first letters of its key will do."""
+    from bench.cli.display import print_table, say
+    from bench.store.store import open_store
+
+    store = open_store(results)
+    key = store.find(cell)
+    record, error = store.record(key), store.last_error(key)
+    if record is not None:
+        click.echo(json.dumps(record, indent=2))
+        rows = store.rows(key)
+        columns = ["index", "label", "clean_label", "adv_label", "success", "invalid", "l0", "l1",
+                   "l2", "linf", "forwards", "backwards"]  # fmt: skip
+        shown = rows[columns].head(20).round(4).astype(object)
+        print_table(shown.where(shown.notna(), None).to_dict("records"))
+        if len(rows) > len(shown):
+            say(f"and {len(rows) - len(shown)} more rows")
+    if error is not None and record is None:
+        click.echo(json.dumps(error, indent=2))

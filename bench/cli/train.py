@@ -1,0 +1,46 @@
+"""`bench train`: train shipped models again from their recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from bench.cli.options import data_option, device_option, model_completion
+
+if TYPE_CHECKING:
+    from bench.train.trainer import Epoch
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, shell_complete=model_completion())
+@data_option
+@device_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Where weights and cards go. Default: the cache, from where they are used first.",
+)  # fmt: skip
+def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | None) -> None:
+    """Train MODELS from their recipes and write weights with their cards."""
+    from bench.train.recipes import recipe
+
+    for name in models:
+        recipe(name)  # a wrong name is said before hours of training
+    from bench.cli.display import say
+    from bench.runner.plan import resolve_device
+    from bench.train.cards import retrained_dir, weights_file
+    from bench.train.weights import train_to
+
+    folder = out or retrained_dir()
+    where = resolve_device(device)
+
+    def report(epoch: Epoch) -> None:
+        say(f"{name}: epoch {epoch.number}/{epoch.of}, loss {epoch.loss:.4f}, "
+            f"training accuracy {epoch.accuracy:.2%}, {epoch.seconds:.1f} s")  # fmt: skip
+
+    for name in models:
+        card = train_to(folder, name, data, where, report)
+        say(f"{name}: clean accuracy {card['clean_accuracy']:.2%} on "
+            f"{card['data']['test_images']} test images")  # fmt: skip
+        click.echo(weights_file(folder, name))

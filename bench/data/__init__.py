@@ -1,0 +1,1 @@
+"""Data sets as (name, split) to images and labels."""

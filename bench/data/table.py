@@ -1,0 +1,56 @@
+"""What is known of each data set without reading it. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set's facts.
+
+    Attributes:
+        input_shape: (C, H, W) of an image.
+        classes: names, in the order of the labels.
+        splits: name to number of images.
+        torchvision: the class in `torchvision.datasets` that reads and downloads it; None for
+            scikit-learn's embedded digits.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    splits: dict[str, int]
+    torchvision: str | None
+    note: str
+
+
+_TEN = tuple(str(digit) for digit in range(10))
+_FASHION = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
+)  # fmt: skip
+_CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+_MNIST_SPLITS = {"train": 60_000, "test": 10_000}
+
+DATASETS: dict[str, Dataset] = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            "digits", (1, 8, 8), _TEN, {"train": 1297, "test": 500}, None,
+            "8x8 handwritten digits, embedded in scikit-learn; no download",
+        ),
+        Dataset(
+            "mnist", (1, 28, 28), _TEN, _MNIST_SPLITS, "MNIST", "28x28 handwritten digits"
+        ),
+        Dataset(
+            "fashion-mnist", (1, 28, 28), _FASHION, _MNIST_SPLITS, "FashionMNIST",
+            "28x28 pictures of clothing",
+        ),
+        Dataset(
+            "cifar10", (3, 32, 32), _CIFAR10, {"train": 50_000, "test": 10_000}, "CIFAR10",
+            "32x32 colour photographs",
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,40 @@
+"""Every error a user can cause, with the exit code the command line gives it.
+
+A message is one line: what is wrong, which value, what to do next.
+"""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what `bench` exits with."""
+
+    exit_code = 1
+
+
+class SpecError(BenchError):
+    """A name, a word, a suite file or a number that cannot be understood."""
+
+    exit_code = 2
+
+
+class UnsupportedAttack(SpecError):
+    """An attack, norm or word that the named toolkit does not have or cannot honour."""
+
+
+class PrerequisiteError(BenchError):
+    """Something is missing (data, weights, a toolkit); the message ends with the command that helps."""
+
+    exit_code = 3
+
+
+class AdapterError(BenchError):
+    """A model that breaks the adapter's contract."""
+
+
+class AttackError(BenchError):
+    """A toolkit failed while attacking; the cell fails, the run goes on."""
+
+
+class StoreError(BenchError):
+    """Results that cannot be written or read; always fatal."""

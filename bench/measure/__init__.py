@@ -1,0 +1,1 @@
+"""From rows to numbers: norms, rates with intervals, headline, curves."""

@@ -1,0 +1,291 @@
+"""From rows to figures: the headline, accuracy against eps, and the table of attacks.
+
+One rule underlies them all. An image of a model *falls* at the distance
+
+    d = -1                            the model gets the clean image wrong
+    d = the cell's norm of the change the attack succeeded, or made the model abstain
+    d = infinity                      otherwise
+
+and is broken within eps iff d < 0, or eps > 0 and d <= eps (1 + 1e-5) + 1e-6. The slack is the
+judge's own, so that an attack that used its whole budget counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bench.measure.rates import wilson
+from bench.spec import BLACK_BOX_SURFACE, eps_text
+from bench.store.columns import attacked
+from bench.store.results import Results
+
+_STEPS = 50  # of the grid on which a curve of minimal-norm attacks is drawn
+_NAN = float("nan")
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """Return the worst-case accuracy of each model under each threat of the run.
+
+    A threat is a norm with an eps that some attack of fixed budget of the run has. Its robust
+    accuracy is the share of all images, those the model gets wrong included, that no cell of this
+    model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
+    included. The cells that aim at the threat are those of just this eps and the minimal-norm ones;
+    they are `planned`, and those of them that ran and touched the images are `attacks`. With none
+    such the figure is NaN and the flag begins with INVALID.
+
+    A norm with minimal-norm attacks alone has no row, since nobody named an eps to ask about; its
+    median distances are in `attack_rates`, its whole curve in `curve`.
+
+    Returns:
+        A row a model and threat, models in the run's order: `model, family, norm, eps` (float),
+        `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
+        `attacks, planned, flag` (empty when all is well), `worst` (the single strongest attack;
+        empty without a valid one).
+    """
+    cells = _checked(results)
+    fixed = cells[cells["kind"] == "fixed"]
+    threats = fixed[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
+    found = []
+    for model, family in _models(results):
+        clean = _clean(results, model)
+        for norm in threats["norm"].unique():
+            mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
+            falls = _falls(results, mine)
+            for _, threat in threats[threats["norm"] == norm].sort_values("radius").iterrows():
+                figures = _threat(mine, falls, threat["radius"])
+                n = len(clean) or int(results.protocol["images"])
+                row = {"model": model, "family": family, "norm": norm, "eps": threat["radius"]}
+                row |= {"eps_text": threat["eps"], "n": n}
+                found.append(row | {"clean_accuracy": _share(clean)} | figures)
+    names = (
+        "model", "family", "norm", "eps", "eps_text", "n", "clean_accuracy", "robust_accuracy",
+        "low", "high", "attacks", "planned", "flag", "worst",
+    )  # fmt: skip
+    return pd.DataFrame(found, columns=list(names))
+
+
+def curve(results: Results) -> pd.DataFrame:
+    """Return worst-case accuracy against eps, for each model and norm.
+
+    The share of images that no valid cell of the model and norm broke within eps: a step function,
+    to be drawn with its steps to the right. The grid is 0 (the clean accuracy) and every eps of the
+    run; with a minimal-norm attack, which measures every eps at once, also 50 equal steps up to the
+    largest eps of the run, or up to the largest distance where the run has none. An eps that only
+    failed attacks aimed at is NaN.
+
+    Returns:
+        `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
+    """
+    cells = _checked(results)
+    found = []
+    for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
+        asked = cells.loc[(cells["norm"] == norm) & (cells["kind"] == "fixed"), "radius"]
+        for point in _curve(results, mine, sorted(set(asked))):
+            found.append({"model": model, "norm": norm, **point})
+    return pd.DataFrame(found, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
+
+
+def attack_curves(results: Results) -> pd.DataFrame:
+    """Return accuracy against eps under each attack alone, the worst of its toolkits and surfaces.
+
+    As `curve`, on the eps that the attack itself was asked for.
+
+    Returns:
+        `model, norm, attack, eps, accuracy, low, high, n`; eps ascending.
+    """
+    cells = _checked(results)
+    found = []
+    for (model, norm, attack), mine in cells.groupby(["model", "norm", "attack"], sort=False):
+        asked = sorted(set(mine.loc[mine["kind"] == "fixed", "radius"]))
+        for point in _curve(results, mine, asked):
+            found.append({"model": model, "norm": norm, "attack": attack, **point})
+    names = ["model", "norm", "attack", "eps", "accuracy", "low", "high", "n"]
+    return pd.DataFrame(found, columns=names)
+
+
+def attack_rates(results: Results) -> pd.DataFrame:
+    """Return what each attack did by itself, a row a planned cell in the plan's order.
+
+    Returns:
+        `cell, model, family, attack, norm, eps` (NaN for a minimal-norm attack), `eps_text`
+        (`minimal` for one), `toolkit, surface, targeted, kind, status`;
+        `n` (images) and `attacked` (those of them that the model gets right);
+        `successes`, `success_rate` (successes / attacked) with `low, high` (95 % Wilson);
+        `accuracy` (share of n that the model still gets right after the attack);
+        `median_distance` (in the cell's norm over the successes of a minimal-norm attack);
+        `forwards, backwards, seconds` (means over the images attacked);
+        `invalid` (images that cannot count) and `reasons` (such as `2 over budget, 1 not finite`);
+        `borderline` (attacked images judged by a margin below 1e-4), `abstained`;
+        `flag` (empty when all is well, else it begins with INVALID).
+        Numbers are null where the cell is not done.
+    """
+    cells = _checked(results)
+    named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface", "targeted", "kind"]
+    table = cells[[*named, "status"]].copy()
+    table.insert(5, "eps", cells["radius"])
+    table.insert(6, "eps_text", cells["eps"].fillna(eps_text(None)))
+    table = table.merge(_cell_figures(results.rows), how="left", left_on="cell", right_index=True)
+    intervals = [
+        wilson(int(hits), int(n)) if pd.notna(n) else (_NAN, _NAN)
+        for hits, n in zip(table["successes"], table["attacked"], strict=True)
+    ]
+    counts = table[["successes", "attacked"]].astype("float64")
+    table["success_rate"] = counts["successes"] / counts["attacked"]
+    table["low"], table["high"] = [low for low, _ in intervals], [high for _, high in intervals]
+    table["median_distance"] = table["median_distance"].where(table["kind"] == "minimal")
+    table["reasons"] = table["reasons"].fillna("")
+    passes = ["forwards", "backwards", "seconds"]
+    return table.join(cells[[*passes, "flag"]])
+
+
+def _cell_figures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what can be counted of each cell, by cell."""
+    tried = rows[attacked(rows)]
+    won = tried[tried["success"]]
+    distance = pd.Series(np.nan, index=won.index)
+    for norm in won["norm"].unique():
+        distance = distance.where(won["norm"] != norm, won[norm])
+    counts = tried.groupby("cell").agg(
+        attacked=("index", "size"),
+        successes=("success", "sum"),
+        invalid=("invalid", "count"),
+        borderline=("borderline", "sum"),
+        abstained=("abstained", "sum"),
+    )
+    figures = rows.groupby("cell").agg(n=("index", "size")).join(counts).fillna(0).astype("Int64")
+    stands = rows["correct"] & ~_beaten(rows)
+    return figures.assign(
+        accuracy=stands.groupby(rows["cell"]).mean(),
+        median_distance=distance.groupby(won["cell"]).median(),
+        reasons=tried["invalid"].dropna().groupby(tried["cell"]).agg(_reasons),
+    )
+
+
+def _reasons(invalid: pd.Series[str]) -> str:
+    """Return how often each kind of reason was given, without the numbers in it."""
+    kinds = invalid.map(lambda reason: re.split(r" by |: ", reason)[0]).value_counts()
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+
+
+def _models(results: Results) -> list[tuple[str, str]]:
+    """Return names and families of all models asked for, also of those that no attack reaches."""
+    return [(model["model"], model["family"]) for model in results.models]
+
+
+def _clean(results: Results, model: str) -> pd.Series[bool]:
+    """Return whether the model gets each image right, by image."""
+    rows = results.rows[results.rows["model"] == model]
+    return rows.groupby("index")["correct"].first()
+
+
+def _checked(results: Results) -> pd.DataFrame:
+    """Return the planned cells with `flag`, why a cell cannot count, empty where it can."""
+    rows = results.rows[attacked(results.rows)]
+    spoilt = rows["invalid"].notna()
+    useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
+    hopeless = spoilt.groupby(rows["cell"]).all()
+    flags = []
+    for _, cell in results.cells.iterrows():
+        if cell["status"] == "failed":
+            flags.append(f"INVALID: did not run: {cell['error']}")
+        elif cell["status"] == "missing":
+            flags.append("INVALID: did not run yet")
+        elif hopeless.get(cell["cell"], False):
+            flags.append("INVALID: gave no valid image")
+        elif useless.get(cell["cell"], False):
+            flags.append("INVALID: changed no image")
+        else:
+            flags.append("")
+    return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
+
+
+def _beaten(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return where an attack took the right answer away: a success, or an abstention it forced."""
+    return rows["success"] | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
+
+
+def _falls(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the distance at which each image falls (rows) to each done cell (columns)."""
+    rows = results.rows[results.rows["cell"].isin(cells["cell"])]
+    if rows.empty:
+        return pd.DataFrame()
+    norm = cells["norm"].iloc[0]
+    fall = rows[norm].where(_beaten(rows), np.inf).where(rows["correct"], -1.0)
+    table = rows.assign(fall=fall).pivot_table(
+        index="index", columns="cell", values="fall", aggfunc="min"
+    )
+    return table.fillna(np.inf)
+
+
+def _broken(fall: npt.NDArray[np.float64], eps: float) -> npt.NDArray[np.bool_]:
+    within: npt.NDArray[np.bool_] = fall < 0 if eps == 0 else fall <= eps * (1 + 1e-5) + 1e-6
+    return within
+
+
+def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, Any]:
+    """Return the figures of one model under one threat; `cells` are those of its norm."""
+    aimed = cells[(cells["radius"] == eps) | (cells["kind"] == "minimal")]
+    valid = aimed[aimed["flag"] == ""]
+    figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed)}
+    flag = _shortfall(aimed)
+    if valid.empty:
+        nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
+        why = flag or "no attack of this run applies"
+        return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
+    stands = ~_broken(falls.to_numpy().min(axis=1), eps)
+    low, high = wilson(int(stands.sum()), len(stands))
+    alone = [_broken(falls[cell].to_numpy(), eps).sum() for cell in valid["cell"]]
+    worst = valid.iloc[int(np.argmax(alone))]
+    climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
+    surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
+    return figures | {
+        "robust_accuracy": float(stands.mean()),
+        "low": low,
+        "high": high,
+        "flag": flag,
+        "worst": f"{worst['attack']} ({worst['toolkit']}{surface})",
+    }
+
+
+def _shortfall(cells: pd.DataFrame) -> str:
+    """Return how many attacks do not count and why, such as `1 of 9 attacks did not run`."""
+    reasons = cells.loc[cells["flag"] != "", "flag"].map(
+        lambda flag: "did not run" if "did not run" in flag else flag.removeprefix("INVALID: ")
+    )
+    return "; ".join(
+        f"{count} of {len(cells)} attacks {reason}"
+        for reason, count in reasons.value_counts().items()
+    )
+
+
+def _curve(results: Results, cells: pd.DataFrame, asked: list[float]) -> list[dict[str, Any]]:
+    """Return the points of a curve over some cells of one model and norm."""
+    cells = cells[cells["flag"] == ""]
+    falls = _falls(results, cells)
+    if falls.empty:
+        return []
+    fall = falls.to_numpy().min(axis=1)
+    measured = set(cells["radius"].dropna())
+    grid = {0.0, *asked}
+    if (cells["kind"] == "minimal").any():
+        top = max(asked) if asked else max(0.0, *fall[np.isfinite(fall)])
+        grid |= set(np.linspace(0.0, top, _STEPS + 1).tolist())
+        measured = grid
+    points = []
+    for eps in sorted(grid):
+        stands = ~_broken(fall, eps)
+        low, high = wilson(int(stands.sum()), len(stands))
+        point = {"accuracy": float(stands.mean()), "low": low, "high": high}
+        if eps not in measured | {0.0}:
+            point = dict.fromkeys(point, _NAN)
+        points.append({"eps": eps, **point, "n": len(stands)})
+    return points
+
+
+def _share(values: pd.Series[bool]) -> float:
+    return float(values.mean()) if len(values) else _NAN

@@ -1,0 +1,172 @@
+"""Original, perturbation and adversarial image side by side, from the pictures kept in the store."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.data.table import DATASETS
+from bench.report import words
+from bench.store.columns import attacked
+from bench.store.results import Results
+
+#: What the store keeps of a cell: `index` (k,), `x` and `x_adv` (k, C, H, W); empty for nothing.
+Kept = Mapping[str, Any]
+Row = Mapping[Any, Any]
+
+IMAGES = 4
+ATTACKS = 3
+
+_FACTORS = (500, 200, 100, 50, 30, 20, 15, 10, 5, 3, 2, 1)
+_PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its pixels away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image as PNG, and the words under it."""
+
+    png: bytes
+    below: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One attack over the images of the grid.
+
+    Attributes:
+        factor: what the perturbations are multiplied with before they are shown around grey.
+        pairs: perturbation and adversarial image, one pair an image.
+    """
+
+    attack: str
+    threat: str
+    toolkit: str
+    factor: int
+    pairs: tuple[tuple[Picture, Picture], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A few images of one model under a few attacks."""
+
+    model: str
+    originals: tuple[Picture, ...]
+    columns: tuple[Column, ...]
+
+
+def picture_grid(results: Results) -> Grid | None:
+    """Return the first attacked images of the first model that has any; None where none has."""
+    if results.rows.empty:
+        return None
+    classes = _classes(results)
+    for model in results.cells["model"].unique():
+        kept = _chosen(results, model)
+        rows = {cell: _attacked(results, cell, kept[cell]) for cell in kept}
+        indices = _shared(list(rows.values()))
+        if indices:
+            first = next(iter(kept))
+            originals = tuple(
+                Picture(
+                    png=_png(_image(kept[first], "x", index)),
+                    below=_label(rows[first][index], "clean", classes),
+                )
+                for index in indices
+            )
+            columns = tuple(_column(rows[cell], kept[cell], indices, classes) for cell in kept)
+            return Grid(model=model, originals=originals, columns=columns)
+    return None
+
+
+def _chosen(results: Results, model: str) -> dict[str, Kept]:
+    """Return the pictures of the cells shown: the strongest attacks of one model, none twice.
+
+    First one of each norm, then one of each kind (fixed radius, minimal), then any; noise comes
+    last, since it is a yardstick and not an attack to look at. In the plan's order.
+    """
+    cells = results.cells
+    cells = cells[(cells["model"] == model) & (cells["status"] == "done")]
+    successes = results.rows.groupby("cell")["success"].sum()
+    ranked = cells.assign(
+        strength=cells["cell"].map(successes).fillna(0),
+        aside=cells["attack"].str.contains("noise"),
+    ).sort_values(["aside", "strength"], ascending=[True, False], kind="stable")
+    chosen: dict[str, Kept] = {}
+    seen: set[tuple[str, str]] = set()
+    for fresh in (("norm", "attack"), ("kind", "attack"), ("attack",)):
+        for cell in ranked.to_dict("records"):
+            new = not seen & {(column, str(cell[column])) for column in fresh}
+            kept = results.pictures(str(cell["cell"])) if new and len(chosen) < ATTACKS else {}
+            if kept:
+                chosen[str(cell["cell"])] = kept
+                seen |= {(column, str(cell[column])) for column in ("norm", "kind", "attack")}
+    return {cell: chosen[cell] for cell in cells["cell"] if cell in chosen}
+
+
+def _attacked(results: Results, cell: str, kept: Kept) -> dict[int, Row]:
+    """Return the rows of the kept images that were attacked with a valid outcome, by index."""
+    rows = results.rows[results.rows["cell"] == cell]
+    rows = rows[attacked(rows) & rows["invalid"].isna()]
+    rows = rows[rows["index"].isin(np.asarray(kept["index"]))]
+    return {int(row["index"]): row for row in rows.to_dict("records")}
+
+
+def _shared(rows: Sequence[Mapping[int, Row]]) -> list[int]:
+    return sorted(set.intersection(*map(set, rows)))[:IMAGES] if rows else []
+
+
+def _column(
+    rows: Mapping[int, Row], kept: Kept, indices: list[int], classes: tuple[str, ...]
+) -> Column:
+    changes = [_image(kept, "x_adv", index) - _image(kept, "x", index) for index in indices]
+    largest = max(float(np.abs(change).max()) for change in changes)
+    factor = next((f for f in _FACTORS if f * largest <= 0.5), 1)
+    one = rows[indices[0]]
+    pairs = []
+    for index, change in zip(indices, changes, strict=True):
+        row = rows[index]
+        pairs.append((
+            Picture(png=_png(0.5 + factor * change), below=words.amount(float(row[row["norm"]]))),
+            Picture(png=_png(_image(kept, "x_adv", index)), below=_label(row, "adv", classes)),
+        ))  # fmt: skip
+    return Column(
+        attack=str(one["attack"]),
+        threat=words.threat(str(one["norm"]), one["eps"]),
+        toolkit=str(one["toolkit"]),
+        factor=factor,
+        pairs=tuple(pairs),
+    )
+
+
+def _label(row: Row, which: str, classes: tuple[str, ...]) -> str:
+    label, confidence = int(row[f"{which}_label"]), row[f"{which}_confidence"]
+    name = "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
+    return name if words.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
+
+
+def _classes(results: Results) -> tuple[str, ...]:
+    """Return the class names of the run's data set; none where it is not one of ours."""
+    known = DATASETS.get(str(results.protocol["data"]))
+    return known.classes if known else ()
+
+
+def _image(kept: Kept, name: str, index: int) -> NDArray[np.float32]:
+    at = int(np.flatnonzero(np.asarray(kept["index"]) == index)[0])
+    image: NDArray[np.float32] = np.asarray(kept[name][at], dtype=np.float32)
+    return image
+
+
+def _png(image: NDArray[np.float32]) -> bytes:
+    """Return an image (C, H, W) in [0, 1] as PNG; what lies outside is cut off."""
+    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    times = max(1, round(_PIXELS / pixels.shape[-1]))
+    pixels = pixels.repeat(times, axis=1).repeat(times, axis=2)
+    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    file = io.BytesIO()
+    picture.save(file, format="png")
+    return file.getvalue()

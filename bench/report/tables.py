@@ -1,0 +1,257 @@
+"""The tables of a run for people: one frame each, used by the PDF, LaTeX and the terminal alike.
+
+Every column is text, headed as it is printed; raw numbers are what `bench.measure` and
+`bench.trust` return, and what the CSV files hold. A table function takes such a frame as `found`
+where it is at hand, and computes it otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.measure.rates import wilson
+from bench.measure.robustness import attack_rates, curve, headline
+from bench.report import words
+from bench.spec import BLACK_BOX_SURFACE
+from bench.store.results import Results
+from bench.trust.parity import parity
+
+#: Columns of numbers; they are set to the right, all others to the left.
+NUMERIC = frozenset({
+    "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
+    "median distance", "equal (%)", "discordant", "McNemar p", "max. difference", "norm ratio",
+    "forwards", "backwards", "ms",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A display frame with what is printed above it.
+
+    Attributes:
+        name: part of a file name, such as `headline`.
+        caption: one or two sentences.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The figures of a run as `bench.measure` and `bench.trust` return them, each computed once."""
+
+    headline: pd.DataFrame
+    curve: pd.DataFrame
+    attacks: pd.DataFrame
+    parity: pd.DataFrame
+
+
+def measure(results: Results) -> Measured:
+    """Return the figures of a run; with hundreds of cells this takes seconds."""
+    return Measured(
+        headline=headline(results),
+        curve=curve(results),
+        attacks=attack_rates(results),
+        parity=parity(results),
+    )
+
+
+def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a model and threat: clean and worst-case accuracy, and what to know of them."""
+    found = headline(results) if found is None else found
+    return pd.DataFrame({
+        "model": found["model"],
+        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "clean accuracy (%)": _each(found, _clean),
+        "robust accuracy (%)": _each(found, _robust),
+        "n": _each(found, lambda row: words.count(row.n)),
+        "attacks": _each(found, lambda row: f"{row.attacks} of {row.planned}"),
+        "strongest": _each(found, lambda row: words.text(row.worst) or words.NONE),
+        "note": _each(found, lambda row: _headline_note(row)),
+    })  # fmt: skip
+
+
+def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a cell: how often the attack succeeded on the images it was given."""
+    found = attack_rates(results) if found is None else found
+    table = pd.DataFrame({
+        "model": found["model"],
+        "attack": found["attack"],
+        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "toolkit": found["toolkit"],
+        "surface": found["surface"],
+        "n": _each(found, lambda row: words.count(row.attacked)),
+        "success (%)": _each(found, lambda row: words.rate(row.success_rate, row.low, row.high)),
+        "accuracy (%)": _each(found, lambda row: words.percent(row.accuracy)),
+        "median distance": _each(found, lambda row: words.amount(row.median_distance)),
+        "note": _each(found, _attack_note),
+    })  # fmt: skip
+    return _without_plain_surface(table)
+
+
+def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a cell that ran: passes through the model and time, per attacked image."""
+    found = attack_rates(results) if found is None else found
+    found = found[found["status"] == "done"]
+    table = pd.DataFrame({
+        "model": found["model"],
+        "attack": found["attack"],
+        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "toolkit": found["toolkit"],
+        "surface": found["surface"],
+        "forwards": _each(found, lambda row: words.count(row.forwards)),
+        "backwards": _each(found, lambda row: words.count(row.backwards)),
+        "ms": _each(found, lambda row: words.milliseconds(row.seconds)),
+    })  # fmt: skip
+    return _without_plain_surface(table)
+
+
+def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a pair of toolkits: whether they agree as closely as they should."""
+    found = parity(results) if found is None else found
+    table = pd.DataFrame({
+        "model": found["model"],
+        "surface": found["surface"],
+        "attack": found["attack"],
+        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "toolkits": _each(found, lambda row: f"{row.left} – {row.right}"),
+        "n": _each(found, lambda row: words.count(row.n)),
+        "expected": _each(found, lambda row: words.text(row.expected) or words.NONE),
+        "equal (%)": _each(found, lambda row: words.percent(row.equal_verdicts)),
+        "discordant": _each(found, lambda row: words.count(row.discordant)),
+        "McNemar p": _each(found, lambda row: words.probability(row.mcnemar_p)),
+        "max. difference": _each(found, lambda row: words.amount(row.max_difference, 3)),
+        "norm ratio": _each(found, lambda row: words.amount(row.norm_ratio)),
+        "result": _each(found, _verdict),
+        "cause": _each(found, lambda row: words.text(row.cause)),
+    })  # fmt: skip
+    return _without_plain_surface(table)
+
+
+def failure_table(results: Results) -> pd.DataFrame:
+    """Return a row a cell that failed or was never run, with the error's first line."""
+    cells = results.cells
+    found = cells[cells["status"] != "done"]
+    return pd.DataFrame({
+        "model": found["model"],
+        "attack": found["attack"],
+        "threat": _each(found, lambda row: words.threat(row.norm, row.eps)),
+        "toolkit": found["toolkit"],
+        "status": found["status"],
+        "error": _each(found, lambda row: words.text(row.error).partition("\n")[0]),
+    })  # fmt: skip
+
+
+def parameter_table(results: Results) -> pd.DataFrame:
+    """Return a row an attack: every parameter it ran with, and the radii it was given."""
+    cells = results.cells
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for cell in cells.to_dict("records"):
+        given = _parameters(cell["words"])
+        radii = rows.setdefault((cell["attack"], cell["norm"], given), [])
+        radius = words.threat("", cell["eps"]).strip()
+        if radius not in radii:
+            radii.append(radius)
+    return pd.DataFrame(
+        [(attack, norm, ", ".join(eps), given) for (attack, norm, given), eps in rows.items()],
+        columns=["attack", "norm", "eps", "parameters"],
+    )
+
+
+def all_tables(results: Results, measured: Measured) -> list[Table]:
+    """Return the tables of the report, in its order; those of nothing are empty frames."""
+    images = f"the first {results.protocol['images']} images of {_split(results)}"
+    return [
+        Table(
+            name="headline",
+            caption="Clean and robust accuracy with 95 % Wilson intervals, on "
+            f"{images}. An image counts as robust only if it withstood every valid attack of the "
+            "threat (worst case per image).",
+            frame=headline_table(results, measured.headline),
+        ),
+        Table(
+            name="parity",
+            caption="Agreement of the toolkits, attack by attack: share of images with equal "
+            "verdicts, number of discordant ones, exact McNemar p, largest difference of two "
+            "adversarial images (pixel units), ratio of the median norms.",
+            frame=parity_table(results, measured.parity),
+        ),
+        Table(
+            name="attacks",
+            caption="Each attack alone: success over the n images that the model gets right, with "
+            "95 % Wilson interval; accuracy over all images; median distance of the successes "
+            "of minimal-norm attacks, in the norm of the threat.",
+            frame=attack_table(results, measured.attacks),
+        ),
+        Table(
+            name="cost",
+            caption="Cost per attacked image: passes through the model, counted the same way for "
+            "every toolkit, and milliseconds.",
+            frame=cost_table(results, measured.attacks),
+        ),
+    ]
+
+
+def _split(results: Results) -> str:
+    return f"{results.protocol['data']} ({results.protocol['split']})"
+
+
+def _each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:
+    said = [say(row) for row in found.itertuples()]
+    return pd.Series(said, index=found.index, dtype=object)
+
+
+def _clean(row: pd.Series[float]) -> str:
+    if words.missing(row.clean_accuracy):
+        return words.NONE
+    low, high = wilson(round(row.clean_accuracy * row.n), int(row.n))
+    return words.rate(row.clean_accuracy, low, high)
+
+
+def _robust(row: pd.Series[float]) -> str:
+    if words.missing(row.robust_accuracy):
+        return "INVALID"
+    return words.rate(row.robust_accuracy, row.low, row.high)
+
+
+def _verdict(row: pd.Series[float]) -> str:
+    if words.missing(row.passed):
+        return "not judged"
+    return "pass" if row.passed else "FAIL"
+
+
+def _headline_note(row: pd.Series[float]) -> str:
+    smoke = f"smoke: n < {words.SMOKE}" if row.n < words.SMOKE else ""
+    return words.join(words.text(row.flag).removeprefix("INVALID: "), smoke)
+
+
+def _attack_note(row: pd.Series[float]) -> str:
+    if words.missing(row.n):
+        return "INVALID: did not run"  # the error itself is in the table of failures
+    return words.join(
+        words.text(row.flag),
+        words.text(row.reasons),
+        f"{row.borderline} borderline" if row.borderline else "",
+        f"{row.abstained} abstained" if row.abstained else "",
+    )
+
+
+def _parameters(given: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {_word(value)}" for name, value in sorted(given.items()))
+
+
+def _word(value: object) -> str:
+    return (
+        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    )
+
+
+def _without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without its surface column where every model is attacked as it is."""
+    plain = set(table["surface"]) <= {"network", BLACK_BOX_SURFACE}
+    return table.drop(columns="surface") if plain else table

@@ -1,0 +1,114 @@
+"""Numbers as people read them: one place, so that the PDF, LaTeX and the terminal say the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from bench.spec import eps_text
+
+#: What stands where there is no number.
+NONE = "–"
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": "$<$", ">": "$>$", "–": "--"}
+)
+
+#: Below this many images a rate is a smoke test, not evidence: its interval is 20 points wide.
+SMOKE = 100
+
+
+def missing(value: Any) -> bool:
+    """Return whether a value of a table is absent: None, NaN or a null of pandas."""
+    return bool(pd.isna(value))
+
+
+def percent(share: float | None) -> str:
+    """Return a share as a percentage without its sign, one decimal: `84.5`."""
+    if share is None or missing(share):
+        return NONE
+    return f"{100 * share:.1f}"
+
+
+def rate(share: float | None, low: float | None, high: float | None) -> str:
+    """Return a share with its interval, in percent: `84.5 [78.8, 88.9]`."""
+    if missing(share):
+        return NONE
+    return f"{percent(share)} [{percent(low)}, {percent(high)}]"
+
+
+def amount(value: float | None, digits: int = 3) -> str:
+    """Return a number with `digits` significant digits, in tables that mix magnitudes."""
+    if value is None or missing(value):
+        return NONE
+    if value == 0:
+        return "0"
+    if abs(value) in (float("inf"),):
+        return "inf"
+    if abs(value) < 1e-3 or abs(value) >= 1e5:
+        return f"{value:.{max(digits - 2, 0)}e}"
+    return f"{value:#.{digits}g}".rstrip(".")
+
+
+def probability(p: float | None) -> str:
+    """Return a p-value: two digits, or a bound where it is tiny."""
+    if p is None or missing(p):
+        return NONE
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+
+
+def count(value: float | None) -> str:
+    """Return a count or a mean of counts: whole where it is whole."""
+    if value is None or missing(value):
+        return NONE
+    return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a duration in milliseconds, three significant digits at most."""
+    if seconds is None or missing(seconds):
+        return NONE
+    return f"{1000 * seconds:.2f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
+
+
+def threat(norm: str, eps: float | str | None) -> str:
+    """Return a threat as people type it: `linf 8/255`, or `l2 minimal` for no radius."""
+    if isinstance(eps, str):
+        return f"{norm} {eps}"
+    return f"{norm} {eps_text(None if missing(eps) else eps)}"
+
+
+def text(value: Any) -> str:
+    """Return a text of a table, empty where it is absent."""
+    return "" if missing(value) else str(value)
+
+
+def join(*parts: str) -> str:
+    """Return the parts that say something, separated by semicolons."""
+    return "; ".join(part for part in parts if part)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 cell` or `3 cells`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def moment(started: str) -> datetime:
+    """Return the start of a run to the second, in UTC; a text without a zone is UTC already."""
+    time = datetime.fromisoformat(started).replace(microsecond=0)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def date(started: str) -> str:
+    """Return the start of a run in words: `20 November 2025, 22:48 UTC`."""
+    time = moment(started)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+
+
+def latex(said: str) -> str:
+    """Return a text so that LaTeX prints it as it stands."""
+    return said.translate(_LATEX)

@@ -1,0 +1,275 @@
+"""Computing a cell: the only place where a result is made.
+
+Clean images go to the driver, what it returns goes to the judge, and rows come out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from bench.attacks.catalogue import access
+from bench.attacks.drive import Tried, drive
+from bench.data.datasets import LabelledImages
+from bench.errors import AdapterError, SpecError
+from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
+from bench.spec import BLACK_BOX_SURFACE, COLUMNS, Adapter, AttackSpec, Cell, Prediction, Toolkit
+from bench.store.identity import cell_key, identity
+
+PICTURES = 16
+
+
+class BlackBox(torch.nn.Module):
+    """A model's answers without its gradient: all that a black-box attack is shown."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores (N, C) of images (N, C, H, W), cut off from any graph."""
+        return self.adapter.predict(x.detach()).scores.detach()
+
+
+@dataclass(slots=True)
+class CleanPredictions:
+    """What a model says of the clean images, asked once a chunk and shared by all its cells."""
+
+    adapter: Adapter
+    known: dict[int, Prediction] = field(default_factory=dict)
+
+    def of(self, start: int, x: torch.Tensor) -> Prediction:
+        """Return the model's decision about the chunk of images that begins at `start`."""
+        if start not in self.known:
+            self.known[start] = self.adapter.predict(x)
+        return self.known[start]
+
+
+class Chunk(NamedTuple):
+    """What was found out about some images: a row each, and the images tried."""
+
+    rows: pd.DataFrame
+    x: torch.Tensor
+    x_adv: torch.Tensor
+
+
+def chunk_seed(cell: Cell, start: int) -> int:
+    """Return the seed of a chunk; toolkits share it, so that their random starts can agree."""
+    named = {key: value for key, value in identity(cell).items() if key != "toolkit"}
+    return _seed(repr(sorted(named.items())), start)
+
+
+def _seed(*parts: object) -> int:
+    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def compute_chunk(
+    cell: Cell, adapter: Adapter, clean: CleanPredictions, images: LabelledImages, start: int
+) -> Chunk:
+    """Return the rows of the chunk of a cell that begins at image `start`."""
+    device = device_of(adapter)
+    part = slice(start, start + cell.batch_size)
+    x = (images.raw[part].float() / images.top).to(device)
+    y = images.labels[part].to(device)
+    target_seed = _seed(cell.seed, cell.checksum, start)
+    named = {
+        "cell": cell_key(cell),
+        "kind": cell.kind,
+        "dataset": cell.images.data,
+        "split": cell.images.split,
+        "model": cell.model.title(),
+    }
+    return attack_images(
+        adapter, x, y, cell.attack, cell.toolkit, cell.surface, clean.of(start, x),
+        seed=chunk_seed(cell, start), target_seed=target_seed, start=start, named=named,
+    )  # fmt: skip
+
+
+def device_of(adapter: Adapter) -> torch.device:
+    """Return where a model computes."""
+    for surface in adapter.surfaces().values():
+        for tensor in (*surface.parameters(), *surface.buffers()):
+            return tensor.device
+    return torch.device("cpu")
+
+
+def attack_images(
+    adapter: Adapter,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    spec: AttackSpec,
+    toolkit: Toolkit,
+    surface: str,
+    clean: Prediction,
+    *,
+    seed: int,
+    target_seed: int,
+    start: int = 0,
+    named: dict[str, Any] | None = None,
+) -> Chunk:
+    """Attack the images a model gets right, judge what was tried, and return a row an image.
+
+    Args:
+        adapter: the model; its surface is climbed, its `predict` judges.
+        x: images (N, C, H, W) in [0, 1].
+        y: labels (N,).
+        spec: the attack.
+        toolkit: who runs it.
+        surface: the name of one of the model's surfaces, or `predict` for black-box attacks.
+        clean: the model's decision about `x`.
+        seed: of the attack's randomness.
+        target_seed: of randomly drawn targets, the same for all toolkits.
+        start: index of the first image.
+        named: the row columns that say what this is.
+    """
+    target = targets(spec.targeted, clean.scores, y, target_seed)
+    chosen = clean.labels == y
+    if target is not None:
+        chosen &= target != y
+    at = chosen.nonzero().squeeze(1)
+    aim = None if target is None else target[at]
+    x_adv = x.clone()
+    tried, verdict = None, None
+    if len(at):
+        tried = drive(
+            spec, toolkit, _module(adapter, spec, surface), x[at], y[at],
+            target=aim, num_classes=adapter.spec.num_classes, seed=seed,
+        )  # fmt: skip
+        shown = readable(x[at], tried.x_adv)
+        said = None if shown is None else adapter.predict(shown)
+        verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim)
+        if shown is not None:
+            x_adv[at] = tried.x_adv
+    columns: dict[str, Any] = {
+        "cell": "", "kind": "attack", "dataset": adapter.spec.data, "split": "",
+        "model": adapter.spec.name, **(named or {}),
+        "index": range(start, start + len(x)), "family": adapter.spec.family,
+        "attack": spec.name, "toolkit": toolkit, "surface": surface, "norm": spec.norm,
+        "eps": spec.radius, "targeted": spec.targeted, "label": y.tolist(),
+        "clean_label": clean.labels.tolist(),
+        "clean_confidence": confidence(clean, adapter.spec).tolist(),
+        "correct": (clean.labels == y).tolist(), "seed": seed,
+        "certified_radius": None, "adversarial_radius": None,
+        **_attacked(len(x), at.tolist(), clean, aim, tried, verdict),
+    }  # fmt: skip
+    return Chunk(pd.DataFrame({name: columns[name] for name in COLUMNS}), x, x_adv)
+
+
+def _module(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module:
+    if surface == BLACK_BOX_SURFACE:
+        return BlackBox(adapter)
+    if access(spec.name) != "white":
+        raise SpecError(f"{spec.name} is a black-box attack; its surface is {BLACK_BOX_SURFACE!r}")
+    surfaces = adapter.surfaces()
+    if surface not in surfaces:
+        raise SpecError(
+            f"{adapter.spec.name} has no surface {surface!r}; it has: "
+            f"{', '.join(surfaces) or 'none, so only black-box attacks reach it'}"
+        )
+    return surfaces[surface]
+
+
+def _attacked(
+    n: int,
+    at: list[int],
+    clean: Prediction,
+    aim: torch.Tensor | None,
+    tried: Tried | None,
+    verdict: Verdict | None,
+) -> dict[str, list[Any]]:
+    """Return the columns that only attacked images fill, spread over all images of the chunk."""
+
+    def spread(values: Iterable[Any] | None, empty: Any) -> list[Any]:
+        column = [empty] * n
+        for i, value in zip(at, values or [], strict=False):
+            column[i] = value
+        return column
+
+    counts = {
+        "forwards": spread(tried and tried.forwards.tolist(), 0),
+        "backwards": spread(tried and tried.backwards.tolist(), 0),
+        "iterations": spread(
+            tried.iterations.tolist() if tried and tried.iterations is not None else None, None
+        ),
+        "seconds": spread(tried and [tried.seconds / len(at)] * len(at), 0.0),
+        "target": spread(None if aim is None else aim.tolist(), None),
+    }
+    near = (margins(clean).abs() < BORDERLINE).tolist()
+    abstained = (clean.labels < 0).tolist()
+    judged = {
+        "adv_label": spread(verdict and verdict.adv_label, None),
+        "adv_confidence": spread(verdict and verdict.adv_confidence, None),
+        "success": spread(verdict and verdict.success, False),
+        "invalid": spread(verdict and verdict.invalid, None),
+        "borderline": spread(verdict and verdict.borderline, False),
+        "abstained": spread(verdict and verdict.abstained, False),
+        **{
+            norm: spread(verdict and verdict.distances[norm], None)
+            for norm in ("l0", "l1", "l2", "linf")
+        },
+    }
+    for i in set(range(n)) - set(at):
+        judged["borderline"][i], judged["abstained"][i] = near[i], abstained[i]
+    return counts | judged
+
+
+def targets(how: str, scores: torch.Tensor, y: torch.Tensor, seed: int) -> torch.Tensor | None:
+    """Return the label each image is to get, (N,); None for an untargeted attack.
+
+    `next` is the class after the true one, `least-likely` the one of the lowest clean score,
+    `random` any other class, and a number that class (images of it are left alone).
+
+    Raises:
+        SpecError: a class the model does not have.
+    """
+    classes = scores.shape[1]
+    if how == "none":
+        return None
+    if how == "next":
+        return (y + 1) % classes
+    if how == "least-likely":
+        return scores.scatter(1, y[:, None], torch.inf).argmin(1)
+    if how == "random":
+        generator = torch.Generator().manual_seed(seed)
+        step = torch.randint(1, classes, (len(y),), generator=generator).to(y.device)
+        return (y + step) % classes
+    if not how.isdigit() or int(how) >= classes:
+        raise SpecError(
+            f"targeted: {how!r} is not none, next, least-likely, random or a class below {classes}"
+        )
+    return torch.full_like(y, int(how))
+
+
+def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:
+    """Raise unless images and labels are what a model can be asked about.
+
+    Raises:
+        SpecError: a wrong shape or dtype, values outside [0, 1], or labels that do not exist.
+        AdapterError: images of a shape the model does not take.
+    """
+    if x.ndim != 4 or not x.is_floating_point():
+        raise SpecError(f"images must be float (N, C, H, W), got {x.dtype} {tuple(x.shape)}")
+    if tuple(x.shape[1:]) != tuple(adapter.spec.input_shape):
+        raise AdapterError(
+            f"{adapter.spec.name} takes images of shape {tuple(adapter.spec.input_shape)}, "
+            f"these are {tuple(x.shape[1:])}"
+        )
+    low, high = (float(x.min()), float(x.max())) if x.numel() else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):
+        raise SpecError(
+            f"images must lie in [0, 1], these span [{low:.4g}, {high:.4g}]; "
+            f"divide by 255, and leave normalisation to the model (bench.wrap's mean and std)"
+        )
+    if y.shape != (len(x),) or y.is_floating_point():
+        raise SpecError(f"labels must be integers ({len(x)},), got {y.dtype} {tuple(y.shape)}")
+    if len(y) and not (int(y.min()) >= 0 and int(y.max()) < adapter.spec.num_classes):
+        raise SpecError(
+            f"labels run from {int(y.min())} to {int(y.max())}, "
+            f"{adapter.spec.name} has classes 0 to {adapter.spec.num_classes - 1}"
+        )

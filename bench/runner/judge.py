@@ -1,0 +1,130 @@
+"""Whether an attack succeeded: decided here alone, from the image that was tried."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from bench.measure.norms import distances
+from bench.spec import AttackSpec, ModelSpec, Prediction
+
+RANGE_SLACK = 1e-6
+BORDERLINE = 1e-4
+
+
+class Verdict(NamedTuple):
+    """The judgement of a batch of tried images; every field has one value an image.
+
+    Attributes:
+        invalid: why an image cannot count, or None.
+        distances: norm name to float64 (N,) between the tried and the clean image.
+    """
+
+    success: list[bool]
+    invalid: list[str | None]
+    borderline: list[bool]
+    abstained: list[bool]
+    adv_label: list[int | None]
+    adv_confidence: list[float | None]
+    distances: dict[str, list[float | None]]
+
+
+def confidence(prediction: Prediction, spec: ModelSpec) -> torch.Tensor:
+    """Return the probability a model gives its own decision, (N,); NaN where it abstains."""
+    scores = prediction.scores
+    shares = scores.softmax(1) if spec.scores == "logits" else scores
+    own = shares.gather(1, prediction.labels.clamp(min=0)[:, None]).squeeze(1)
+    return own.masked_fill(prediction.labels < 0, torch.nan)
+
+
+def margins(prediction: Prediction) -> torch.Tensor:
+    """Return the difference between the two largest scores, (N,)."""
+    top = prediction.scores.topk(min(2, prediction.scores.shape[1]), dim=1).values
+    return top[:, 0] - top[:, -1]
+
+
+def judge(
+    spec: AttackSpec,
+    model: ModelSpec,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    x_adv: torch.Tensor,
+    prediction: Prediction | None,
+    target: torch.Tensor | None,
+) -> Verdict:
+    """Return the verdict on images that were tried.
+
+    Success iff finite, of the same shape, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
+    float64 norm, and labelled otherwise than `y` (targeted: as `target`).
+
+    Args:
+        spec: the attack, with its norm and radius.
+        model: what the judge is.
+        x: clean images (N, C, H, W).
+        y: true labels (N,).
+        x_adv: the images tried.
+        prediction: the model's decision about `readable(x, x_adv)`; None where shapes differ.
+        target: wanted labels (N,) of a targeted attack.
+    """
+    n = len(x)
+    if prediction is None:
+        reason = f"shape {tuple(x_adv.shape[1:])} instead of {tuple(x.shape[1:])}"
+        nothing: list[Any] = [None] * n
+        return Verdict(
+            [False] * n, [reason] * n, [False] * n, [False] * n, nothing, nothing,
+            dict.fromkeys(("l0", "l1", "l2", "linf"), nothing),
+        )  # fmt: skip
+    lengths = distances(x, x_adv)
+    invalid = _reasons(spec, x_adv, lengths)
+    goal = prediction.labels != y if target is None else prediction.labels == target
+    finite = x_adv.flatten(1).isfinite().all(1).tolist()
+    sure = confidence(prediction, model).tolist()
+    abstained = (prediction.labels < 0).tolist()
+    return Verdict(
+        success=[g and why is None for g, why in zip(goal.tolist(), invalid, strict=True)],
+        invalid=invalid,
+        borderline=(margins(prediction).abs() < BORDERLINE).tolist(),
+        abstained=[a and f for a, f in zip(abstained, finite, strict=True)],
+        adv_label=[
+            v if f else None for v, f in zip(prediction.labels.tolist(), finite, strict=True)
+        ],
+        adv_confidence=[v if f and v == v else None for v, f in zip(sure, finite, strict=True)],
+        distances={
+            name: [v if f else None for v, f in zip(values.tolist(), finite, strict=True)]
+            for name, values in lengths.items()
+        },
+    )
+
+
+def readable(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor | None:
+    """Return tried images that a model can be shown, or None where their shape is wrong.
+
+    An image with a NaN or an infinity is replaced by its clean one; it is a failure anyway.
+    """
+    if x_adv.shape != x.shape:
+        return None
+    finite = x_adv.flatten(1).isfinite().all(1)
+    return torch.where(finite.view(-1, 1, 1, 1), x_adv, x)
+
+
+def _reasons(
+    spec: AttackSpec, x_adv: torch.Tensor, lengths: dict[str, torch.Tensor]
+) -> list[str | None]:
+    flat = x_adv.flatten(1).double()
+    finite = flat.isfinite().all(1)
+    outside = torch.maximum(-flat.amin(1), flat.amax(1) - 1)
+    radius = spec.radius
+    limit = torch.inf if radius is None else radius * (1 + 1e-5) + 1e-6
+    reasons: list[str | None] = []
+    for i in range(len(x_adv)):
+        length = float(lengths[spec.norm][i])
+        if not finite[i]:
+            reasons.append("not finite")
+        elif outside[i] > RANGE_SLACK:
+            reasons.append(f"outside [0, 1] by {float(outside[i]):.2g}")
+        elif length > limit:
+            reasons.append(f"over budget: {spec.norm} {length:.6g} > {spec.eps}")
+        else:
+            reasons.append(None)
+    return reasons

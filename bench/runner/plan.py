@@ -1,0 +1,262 @@
+"""From a suite to its cells: models loaded, attacks matched with toolkits, keys computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from bench.attacks.catalogue import access, available, install_command, installed, refusal
+from bench.data.datasets import LabelledImages, load
+from bench.data.table import DATASETS
+from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
+from bench.registry import unknown
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    TOOLKITS,
+    Adapter,
+    AttackRequest,
+    Cell,
+    ModelRequest,
+    Suite,
+    Toolkit,
+)
+from bench.store.identity import cell_key
+from bench.zoo import MODELS, load_model
+
+DEFAULT_BATCH_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every cell a run asks for, in order, and what it takes to compute them.
+
+    Attributes:
+        suite: as asked for, with its filters and the number of images applied.
+        cells: key to cell.
+        adapters: the models, each loaded once.
+        images: the images and labels under attack.
+        left_out: in words, what the suite asks for that cannot be run, and why.
+    """
+
+    suite: Suite
+    cells: dict[str, Cell]
+    adapters: dict[ModelRequest, Adapter]
+    images: LabelledImages
+    batch_size: int
+    device: str
+    left_out: tuple[str, ...]
+
+
+def make_plan(
+    suite: Suite,
+    *,
+    models: Sequence[str] = (),
+    attacks: Sequence[str] = (),
+    toolkits: Sequence[str] = (),
+    images: int | str | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    device: str = "auto",
+    data: str | os.PathLike[str] | None = None,
+) -> Plan:
+    """Return the cells of a suite.
+
+    Args:
+        suite: what to run; models a plug-in registered for its data set join it.
+        models: globs; only models whose name matches one. None given: all.
+        attacks: globs over attack names, likewise.
+        toolkits: names of toolkits, likewise.
+        images: how many images instead of the suite's; `all` for every one.
+        batch_size: images attacked together; part of a cell's identity.
+        device: `auto`, `cpu` or `cuda`.
+        data: the data folder.
+
+    Raises:
+        SpecError: a filter that matches nothing, or a suite that does not fit its models.
+        PrerequisiteError: data, weights or a toolkit named in `toolkits` are missing.
+    """
+    for toolkit in toolkits:
+        _check_toolkit(toolkit)
+    suite = _narrowed(suite, models, attacks, images)
+    found = load(suite.images.data, suite.images.split, data)
+    if (suite.images.count or 0) > len(found):
+        raise SpecError(
+            f"{suite.images.count} images were asked for, {suite.images.data} "
+            f"{suite.images.split} has {len(found)}; use --images all"
+        )
+    subset = found.first(suite.images.count)
+    where = resolve_device(device)
+    adapters = {}
+    for request in suite.models:
+        adapter = load_model(request.name, dict(request.options), device=where, data=data)
+        _check_fits(suite, request, adapter)
+        adapters[request] = adapter
+    cells, left_out = _cells(suite, adapters, toolkits, subset.checksum(), batch_size)
+    if not cells:
+        reasons = f": {left_out[0]}" if left_out else ""
+        raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
+    return Plan(
+        suite=suite,
+        cells=cells,
+        adapters=adapters,
+        images=subset,
+        batch_size=batch_size,
+        device=where,
+        left_out=left_out,
+    )
+
+
+def _check_toolkit(name: str) -> None:
+    if name not in TOOLKITS:
+        raise unknown("toolkit", name, list(TOOLKITS))
+    if not installed(name):
+        raise PrerequisiteError(f"{name} is not installed; run: {install_command(name)}")
+
+
+def _narrowed(
+    suite: Suite, models: Sequence[str], attacks: Sequence[str], images: int | str | None
+) -> Suite:
+    plugged = [
+        ModelRequest(name=name)
+        for name in MODELS
+        if not MODELS[name].facts["recipe"] and MODELS[name].facts["data"] == suite.images.data
+    ]
+    every = [*suite.models, *(one for one in plugged if one not in suite.models)]
+    kept_models = [one for one in every if _matches(one.name, models)]
+    if not kept_models:
+        raise _nothing("model", models, (one.name for one in every))
+    kept_attacks = [one for one in suite.attacks if _matches(one.spec.name, attacks)]
+    if not kept_attacks:
+        raise _nothing("attack", attacks, (one.spec.name for one in suite.attacks))
+    count = suite.images.count
+    if images is not None:
+        count = None if images == "all" else int(images)
+    return dataclasses.replace(
+        suite,
+        models=tuple(kept_models),
+        attacks=tuple(kept_attacks),
+        images=dataclasses.replace(suite.images, count=count),
+    )
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+
+
+def _nothing(kind: str, globs: Sequence[str], known: Iterable[str]) -> SpecError:
+    names = sorted(set(known))
+    error = unknown(f"{kind} in this suite", " ".join(globs), names)
+    return SpecError(f"--{kind}: {error}")
+
+
+def resolve_device(named: str) -> str:
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        PrerequisiteError: `cuda` where torch sees none.
+    """
+    if named == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if named == "cuda" and not torch.cuda.is_available():
+        raise PrerequisiteError("--device cuda: torch sees no CUDA device; use --device cpu")
+    return named
+
+
+def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
+    data = DATASETS[suite.images.data]
+    registered = MODELS[request.name].facts["data"]
+    if registered != data.name:
+        raise SpecError(
+            f"{request.name} classifies {registered}, suite {suite.name} is {data.name}"
+        )
+    if tuple(adapter.spec.input_shape) != data.input_shape:
+        raise AdapterError(
+            f"{request.name} takes images of shape {tuple(adapter.spec.input_shape)}, "
+            f"{data.name} has {data.input_shape}"
+        )
+    if adapter.spec.num_classes != len(data.classes):
+        raise AdapterError(
+            f"{request.name} has {adapter.spec.num_classes} classes, "
+            f"{data.name} has {len(data.classes)}"
+        )
+
+
+def _cells(
+    suite: Suite,
+    adapters: dict[ModelRequest, Adapter],
+    toolkits: Sequence[str],
+    checksum: str,
+    batch_size: int,
+) -> tuple[dict[str, Cell], tuple[str, ...]]:
+    """Return the cells by key, model by model, and what was left out, in words."""
+    left_out: dict[str, None] = {}  # an ordered set
+    runners = [(attack, tuple(_runners(attack, toolkits, left_out))) for attack in suite.attacks]
+    cells: dict[str, Cell] = {}
+    for request, adapter in adapters.items():
+        fingerprint = adapter.fingerprint()
+        for attack, able in runners:
+            for surface in _surfaces(attack, request, adapter, left_out):
+                for toolkit in able:
+                    cell = Cell(
+                        model=request,
+                        fingerprint=fingerprint,
+                        attack=attack.spec,
+                        toolkit=toolkit,
+                        surface=surface,
+                        images=suite.images,
+                        checksum=checksum,
+                        seed=suite.seed,
+                        batch_size=batch_size,
+                    )
+                    cells[cell_key(cell)] = cell
+    return cells, tuple(left_out)
+
+
+def _runners(
+    attack: AttackRequest, wanted: Sequence[str], left_out: dict[str, None]
+) -> Iterator[Toolkit]:
+    """Yield the toolkits that run an attack.
+
+    Raises:
+        UnsupportedAttack: the suite names a toolkit that does not have the attack or cannot honour
+            one of its words. Where it names none, such a toolkit is left out, and that is said.
+    """
+    spec = attack.spec
+    for toolkit in attack.toolkits or available(spec.name, spec.norm):
+        if wanted and toolkit not in wanted:
+            continue
+        why = refusal(spec, toolkit)
+        if why is not None:
+            if attack.toolkits is not None:
+                raise UnsupportedAttack(why)
+            left_out[why] = None
+        elif not installed(toolkit):
+            left_out[f"{toolkit} is not installed; run: {install_command(toolkit)}"] = None
+        else:
+            yield toolkit
+
+
+def _surfaces(
+    attack: AttackRequest, request: ModelRequest, adapter: Adapter, left_out: dict[str, None]
+) -> Sequence[str]:
+    if access(attack.spec.name) != "white":
+        return (BLACK_BOX_SURFACE,)
+    offered = adapter.surfaces()
+    if not offered:
+        left_out[
+            f"{request.title()} has no gradient: {attack.spec.name} and other white-box attacks "
+            f"do not reach it"
+        ] = None
+        return ()
+    if attack.surfaces is None:
+        return tuple(offered)
+    for name in attack.surfaces:
+        if name not in offered:
+            left_out[f"{request.title()} has no surface {name!r}; it has {', '.join(offered)}"] = (
+                None
+            )
+    return tuple(name for name in attack.surfaces if name in offered)

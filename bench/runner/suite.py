@@ -1,0 +1,166 @@
+"""Suite files: TOML, checked by a schema whose errors name file, table and field."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.attacks.catalogue import resolve
+from bench.data.table import DATASETS
+from bench.errors import SpecError
+from bench.registry import unknown
+from bench.spec import (
+    AttackRequest,
+    AttackSpec,
+    ImageSet,
+    ModelRequest,
+    Norm,
+    Scalar,
+    Suite,
+    Toolkit,
+)
+
+SHIPPED = Path(__file__).parent.parent / "suites"
+
+_Strict = ConfigDict(extra="forbid", strict=True)
+_Open = ConfigDict(extra="allow", strict=True)
+
+
+class _Model(BaseModel):
+    """A `[[models]]` table; further keys are options of the model's factory."""
+
+    model_config = _Open
+    name: str
+
+
+class _Attack(BaseModel):
+    """An `[[attacks]]` table; further keys are the attack's words, and a list multiplies."""
+
+    model_config = _Open
+    name: str
+    norm: Norm | list[Norm]
+    eps: str | float | int | list[str | float | int] | None = None
+    toolkits: list[Toolkit] | None = None
+    surfaces: list[str] | None = None
+
+
+class _Suite(BaseModel):
+    """A suite file."""
+
+    model_config = _Strict
+    title: str
+    data: str
+    split: Literal["train", "test"] = "test"
+    images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
+    seed: Annotated[int, Field(ge=0)] = 0
+    models: Annotated[list[_Model], Field(min_length=1)]
+    attacks: Annotated[list[_Attack], Field(min_length=1)]
+
+
+def shipped_suites() -> list[str]:
+    """Return the names of the suites that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def suite_path(named: str) -> Path:
+    """Return the file of a suite: a shipped one by name, or a path ending in `.toml`.
+
+    Raises:
+        SpecError: there is no such suite or file.
+    """
+    if named.endswith(".toml"):
+        if not Path(named).is_file():
+            raise SpecError(f"--suite {named}: no such file")
+        return Path(named)
+    if named not in shipped_suites():
+        raise unknown("suite", named, shipped_suites())
+    return SHIPPED / f"{named}.toml"
+
+
+def load_suite(named: str) -> Suite:
+    """Return a suite, every attack in it checked and its lists multiplied out.
+
+    Raises:
+        SpecError: no such suite, broken TOML (with its line), or a wrong field (file, table, field).
+    """
+    path = suite_path(named)
+    try:
+        given = _Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: broken TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not a UTF-8 text file") from error
+    except ValidationError as error:
+        raise SpecError(_in_words(path, error)) from error
+    if given.data not in DATASETS:
+        raise SpecError(f"{path}: data: {unknown('data set', given.data, list(DATASETS))}")
+    return Suite(
+        name=path.stem,
+        title=given.title,
+        images=ImageSet(
+            data=given.data,
+            split=given.split,
+            count=None if given.images == "all" else given.images,
+        ),
+        seed=given.seed,
+        models=tuple(_model(path, i, table) for i, table in enumerate(given.models)),
+        attacks=tuple(
+            request for i, table in enumerate(given.attacks) for request in _attacks(path, i, table)
+        ),
+    )
+
+
+def _in_words(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    # Unions add the name of the branch that was tried; only tables, indices and fields are wanted.
+    fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+    names = {"models", "attacks", *_Suite.model_fields, *_Model.model_fields, *_Attack.model_fields}
+    where = ""
+    for part in fields:
+        if isinstance(part, int):
+            where += f"[{part + 1}]"
+        elif part in names or first["type"] == "extra_forbidden":
+            where += f".{part}" if where else part
+    if first["type"] == "extra_forbidden":
+        return f"{path}: {where}: no such field; it takes {', '.join(_Suite.model_fields)}"
+    if first["type"] == "missing":
+        return f"{path}: {where}: this field is missing"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{path}: {where}: {message} (it says {first['input']!r})"
+
+
+def _model(path: Path, index: int, table: _Model) -> ModelRequest:
+    options = table.model_extra or {}
+    for key, value in options.items():
+        if not isinstance(value, bool | int | float | str):
+            raise SpecError(
+                f"{path}: models[{index + 1}].{key}: {value!r} is not a number, text or true/false"
+            )
+    return ModelRequest(name=table.name, options=tuple(sorted(options.items())))
+
+
+def _attacks(path: Path, index: int, table: _Attack) -> Iterator[AttackRequest]:
+    extra: dict[str, Any] = table.model_extra or {}
+    axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
+    axes |= {key: _listed(value) for key, value in extra.items()}
+    for values in itertools.product(*axes.values()):
+        words: dict[str, Scalar | None] = dict(zip(axes, values, strict=True))
+        norm, eps = words.pop("norm"), words.pop("eps")
+        try:
+            spec: AttackSpec = resolve(table.name, norm, eps, words)
+        except SpecError as error:
+            raise type(error)(f"{path}: attacks[{index + 1}]: {error}") from error
+        yield AttackRequest(
+            spec=spec,
+            toolkits=None if table.toolkits is None else tuple(table.toolkits),
+            surfaces=None if table.surfaces is None else tuple(table.surfaces),
+        )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,229 @@
+"""The nouns of Crossfire as frozen dataclasses, and the columns of a result row.
+
+Nothing here imports torch at run time, so that the command line can talk about models, attacks
+and suites without loading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+
+from bench.errors import SpecError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Norm = Literal["l0", "l1", "l2", "linf"]
+Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
+Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
+Loss = Literal["ce", "margin", "dlr"]
+Scalar = bool | int | float | str
+
+NORMS: tuple[Norm, ...] = get_args(Norm)
+TOOLKITS: tuple[Toolkit, ...] = get_args(Toolkit)
+
+#: The columns of a result row, in order; one row is one image of one cell.
+COLUMNS: tuple[str, ...] = (
+    "cell", "kind", "dataset", "split", "index", "model", "family", "attack", "toolkit", "surface",
+    "norm", "eps", "targeted", "target", "label", "clean_label", "adv_label", "clean_confidence",
+    "adv_confidence", "correct", "success", "invalid", "borderline", "abstained", "l0", "l1", "l2",
+    "linf", "iterations", "forwards", "backwards", "seconds", "seed", "certified_radius",
+    "adversarial_radius",
+)  # fmt: skip
+
+#: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
+BLACK_BOX_SURFACE = "predict"
+
+
+def number(value: float | str, what: str = "number") -> float:
+    """Return `value` as a float; text may be a fraction such as `"8/255"`.
+
+    Raises:
+        SpecError: the text is neither a number nor a fraction.
+    """
+    if isinstance(value, str):
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            raise SpecError(
+                f"{what}: {value!r} is not a number or a fraction like '8/255'"
+            ) from None
+    if isinstance(value, bool) or value != value:
+        raise SpecError(f"{what}: {value!r} is not a number")
+    return float(value)
+
+
+def eps_text(value: float | None) -> str:
+    """Return a radius as people write it: `8/255` where it is one, else four significant digits."""
+    if value is None or value != value:
+        return "minimal"
+    steps = value * 255
+    if 0 < value < 1 and abs(steps - round(steps)) < 1e-6:
+        return f"{round(steps)}/255"
+    return f"{value:.4g}"
+
+
+class Prediction(NamedTuple):
+    """What a model decides about a batch.
+
+    Attributes:
+        labels: int64 (N,), the decision; -1 where the model abstains or its vote is tied.
+        scores: float32 (N, C), higher is more likely; what they are is `ModelSpec.scores`.
+    """
+
+    labels: torch.Tensor
+    scores: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """What is known of a model without running it.
+
+    Attributes:
+        name: `data/model`, with its options written out where they matter.
+        data: the data set it classifies.
+        input_shape: (C, H, W) of one image.
+        scores: whether `Prediction.scores` are logits or probabilities.
+    """
+
+    name: str
+    family: Family
+    data: str
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    scores: Literal["logits", "probabilities"] = "logits"
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """One model behind the common interface; images are float32 (N, C, H, W) in [0, 1]."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def predict(self, x: torch.Tensor) -> Prediction:
+        """Return the model's real decision; only this judges an attack."""
+        ...
+
+    def gradient(
+        self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None
+    ) -> torch.Tensor:
+        """Return the gradient of each image's own loss, (N, C, H, W); an attack climbs it."""
+        ...
+
+    def surfaces(self) -> Mapping[str, nn.Module]:
+        """Return the differentiable views an attack may climb: name to module, images to logits."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever weights or settings change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackSpec:
+    """An attack in canonical words: algorithm, threat and parameters, whichever toolkit runs it.
+
+    Attributes:
+        eps: the radius as exact text (`"8/255"`); None for a minimal-norm attack.
+        words: every parameter with its value, sorted by name, defaults written out.
+    """
+
+    name: str
+    norm: Norm
+    eps: str | None = None
+    words: tuple[tuple[str, Scalar], ...] = ()
+
+    def word(self, name: str) -> Any:
+        """Return the value of one parameter."""
+        return dict(self.words)[name]
+
+    def amount(self, name: str) -> float:
+        """Return a parameter that may be written as a fraction, as a float."""
+        return number(self.word(name), name)
+
+    @property
+    def radius(self) -> float | None:
+        """Return eps as a number, in pixel units of [0, 1]."""
+        return None if self.eps is None else number(self.eps, "eps")
+
+    @property
+    def targeted(self) -> str:
+        """Return how targets are chosen: `none`, `next`, `least-likely`, `random` or a class."""
+        return str(dict(self.words).get("targeted", "none"))
+
+    def title(self) -> str:
+        """Return a short human name such as `pgd linf 8/255`."""
+        return " ".join([self.name, self.norm, *([self.eps] if self.eps else [])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSet:
+    """The first `count` images of a split, in file order; None means all of them."""
+
+    data: str
+    split: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """A model a suite asks for, with options for its factory."""
+
+    name: str
+    options: tuple[tuple[str, Scalar], ...] = ()
+
+    def title(self) -> str:
+        """Return the name with its options written out."""
+        return "-".join([self.name, *(f"{key}={value}" for key, value in self.options)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackRequest:
+    """An attack a suite asks for; None stands for every toolkit, or every surface, that there is."""
+
+    spec: AttackSpec
+    toolkits: tuple[Toolkit, ...] | None = None
+    surfaces: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What a suite file says, checked."""
+
+    name: str
+    title: str
+    images: ImageSet
+    seed: int
+    models: tuple[ModelRequest, ...]
+    attacks: tuple[AttackRequest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One model, one attack, one toolkit, one surface, one image set: the unit of work and storage.
+
+    Attributes:
+        fingerprint: the adapter's, so that retrained weights are another cell.
+        checksum: of the images and labels themselves.
+        batch_size: images a chunk; part of the identity, since some toolkits depend on it.
+    """
+
+    model: ModelRequest
+    fingerprint: str
+    attack: AttackSpec
+    toolkit: Toolkit
+    surface: str
+    images: ImageSet
+    checksum: str
+    seed: int
+    batch_size: int
+    kind: Literal["attack"] = "attack"
+
+    def title(self) -> str:
+        """Return a one-line human name."""
+        return f"{self.model.title()} · {self.attack.title()} · {self.toolkit}"

@@ -1,0 +1,1 @@
+"""Identity of cells and the crash-safe store of their rows."""

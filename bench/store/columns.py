@@ -1,0 +1,103 @@
+"""The types of a row's columns, the same in every file, also where a column is all null."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.errors import StoreError
+from bench.spec import COLUMNS
+
+_BOOLEAN = {"correct", "success", "borderline", "abstained"}
+_INTEGER = {"index", "label", "clean_label", "seed"}
+_INTEGER_OR_NULL = {"adv_label", "target", "iterations", "forwards", "backwards"}
+_FLOAT = {
+    "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
+    "certified_radius", "adversarial_radius",
+}  # fmt: skip
+_TEXT_OR_NULL = {"invalid"}
+_REQUIRED = [
+    name for name in COLUMNS if name not in _INTEGER_OR_NULL | _FLOAT | _TEXT_OR_NULL
+]  # fmt: skip
+_PICTURES = b"crossfire.pictures"
+
+
+def _type(name: str) -> Any:
+    if name in _BOOLEAN:
+        return pa.bool_()
+    if name in _INTEGER | _INTEGER_OR_NULL:
+        return pa.int64()
+    return pa.float64() if name in _FLOAT else pa.string()
+
+
+SCHEMA = pa.schema([pa.field(name, _type(name)) for name in COLUMNS])
+
+
+def encode(rows: pd.DataFrame, pictures: dict[str, Any] | None) -> bytes:
+    """Return rows as the bytes of a parquet file that also names the file of its pictures.
+
+    Args:
+        rows: a frame with exactly `spec.COLUMNS`, in any order.
+        pictures: what is known of the pictures' file, as plain JSON values; None without one.
+
+    Raises:
+        StoreError: a column is missing, unknown, of another type, or null where it must not be.
+    """
+    wrong = set(rows.columns) ^ set(COLUMNS)
+    if wrong:
+        raise StoreError(f"rows with missing or unknown columns: {', '.join(sorted(wrong))}")
+    empty = [name for name in _REQUIRED if rows[name].isna().any()]
+    if empty:
+        raise StoreError(f"rows with nulls in {', '.join(empty)}, which every row must have")
+    try:
+        table = pa.Table.from_pandas(rows[list(COLUMNS)], schema=SCHEMA, preserve_index=False)
+    except pa.ArrowException as error:
+        raise StoreError(f"rows of a wrong type: {'; '.join(map(str, error.args))}") from error
+    table = table.replace_schema_metadata(None)  # pandas' own types, named otherwise by each pandas
+    sink = io.BytesIO()
+    # Statistics and arrow's own copy of the schema would be half of a part, and nobody reads them.
+    with pq.ParquetWriter(sink, SCHEMA, write_statistics=False, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_PICTURES: json.dumps(pictures).encode()})
+    return sink.getvalue()
+
+
+def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
+    """Return the pyarrow table in the bytes of a part, and what it says of its pictures' file.
+
+    Raises:
+        ValueError: the bytes are no parquet file, or not one with these columns.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        # Threads cost more than they gain in files of a few kilobytes.
+        table = file.read(use_threads=False).replace_schema_metadata(None)
+        pictures = json.loads(file.metadata.metadata[_PICTURES])
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    if not table.schema.equals(SCHEMA):
+        raise ValueError("other columns")
+    return table, pictures
+
+
+def to_pandas(tables: list[Any]) -> pd.DataFrame:
+    """Return tables one below the other, as a frame with `spec.COLUMNS` and fixed types.
+
+    Text is `str`, nullable integers are `Int64`, the others `int64`, `float64` and `bool`.
+    """
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return rows.astype(dict.fromkeys(_INTEGER, "int64") | dict.fromkeys(_BOOLEAN, "bool"))
+
+
+def attacked(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are of images that an attack was run on, as bool.
+
+    Not those that the model gets wrong, nor those that already have the label wanted of them.
+    """
+    return rows["correct"] & (rows["adv_label"].notna() | rows["invalid"].notna())

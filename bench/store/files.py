@@ -1,0 +1,76 @@
+"""Files that are either there whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from bench.errors import StoreError
+
+#: How the names of unfinished files begin; readers skip every name that begins with a dot.
+TEMPORARY = ".tmp-"
+
+
+def cannot_write(path: Path, error: OSError) -> StoreError:
+    """Return the error for a file that could not be written: one line that says what to do."""
+    safe = "nothing saved before is lost"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"no space left to write {path}; {safe}: free some space, or name another folder with "
+            f"--results DIR, and run the same command again"
+        )
+    return StoreError(
+        f"could not write {path} ({error.strerror or error}); {safe}: make the folder writable, or "
+        f"name another one with --results DIR, and run the same command again"
+    )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder, and needs no such call
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and the missing ones above it, each safe against a power cut."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a file so that no reader, at any moment, nor after a kill, sees half of it.
+
+    The bytes go to a new temporary file in the same folder, are flushed to disk, and take the
+    final name in one step. A process killed before that step leaves only the temporary file.
+    Writing over a file needs room for both for a moment.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}")
+    try:
+        make_folder(path.parent)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error

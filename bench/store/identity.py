@@ -1,0 +1,63 @@
+"""What a cell is, as canonical JSON, and the key it is stored under."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from bench.errors import SpecError
+from bench.spec import Cell
+
+#: Raised when the meaning of a cell changes, so that rows of the old meaning are never found again.
+IDENTITY_VERSION = 1
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: keys sorted, no spaces, no NaN.
+
+    Raises:
+        SpecError: the value holds something that JSON has no words for, such as NaN.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"cannot be part of a cell's identity: {value!r} ({error})") from error
+
+
+def identity(cell: Cell) -> dict[str, Any]:
+    """Return everything that decides a cell's rows, as plain JSON values.
+
+    Device, host and library versions are left out on purpose: they are recorded beside the rows,
+    but an upgrade does not make all results worthless.
+    """
+    return {
+        "version": IDENTITY_VERSION,
+        "kind": cell.kind,
+        "model": {
+            "name": cell.model.name,
+            "options": dict(cell.model.options),
+            "fingerprint": cell.fingerprint,
+        },
+        "attack": {
+            "name": cell.attack.name,
+            "norm": cell.attack.norm,
+            "eps": cell.attack.eps,
+            "words": dict(cell.attack.words),
+        },
+        "toolkit": cell.toolkit,
+        "surface": cell.surface,
+        "images": {
+            "data": cell.images.data,
+            "split": cell.images.split,
+            "count": cell.images.count,
+            "checksum": cell.checksum,
+        },
+        "seed": cell.seed,
+        "batch_size": cell.batch_size,
+    }
+
+
+def cell_key(cell: Cell) -> str:
+    """Return the 20 hex digits a cell is stored under: the start of its identity's sha256."""
+    return hashlib.sha256(canonical_json(identity(cell)).encode()).hexdigest()[:20]

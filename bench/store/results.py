@@ -1,0 +1,122 @@
+"""What the last run of a suite asked for, and what of it is there: all that reports read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bench.errors import PrerequisiteError
+from bench.spec import number
+from bench.store import columns
+from bench.store.runlog import runs
+from bench.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    import torch
+
+_PLANNED = (
+    "cell", "model", "family", "attack", "norm", "eps", "toolkit", "surface", "targeted", "words",
+    "kind", "access",
+)  # fmt: skip
+_TEXT = [name for name in _PLANNED if name != "words"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The cells of a suite's last run.
+
+    Attributes:
+        started: when the run started, ISO 8601 in UTC.
+        protocol: data, split, images, seed, batch_size, device, versions, host.
+        cells: a row a planned cell, in the plan's order: `cell, model, family, attack, norm, eps`
+            (text, null for a minimal-norm attack), `toolkit, surface, targeted, words` (dict),
+            `kind` (fixed or minimal), `access, radius` (eps as a number), `status` (done, failed or
+            missing), `error` (the last line of why it failed), `images, correct, successes,
+            invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
+            The counts and means are null where the cell is not done.
+        rows: all rows of the done cells, `spec.COLUMNS`.
+        models: a dict a model: `model, family, clean_accuracy` (its card's, may be None).
+        left_out: a line for each thing the suite names that could not be planned.
+        store: where the pictures are.
+    """
+
+    suite: str
+    title: str
+    started: str
+    protocol: dict[str, Any]
+    cells: pd.DataFrame
+    rows: pd.DataFrame
+    models: list[dict[str, Any]]
+    left_out: list[str]
+    store: Store
+
+    def pictures(self, cell: str) -> dict[str, torch.Tensor]:
+        """Return the pictures kept of a done cell; see `Store.pictures`."""
+        return self.store.pictures(cell)
+
+
+def load_results(root: str | Path, suite: str) -> Results:
+    """Return the cells that the last started run of a suite asked for, with their rows.
+
+    Args:
+        root: the results folder.
+        suite: the suite's name.
+
+    Raises:
+        PrerequisiteError: no run of the suite is in the folder.
+        StoreError: the folder is of another schema, or a file in it is missing or damaged.
+    """
+    store = open_store(root, create=False) if (Path(root) / "store.json").exists() else None
+    start = next((run for run in runs(store) if run["suite"] == suite), None) if store else None
+    if store is None or start is None:
+        raise PrerequisiteError(
+            f"no run of suite {suite!r} in {root}; make one with: bench run --suite {suite}"
+        )
+    planned = {cell["cell"]: {name: cell[name] for name in _PLANNED} for cell in start["cells"]}
+    tables: list[Any] = []
+    for key, cell in planned.items():
+        if store.record(key) is not None:
+            tables += store.tables(key)
+            cell |= {"status": "done", "error": None}
+        else:
+            error = store.last_error(key)
+            cell |= {"status": "failed" if error else "missing", "error": error and _why(error)}
+    rows = columns.to_pandas(tables)
+    return Results(
+        suite=suite,
+        title=start["title"],
+        started=start["started"],
+        protocol=start["protocol"],
+        cells=_cells(list(planned.values()), rows),
+        rows=rows,
+        models=start["models"],
+        left_out=start["left_out"],
+        store=store,
+    )
+
+
+def _why(error: dict[str, Any]) -> str:
+    lines = error["message"].strip().splitlines()
+    return f"{error['type']}: {lines[-1]}" if lines else str(error["type"])
+
+
+def _cells(planned: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
+    cells = pd.DataFrame(planned, columns=[*_PLANNED, "status", "error"])
+    cells = cells.astype(dict.fromkeys([*_TEXT, "status", "error"], "str"))
+    cells["radius"] = [
+        number(eps) if isinstance(eps, str) else float("nan") for eps in cells["eps"]
+    ]
+    counts = rows.groupby("cell").agg(
+        images=("index", "size"),
+        correct=("correct", "sum"),
+        successes=("success", "sum"),
+        invalid=("invalid", "count"),
+    )
+    passes = ["seconds", "forwards", "backwards"]
+    means = rows[columns.attacked(rows)].groupby("cell")[passes].mean().astype("float64")
+    return cells.merge(
+        counts.astype("Int64").join(means), how="left", left_on="cell", right_index=True
+    )

@@ -1,0 +1,1 @@
+"""Recipes as data, one trainer, weights with cards."""

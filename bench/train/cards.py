@@ -1,0 +1,55 @@
+"""Where weights lie, and their cards.
+
+A card is a JSON file beside the safetensors file: the recipe, the data, the clean accuracy measured
+on the file as it is shipped (half precision), and the file's sha256. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.errors import PrerequisiteError
+from bench.paths import cache_dir
+
+SHIPPED = Path(__file__).parent.parent / "models" / "weights"
+
+
+def retrained_dir() -> Path:
+    """Return the folder of weights trained on this machine; they go before the shipped ones."""
+    return cache_dir() / "weights"
+
+
+def weights_file(folder: Path, name: str) -> Path:
+    """Return where the weights of a model lie in a folder of weights."""
+    return folder / f"{name}.safetensors"
+
+
+def weights_folder(name: str) -> Path | None:
+    """Return the folder whose weights a model is loaded with, or None where there are none."""
+    for folder in (retrained_dir(), SHIPPED):
+        if weights_file(folder, name).with_suffix(".json").is_file():
+            return folder
+    return None
+
+
+def read_card(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the card of a model's weights, or None where the folder has none.
+
+    Raises:
+        PrerequisiteError: the card cannot be read as JSON.
+    """
+    path = weights_file(folder, name).with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise damaged(name, path, "it is not JSON") from error
+    return card
+
+
+def damaged(name: str, path: Path, why: str) -> PrerequisiteError:
+    """Return the error for weights or a card that are not what they should be."""
+    return PrerequisiteError(f"{path} is damaged ({why}); make it again with: bench train {name}")

@@ -1,0 +1,74 @@
+"""How each shipped model is trained, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.registry import unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One training run, complete: the same recipe and seed give the same network.
+
+    Attributes:
+        network: the function in `bench.models` that builds the network, `module:function`.
+        data: the data set; its training split is used whole.
+        mean: per channel, subtracted from images in [0, 1] before the network sees them.
+        std: per channel, dividing them.
+        learning_rate: the peak of the one-cycle schedule.
+        crop: pixels of padding for random crops; 0 for none.
+        shipped: whether weights come with the package, or are trained at first use.
+    """
+
+    network: str
+    data: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    optimiser: str
+    learning_rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    epochs: int
+    batch_size: int = 128
+    label_smoothing: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    seed: int = 0
+    shipped: bool = True
+
+
+RECIPES: dict[str, Recipe] = {
+    "digits/cnn": Recipe(
+        network="bench.models.convnets:digits_cnn", data="digits", mean=(0.3053,), std=(0.3766,),
+        optimiser="sgd", learning_rate=0.1, epochs=20, batch_size=64, shipped=False,
+    ),
+    "digits/mlp": Recipe(
+        network="bench.models.convnets:digits_mlp", data="digits", mean=(0.3053,), std=(0.3766,),
+        optimiser="sgd", learning_rate=0.1, epochs=20, batch_size=64, shipped=False,
+    ),
+    "mnist/cnn": Recipe(
+        network="bench.models.convnets:six_convs", data="mnist", mean=(0.1307,), std=(0.3081,),
+        optimiser="sgd", learning_rate=0.05, epochs=4,
+    ),
+    "fashion-mnist/cnn": Recipe(
+        network="bench.models.convnets:six_convs", data="fashion-mnist", mean=(0.2860,),
+        std=(0.3530,), optimiser="sgd", learning_rate=0.05, epochs=5, flip=True,
+    ),
+    "cifar10/cnn": Recipe(
+        network="bench.models.convnets:three_blocks", data="cifar10",
+        mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616), optimiser="sgd",
+        learning_rate=0.1, epochs=8, flip=True, crop=2,
+    ),
+}  # fmt: skip
+
+
+def recipe(name: str) -> Recipe:
+    """Return the recipe of a model.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, list(RECIPES))
+    return RECIPES[name]

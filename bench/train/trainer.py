@@ -1,0 +1,117 @@
+"""The one trainer: a recipe and images in, a trained network out."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bench.data.datasets import LabelledImages
+from bench.errors import SpecError
+from bench.train.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """How training stands after one pass over the images."""
+
+    number: int
+    of: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """Return the untrained network of a recipe, without its normalisation."""
+    module, _, function = recipe.network.partition(":")
+    net: nn.Module = getattr(importlib.import_module(module), function)()
+    return net
+
+
+def train(
+    recipe: Recipe,
+    data: LabelledImages,
+    device: torch.device | str = "cpu",
+    report: Callable[[Epoch], None] = lambda epoch: None,
+) -> nn.Module:
+    """Return a network trained by a recipe, in eval mode, on the CPU.
+
+    Args:
+        recipe: what to build and how to train it.
+        data: the training images.
+        device: where to train.
+        report: called after each epoch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        net = build(recipe).to(device, memory_format=torch.channels_last)
+        steps = -(-len(data) // recipe.batch_size)
+        optimiser = _optimiser(recipe, net)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.25
+        )
+        loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        raw, labels = data.raw.to(device), data.labels.to(device)
+        net.train()
+        for number in range(1, recipe.epochs + 1):
+            start, loss_sum, hits = time.perf_counter(), 0.0, 0
+            for rows in torch.randperm(len(data)).to(device).split(recipe.batch_size):
+                x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
+                logits = net(x.contiguous(memory_format=torch.channels_last))
+                loss = loss_of(logits, labels[rows])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                loss_sum += loss.item() * len(rows)
+                hits += int((logits.argmax(1) == labels[rows]).sum())
+            seconds = time.perf_counter() - start
+            report(Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds))
+    return net.eval().to("cpu", memory_format=torch.contiguous_format)
+
+
+def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            net.parameters(),
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=True,
+        )
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(
+            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+    raise SpecError(f"recipe: optimiser {recipe.optimiser!r} is not one of sgd, adam")
+
+
+def normalised(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Return images (N, C, H, W) in [0, 1] as the network of a recipe wants them."""
+    mean = torch.tensor(recipe.mean, device=x.device).view(-1, 1, 1)
+    std = torch.tensor(recipe.std, device=x.device).view(-1, 1, 1)
+    return (x - mean) / std
+
+
+def augmented(raw: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Return images (N, C, H, W), each flipped and cropped at random as the recipe says."""
+    n, _, height, width = raw.shape
+    if recipe.flip:
+        flips = torch.rand(n, device=raw.device) < 0.5
+        raw = torch.where(flips.view(-1, 1, 1, 1), raw.flip(3), raw)
+    if recipe.crop:
+        pad = recipe.crop
+        wide = F.pad(raw, (pad, pad, pad, pad))
+        top = torch.randint(0, 2 * pad + 1, (n, 1, 1), device=raw.device)
+        left = torch.randint(0, 2 * pad + 1, (n, 1, 1), device=raw.device)
+        rows = top + torch.arange(height, device=raw.device).view(1, -1, 1)
+        columns = left + torch.arange(width, device=raw.device).view(1, 1, -1)
+        batch = torch.arange(n, device=raw.device).view(-1, 1, 1)
+        raw = wide.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
+    return raw

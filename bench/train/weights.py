@@ -1,0 +1,142 @@
+"""Weights in safetensors: written with their card after a training, checked before every load."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from bench.adapters.network import NetworkAdapter, wrap
+from bench.data.datasets import LabelledImages, load
+from bench.data.table import DATASETS
+from bench.errors import PrerequisiteError
+from bench.store.files import atomic_write
+from bench.train.cards import damaged, read_card, weights_file
+from bench.train.recipes import Recipe, recipe
+from bench.train.trainer import Epoch, build, train
+
+
+def train_to(
+    folder: Path,
+    name: str,
+    data_root: Path | None,
+    device: str = "cpu",
+    report: Callable[[Epoch], None] = lambda epoch: None,
+) -> dict[str, Any]:
+    """Train a model by its recipe, write weights and card into a folder, return the card."""
+    epochs: list[Epoch] = []
+
+    def keep(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        report(epoch)
+
+    rules = recipe(name)
+    net = train(rules, load(rules.data, "train", data_root), device, keep)
+    return write_weights(folder, name, net, data_root, device, epochs)
+
+
+def write_weights(
+    folder: Path,
+    name: str,
+    net: nn.Module,
+    data_root: Path | None,
+    device: str,
+    epochs: Sequence[Epoch],
+) -> dict[str, Any]:
+    """Write a trained network in half precision with its card, return the card.
+
+    Args:
+        folder: of weights.
+        name: of the model, which has a recipe.
+        net: trained by that recipe.
+        data_root: the data folder; clean accuracy is measured on the whole test split.
+        device: where it was trained.
+        epochs: how the training went.
+    """
+    rules = recipe(name)
+    # State dicts hold integers too (batch norm's step count); only weights are halved.
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in net.state_dict().items()
+    }
+    payload = save_tensors(state)
+    images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
+    card = {
+        "name": name,
+        "recipe": dataclasses.asdict(rules),
+        "data": {
+            "name": rules.data,
+            "train_images": len(images),
+            "train_checksum": images.checksum(),
+            "test_images": len(test),
+            "test_checksum": test.checksum(),
+        },
+        "seed": rules.seed,
+        "clean_accuracy": clean_accuracy(_assembled(rules, payload), test),
+        "parameters": sum(weight.numel() for weight in net.parameters()),
+        "sha256": hashlib.sha256(payload).hexdigest(),
+        "bytes": len(payload),
+        "precision": "float16",
+        "training": {
+            "device": device,
+            "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    path = weights_file(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, payload)
+    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    return card
+
+
+def load_weights(folder: Path, name: str) -> NetworkAdapter:
+    """Return a model with the weights of a folder, checked against their card.
+
+    Raises:
+        PrerequisiteError: weights or card are missing, or the file is not the one on the card.
+    """
+    path = weights_file(folder, name)
+    card = read_card(folder, name)
+    if card is None or not path.is_file():
+        raise PrerequisiteError(f"{name} has no weights in {folder}; run: bench train {name}")
+    payload = path.read_bytes()
+    if hashlib.sha256(payload).hexdigest() != card.get("sha256"):
+        raise damaged(name, path, "its sha256 is not the one on its card")
+    rules = Recipe(**{**card["recipe"], **_tuples(card["recipe"])})
+    try:
+        return _assembled(rules, payload)
+    except (SafetensorError, RuntimeError) as error:
+        raise damaged(name, path, str(error).splitlines()[0]) from error
+
+
+def _assembled(rules: Recipe, payload: bytes) -> NetworkAdapter:
+    net: nn.Module = build(rules)
+    state = load_tensors(payload)
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    data = DATASETS[rules.data]
+    return wrap(net.eval(), len(data.classes), data.input_shape, rules.mean, rules.std)
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+
+
+def clean_accuracy(model: NetworkAdapter, data: LabelledImages) -> float:
+    """Return the share of images a model classifies correctly."""
+    hits = sum(
+        int((model.predict(raw.float() / data.top).labels == labels).sum())
+        for raw, labels in zip(data.raw.split(500), data.labels.split(500), strict=True)
+    )
+    return hits / len(data)

@@ -1,0 +1,140 @@
+"""From names to models: the shipped ones, and those a user registers.
+
+Nothing here imports torch until a model is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.errors import AdapterError
+from bench.paths import data_dir
+from bench.registry import Registry, load_plugin
+from bench.spec import Adapter, Scalar
+from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
+from bench.train.recipes import RECIPES
+
+if TYPE_CHECKING:
+    import torch
+
+MODELS = Registry("model")
+for _name, _recipe in RECIPES.items():
+    MODELS.add(_name, "bench.zoo:_trained", data=_recipe.data, family="network", recipe=True)
+
+Factory = TypeVar("Factory", bound=Callable[..., Adapter])
+
+
+def register_model(name: str, data: str, family: str = "network") -> Callable[[Factory], Factory]:
+    """Return a decorator that registers a function making a model.
+
+    Args:
+        name: what suites and the command line call the model.
+        data: the data set it classifies.
+        family: one of `bench.spec.Family`.
+    """
+
+    def register(factory: Factory) -> Factory:
+        MODELS.add(name, factory, data=data, family=family, recipe=False)
+        return factory
+
+    return register
+
+
+def _trained(name: str, data_root: Path | None) -> Adapter:
+    from bench.train.weights import load_weights, train_to
+
+    folder = weights_folder(name)
+    if folder is None and not RECIPES[name].shipped:
+        folder = retrained_dir()
+        train_to(folder, name, data_root)
+    return load_weights(folder or SHIPPED, name)
+
+
+def load_model(
+    name: str,
+    options: Mapping[str, Scalar] | None = None,
+    *,
+    plugin: str | os.PathLike[str] | None = None,
+    device: torch.device | str = "cpu",
+    data: str | os.PathLike[str] | None = None,
+) -> Adapter:
+    """Return a model, ready to predict; small ones without weights are trained first, in seconds.
+
+    Args:
+        name: a registered name; `bench ls models` lists them.
+        options: settings its factory takes.
+        plugin: a Python file to run first, which registers models of one's own.
+        device: where the model is to run.
+        data: the data folder, for a model that has to be trained first.
+
+    Raises:
+        SpecError: no such model, or an option it does not take.
+        PrerequisiteError: its weights are missing or damaged.
+        AdapterError: the factory fails or returns something that is not a model.
+    """
+    if plugin is not None:
+        load_plugin(plugin)
+    entry = MODELS[name]
+    factory, facts = entry.load(), entry.facts
+    if facts["recipe"]:
+        if options:
+            raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
+        adapter = _trained(name, data_dir(data))
+    else:
+        adapter = _made(name, factory, dict(options or {}))
+    if dataclasses.is_dataclass(adapter):
+        # wrap() cannot know the name its result is registered under.
+        spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
+        adapter = dataclasses.replace(adapter, spec=spec)
+    for surface in adapter.surfaces().values():
+        surface.to(device)
+    return adapter
+
+
+def _made(name: str, factory: Callable[..., Any], options: dict[str, Scalar]) -> Adapter:
+    try:
+        adapter = factory(**options)
+    except AdapterError as error:
+        raise AdapterError(f"{name}: {error}") from error
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        first = (str(error) or "no message").splitlines()[0]
+        raise AdapterError(
+            f"{name}: its factory failed: {type(error).__name__}: {first}"
+        ) from error
+    if not isinstance(adapter, Adapter):
+        raise AdapterError(
+            f"{name}: its factory returned {type(adapter).__name__}, not a model; "
+            f"return bench.wrap(net, ...) or bench.wrap_predict(function, ...)"
+        )
+    return adapter
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return what is known of every registered model without loading one, a record each."""
+    return [_facts(name) for name in sorted(MODELS)]
+
+
+def _facts(name: str) -> dict[str, Any]:
+    facts = MODELS[name].facts
+    card: dict[str, Any] = {}
+    weights = "of its own"
+    if facts["recipe"]:
+        folder = weights_folder(name)
+        card = (read_card(folder, name) if folder else None) or {}
+        if folder == SHIPPED:
+            weights = "shipped"
+        else:
+            weights = "trained here" if folder else "trained at first use"
+    return {
+        "name": name,
+        "family": facts["family"],
+        "data": facts["data"],
+        "parameters": card.get("parameters"),
+        "clean_accuracy": card.get("clean_accuracy"),
+        "surfaces": ["network"] if facts["recipe"] else None,
+        "weights": weights,
+    }

@@ -1,0 +1,26 @@
+"""The catalogue as test cases: every attack, norm and toolkit that there is."""
+
+from __future__ import annotations
+
+from bench.attacks import catalogue
+from bench.attacks.rows import ATTACKS
+from bench.spec import AttackSpec, Norm, Scalar, Toolkit
+
+CASES: list[tuple[str, Norm, Toolkit]] = [
+    (name, norm, toolkit)
+    for name, attack in ATTACKS.items()
+    for norm, toolkits in attack.norms.items()
+    for toolkit in toolkits
+]
+MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
+NOISE = [case for case in CASES if case[0] == "noise"]
+GRADIENT = [case for case in CASES if case not in MINIMAL and case not in NOISE]
+EPS = {"linf": "0.1", "l2": "0.5"}
+
+_QUICK: dict[str, dict[str, Scalar]] = {"cw": {"steps": 20}, "deepfool": {"steps": 10}}
+
+
+def quick(name: str, norm: Norm, **words: Scalar) -> AttackSpec:
+    """Return an attack with few steps, at a radius that suits small digits."""
+    eps = None if catalogue.is_minimal(name) else EPS[norm]
+    return catalogue.resolve(name, norm, eps, {**_QUICK.get(name, {}), **words})

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bench.attacks import catalogue
+from bench.attacks.rows import ATTACKS
+from bench.errors import SpecError
+from bench.spec import TOOLKITS, number
+
+ROOT = Path(__file__).parents[2]
+
+
+def spec(name: str, norm: str, **words):
+    eps = None if catalogue.is_minimal(name) else "8/255"
+    return catalogue.resolve(name, norm, eps, words)
+
+
+def test_defaults_are_written_out_and_sorted() -> None:
+    pgd = catalogue.resolve("pgd", "linf", "8/255")
+    assert pgd.eps == "8/255"
+    assert pgd.words == (
+        ("random_start", True),
+        ("step_size", "2/255"),
+        ("steps", 10),
+        ("targeted", "none"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("eps", "text", "step"),
+    [("8/255", "8/255", "2/255"), (0.1, "0.1", "1/40"), (1, "1", "1/4"), ("0.50", "0.5", "1/8")],
+)
+def test_eps_is_exact_text_and_the_step_a_quarter(eps, text, step) -> None:
+    resolved = catalogue.resolve("pgd", "l2", eps)
+    assert (resolved.eps, resolved.word("step_size")) == (text, step)
+    assert number(step) == pytest.approx(number(text) / 4)
+
+
+def test_one_amount_has_one_spelling() -> None:
+    assert spec("cw", "l2", c=1) == spec("cw", "l2", c=1.0) == spec("cw", "l2", c="1.0")
+    assert spec("pgd", "linf", targeted=3) == spec("pgd", "linf", targeted="3")
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (("pdg", "linf", "8/255"), "pgd"),
+        (("fgsm", "l2", "8/255"), "fgsm has no norm 'l2'; it has linf"),
+        (("pgd", "linf"), "needs eps"),
+        (("cw", "l2", "8/255"), "takes no eps"),
+        (("pgd", "linf", "8/0"), "eps"),
+        (("pgd", "linf", 0), "above 0"),
+        (("pgd", "linf", 1.5), "at most 1"),
+        (("pgd", "l2", float("inf")), "finite"),
+        (("pgd", "linf", "8/255", {"step": 3}), "steps"),
+        (("pgd", "linf", "8/255", {"steps": 0}), "at least 1"),
+        (("pgd", "linf", "8/255", {"steps": 1.5}), "whole number"),
+        (("pgd", "linf", "8/255", {"steps": True}), "whole number"),
+        (("pgd", "linf", "8/255", {"random_start": 1}), "true nor false"),
+        (("pgd", "linf", "8/255", {"step_size": 0}), "above 0"),
+        (("pgd", "linf", "8/255", {"step_size": "fast"}), "'fast'"),
+        (("pgd", "linf", "8/255", {"targeted": "last"}), "'last'"),
+        (("deepfool", "l2", None, {"overshoot": -0.1}), "at least 0"),
+        (("deepfool", "l2", None, {"candidates": 1}), "at least 2"),
+        (("noise", "linf", "8/255", {"targeted": "next"}), "cannot be targeted"),
+    ],
+)
+def test_bad_requests_are_one_clear_line(call, says) -> None:
+    with pytest.raises(SpecError) as caught:
+        catalogue.resolve(*call)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_l2_radius_may_exceed_one() -> None:
+    assert catalogue.resolve("pgd", "l2", 3).radius == 3
+
+
+def test_not_targeting_what_cannot_be_targeted_is_fine() -> None:
+    assert spec("noise", "linf", targeted="none").words == ()
+
+
+@pytest.mark.parametrize(
+    ("attack", "toolkit", "says"),
+    [
+        (("deepfool", "linf"), "torchattacks", "torchattacks has no deepfool for linf"),
+        (("deepfool", "linf"), "art", "art has no deepfool for linf"),
+        (("noise", "l2"), "torchattacks", "standard deviation"),
+        (("noise", "l2"), "art", "art has no noise for l2"),
+        (("fgsm", "linf", {"targeted": "next"}), "foolbox", "foolbox's fgsm cannot be targeted"),
+        (("cw", "l2", {"search_steps": 5}), "torchattacks", "search_steps"),
+        (("pgd", "linf"), "native", "native has no pgd"),
+    ],
+)
+def test_refusals_name_toolkit_and_word(attack, toolkit, says) -> None:
+    name, norm, words = (*attack, {})[:3]
+    assert says in catalogue.refusal(spec(name, norm, **words), toolkit)
+
+
+def test_every_listed_toolkit_takes_the_defaults() -> None:
+    for name, attack in ATTACKS.items():
+        for norm in attack.norms:
+            for toolkit in catalogue.available(name, norm):
+                assert catalogue.refusal(spec(name, norm), toolkit) is None
+
+
+def test_parity_is_known_of_every_pair_and_symmetric() -> None:
+    for name, attack in ATTACKS.items():
+        for norm, toolkits in attack.norms.items():
+            for left in toolkits:
+                for right in set(toolkits) - {left}:
+                    there = catalogue.expected_parity(spec(name, norm), left, right)
+                    back = catalogue.expected_parity(spec(name, norm), right, left)
+                    assert there.cause
+                    assert there.cls == back.cls
+                    if there.cls == "norm" and (there.low, there.high) != (0.9, 1.1):
+                        assert there.low * back.high == pytest.approx(1)
+
+
+def test_arts_cw_bounds_are_of_arts_norm_over_the_others() -> None:
+    cw = spec("cw", "l2")
+    assert catalogue.expected_parity(cw, "art", "foolbox").high == 1.4
+    assert catalogue.expected_parity(cw, "foolbox", "art").high == 1 / 0.8
+
+
+def test_listing_says_what_the_table_says() -> None:
+    rows = {row["name"]: row for row in catalogue.listing()}
+    assert rows["cw"] == {
+        "name": "cw",
+        "norms": ["l2"],
+        "toolkits": ["art", "foolbox", "torchattacks"],
+        "kind": "minimal",
+        "access": "white",
+        "targeted": True,
+        "note": ATTACKS["cw"].note,
+    }
+    assert rows["noise"]["access"] == "decision"
+    assert not rows["noise"]["targeted"]
+
+
+def test_install_commands_pin_what_the_project_pins() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for toolkit in TOOLKITS:
+        requirement = catalogue.install_command(toolkit).removeprefix("pip install ")
+        assert requirement in [*project["dependencies"], project["name"]]
+        assert catalogue.installed(toolkit)
+
+
+def test_the_catalogue_imports_neither_torch_nor_a_toolkit() -> None:
+    heavy = "{'torch', 'art', 'foolbox', 'torchattacks', 'numpy'}"
+    code = f"import sys, bench.attacks.catalogue; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,71 @@
+"""Every attack against the closed form."""
+
+from __future__ import annotations
+
+import oracles
+import pytest
+import torch
+from attack_cases import GRADIENT, MINIMAL, NOISE
+
+from bench.attacks import catalogue
+from bench.attacks.drive import drive
+
+EPS = {"linf": 0.03, "l2": 0.25}
+RATIOS = [0.99, 1.01, 0.5, 2.0, 0.9, 1.1, 0.2, 1.5]
+WORDS = {
+    "cw": {"c": 2, "steps": 300, "step_size": 0.01},
+    "pgd": {"steps": 40},
+    "bim": {},
+    "mi-fgsm": {},
+    "fgsm": {},
+    "deepfool": {},
+}
+
+
+def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
+    return delta.double().flatten(1).norm(p=2.0 if norm == "l2" else torch.inf, dim=1)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize(("name", "norm", "toolkit"), GRADIENT)
+def test_a_gradient_attack_succeeds_exactly_where_the_optimum_does(
+    name, norm, toolkit, count
+) -> None:
+    eps = EPS[norm]
+    model, x, y = oracles.two_classes(norm, [ratio * eps for ratio in RATIOS])
+    optimum = oracles.distances(model, x, y, norm)
+    assert torch.allclose(optimum, torch.tensor(RATIOS).double() * eps, rtol=1e-4)
+    spec = catalogue.resolve(name, norm, eps, WORDS[name])
+    tried = drive(spec, toolkit, model, x[:count], y[:count], target=None, num_classes=2, seed=0)
+    fooled = model(tried.x_adv).argmax(1) != y[:count]
+    assert fooled.tolist() == (optimum <= eps)[:count].tolist()
+    assert (size(tried.x_adv - x[:count], norm) <= eps * (1 + 1e-5) + 1e-6).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize(("name", "norm", "toolkit"), MINIMAL)
+def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classes, count) -> None:
+    if classes == 2:
+        model, x, y = oracles.two_classes(norm, [ratio * EPS[norm] for ratio in RATIOS])
+    else:
+        model, x, y = oracles.ten_classes(8)
+    x, y = x[:count], y[:count]
+    optimum = oracles.distances(model, x, y, norm)
+    spec = catalogue.resolve(name, norm, None, WORDS[name])
+    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=classes, seed=0)
+    assert (model(tried.x_adv).argmax(1) != y).all()
+    ratio = size(tried.x_adv - x, norm) / optimum
+    assert (ratio >= 1 - 1e-4).all()
+    assert (ratio <= 1.25).all(), ratio
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit"), NOISE)
+def test_noise_never_beats_the_optimum(name, norm, toolkit) -> None:
+    model, x, y = oracles.ten_classes(64)
+    optimum = oracles.distances(model, x, y, norm)
+    spec = catalogue.resolve(name, norm, float(optimum.quantile(0.7)))
+    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=10, seed=0)
+    fooled = model(tried.x_adv).argmax(1) != y
+    assert fooled.any()
+    assert (size(tried.x_adv - x, norm)[fooled] >= optimum[fooled]).all()

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import fake_results
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.measure.rates import wilson
+from bench.measure.robustness import attack_curves, attack_rates, curve, headline
+from bench.store.columns import attacked
+from bench.store.results import Results, load_results
+
+A, B = fake_results.MODELS
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("results")
+    return load_results(root, fake_results.write_run(root))
+
+
+def scrambled(results: Results, seed: int) -> Results:
+    """Return results in which who broke what, at which distance, is drawn by chance."""
+    rng = np.random.default_rng(seed)
+    rows = results.rows.copy()
+    tried = attacked(rows).to_numpy()
+    n = len(rows)
+    rows["success"] = tried & (rng.random(n) < 0.1)
+    rows["abstained"] = tried & (rng.random(n) < 0.03)
+    rows["invalid"] = pd.Series(
+        np.where(tried & (rng.random(n) < 0.03), "over budget: 1 > 0", None)
+    )
+    rows["invalid"] = rows["invalid"].astype("str").where(~rows["success"])
+    for norm in ("l1", "l2", "linf"):
+        rows[norm] = np.where(
+            tried, rng.choice([0.01, 8 / 255, 0.05, 24 / 255, 0.2, 0.9], n), np.nan
+        )
+    cells = results.cells.copy()
+    gone = rng.random(len(cells)) < 0.2
+    cells["status"] = cells["status"].where(~gone, "missing")
+    done = set(cells.loc[cells["status"] == "done", "cell"])
+    return dataclasses.replace(results, cells=cells, rows=rows[rows["cell"].isin(done)])
+
+
+def with_cells(results: Results, **changes: Any) -> Results:
+    return dataclasses.replace(results, cells=results.cells.assign(**changes))
+
+
+def only(results: Results, keep: pd.Series) -> Results:
+    cells = results.cells[keep]
+    return dataclasses.replace(
+        results, cells=cells, rows=results.rows[results.rows["cell"].isin(cells["cell"])]
+    )
+
+
+def slow_accuracy(results: Results, model: str, norm: str, eps: float) -> float:
+    """Return the headline as its definition reads, image by image."""
+    broken: dict[int, bool] = {}
+    for row in results.rows.to_dict("records"):
+        if row["model"] != model:
+            continue
+        image = row["index"]
+        broken[image] = broken.get(image, False) or not row["correct"]
+        lost = row["success"] or (row["abstained"] and pd.isna(row["invalid"]))
+        if row["norm"] == norm and lost and row[norm] <= eps * (1 + 1e-5) + 1e-6:
+            broken[image] = True
+    return 1 - sum(broken.values()) / len(broken)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_headline_against_a_slow_loop(results: Results, seed: int) -> None:
+    results = scrambled(results, seed)
+    table = headline(results)
+    assert len(table) == 4
+    for row in table.itertuples():
+        planned = results.cells[
+            (results.cells["model"] == row.model)
+            & (results.cells["norm"] == row.norm)
+            & (results.cells["radius"] == row.eps)
+        ]
+        assert row.planned == len(planned)
+        assert row.attacks == (planned["status"] == "done").sum()
+        if row.attacks == 0:
+            assert row.flag.startswith("INVALID: ")
+            assert np.isnan(row.robust_accuracy)
+            continue
+        expected = slow_accuracy(results, row.model, row.norm, row.eps)
+        assert row.robust_accuracy == pytest.approx(expected)
+        assert (row.low, row.high) == wilson(round(expected * row.n), row.n)
+        assert row.robust_accuracy <= row.clean_accuracy
+
+
+def test_headline_of_the_synthetic_run(results: Results) -> None:
+    table = headline(results).set_index(["model", "eps_text"])
+    for model in (A, B):
+        right, wall = fake_results.correct(model), fake_results.boundary(model)
+        for text, eps in (("8/255", 8 / 255), ("24/255", 24 / 255)):
+            row = table.loc[(model, text)]
+            assert row["n"] == fake_results.IMAGES
+            assert row["clean_accuracy"] == pytest.approx(right.double().mean().item())
+            assert row["robust_accuracy"] == pytest.approx(
+                (right & (wall >= eps)).double().mean().item()
+            )
+            assert row["flag"] == ""
+            assert row["worst"] == "pgd (art)"
+    assert list(table["planned"]) == [3, 5, 3, 5]
+    assert set(table["norm"]) == {"linf"}  # nobody named an eps in l2
+
+
+def test_an_asked_eps_of_a_minimal_norm_attack_and_a_failed_cell(results: Results) -> None:
+    # As if deepfool and cw had been run in linf, where 8/255 and 24/255 were asked for.
+    rows = results.rows.copy()
+    rows["norm"] = "linf"
+    moved = dataclasses.replace(with_cells(results, norm="linf"), rows=rows)
+    table = headline(moved).set_index(["model", "eps_text"])
+    assert list(table["planned"]) == [9, 11, 9, 11]
+    assert table.loc[(A, "8/255"), "flag"] == ""
+    assert table.loc[(B, "8/255"), "flag"] == "1 of 9 attacks did not run"
+    assert table.loc[(B, "8/255"), "attacks"] == 8
+    for (model, _), row in table.iterrows():
+        assert row["robust_accuracy"] == pytest.approx(
+            slow_accuracy(moved, model, "linf", row["eps"])
+        )
+
+
+def test_a_smaller_budget_counts_for_a_larger_one_but_is_not_planned_for_it(
+    results: Results,
+) -> None:
+    kept = only(results, results.cells["attack"].isin(["pgd", "noise"]))
+    kept = only(kept, (kept.cells["attack"] != "pgd") | (kept.cells["eps"] == "8/255"))
+    row = headline(kept).set_index(["model", "eps_text"]).loc[(A, "24/255")]
+    assert row["planned"] == 2  # the noise
+    assert row["robust_accuracy"] <= headline(kept)["robust_accuracy"].iloc[0]
+    assert row["robust_accuracy"] == pytest.approx(slow_accuracy(kept, A, "linf", 24 / 255))
+
+
+def spoil(results: Results, how: str) -> Results:
+    """Return results in which no pgd cell of the first model did anything."""
+    rows = results.rows.copy()
+    hit = (rows["model"] == A) & (rows["attack"] == "pgd")
+    rows.loc[hit, "success"] = False
+    if how == "unchanged":
+        rows.loc[hit, ["l0", "l1", "l2", "linf"]] = 0.0
+    else:
+        rows.loc[hit & attacked(rows), "invalid"] = "not finite"
+    return dataclasses.replace(results, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"), [("unchanged", "changed no image"), ("invalid", "gave no valid image")]
+)
+def test_an_attack_that_did_nothing_is_invalid_not_robust(
+    results: Results, how: str, says: str
+) -> None:
+    table = headline(spoil(results, how)).set_index(["model", "eps_text"])
+    row = table.loc[(A, "8/255")]
+    assert row["flag"] == f"INVALID: 3 of 3 attacks {says}"
+    assert row[["robust_accuracy", "low", "high"]].isna().all()
+    assert row["worst"] == ""
+    assert row["clean_accuracy"] == pytest.approx(0.9)
+    # At 24/255 the noise still ran: a figure, with the shortfall beside it.
+    row = table.loc[(A, "24/255")]
+    assert row["flag"] == f"3 of 5 attacks {says}"
+    assert row["attacks"] == 2
+    assert row["worst"].startswith("noise")
+    assert table.loc[(B, "8/255"), "flag"] == ""
+    rates = attack_rates(spoil(results, how))
+    spoilt = rates[(rates["model"] == A) & (rates["attack"] == "pgd")]
+    assert set(spoilt["flag"]) == {f"INVALID: {says}"}
+    if how == "invalid":
+        assert set(spoilt["reasons"]) == {"36 not finite"}
+        assert list(spoilt["invalid"]) == list(spoilt["attacked"])
+
+
+def test_one_valid_image_is_enough_to_have_run(results: Results) -> None:
+    spoilt = spoil(results, "unchanged")
+    cell = spoilt.cells["cell"].iloc[0]
+    at = spoilt.rows[(spoilt.rows["cell"] == cell) & attacked(spoilt.rows)].index[0]
+    spoilt.rows.loc[at, "l0"] = 1.0
+    assert attack_rates(spoilt)["flag"].iloc[0] == ""
+    assert headline(spoilt)["flag"].iloc[0] == "2 of 3 attacks changed no image"
+
+
+def test_a_run_in_which_nothing_ran(results: Results) -> None:
+    empty = dataclasses.replace(with_cells(results, status="missing"), rows=results.rows.iloc[:0])
+    table = headline(empty)
+    assert list(table["flag"])[:2] == [
+        "INVALID: 3 of 3 attacks did not run", "INVALID: 5 of 5 attacks did not run",
+    ]  # fmt: skip
+    assert (table["n"] == fake_results.IMAGES).all()
+    assert table[["clean_accuracy", "robust_accuracy", "low", "high"]].isna().all(axis=None)
+    assert curve(empty).empty
+    assert attack_curves(empty).empty
+    rates = attack_rates(empty)
+    assert len(rates) == len(results.cells)
+    assert rates[["n", "attacked", "success_rate", "accuracy", "low"]].isna().all(axis=None)
+    assert set(rates["flag"]) == {"INVALID: did not run yet"}
+
+
+def test_a_model_that_no_attack_reaches_is_shown(results: Results) -> None:
+    models = [*results.models, {"model": "digits/tree", "family": "features"}]
+    row = headline(dataclasses.replace(results, models=models)).iloc[-1]
+    assert row["model"] == "digits/tree"
+    assert row["flag"] == "INVALID: no attack of this run applies"
+    assert np.isnan(row["robust_accuracy"])
+
+
+def test_a_model_that_is_always_wrong_is_not_robust(results: Results) -> None:
+    rows = results.rows.assign(correct=False, success=False)
+    table = headline(dataclasses.replace(results, rows=rows))
+    assert (table["robust_accuracy"] == 0).all()
+    assert (table["clean_accuracy"] == 0).all()
+    assert (table["flag"] == "").all()
+    rates = attack_rates(dataclasses.replace(results, rows=rows))
+    done = rates[rates["status"] == "done"]
+    assert (done["attacked"] == 0).all()
+    assert done[["success_rate", "low", "high", "median_distance"]].isna().all(axis=None)
+    assert (done["accuracy"] == 0).all()
+
+
+def test_surfaces_are_named_where_there_are_several(results: Results) -> None:
+    one = (results.cells["toolkit"] == "foolbox") & (results.cells["attack"] == "pgd")
+    surfaces = results.cells["surface"].where(~one, "vote")
+    assert headline(with_cells(results, surface=surfaces))["worst"].iloc[0] == "pgd (art, network)"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_curve_falls_begins_at_clean_and_meets_the_headline(results: Results, seed: int) -> None:
+    results = scrambled(results, seed)
+    lines, asked = curve(results), headline(results).set_index(["model", "norm", "eps"])
+    assert not lines.duplicated(["model", "norm", "eps"]).any()
+    for (model, norm), line in lines.groupby(["model", "norm"]):
+        assert line["eps"].is_monotonic_increasing
+        assert (line["accuracy"].dropna().diff().dropna() <= 0).all()
+        assert line["eps"].iloc[0] == 0
+        rows = results.rows[results.rows["model"] == model]
+        assert line["accuracy"].iloc[0] == rows.groupby("index")["correct"].first().mean()
+        for point in line.itertuples():
+            if (model, norm, point.eps) in asked.index:
+                told = asked.loc[(model, norm, point.eps), "robust_accuracy"]
+                assert point.accuracy == pytest.approx(told, nan_ok=True)
+            elif not np.isnan(point.accuracy) and point.eps > 0:
+                assert point.accuracy == pytest.approx(
+                    slow_accuracy(results, model, norm, point.eps)
+                )
+
+
+def test_grid_of_the_curve(results: Results) -> None:
+    lines = curve(results)
+    linf = lines[(lines["model"] == A) & (lines["norm"] == "linf")]
+    assert list(linf["eps"]) == [0, 8 / 255, 24 / 255]  # fixed budgets measure nothing in between
+    l2 = lines[(lines["model"] == A) & (lines["norm"] == "l2")]
+    assert len(l2) == 51
+    assert l2["accuracy"].iloc[-1] == 0  # up to the largest distance
+
+
+def test_attack_curves_are_those_of_one_attack(results: Results) -> None:
+    lines = attack_curves(results)
+    for attack, told in lines.groupby("attack"):
+        alone = curve(only(results, results.cells["attack"] == attack))
+        pd.testing.assert_frame_equal(
+            told.drop(columns="attack").reset_index(drop=True), alone, check_dtype=False
+        )
+    noise = lines[(lines["attack"] == "noise") & (lines["model"] == A)]
+    assert list(noise["eps"]) == [0, 24 / 255]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_attack_rates_against_a_slow_loop(results: Results, seed: int) -> None:
+    results = scrambled(results, seed)
+    table = attack_rates(results)
+    assert list(table["cell"]) == list(results.cells["cell"])
+    for row in table.to_dict("records"):
+        rows = results.rows[results.rows["cell"] == row["cell"]].to_dict("records")
+        if row["status"] != "done":
+            assert pd.isna(row["n"])
+            assert row["flag"].startswith("INVALID: did not run")
+            continue
+        tried = [one for one in rows if one["correct"]]
+        won = [one for one in tried if one["success"]]
+        spoilt = [one for one in tried if pd.notna(one["invalid"])]
+        left = [one for one in tried if one["abstained"] and pd.isna(one["invalid"])]
+        lost = {one["index"] for one in [*won, *left]}
+        assert (row["n"], row["attacked"], row["successes"]) == (len(rows), len(tried), len(won))
+        assert row["success_rate"] == pytest.approx(len(won) / len(tried))
+        assert (row["low"], row["high"]) == wilson(len(won), len(tried))
+        assert row["accuracy"] == pytest.approx((len(tried) - len(lost)) / len(rows))
+        assert row["invalid"] == len(spoilt)
+        assert row["reasons"] == (f"{len(spoilt)} over budget" if spoilt else "")
+        assert row["borderline"] == sum(one["borderline"] for one in tried)
+        assert row["abstained"] == sum(one["abstained"] for one in tried)
+        assert row["forwards"] == pytest.approx(np.mean([one["forwards"] for one in tried]))
+        if row["kind"] == "minimal" and won:
+            middle = np.median([one[row["norm"]] for one in won])
+            assert row["median_distance"] == pytest.approx(middle)
+        else:
+            assert np.isnan(row["median_distance"])
+
+
+def test_reasons_are_counted_without_their_numbers(results: Results) -> None:
+    rows = results.rows.copy()
+    at = rows[(rows["cell"] == results.cells["cell"].iloc[0]) & attacked(rows)].index
+    rows.loc[at[:2], "invalid"] = ["over budget: linf 0.1 > 8/255", "over budget: linf 0.2 > 8/255"]
+    rows.loc[at[2], "invalid"] = "outside [0, 1] by 0.01"
+    table = attack_rates(dataclasses.replace(results, rows=rows))
+    assert table["reasons"].iloc[0] == "2 over budget, 1 outside [0, 1]"
+    assert table["flag"].iloc[0] == ""
+
+
+def test_words_of_eps(results: Results) -> None:
+    table = attack_rates(results)
+    assert set(zip(table["kind"], table["eps_text"], strict=True)) == {
+        ("fixed", "8/255"), ("fixed", "24/255"), ("minimal", "minimal"),
+    }  # fmt: skip

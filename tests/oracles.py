@@ -1,0 +1,67 @@
+"""Linear classifiers whose smallest adversarial perturbations have a closed form."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+SHAPE = (3, 5, 5)
+DUAL = {"l2": 2.0, "linf": 1.0}
+
+
+class Linear(nn.Module):
+    """Logits `W (x - 1/2)` of images in [0, 1]."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - 0.5).flatten(1) @ self.weight.T
+
+
+def distances(model: Linear, x: torch.Tensor, y: torch.Tensor, norm: str) -> torch.Tensor:
+    """Return each image's distance to the nearest boundary of its class y, as if there were no box.
+
+    min over k of |f_k - f_y| / ||w_k - w_y||_dual (Moosavi-Dezfooli et al., 2016, eq. 6 and 10).
+    """
+    with torch.no_grad():
+        logits = model(x).double()
+        weight = model.weight.double()
+        gaps = (logits - logits.gather(1, y[:, None])).abs()
+        slopes = (weight[None] - weight[y][:, None]).norm(p=DUAL[norm], dim=2)
+        return (gaps / slopes).scatter(1, y[:, None], torch.inf).amin(1)
+
+
+def two_classes(norm: str, wanted: list[float]) -> tuple[Linear, torch.Tensor, torch.Tensor]:
+    """Return a two-class model and images at exactly the wanted distances from its boundary.
+
+    The images lie near 1/2, so that no closest adversarial image touches the box.
+    """
+    generator = torch.Generator().manual_seed(1)
+    direction = torch.randn(75, generator=generator)
+    model = Linear(torch.stack([-direction, direction]) / 2)
+    base = 0.2 * torch.rand(len(wanted), 75, generator=generator) - 0.1
+    y = torch.arange(len(wanted)) % 2
+    # On the boundary first, then away from it along its normal.
+    base -= (base @ direction)[:, None] * direction / direction.dot(direction)
+    size = direction.norm(p=DUAL[norm]) / direction.dot(direction)
+    offset = torch.tensor(wanted) * size * (2 * y - 1)
+    x = 0.5 + base + offset[:, None] * direction
+    assert x.min() > 0.2
+    assert x.max() < 0.8
+    return model, x.view(-1, *SHAPE), y
+
+
+def ten_classes(count: int) -> tuple[Linear, torch.Tensor, torch.Tensor]:
+    """Return a ten-class model and images near 1/2 with the labels it gives them.
+
+    None lies closer to a boundary than 0.03 in l2: Foolbox's DeepFool adds 1e-4 to every step.
+    """
+    generator = torch.Generator().manual_seed(2)
+    model = Linear(torch.randn(10, 75, generator=generator))
+    x = 0.3 + 0.4 * torch.rand(4 * count, *SHAPE, generator=generator)
+    with torch.no_grad():
+        y = model(x).argmax(1)
+    far = distances(model, x, y, "l2") > 0.03
+    return model, x[far][:count], y[far][:count]

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import fake_results
+import numpy as np
+import pandas as pd
+import pymupdf
+import pytest
+
+from bench.errors import SpecError
+from bench.report.pdf import latex, write_report
+from bench.report.tables import Measured, Table, all_tables, headline_table
+from bench.store.results import Results
+
+FORMATS = ("pdf", "csv", "latex")
+
+
+@pytest.fixture(scope="module")
+def report(results: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    return write_report(results, tmp_path_factory.mktemp("report") / "new", FORMATS)
+
+
+def _text(path: Path) -> str:
+    """Return the words of a PDF, spaces and lines made alike."""
+    return " ".join(" ".join(page.get_text() for page in pymupdf.open(path)).split())
+
+
+def test_every_format_is_written_under_the_suite_s_name(report: dict[str, list[Path]]) -> None:
+    names = {kind: [path.name for path in paths] for kind, paths in report.items()}
+    assert names == {
+        "pdf": ["fake.pdf"],
+        "csv": ["fake-headline.csv", "fake-attacks.csv", "fake-parity.csv"],
+        "latex": [f"fake-{name}.tex" for name in ("headline", "parity", "attacks", "cost")],
+    }
+    assert all(path.is_file() for paths in report.values() for path in paths)
+
+
+def test_pdf_says_the_protocol_and_the_headline(
+    results: Results, report: dict[str, list[Path]]
+) -> None:
+    text = _text(report["pdf"][0])
+    assert results.title in text
+    assert "digits, split test, first 40 images (smoke: n < 100)" in text
+    assert "27 of 28 done, 1 failed" in text
+    assert "nowhere, cpu" in text
+    for name, version in results.protocol["versions"].items():
+        assert f"{name} {version}" in text
+    for line in results.left_out:
+        assert line in text
+    for row in headline_table(results).to_dict("records"):
+        assert f"{row['clean accuracy (%)']} {row['robust accuracy (%)']}" in text
+
+
+def test_pdf_shows_flags_failures_and_verdicts(report: dict[str, list[Path]]) -> None:
+    text = _text(report["pdf"][0])
+    assert "1 of 28 cells have no result" in text
+    assert "try --batch-size 8" in text
+    assert "INVALID: did not run" in text
+    assert (
+        "24 of 26 comparisons of two toolkits came out as expected; 2 could not be judged" in text
+    )
+    assert "original" in text
+    assert "added × 5" in text
+    assert "random_start no" in text
+
+
+def test_pdf_has_its_pictures_and_only_its_own_fonts(report: dict[str, list[Path]]) -> None:
+    document = pymupdf.open(report["pdf"][0])
+    pictures = {image[0] for page in document for image in page.get_images()}
+    assert len(pictures) == 4 * (1 + 2 + 2)  # DeepFool and CW are alike here, and stored once
+    fonts = {
+        font[3].partition("+")[2].removesuffix("-Identity-H")
+        for page in document
+        for font in page.get_fonts()
+    }
+    assert fonts <= {
+        "LibertinusSerif-Regular", "LibertinusSerif-Semibold", "LibertinusSerif-Italic",
+        "LibertinusSerif-Bold", "STIXGeneral-Regular", "STIXGeneral-Italic",
+    }  # fmt: skip
+
+
+def test_same_store_same_bytes(
+    results: Results, report: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    again = write_report(results, tmp_path, FORMATS)
+    for kind in FORMATS:
+        for first, second in zip(report[kind], again[kind], strict=True):
+            assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_tables_longer_than_a_page_repeat_their_head(results: Results, tmp_path: Path) -> None:
+    wanted = [results.cells.assign(model=f"digits/copy-{turn}") for turn in range(4)]
+    models = [{"model": f"digits/copy-{turn}", "family": "network"} for turn in range(4)]
+    long = dataclasses.replace(results, cells=pd.concat(wanted, ignore_index=True), models=models)
+    pages = list(pymupdf.open(write_report(long, tmp_path, ["pdf"])["pdf"][0]))
+    heads = [
+        page for page in pages if "median" in page.get_text() and "distance" in page.get_text()
+    ]
+    assert len(heads) >= 3
+
+
+def test_csv_holds_the_raw_numbers(measured: Measured, report: dict[str, list[Path]]) -> None:
+    frames = (measured.headline, measured.attacks, measured.parity)
+    for path, frame in zip(report["csv"], frames, strict=True):
+        read = pd.read_csv(path)
+        assert list(read.columns) == list(frame.columns)
+        numbers = frame.select_dtypes("float64").columns
+        np.testing.assert_array_equal(read[numbers], frame[numbers])
+
+
+def test_latex_is_balanced_and_escaped(results: Results, measured: Measured) -> None:
+    odd = r"a_b & 50 % of {x} $1 #2 ~ ^ \ <3"
+    for table in all_tables(results, measured):
+        frame = table.frame.head(3).assign(model=odd)
+        made = latex(dataclasses.replace(table, frame=frame), "tab:x")
+        assert made.count(r"\begin{longtable}") == made.count(r"\end{longtable}") == 1
+        for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+            assert rule in made
+        bare = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum)\{\}|\\[&%$#_{}]", "", made)
+        assert not set("%#~^") & set(bare)
+        assert bare.count("{") == bare.count("}")
+        assert bare.count("$") % 2 == 0
+        rows = [line for line in bare.splitlines() if line.startswith("ab  50")]
+        assert len(rows) == len(frame)
+        assert {line.count("&") for line in rows} == {len(frame.columns) - 1}
+
+
+def test_latex_sets_norms_as_symbols() -> None:
+    frame = pd.DataFrame({"threat": ["linf 8/255", "l2 minimal"], "n": ["1", "2"]})
+    made = latex(Table(name="x", caption="50 %", frame=frame), "tab:x")
+    assert r"$\ell_{\infty}$ 8/255 & 1 \\" in made
+    assert r"$\ell_{2}$ minimal & 2 \\" in made
+    assert r"\caption{50 \%}" in made
+    assert r"{lr}" in made
+
+
+def _write(results: Results, out: Path) -> str:
+    return _text(write_report(results, out, ["pdf"])["pdf"][0])
+
+
+def test_run_of_which_nothing_finished(results: Results, tmp_path: Path) -> None:
+    none = {"status": "missing", "error": None}
+    text = _write(
+        dataclasses.replace(results, rows=results.rows.head(0), cells=results.cells.assign(**none)),
+        tmp_path,
+    )
+    assert "28 of 28 cells have no result" in text
+    assert "INVALID" in text
+    assert "There is no accuracy against eps" in text
+    assert "No pictures" in text
+    assert "No cell has finished" in text
+
+
+def test_run_without_any_cell(results: Results, tmp_path: Path) -> None:
+    text = _write(
+        dataclasses.replace(results, rows=results.rows.head(0), cells=results.cells.head(0)),
+        tmp_path,
+    )
+    assert "No attack was planned" in text
+    assert "No attack of this run was made by two toolkits" in text
+
+
+def test_one_model_one_norm_one_toolkit(results: Results, tmp_path: Path) -> None:
+    cells = results.cells
+    few = cells[
+        (cells["model"] == fake_results.MODELS[0])
+        & (cells["attack"] == "pgd")
+        & (cells["toolkit"] == "foolbox")
+    ]
+    text = _write(
+        dataclasses.replace(
+            results,
+            cells=few.reset_index(drop=True),
+            rows=results.rows[results.rows["cell"].isin(few["cell"])],
+            models=results.models[:1],
+            left_out=[],
+        ),
+        tmp_path,
+    )
+    assert "No attack of this run was made by two toolkits" in text
+    assert "Left out" not in text
+    assert "Cells without a result" not in text
+    assert "Figure 1. Accuracy against the ℓ∞ radius, digits/cnn, n = 40" in text
+
+
+def test_names_are_words_never_program(results: Results, tmp_path: Path) -> None:
+    odd = '#panic("x") *a* _b_ $c$ @d <e> \\ "quoted" // no'
+    text = _write(dataclasses.replace(results, title=odd, left_out=[odd]), tmp_path)
+    assert text.count('#panic("x") *a* _b_ $c$ @d <e> \\') >= 2
+
+
+def test_unknown_format_is_refused_before_anything_is_written(
+    results: Results, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match="no report format named 'pfd'; did you mean pdf"):
+        write_report(results, tmp_path / "out", ["csv", "pfd"])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import fake_results
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.errors import StoreError
+from bench.spec import COLUMNS
+from bench.store import columns
+
+CELL = next(fake_results.cells())[0]
+ROWS = fake_results.make_rows(CELL)[0]
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+INTEGER = st.integers(-(2**62), 2**62)
+FLOAT = st.none() | st.floats(allow_nan=False)
+KINDS: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(COLUMNS, TEXT) | {
+    "invalid": st.none() | TEXT,
+    **dict.fromkeys(("correct", "success", "borderline", "abstained"), st.booleans()),
+    **dict.fromkeys(("index", "label", "clean_label", "seed"), INTEGER),
+    **dict.fromkeys(
+        ("adv_label", "target", "iterations", "forwards", "backwards"), st.none() | INTEGER
+    ),
+    **dict.fromkeys(
+        (
+            "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
+            "certified_radius", "adversarial_radius",
+        ),
+        FLOAT,
+    ),
+}  # fmt: skip
+
+
+def back(rows: pd.DataFrame) -> pd.DataFrame:
+    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.fixed_dictionaries(KINDS), min_size=1, max_size=4))
+def test_round_trip(rows: list[dict[str, Any]]) -> None:
+    # Each column as a list of Python objects, the least helpful thing a caller can hand over.
+    frame = pd.DataFrame(
+        {name: pd.Series([row[name] for row in rows], dtype=object) for name in COLUMNS}
+    )
+    read = back(frame)
+    assert tuple(read.columns) == COLUMNS
+    for name in COLUMNS:
+        for given_value, value in zip(frame[name], read[name], strict=True):
+            assert pd.isna(value) if given_value is None else value == given_value
+
+
+def test_types_do_not_depend_on_what_is_null() -> None:
+    full = ROWS.assign(
+        target=1, invalid="over budget", certified_radius=0.5, adversarial_radius=0.5, eps=0.1
+    )
+    full[["adv_label", "iterations"]] = 1
+    empty = ROWS.assign(
+        target=None, invalid=None, eps=None, adv_label=None, iterations=None, forwards=None,
+        backwards=None, seconds=None, l0=None, l1=None, l2=None, linf=None,
+        clean_confidence=None, adv_confidence=None,
+    )  # fmt: skip
+    assert back(full).dtypes.equals(back(empty).dtypes)
+    assert columns.to_pandas([]).dtypes.equals(back(empty).dtypes)
+
+
+def test_bytes_depend_on_the_values_alone() -> None:
+    shuffled = ROWS[list(reversed(COLUMNS))].set_index(pd.Index(range(7, 7 + len(ROWS))))
+    shuffled["target"] = shuffled["target"].astype("Int64")
+    assert columns.encode(shuffled, None) == columns.encode(ROWS, None)
+    assert columns.encode(ROWS.assign(seed=5), None) != columns.encode(ROWS, None)
+
+
+def test_the_pictures_file_is_part_of_the_bytes() -> None:
+    data = columns.encode(ROWS, {"file": "a.safetensors"})
+    assert columns.decode(data)[1] == {"file": "a.safetensors"}
+    assert data != columns.encode(ROWS, {"file": "b.safetensors"})
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROWS.drop(columns="linf"), "linf"),
+        (ROWS.assign(extra=1), "extra"),
+        (ROWS.assign(success=None), "nulls in success"),
+        (ROWS.assign(label="cat"), "wrong type"),
+        (ROWS.assign(adv_label=1.5), "wrong type"),
+    ],
+)
+def test_rows_that_break_the_schema(rows: pd.DataFrame, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        columns.encode(rows, None)
+
+
+@pytest.mark.parametrize("cut", [0, 3, 1000, -1])
+def test_half_a_file_is_no_file(cut: int) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (whatever arrow says)
+        columns.decode(columns.encode(ROWS, None)[:cut])
+
+
+def test_attacked_leaves_out_wrong_images_and_those_that_have_the_target() -> None:
+    rows = ROWS.copy()
+    rows.loc[1, "adv_label"] = pd.NA  # right, but its label was the one wanted
+    rows.loc[2, "adv_label"] = pd.NA
+    rows["invalid"] = pd.Series([None] * len(rows), dtype="str")
+    rows.loc[2, "invalid"] = "not finite"
+    told = columns.attacked(rows)
+    assert told.dtype == bool
+    assert not told[0]  # wrong
+    assert not told[1]
+    assert told[2:10].all()

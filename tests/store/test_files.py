@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.errors import StoreError
+from bench.store.files import atomic_write
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fsync(handle: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_writes_and_makes_the_folders(tmp_path: Path) -> None:
+    atomic_write(tmp_path / "a" / "b" / "file", b"one")
+    atomic_write(tmp_path / "a" / "b" / "file", b"two")
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"two"
+    assert names(tmp_path / "a" / "b") == ["file"]
+
+
+def test_file_and_folder_are_flushed_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    atomic_write(tmp_path / "file", b"one")
+    assert [name.startswith(".tmp-") for name in flushed] == [True, False]
+    assert flushed[1] == tmp_path.name
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    path = tmp_path / "file"
+    atomic_write(path, b"old")
+    fail_with(monkeypatch, OSError(code, os.strerror(code)))
+    with pytest.raises(StoreError) as caught:
+        atomic_write(path, b"new")
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in ("no space", str(path), "lost", "--results DIR", "same command again"):
+        assert word in message
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"could not write .*--results DIR"):
+        atomic_write(tmp_path / "file" / "below", b"new")
+
+
+def test_interrupt_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(tmp_path / "file", b"new")
+    assert names(tmp_path) == []

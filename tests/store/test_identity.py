@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import SpecError
+from bench.spec import AttackSpec, Cell, ImageSet, ModelRequest
+from bench.store.identity import canonical_json, cell_key, identity
+
+CELL = Cell(
+    model=ModelRequest(name="cifar10/cnn", options=(("k", 1), ("distance", "cosine"))),
+    fingerprint="0123abcd",
+    attack=AttackSpec(
+        name="pgd", norm="linf", eps="8/255", words=(("random_start", True), ("steps", 10))
+    ),
+    toolkit="foolbox",
+    surface="network",
+    images=ImageSet(data="cifar10", split="test", count=200),
+    checksum="feed",
+    seed=0,
+    batch_size=100,
+)
+
+NAMES = st.text(min_size=1, max_size=8)
+COUNTS = st.integers(0, 10**6)
+WORDS = st.dictionaries(
+    NAMES, st.booleans() | COUNTS | NAMES | st.floats(allow_nan=False, allow_infinity=False)
+)
+CELLS = st.builds(
+    Cell,
+    model=st.builds(
+        ModelRequest, name=NAMES, options=WORDS.map(lambda words: tuple(words.items()))
+    ),
+    fingerprint=NAMES,
+    attack=st.builds(
+        AttackSpec,
+        name=NAMES,
+        norm=st.sampled_from(["l2", "linf"]),
+        eps=st.none() | NAMES,
+        words=WORDS.map(lambda words: tuple(sorted(words.items()))),
+    ),
+    toolkit=st.sampled_from(["art", "foolbox"]),
+    surface=NAMES,
+    images=st.builds(ImageSet, data=NAMES, split=NAMES, count=st.none() | COUNTS),
+    checksum=NAMES,
+    seed=COUNTS,
+    batch_size=COUNTS,
+)
+
+CHANGES = [
+    {"kind": "certify"},
+    {"model": dataclasses.replace(CELL.model, name="cifar10/other")},
+    {"model": dataclasses.replace(CELL.model, options=(("k", 2), ("distance", "cosine")))},
+    {"fingerprint": "0123abce"},
+    {"attack": dataclasses.replace(CELL.attack, name="bim")},
+    {"attack": dataclasses.replace(CELL.attack, norm="l2")},
+    {"attack": dataclasses.replace(CELL.attack, eps="16/510")},
+    {"attack": dataclasses.replace(CELL.attack, eps=None)},
+    {"attack": dataclasses.replace(CELL.attack, words=(("random_start", True), ("steps", 11)))},
+    {"attack": dataclasses.replace(CELL.attack, words=(("random_start", 1), ("steps", 10)))},
+    {"toolkit": "art"},
+    {"surface": "vote"},
+    {"images": dataclasses.replace(CELL.images, data="mnist")},
+    {"images": dataclasses.replace(CELL.images, split="train")},
+    {"images": dataclasses.replace(CELL.images, count=None)},
+    {"checksum": "food"},
+    {"seed": 1},
+    {"batch_size": 99},
+]
+
+
+def test_golden_hash() -> None:
+    # Whoever changes this number makes all results ever stored impossible to find.
+    assert cell_key(CELL) == "54dc9c3475474fe415c4"
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_any_change_is_another_cell(change: dict[str, object]) -> None:
+    assert cell_key(dataclasses.replace(CELL, **change)) != cell_key(CELL)  # type: ignore[arg-type]
+
+
+def test_every_field_of_a_cell_is_tried() -> None:
+    tried = {name for change in CHANGES for name in change}
+    assert tried == {field.name for field in dataclasses.fields(Cell)}
+
+
+@given(CELLS, CELLS)
+def test_keys_are_equal_iff_identities_are(left: Cell, right: Cell) -> None:
+    same = canonical_json(identity(left)) == canonical_json(identity(right))
+    assert (cell_key(left) == cell_key(right)) == same
+
+
+@given(CELLS)
+def test_identity_survives_json_and_holds_all_that_is_in_a_cell(cell: Cell) -> None:
+    read = json.loads(canonical_json(identity(cell)))
+    assert read == identity(cell)
+    assert read["attack"]["words"] == dict(cell.attack.words)
+    assert read["images"]["count"] == cell.images.count
+
+
+def test_order_of_options_does_not_matter() -> None:
+    turned = ModelRequest(name="cifar10/cnn", options=(("distance", "cosine"), ("k", 1)))
+    assert cell_key(dataclasses.replace(CELL, model=turned)) == cell_key(CELL)
+
+
+def test_canonical_json_is_compact_and_sorted() -> None:
+    assert canonical_json({"b": [1, 2.5], "a": None}) == '{"a":null,"b":[1,2.5]}'
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
+def test_what_json_has_no_words_for_is_refused(value: object) -> None:
+    with pytest.raises(SpecError, match="identity"):
+        canonical_json({"x": value})

@@ -1,0 +1,92 @@
+"""The store alone, its writers killed at random moments."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import fake_results
+import pandas as pd
+import pytest
+import store_writer
+from safetensors.torch import load
+
+from bench.store import columns
+from bench.store.identity import cell_key
+from bench.store.store import open_store
+
+
+def check_every_file(root: Path) -> int:
+    """Read every file that a reader would look at; return how many."""
+    read = 0
+    for path in root.rglob("*"):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        read += 1
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+        elif path.suffix == ".parquet":
+            columns.decode(path.read_bytes())
+        else:
+            load(path.read_bytes())
+    return read
+
+
+def check_records(root: Path) -> None:
+    store = open_store(root)
+    for cell in store_writer.CELLS:
+        key = cell_key(cell)
+        record = store.record(key)
+        if record is None:
+            continue
+        assert store.is_done(key)
+        rows = store.rows(key)
+        assert list(rows["index"]) == list(range(fake_results.IMAGES))
+        assert store.pictures(key)["index"].tolist() == list(range(fake_results.IMAGES))
+
+
+def kill_writers(root: Path, times: int) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.store.store", "safetensors.torch", "torch"])
+    chance = random.Random(0)
+    for _ in range(times):
+        writers = [
+            context.Process(target=store_writer.write_all, args=(root,), daemon=True)
+            for _ in range(2)  # two at a time, on the same cells
+        ]
+        for writer in writers:
+            writer.start()
+        before = len(list(root.rglob("*")))
+        while len(list(root.rglob("*"))) == before and all(one.is_alive() for one in writers):
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.15))
+        for writer in writers:
+            assert writer.exitcode is None, "a writer stopped by itself"
+            writer.kill()
+            writer.join()
+        assert check_every_file(root) > 0
+        check_records(root)
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_writers_leave_no_unreadable_file_and_resume_completes(
+    tmp_path: Path, times: int
+) -> None:
+    root = tmp_path / "results"
+    kill_writers(root, times)
+    store = open_store(root)
+    for cell in store_writer.CELLS:
+        store_writer.resume(store, cell)
+    for cell in store_writer.CELLS:
+        key = cell_key(cell)
+        assert store.is_done(key)
+        assert store.pictures(key)["index"].tolist() == list(range(fake_results.IMAGES))
+        expected = columns.to_pandas(
+            [columns.decode(columns.encode(fake_results.make_rows(cell)[0], None))[0]]
+        )
+        pd.testing.assert_frame_equal(
+            store.rows(key).drop(columns="seconds"), expected.drop(columns="seconds")
+        )

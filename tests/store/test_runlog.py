@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.errors import StoreError
+from bench.store.runlog import runs, start_run
+from bench.store.store import open_store
+
+
+def test_lines_and_their_order(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    log = start_run(store, {"suite": "a", "cells": []})
+    log.append({"event": "done", "cell": "k"})
+    log.append({"event": "end"})
+    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["start", "done", "end"]
+    assert lines[0]["schema"] == 1
+    assert lines[0]["suite"] == "a"
+    assert lines[0]["started"] <= lines[1]["time"] <= lines[2]["time"]
+    assert log.path.parent == tmp_path / "runs"
+
+
+def test_the_last_started_run_comes_first(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for suite in ("a", "b", "c"):
+        start_run(store, {"suite": suite})
+    (tmp_path / "runs" / ".tmp-1-aa").write_text("half")
+    assert [run["suite"] for run in runs(store)] == ["c", "b", "a"]
+
+
+def test_a_torn_last_line_harms_nobody(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    log = start_run(store, {"suite": "a"})
+    with log.path.open("a") as file:
+        file.write('{"event": "do')
+    assert [run["suite"] for run in runs(store)] == ["a"]
+
+
+def test_a_damaged_log_is_named(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    log = start_run(store, {"suite": "a"})
+    log.path.write_text("\0\0\0")
+    with pytest.raises(StoreError, match=f"{log.path.name} is damaged; delete it"):
+        list(runs(store))
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = start_run(open_store(tmp_path), {"suite": "a"})
+
+    def write(handle: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(StoreError, match="no space left"):
+        log.append({"event": "end"})
+    monkeypatch.setattr(os, "write", lambda handle, data: 3)
+    with pytest.raises(StoreError, match="no space left"):
+        log.append({"event": "end"})
