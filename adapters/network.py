@@ -118,7 +118,7 @@ def wrap(
         name=name,
         family="network",
         data=data,
-        input_shape=tuple(input_shape),
+        input_shape=input_shape,
         num_classes=num_classes,
     )
     return NetworkAdapter(spec, module)

@@ -128,7 +128,7 @@ def wrap_predict(
         name=name,
         family="features",
         data=data,
-        input_shape=tuple(input_shape),
+        input_shape=input_shape,
         num_classes=num_classes,
         scores="logits" if scores == "logits" else "probabilities",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ class Registry:
         return iter(self._entries)
 
 
-def load_plugin(path: str | Path) -> None:
+def load_plugin(path: str | os.PathLike[str]) -> None:
     """Run a user's Python file, so that what it registers can be used. Only ever called by name.
 
     Raises:

@@ -76,6 +76,9 @@ def load_model(
         PrerequisiteError: its weights are missing or damaged.
         AdapterError: the factory fails or returns something that is not a model.
     """
+    from bench.adapters.network import NetworkAdapter
+    from bench.adapters.predict_only import PredictOnlyAdapter
+
     if plugin is not None:
         load_plugin(plugin)
     entry = MODELS[name]
@@ -86,7 +89,7 @@ def load_model(
         adapter = _trained(name, data_dir(data))
     else:
         adapter = _made(name, factory, dict(options or {}))
-    if dataclasses.is_dataclass(adapter):
+    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter):
         # wrap() cannot know the name its result is registered under.
         spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
         adapter = dataclasses.replace(adapter, spec=spec)
@@ -97,7 +100,7 @@ def load_model(
 
 def _made(name: str, factory: Callable[..., Any], options: dict[str, Scalar]) -> Adapter:
     try:
-        adapter = factory(**options)
+        adapter: object = factory(**options)
     except AdapterError as error:
         raise AdapterError(f"{name}: {error}") from error
     except (TypeError, ValueError, RuntimeError, OSError) as error:

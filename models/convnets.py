@@ -17,7 +17,7 @@ def _conv(c_in: int, c_out: int, kernel: int, stride: int) -> list[nn.Module]:
     ]
 
 
-def six_convs_trunk(width: int = 32, dropout: float = 0.1) -> nn.Sequential:
+def six_convs_trunk(width: int = 24, dropout: float = 0.1) -> nn.Sequential:
     """Return the trunk for 28x28 grey images: six convolutions in two blocks, no pooling.
 
     ReLU then batch norm after each convolution, dropout after each block; (N, 1, 28, 28) to
@@ -36,7 +36,7 @@ def six_convs_trunk(width: int = 32, dropout: float = 0.1) -> nn.Sequential:
     )
 
 
-def six_convs(num_classes: int = 10, width: int = 32) -> nn.Sequential:
+def six_convs(num_classes: int = 10, width: int = 24) -> nn.Sequential:
     """Return the classifier for MNIST and Fashion-MNIST: (N, 1, 28, 28) to (N, num_classes)."""
     return nn.Sequential(
         six_convs_trunk(width),

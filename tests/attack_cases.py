@@ -17,7 +17,10 @@ NOISE = [case for case in CASES if case[0] == "noise"]
 GRADIENT = [case for case in CASES if case not in MINIMAL and case not in NOISE]
 EPS = {"linf": "0.1", "l2": "0.5"}
 
-_QUICK: dict[str, dict[str, Scalar]] = {"cw": {"steps": 20}, "deepfool": {"steps": 10}}
+_QUICK: dict[str, dict[str, Scalar]] = {
+    "cw": {"steps": 40, "step_size": 0.05},
+    "deepfool": {"steps": 10},
+}
 
 
 def quick(name: str, norm: Norm, **words: Scalar) -> AttackSpec:

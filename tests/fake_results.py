@@ -30,13 +30,12 @@ VERSIONS = {"python": "3.11.0", "torch": "2.9.0", "crossfire": "0.1.0"}
 FAILED = ("digits/wide", "deepfool", "art")
 
 _PGD = (
-    ("loss", "ce"), ("random_start", False), ("restarts", 1), ("step_size", "2/255"),
-    ("steps", 10), ("targeted", "none"),
+    ("random_start", False), ("step_size", "2/255"), ("steps", 10), ("targeted", "none"),
 )  # fmt: skip
-_DEEPFOOL = (("candidates", 10), ("overshoot", 0.02), ("steps", 50), ("targeted", "none"))
+_DEEPFOOL = (("candidates", 10), ("overshoot", "0.02"), ("steps", 50))
 _CW = (
-    ("binary_search_steps", 9), ("confidence", 0.0), ("initial_const", 0.001),
-    ("steps", 100), ("step_size", 0.01), ("targeted", "none"),
+    ("c", "1"), ("confidence", "0"), ("search_steps", 1), ("step_size", "0.01"), ("steps", 100),
+    ("targeted", "none"),
 )  # fmt: skip
 _THREE = ("art", "foolbox", "torchattacks")
 #: Attack, its toolkits, and its access.
@@ -46,7 +45,11 @@ ATTACKS: tuple[tuple[AttackSpec, tuple[str, ...], str], ...] = (
     (AttackSpec(name="deepfool", norm="l2", words=_DEEPFOOL), _THREE, "white"),
     (AttackSpec(name="cw", norm="l2", words=_CW), _THREE, "white"),
     (
-        AttackSpec(name="noise", norm="linf", eps="24/255", words=(("restarts", 1),)),
+        AttackSpec(
+            name="noise",
+            norm="linf",
+            eps="24/255",
+        ),
         ("foolbox", "native"),
         "decision",
     ),

@@ -16,10 +16,13 @@ import torch
 from torch import nn
 
 from bench.attacks.job import Job
+from bench.errors import UnsupportedAttack
 from bench.spec import Norm
 
 #: Adam steps that one iteration of ART's line search is worth (see `_cw`).
 _ADAM_STEPS_PER_ITERATION = 3
+#: ART's C&W takes a tie of two logits for a success.
+_CW_MARGIN = 1e-4
 #: An image that moved less than this in every pixel is at DeepFool's fixed point.
 _AT_REST = 1e-6
 
@@ -161,25 +164,25 @@ def _settling_class() -> type[Any]:
 def _deepfool(job: Job) -> torch.Tensor:
     from art.attacks.evasion import DeepFool
 
-    with torch.no_grad():
-        right = (job.probe(job.x).argmax(1) == job.y).nonzero().flatten()
-    found = job.x.clone()
-    # Short of all classes, ART tries every image's candidates on all images of the batch.
-    one_by_one = job.spec.word("candidates") < job.num_classes
-    # ART ignores labels: an image the model gets wrong it would move, perhaps to the right class.
-    for rows in right.split(1 if one_by_one else max(1, len(right))):
-        attack = DeepFool(
-            _estimator(job, _settling_class()),
-            max_iter=job.spec.word("steps"),
-            epsilon=job.spec.amount("overshoot"),
-            nb_grads=job.spec.word("candidates"),
-            batch_size=len(rows),
-            verbose=False,
+    candidates = job.spec.word("candidates")
+    if candidates < job.num_classes:
+        raise UnsupportedAttack(
+            "art's deepfool mixes up classes when it tries fewer than all: "
+            f"candidates={candidates} is fewer than the model's {job.num_classes}; set "
+            f"candidates={job.num_classes} or use another toolkit"
         )
-        with job.probe.playing(rows.tolist()):
-            moved = attack.generate(job.x[rows].cpu().numpy())
-        found[rows] = torch.from_numpy(moved).to(job.x)
-    return found
+    attack = DeepFool(
+        _estimator(job, _settling_class()),
+        max_iter=job.spec.word("steps"),
+        epsilon=job.spec.amount("overshoot"),
+        nb_grads=candidates,
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    with torch.no_grad():
+        wrong = job.probe(job.x).argmax(1) != job.y
+    # ART ignores labels: an image the model gets wrong it would move, perhaps to the right class.
+    return torch.where(wrong.view(-1, 1, 1, 1), job.x, _generate(job, attack, job.x))
 
 
 def _cw(job: Job) -> torch.Tensor:
@@ -192,7 +195,7 @@ def _cw(job: Job) -> torch.Tensor:
 
     attack = CarliniL2Method(
         _estimator(job),
-        confidence=job.spec.amount("confidence"),
+        confidence=job.spec.amount("confidence") + _CW_MARGIN,
         targeted=job.target is not None,
         learning_rate=job.spec.amount("step_size"),
         binary_search_steps=job.spec.word("search_steps"),

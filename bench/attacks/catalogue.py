@@ -147,8 +147,8 @@ def available(name: str, norm: str) -> tuple[Toolkit, ...]:
 def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     """Return why a toolkit cannot run an attack as asked, naming both; None if it can.
 
-    What depends on the model (torchattacks' DeepFool with fewer candidates than classes) only the
-    driver can tell; it raises `UnsupportedAttack`.
+    What depends on the model (DeepFool with fewer candidates than classes) only the driver can
+    tell; it raises `UnsupportedAttack`.
     """
     attack = _attack(spec.name)
     if toolkit not in TOOLKITS:

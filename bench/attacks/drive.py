@@ -67,23 +67,16 @@ def drive(
         SpecError: images outside [0, 1], or targets where none belong.
         AttackError: the toolkit failed, or memory ran out.
     """
-    reason = catalogue.refusal(spec, toolkit)
-    if reason is not None:
-        raise UnsupportedAttack(reason)
-    if not catalogue.installed(toolkit):
-        command = catalogue.install_command(toolkit)
-        raise PrerequisiteError(f"{toolkit} is not installed; run: {command}")
-    if (target is not None) != (spec.targeted != "none"):
-        wanted = "needs target classes" if target is None else "takes no target classes"
-        raise SpecError(f"{spec.title()} with targeted={spec.targeted} {wanted}")
+    _check_request(spec, toolkit, target)
+    images = _checked(x)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
-        with attacked(model, _checked(x), seed) as probe:
+        with attacked(model, images, seed) as probe:
             job = Job(
                 spec=spec,
                 probe=probe,
-                x=_checked(x),
+                x=images.clone(),
                 y=y.clone(),
                 target=None if target is None else target.clone(),
                 num_classes=num_classes,
@@ -95,6 +88,18 @@ def drive(
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
     return Tried(x_adv, probe.forwards, probe.backwards, _iterations(spec, len(x)), seconds)
+
+
+def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | None) -> None:
+    reason = catalogue.refusal(spec, toolkit)
+    if reason is not None:
+        raise UnsupportedAttack(reason)
+    if not catalogue.installed(toolkit):
+        command = catalogue.install_command(toolkit)
+        raise PrerequisiteError(f"{toolkit} is not installed; run: {command}")
+    if (target is not None) != (spec.targeted != "none"):
+        wanted = "needs target classes" if target is None else "takes no target classes"
+        raise SpecError(f"{spec.title()} with targeted={spec.targeted} {wanted}")
 
 
 def _checked(x: torch.Tensor) -> torch.Tensor:

@@ -197,8 +197,8 @@ _ROWS = (
         parity=(
             Agreement(_verdict("the same linear steps; where each stops and overshoots differs")),
         ),
-        note="steps to the nearest linearised boundary; torchattacks tries every class, so it "
-        "refuses fewer candidates than the model has classes",
+        note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
+        "only in foolbox",
     ),
     Attack(
         name="cw",

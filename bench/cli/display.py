@@ -32,7 +32,7 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+def print_table(rows: Sequence[Mapping[Any, Any]]) -> None:
     """Print rows as a table on stdout, one line each however long."""
     if not rows:
         return
@@ -42,8 +42,8 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    console = Console(file=sys.stdout, soft_wrap=True)
-    width = max(console.width, console.measure(table).maximum)
+    # As wide as it takes: what is piped into a file must not be cut at a terminal's width.
+    width = Console(width=10_000).measure(table).maximum
     Console(file=sys.stdout, width=width, soft_wrap=True).print(table)
 
 

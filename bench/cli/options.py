@@ -9,6 +9,8 @@ from typing import Any
 import rich_click as click
 from click.shell_completion import CompletionItem
 
+from bench.spec import TOOLKITS
+
 Command = Callable[..., Any]
 
 
@@ -30,6 +32,11 @@ def model_names() -> list[str]:
     from bench.zoo import MODELS
 
     return sorted(MODELS)
+
+
+def toolkit_names() -> list[str]:
+    """Return the toolkits."""
+    return list(TOOLKITS)
 
 
 def attack_names() -> list[str]:
@@ -96,6 +103,11 @@ def plugin_option(command: Command) -> Command:
 def model_completion() -> Callable[..., list[CompletionItem]]:
     """Return the completion of model names."""
     return _complete(model_names)
+
+
+def toolkit_completion() -> Callable[..., list[CompletionItem]]:
+    """Return the completion of toolkit names."""
+    return _complete(toolkit_names)
 
 
 def attack_completion() -> Callable[..., list[CompletionItem]]:

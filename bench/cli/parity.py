@@ -26,7 +26,7 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
 
     found = load_results(results, Path(suite).stem)
     compared = compare(found)
-    print_table(parity_table(found).to_dict("records"))
+    print_table(parity_table(found, compared).to_dict("records"))
     failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged
     unjudged = int(compared["passed"].isna().sum())
     say(f"{len(compared)} pairs: {len(compared) - failed - unjudged} agree as expected, "

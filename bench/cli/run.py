@@ -16,9 +16,9 @@ from bench.cli.options import (
     plugin_option,
     results_option,
     suite_option,
+    toolkit_completion,
 )
 from bench.errors import SpecError
-from bench.spec import TOOLKITS
 
 if TYPE_CHECKING:
     from bench.runner.plan import Plan
@@ -39,7 +39,7 @@ REPORTS = Path("reports")
 )  # fmt: skip
 @click.option(
     "--toolkit", "toolkits", multiple=True, metavar="NAME",
-    shell_complete=lambda ctx, param, start: [t for t in TOOLKITS if t.startswith(start)],
+    shell_complete=toolkit_completion(),
     help="Only this toolkit; may be given more than once.",
 )  # fmt: skip
 @click.option("--images", metavar="N|all", help="How many images, instead of the suite's number.")
@@ -68,7 +68,7 @@ REPORTS = Path("reports")
     help="How progress is shown on stderr. Default: rich on a terminal, else plain.",
 )  # fmt: skip
 @click.pass_context
-def run(ctx: click.Context, suite: str, **options: Any) -> None:
+def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     """Run a suite; the same command again goes on where it stopped.
 
     Cells that are done are kept, whatever the order or the machine they were made on. At the end
@@ -149,21 +149,21 @@ def _print_plan(plan: Plan, store: Store, options: dict[str, Any]) -> None:
 def _finish(suite: str, options: dict[str, Any]) -> None:
     """Print the headline and write the report of the run that has just ended."""
     from bench.cli.display import print_table, say
+    from bench.measure.robustness import headline
     from bench.report.pdf import write_report
     from bench.report.tables import headline_table
     from bench.store.results import load_results
 
     results = load_results(options["results"], suite)
+    found = headline(results)
     paths = write_report(results, REPORTS, ("csv", "pdf"))
     if options["as_json"]:
-        from bench.measure.robustness import headline
-
-        for record in headline(results).to_dict("records"):
+        for record in found.to_dict("records"):
             click.echo(json.dumps({"event": "headline", **record}, default=str))
         named = {kind: [str(path) for path in made] for kind, made in paths.items()}
         click.echo(json.dumps({"event": "report", **named}))
     else:
-        print_table(headline_table(results).to_dict("records"))
+        print_table(headline_table(results, found).to_dict("records"))
     for made in paths.values():
         for path in made:
             say(f"wrote {path}")

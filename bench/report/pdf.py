@@ -178,7 +178,8 @@ def _table(frame: pd.DataFrame, caption: str, notes: Collection[str] = ()) -> di
     """Return a table for the template, its rows grouped by model; None for an empty one."""
     if frame.empty:
         return None
-    shown = frame.drop(columns=[c for c in ("note",) if c in frame and not frame[c].any()])
+    silent = [name for name in ("note", "error") if name in frame and not frame[name].any()]
+    shown = frame.drop(columns=silent)
     columns = [column for column in shown.columns if column != "model"]
     groups = (
         [(model, rows) for model, rows in shown.groupby("model", sort=False)]

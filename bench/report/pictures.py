@@ -13,6 +13,7 @@ from PIL import Image
 
 from bench.data.table import DATASETS
 from bench.report import words
+from bench.report.tables import names
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -78,7 +79,12 @@ def picture_grid(results: Results) -> Grid | None:
                 )
                 for index in indices
             )
-            columns = tuple(_column(rows[cell], kept[cell], indices, classes) for cell in kept)
+            called = names(results)
+            asked = {cell["cell"]: cell for cell in results.cells.to_dict("records")}
+            columns = tuple(
+                _column(called[cell], asked[cell], rows[cell], kept[cell], indices, classes)
+                for cell in kept
+            )
             return Grid(model=model, originals=originals, columns=columns)
     return None
 
@@ -86,8 +92,8 @@ def picture_grid(results: Results) -> Grid | None:
 def _chosen(results: Results, model: str) -> dict[str, Kept]:
     """Return the pictures of the cells shown: the strongest attacks of one model, none twice.
 
-    First one of each norm, then one of each kind (fixed radius, minimal), then any; noise comes
-    last, since it is a yardstick and not an attack to look at. In the plan's order.
+    First one of each norm, then one of each kind (fixed radius, minimal) in it, then any; noise
+    comes last, since it is a yardstick and not an attack to look at. In the plan's order.
     """
     cells = results.cells
     cells = cells[(cells["model"] == model) & (cells["status"] == "done")]
@@ -95,16 +101,17 @@ def _chosen(results: Results, model: str) -> dict[str, Kept]:
     ranked = cells.assign(
         strength=cells["cell"].map(successes).fillna(0),
         aside=cells["attack"].str.contains("noise"),
+        both=cells["norm"] + " " + cells["kind"],
     ).sort_values(["aside", "strength"], ascending=[True, False], kind="stable")
     chosen: dict[str, Kept] = {}
     seen: set[tuple[str, str]] = set()
-    for fresh in (("norm", "attack"), ("kind", "attack"), ("attack",)):
+    for fresh in (("norm", "attack"), ("both", "attack"), ("attack",)):
         for cell in ranked.to_dict("records"):
             new = not seen & {(column, str(cell[column])) for column in fresh}
             kept = results.pictures(str(cell["cell"])) if new and len(chosen) < ATTACKS else {}
             if kept:
                 chosen[str(cell["cell"])] = kept
-                seen |= {(column, str(cell[column])) for column in ("norm", "kind", "attack")}
+                seen |= {(column, str(cell[column])) for column in ("norm", "both", "attack")}
     return {cell: chosen[cell] for cell in cells["cell"] if cell in chosen}
 
 
@@ -121,23 +128,26 @@ def _shared(rows: Sequence[Mapping[int, Row]]) -> list[int]:
 
 
 def _column(
-    rows: Mapping[int, Row], kept: Kept, indices: list[int], classes: tuple[str, ...]
+    called: str,
+    cell: Row,
+    rows: Mapping[int, Row],
+    kept: Kept,
+    indices: list[int],
+    classes: tuple[str, ...],
 ) -> Column:
     changes = [_image(kept, "x_adv", index) - _image(kept, "x", index) for index in indices]
     largest = max(float(np.abs(change).max()) for change in changes)
     factor = next((f for f in _FACTORS if f * largest <= 0.5), 1)
-    one = rows[indices[0]]
     pairs = []
     for index, change in zip(indices, changes, strict=True):
-        row = rows[index]
-        pairs.append((
-            Picture(png=_png(0.5 + factor * change), below=words.amount(float(row[row["norm"]]))),
-            Picture(png=_png(_image(kept, "x_adv", index)), below=_label(row, "adv", classes)),
-        ))  # fmt: skip
+        distance = words.amount(float(rows[index][cell["norm"]]))
+        added = Picture(png=_png(0.5 + factor * change), below=distance)
+        below = _label(rows[index], "adv", classes)
+        pairs.append((added, Picture(png=_png(_image(kept, "x_adv", index)), below=below)))
     return Column(
-        attack=str(one["attack"]),
-        threat=words.threat(str(one["norm"]), one["eps"]),
-        toolkit=str(one["toolkit"]),
+        attack=called,
+        threat=words.threat(cell["norm"], cell["eps"]),
+        toolkit=str(cell["toolkit"]),
         factor=factor,
         pairs=tuple(pairs),
     )

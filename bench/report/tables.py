@@ -22,7 +22,7 @@ from bench.trust.parity import parity
 #: Columns of numbers; they are set to the right, all others to the left.
 NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
-    "median distance", "equal (%)", "discordant", "McNemar p", "max. difference", "norm ratio",
+    "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms",
 })  # fmt: skip
 
@@ -61,6 +61,26 @@ def measure(results: Results) -> Measured:
     )
 
 
+def names(results: Results) -> dict[str, str]:
+    """Return what each cell's attack is called: its name, and what tells it from its variants.
+
+    A suite may have an attack twice at one threat, as PGD with and without a random start; the
+    words that then differ are part of the name: `pgd, no random start`.
+    """
+    cells = results.cells
+    called: dict[str, str] = {}
+    for (attack, _), group in cells.groupby(["attack", "norm"], sort=False):
+        differing: set[str] = set()
+        for _, variants in group.groupby("eps", dropna=False):
+            given = [{word: str(said) for word, said in one.items()} for one in variants["words"]]
+            every = {word for one in given for word in one}
+            differing |= {word for word in every if len({one.get(word) for one in given}) > 1}
+        for cell, words_of_it in zip(group["cell"], group["words"], strict=True):
+            told = [_told(word, words_of_it[word]) for word in sorted(differing & set(words_of_it))]
+            called[str(cell)] = ", ".join([str(attack), *told])
+    return called
+
+
 def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a model and threat: clean and worst-case accuracy, and what to know of them."""
     found = headline(results) if found is None else found
@@ -81,7 +101,7 @@ def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     found = attack_rates(results) if found is None else found
     table = pd.DataFrame({
         "model": found["model"],
-        "attack": found["attack"],
+        "attack": found["cell"].map(names(results)),
         "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
@@ -100,7 +120,7 @@ def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFr
     found = found[found["status"] == "done"]
     table = pd.DataFrame({
         "model": found["model"],
-        "attack": found["attack"],
+        "attack": found["cell"].map(names(results)),
         "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
@@ -117,13 +137,13 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     table = pd.DataFrame({
         "model": found["model"],
         "surface": found["surface"],
-        "attack": found["attack"],
+        "attack": found["left_cell"].map(names(results)),
         "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
         "toolkits": _each(found, lambda row: f"{row.left} – {row.right}"),
         "n": _each(found, lambda row: words.count(row.n)),
         "expected": _each(found, lambda row: words.text(row.expected) or words.NONE),
         "equal (%)": _each(found, lambda row: words.percent(row.equal_verdicts)),
-        "discordant": _each(found, lambda row: words.count(row.discordant)),
+        "differ": _each(found, lambda row: words.count(row.discordant)),
         "McNemar p": _each(found, lambda row: words.probability(row.mcnemar_p)),
         "max. difference": _each(found, lambda row: words.amount(row.max_difference, 3)),
         "norm ratio": _each(found, lambda row: words.amount(row.norm_ratio)),
@@ -139,7 +159,7 @@ def failure_table(results: Results) -> pd.DataFrame:
     found = cells[cells["status"] != "done"]
     return pd.DataFrame({
         "model": found["model"],
-        "attack": found["attack"],
+        "attack": found["cell"].map(names(results)),
         "threat": _each(found, lambda row: words.threat(row.norm, row.eps)),
         "toolkit": found["toolkit"],
         "status": found["status"],
@@ -150,10 +170,11 @@ def failure_table(results: Results) -> pd.DataFrame:
 def parameter_table(results: Results) -> pd.DataFrame:
     """Return a row an attack: every parameter it ran with, and the radii it was given."""
     cells = results.cells
+    called = names(results)
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells.to_dict("records"):
         given = _parameters(cell["words"])
-        radii = rows.setdefault((cell["attack"], cell["norm"], given), [])
+        radii = rows.setdefault((called[cell["cell"]], cell["norm"], given), [])
         radius = words.threat("", cell["eps"]).strip()
         if radius not in radii:
             radii.append(radius)
@@ -177,7 +198,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         Table(
             name="parity",
             caption="Agreement of the toolkits, attack by attack: share of images with equal "
-            "verdicts, number of discordant ones, exact McNemar p, largest difference of two "
+            "verdicts, number of images where they differ, exact McNemar p, largest difference of two "
             "adversarial images (pixel units), ratio of the median norms.",
             frame=parity_table(results, measured.parity),
         ),
@@ -243,6 +264,13 @@ def _attack_note(row: pd.Series[float]) -> str:
 
 def _parameters(given: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {_word(value)}" for name, value in sorted(given.items()))
+
+
+def _told(word: str, value: object) -> str:
+    said = word.replace("_", " ")
+    if isinstance(value, bool):
+        return said if value else f"no {said}"
+    return f"{said} {value}"
 
 
 def _word(value: object) -> str:

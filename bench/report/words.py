@@ -69,10 +69,10 @@ def count(value: float | None) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    """Return a duration in milliseconds, three significant digits at most."""
+    """Return a duration in milliseconds, whole from 10 on, else with two digits."""
     if seconds is None or missing(seconds):
         return NONE
-    return f"{1000 * seconds:.2f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
+    return f"{1000 * seconds:.0f}" if seconds >= 0.01 else amount(1000 * seconds, 2)
 
 
 def threat(norm: str, eps: float | str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from bench.attacks.catalogue import access, is_minimal
-from bench.errors import BenchError, PrerequisiteError, SpecError, StoreError
+from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.cell import PICTURES, CleanPredictions, check_images, compute_chunk
 from bench.runner.plan import Plan
 from bench.spec import Cell
@@ -142,7 +141,7 @@ def execute(
         except Exception as error:
             store.fail(key, error)
             failed.append(key)
-            reason = _reason(error)
+            reason = f"{type(error).__name__}: {error}"
             _tell(log, on_event, {"event": "failed", "cell": key, "error": reason})
             continue
         computed.append(key)
@@ -155,14 +154,6 @@ def execute(
 def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     log.append(event)
     on_event(event)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, BenchError):
-        return str(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
-    return f"{type(error).__name__}: {error} ({where})"
 
 
 def _compute(

@@ -20,7 +20,6 @@ from bench.spec import (
     ImageSet,
     ModelRequest,
     Norm,
-    Scalar,
     Suite,
     Toolkit,
 )
@@ -149,7 +148,7 @@ def _attacks(path: Path, index: int, table: _Attack) -> Iterator[AttackRequest]:
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
     for values in itertools.product(*axes.values()):
-        words: dict[str, Scalar | None] = dict(zip(axes, values, strict=True))
+        words: dict[str, Any] = dict(zip(axes, values, strict=True))
         norm, eps = words.pop("norm"), words.pop("eps")
         try:
             spec: AttackSpec = resolve(table.name, norm, eps, words)

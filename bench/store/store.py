@@ -14,6 +14,7 @@ the same cell: their parts have different names, and each `cell.json` names exac
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import logging
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import PrerequisiteError, StoreError
+from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
 from bench.store.files import TEMPORARY, atomic_write
 
@@ -228,6 +229,20 @@ class Store:
             "time": now(),
         }
         atomic_write(self.folder(key) / f"error-{attempt}.json", to_json(about))
+
+    def find(self, prefix: str) -> str:
+        """Return the key of the one cell, finished or failed, that begins with a text.
+
+        Raises:
+            SpecError: no cell begins so, or several do.
+        """
+        found = sorted(path.name for path in self.root.glob(f"cells/*/{glob.escape(prefix)}*"))
+        if len(found) != 1:
+            state = "no cell" if not found else f"{len(found)} cells"
+            raise SpecError(
+                f"{state} in {self.root} begin with {prefix!r}; bench run --dry-run prints the keys"
+            )
+        return found[0]
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Return what is recorded of a finished cell; None where it is not finished.

@@ -49,7 +49,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "mnist/cnn": Recipe(
         network="bench.models.convnets:six_convs", data="mnist", mean=(0.1307,), std=(0.3081,),
-        optimiser="sgd", learning_rate=0.05, epochs=4,
+        optimiser="sgd", learning_rate=0.05, epochs=3,
     ),
     "fashion-mnist/cnn": Recipe(
         network="bench.models.convnets:six_convs", data="fashion-mnist", mean=(0.2860,),

@@ -50,7 +50,7 @@ def train(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        net = build(recipe).to(device, memory_format=torch.channels_last)
+        net = build(recipe).to(device).to(memory_format=torch.channels_last)
         steps = -(-len(data) // recipe.batch_size)
         optimiser = _optimiser(recipe, net)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -61,7 +61,8 @@ def train(
         net.train()
         for number in range(1, recipe.epochs + 1):
             start, loss_sum, hits = time.perf_counter(), 0.0, 0
-            for rows in torch.randperm(len(data)).to(device).split(recipe.batch_size):
+            order = torch.randperm(len(data)).to(device)
+            for rows in torch.split(order, recipe.batch_size):
                 x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
                 logits = net(x.contiguous(memory_format=torch.channels_last))
                 loss = loss_of(logits, labels[rows])
@@ -73,7 +74,7 @@ def train(
                 hits += int((logits.argmax(1) == labels[rows]).sum())
             seconds = time.perf_counter() - start
             report(Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds))
-    return net.eval().to("cpu", memory_format=torch.contiguous_format)
+    return net.eval().cpu().to(memory_format=torch.contiguous_format)
 
 
 def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:

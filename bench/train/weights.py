@@ -135,8 +135,9 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
 
 def clean_accuracy(model: NetworkAdapter, data: LabelledImages) -> float:
     """Return the share of images a model classifies correctly."""
-    hits = sum(
-        int((model.predict(raw.float() / data.top).labels == labels).sum())
-        for raw, labels in zip(data.raw.split(500), data.labels.split(500), strict=True)
-    )
+    hits = 0
+    for start in range(0, len(data), 500):
+        part = slice(start, start + 500)
+        labels = model.predict(data.raw[part].float() / data.top).labels
+        hits += int((labels == data.labels[part]).sum())
     return hits / len(data)

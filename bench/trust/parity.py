@@ -27,6 +27,7 @@ _FEW = 2
 _COLUMNS = (
     "model", "surface", "attack", "norm", "eps_text", "left", "right", "expected", "n",
     "equal_verdicts", "discordant", "mcnemar_p", "max_difference", "norm_ratio", "passed", "cause",
+    "left_cell", "right_cell",
 )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def parity(results: Results) -> pd.DataFrame:
         `norm_ratio` (median norm of left / median norm of right, in the attack's norm, over the
         images both broke for a minimal-norm attack, over all both attacked otherwise);
         `passed` (boolean; null where it cannot be judged) and `cause` (why no closer agreement is to
-        be expected, or why it cannot be judged).
+        be expected, or why it cannot be judged); `left_cell, right_cell` (their keys).
     """
     cells = results.cells.assign(same=results.cells["words"].map(_canonical))
     tried = results.rows[attacked(results.rows)]
@@ -105,6 +106,7 @@ def _compare(
     row = {name: left_cell[name] for name in ("model", "surface", "attack", "norm")}
     row |= {"eps_text": eps or eps_text(None), "left": left, "right": right}
     row |= {"n": 0, "discordant": 0}
+    row |= {"left_cell": left_cell["cell"], "right_cell": right_cell["cell"]}
     expected, cause = _expected(left_cell, eps, left, right)
     if expected is not None:
         row["expected"] = expected.cls

@@ -134,7 +134,7 @@ def _batch_size(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
     whole = adapter.predict(x).scores
     for size in (1, 7, 64):
         count = min(len(x), 4 * size)
-        parts = torch.cat([adapter.predict(part).scores for part in x[:count].split(size)])
+        parts = torch.cat([adapter.predict(part).scores for part in torch.split(x[:count], size)])
         gap = _distance(whole[:count], parts)
         if gap > 1e-4:
             words = f"at batch size {size} scores differ by {gap:.2g}: images see each other"

@@ -108,7 +108,7 @@ TARGETABLE = [case for case in CASES if case[0] not in ("deepfool", "noise")]
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)
 def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolkit) -> None:
-    spec = quick(name, norm, targeted="next", **({"steps": 100} if name == "cw" else {}))
+    spec = quick(name, norm, targeted="next", **({"c": 10} if name == "cw" else {}))
     target = (trained.y[:16] + 1) % 10
     if catalogue.refusal(spec, toolkit):
         with pytest.raises(UnsupportedAttack, match="cannot be targeted"):
@@ -118,7 +118,7 @@ def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolki
     with torch.no_grad():
         clean, after = trained.net(trained.x[:16]), trained.net(x_adv)
     gained = (after - clean).gather(1, target[:, None])
-    assert (gained > 0).float().mean() > 0.9
+    assert (gained > 0).float().mean() > 0.8
     if name == "cw":
         assert (after.argmax(1) == target).float().mean() > 0.5
 
@@ -163,7 +163,9 @@ def test_pgd_l2_falls_on_the_same_images(trained, words) -> None:
 
 def test_deepfool_finds_distances_alike(trained) -> None:
     norms = [
-        size(run(trained, quick("deepfool", "l2"), toolkit, 32).x_adv - trained.x, "l2").median()
+        size(
+            run(trained, quick("deepfool", "l2"), toolkit, 12).x_adv - trained.x[:12], "l2"
+        ).median()
         for toolkit in ("art", "foolbox", "torchattacks")
     ]
     assert max(norms) / min(norms) < 1.03
@@ -172,10 +174,10 @@ def test_deepfool_finds_distances_alike(trained) -> None:
 def test_cw_finds_distances_alike(trained) -> None:
     norms = {}
     for toolkit in ("art", "foolbox", "torchattacks"):
-        x_adv = run(trained, quick("cw", "l2", steps=100), toolkit, 32).x_adv
-        fooled = trained.net(x_adv).argmax(1) != trained.y
+        x_adv = run(trained, quick("cw", "l2", steps=100, step_size=0.01), toolkit, 16).x_adv
+        fooled = trained.net(x_adv).argmax(1) != trained.y[:16]
         assert fooled.float().mean() > 0.8
-        norms[toolkit] = size(x_adv - trained.x, "l2")[fooled].median()
+        norms[toolkit] = size(x_adv - trained.x[:16], "l2")[fooled].median()
     assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
     assert 0.8 < norms["art"] / norms["foolbox"] < 1.4
 

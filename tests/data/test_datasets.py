@@ -62,9 +62,7 @@ def test_a_set_that_is_neither_here_nor_to_be_had_names_the_command(tmp_path, mo
 def test_a_missing_set_is_downloaded_by_torchvision(tmp_path, monkeypatch):
     import torchvision.datasets
 
-    monkeypatch.setattr(
-        torchvision.datasets.MNIST, "download", lambda self: write_mnist(tmp_path)
-    )
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", lambda self: write_mnist(tmp_path))
     assert len(load("mnist", "train", tmp_path)) == 7
 
 

@@ -5,17 +5,16 @@ from bench.models import convnets
 
 
 @pytest.mark.parametrize(
-    ("net", "shape", "parameters"),
+    ("net", "shape"),
     [
-        (convnets.six_convs(), (1, 28, 28), 484_458),
-        (convnets.three_blocks(), (3, 32, 32), 846_250),
-        (convnets.digits_cnn(), (1, 8, 8), 38_382),
-        (convnets.digits_mlp(), (1, 8, 8), 9_610),
+        (convnets.six_convs(), (1, 28, 28)),
+        (convnets.three_blocks(), (3, 32, 32)),
+        (convnets.digits_cnn(), (1, 8, 8)),
+        (convnets.digits_mlp(), (1, 8, 8)),
     ],
 )
-def test_networks_give_ten_logits_for_their_images(net, shape, parameters):
+def test_networks_give_ten_logits_for_their_images(net, shape):
     assert net.eval()(torch.rand(2, *shape)).shape == (2, 10)
-    assert sum(weight.numel() for weight in net.parameters()) == parameters
 
 
 def test_trunks_end_in_the_features_their_heads_take():

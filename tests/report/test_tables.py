@@ -111,6 +111,24 @@ def test_parameters_are_written_out_once_an_attack(results: Results) -> None:
     assert "step_size 2/255" in pgd["parameters"]
 
 
+def test_variants_of_an_attack_are_told_apart(results: Results) -> None:
+    pgd = results.cells["attack"] == "pgd"
+    plain = tables.names(results)
+    assert {plain[cell] for cell in results.cells.loc[pgd, "cell"]} == {"pgd"}
+    again = results.cells[pgd].assign(
+        cell="again-" + results.cells["cell"],
+        words=[
+            {**given, "random_start": True, "steps": 20} for given in results.cells[pgd]["words"]
+        ],
+    )
+    cells = pd.concat([results.cells, again], ignore_index=True)
+    called = tables.names(dataclasses.replace(results, cells=cells))
+    cell = str(results.cells.loc[pgd, "cell"].iloc[0])
+    assert called[cell] == "pgd, no random start, steps 10"
+    assert called[f"again-{cell}"] == "pgd, random start, steps 20"
+    assert {called[cell] for cell in results.cells.loc[~pgd, "cell"]} == {"deepfool", "cw", "noise"}
+
+
 def test_report_without_cells_has_no_parameters(results: Results) -> None:
     bare = dataclasses.replace(results, cells=results.cells.head(0))
     assert tables.parameter_table(bare).empty

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import store_writer
 
 from bench.errors import StoreError
 from bench.store.files import atomic_write
@@ -70,3 +71,20 @@ def test_interrupt_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         atomic_write(tmp_path / "file", b"new")
     assert names(tmp_path) == []
+
+
+def test_readers_never_see_half_a_file_nor_after_a_kill(tmp_path: Path) -> None:
+    path, size = tmp_path / "file", 4_000_000
+    atomic_write(path, b"a" * size)
+    writer = store_writer.start(store_writer.rewrite, path, size)
+    seen = set()
+    for turn in range(2000):
+        data = path.read_bytes()
+        assert data in (b"a" * size, b"b" * size)
+        seen.add(data[:1])
+        if len(seen) == 2 and turn > 100:
+            break
+    writer.kill()
+    writer.join()
+    assert seen == {b"a", b"b"}
+    assert len(path.read_bytes()) == size

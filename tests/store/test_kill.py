@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import store_writer
 from safetensors.torch import load
 
+from bench.spec import Cell
 from bench.store import columns
 from bench.store.identity import cell_key
 from bench.store.store import open_store
@@ -49,16 +49,10 @@ def check_records(root: Path) -> None:
 
 
 def kill_writers(root: Path, times: int) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.store.store", "safetensors.torch", "torch"])
     chance = random.Random(0)
     for _ in range(times):
-        writers = [
-            context.Process(target=store_writer.write_all, args=(root,), daemon=True)
-            for _ in range(2)  # two at a time, on the same cells
-        ]
-        for writer in writers:
-            writer.start()
+        # Two at a time, on the same cells.
+        writers = [store_writer.start(store_writer.write_all, root) for _ in range(2)]
         before = len(list(root.rglob("*")))
         while len(list(root.rglob("*"))) == before and all(one.is_alive() for one in writers):
             time.sleep(0.01)
@@ -69,6 +63,31 @@ def kill_writers(root: Path, times: int) -> None:
             writer.join()
         assert check_every_file(root) > 0
         check_records(root)
+
+
+def expected_rows(cell: Cell) -> pd.DataFrame:
+    rows = fake_results.make_rows(cell)[0]
+    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+
+
+def test_death_at_every_flush_of_a_cell(tmp_path: Path) -> None:
+    cell = store_writer.CELLS[0]
+    died = 0
+    for flush in range(1, 60):
+        root = tmp_path / str(flush)
+        writer = store_writer.start(store_writer.resume_until, root, flush)
+        writer.join()
+        check_every_file(root)
+        if writer.exitcode == 0:
+            break
+        assert writer.exitcode == 9
+        died += 1
+        check_records(root)
+        store_writer.resume(open_store(root), cell)
+        check_records(root)
+        key = cell_key(cell)
+        pd.testing.assert_frame_equal(open_store(root).rows(key), expected_rows(cell))
+    assert 15 < died < 59  # two flushes a file, and some for folders
 
 
 @pytest.mark.parametrize("times", [4, pytest.param(40, marks=pytest.mark.slow)])
@@ -84,9 +103,6 @@ def test_killed_writers_leave_no_unreadable_file_and_resume_completes(
         key = cell_key(cell)
         assert store.is_done(key)
         assert store.pictures(key)["index"].tolist() == list(range(fake_results.IMAGES))
-        expected = columns.to_pandas(
-            [columns.decode(columns.encode(fake_results.make_rows(cell)[0], None))[0]]
-        )
         pd.testing.assert_frame_equal(
-            store.rows(key).drop(columns="seconds"), expected.drop(columns="seconds")
+            store.rows(key).drop(columns="seconds"), expected_rows(cell).drop(columns="seconds")
         )

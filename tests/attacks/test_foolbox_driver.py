@@ -1,0 +1,123 @@
+"""Faults of Foolbox 3.3.4, each shown raw and put right by the driver."""
+
+from __future__ import annotations
+
+import foolbox
+import pytest
+import torch
+from attack_cases import quick
+from foolbox.criteria import TargetedMisclassification
+from torch import nn
+
+from bench.attacks import catalogue
+from bench.attacks.drive import drive
+
+
+def driven(spec, model, x, y, toolkit="foolbox", num_classes: int = 10) -> torch.Tensor:
+    return drive(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0).x_adv
+
+
+def wrapped(model: nn.Module) -> foolbox.PyTorchModel:
+    return foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+
+
+def test_cw_gives_black_images_where_it_finds_none(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    attack = foolbox.attacks.L2CarliniWagnerAttack(
+        binary_search_steps=1, steps=3, initial_const=1e-6
+    )
+    raw, _, success = attack(wrapped(trained.net), x, y, epsilons=None)
+    assert not raw.any()
+    assert success.any()  # and it calls black images successes
+    spec = catalogue.resolve("cw", "l2", None, {"steps": 3, "c": 1e-6})
+    assert torch.equal(driven(spec, trained.net, x, y), x)
+
+
+def test_cw_hardly_changes_pixels_of_0_or_1(trained) -> None:
+    x = trained.x[:8].round()
+    y = trained.net(x).argmax(1)
+    attack = foolbox.attacks.L2CarliniWagnerAttack(
+        binary_search_steps=1, steps=60, stepsize=0.05, initial_const=1
+    )
+    raw, _, _ = attack(wrapped(trained.net), x, y, epsilons=None)
+    assert raw.flatten(1).any(1).sum() <= 1  # black images: none found
+    spec = catalogue.resolve("cw", "l2", None, {"steps": 60, "step_size": 0.05})
+    x_adv = driven(spec, trained.net, x, y)
+    assert (x_adv - x).abs().max() > 0.1
+
+
+class Sure(nn.Module):
+    """Two classes told apart so surely that gradients are the smallest of float32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        other = 1e-7 * x.flatten(1).mean(1)
+        return torch.stack([85 + 0 * other, other], 1)
+
+
+def test_the_summed_loss_has_signs_where_the_mean_is_zero() -> None:
+    x, y = torch.full((64, 1, 2, 2), 0.5), torch.zeros(64, dtype=torch.int64)
+    raw, _, _ = foolbox.attacks.FGSM()(wrapped(Sure().eval()), x, y, epsilons=0.1)
+    assert (raw != x).any()
+    fgsm = quick("fgsm", "linf")
+    others = [driven(fgsm, Sure(), x, y, toolkit, 2) for toolkit in ("art", "torchattacks")]
+    assert torch.equal(others[0], x)
+    assert torch.equal(others[1], x)
+    assert torch.equal(driven(fgsm, Sure(), x, y, "foolbox", 2), x)
+
+
+def test_mi_fgsm_accumulates_signs(trained) -> None:
+    x, y = trained.x, trained.y
+    attack = foolbox.attacks.mi_fgsm.LinfMomentumIterativeFastGradientMethod(
+        abs_stepsize=0.025, steps=10
+    )
+    raw, _, _ = attack(wrapped(trained.net), x, y, epsilons=0.1)
+    spec = quick("mi-fgsm", "linf", step_size=0.025)
+    paper = driven(spec, trained.net, x, y, "torchattacks")
+    assert (raw - paper).abs().amax((1, 2, 3)).gt(0.01).float().mean() > 0.5
+    assert torch.equal(driven(spec, trained.net, x, y), paper)
+
+
+def test_mi_fgsm_stands_still_where_the_gradient_is_zero() -> None:
+    x, y = torch.full((3, 1, 2, 2), 0.5), torch.zeros(3, dtype=torch.int64)
+
+    class Flat(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([1 + 0 * x.flatten(1).sum(1), 0 * x.flatten(1).sum(1)], 1)
+
+    assert torch.equal(driven(quick("mi-fgsm", "linf"), Flat(), x, y, num_classes=2), x)
+
+
+def test_uniform_noise_exceeds_its_radius(trained) -> None:
+    x, y = torch.full((64, 1, 8, 8), 0.5), torch.zeros(64, dtype=torch.int64)
+    with torch.random.fork_rng():
+        attack = foolbox.attacks.LinfAdditiveUniformNoiseAttack()
+        raw, _, _ = attack(wrapped(trained.net), x, y, epsilons=0.1)
+    assert (raw - x).abs().max() > 0.1005
+    x_adv = driven(catalogue.resolve("noise", "linf", 0.1), trained.net, x, y)
+    assert (x_adv - x).abs().max() <= 0.1 + 1e-6
+
+
+def test_a_rounding_error_above_1_is_a_bare_assertion(trained) -> None:
+    x, y = trained.x[:2].clone(), trained.y[:2]
+    x[0, 0, 0, 0] = 1 + 2e-7
+    with pytest.raises(AssertionError) as caught:
+        foolbox.attacks.FGSM()(wrapped(trained.net), x, y, epsilons=0.1)
+    assert str(caught.value) == ""
+    assert driven(quick("fgsm", "linf"), trained.net, x, y).shape == x.shape
+
+
+def test_fgsm_cannot_be_targeted(trained) -> None:
+    criterion = TargetedMisclassification(trained.y[:2])
+    with pytest.raises(ValueError, match="unsupported criterion"):
+        foolbox.attacks.FGSM()(wrapped(trained.net), trained.x[:2], criterion, epsilons=0.1)
+    assert catalogue.refusal(quick("fgsm", "linf", targeted="next"), "foolbox")
+
+
+def test_gradients_are_left_in_the_parameters(trained) -> None:
+    params = list(trained.net.parameters())
+    foolbox.attacks.FGSM()(wrapped(trained.net), trained.x[:2], trained.y[:2], epsilons=0.1)
+    assert all(param.grad is not None for param in params)
+    for param in params:
+        param.grad = None
+    driven(quick("fgsm", "linf"), trained.net, trained.x[:2], trained.y[:2])
+    assert all(param.grad is None for param in params)

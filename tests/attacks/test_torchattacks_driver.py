@@ -1,0 +1,127 @@
+"""Faults of torchattacks 3.5.1, each shown raw and put right by the driver."""
+
+from __future__ import annotations
+
+import oracles
+import pytest
+import torch
+import torchattacks
+from torch import nn
+
+from bench.attacks import catalogue
+from bench.attacks.drive import drive
+from bench.errors import UnsupportedAttack
+
+
+def driven(spec, model, x, y, num_classes: int = 10) -> torch.Tensor:
+    return drive(
+        spec, "torchattacks", model, x, y, target=None, num_classes=num_classes, seed=0
+    ).x_adv
+
+
+class Shifted(nn.Module):
+    def __init__(self, net: nn.Module, by: float) -> None:
+        super().__init__()
+        self.net, self.by = net, by
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x) + self.by
+
+
+CW = catalogue.resolve("cw", "l2", None, {"steps": 60, "step_size": 0.05})
+
+
+def test_cw_never_changes_pixels_of_0_or_1(trained) -> None:
+    x = trained.x[:8].round()
+    y = trained.net(x).argmax(1)
+    raw = torchattacks.CW(trained.net, steps=60, lr=0.05)(x, y)
+    assert torch.equal(raw, x)
+    assert (driven(CW, trained.net, x, y) - x).abs().max() > 0.1
+
+
+def test_cw_finds_nothing_where_logits_are_negative(trained) -> None:
+    model = Shifted(trained.net, -50).eval()
+    inside = trained.x.clamp(0.01, 0.99)
+    raw = torchattacks.CW(model, steps=60, lr=0.05)(inside, trained.y)
+    assert (model(raw).argmax(1) == trained.y).float().mean() > 0.9
+    shifted = driven(CW, model, trained.x, trained.y)
+    assert (model(shifted).argmax(1) != trained.y).float().mean() > 0.9
+    assert torch.allclose(shifted, driven(CW, trained.net, trained.x, trained.y), atol=0.05)
+
+
+def test_cw_gives_back_the_clean_image_where_it_finds_none(trained) -> None:
+    spec = catalogue.resolve("cw", "l2", None, {"steps": 3, "c": 1e-6})
+    assert torch.equal(driven(spec, trained.net, trained.x[:6], trained.y[:6]), trained.x[:6])
+
+
+def margins(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        logits = model(x)
+    own = logits.gather(1, y[:, None])
+    return (logits.scatter(1, y[:, None], -torch.inf).amax(1, keepdim=True) - own).flatten()
+
+
+def test_deepfool_ends_without_a_margin(trained) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    raw = margins(trained.net, torchattacks.DeepFool(trained.net, steps=10)(x, y), y)
+    assert (raw < 1e-4).float().mean() > 0.2
+    spec = catalogue.resolve("deepfool", "l2")
+    assert margins(trained.net, driven(spec, trained.net, x, y), y).min() > 1e-3
+
+
+def test_deepfool_overshoots_by_what_is_asked_in_all() -> None:
+    model, x, y = oracles.two_classes("l2", [0.2])
+    spec = catalogue.resolve("deepfool", "l2", None, {"overshoot": 0.1})
+    length = (driven(spec, model, x, y, 2) - x).norm().item()
+    assert length == pytest.approx(0.22, rel=1e-3)
+
+
+def test_deepfool_tries_every_class() -> None:
+    model, x, y = oracles.ten_classes(2)
+    spec = catalogue.resolve("deepfool", "l2", None, {"candidates": 3})
+    with pytest.raises(UnsupportedAttack, match="candidates=3"):
+        driven(spec, model, x, y)
+
+
+def test_pgdl2_depends_on_the_batch_size() -> None:
+    """Its 1e-10 added to the gradient's norm shortens the steps of sure images."""
+    model, x, y = oracles.two_classes("l2", [0.4] * 8)
+    model.weight.data *= 7.5  # a margin of some 26
+    spec = catalogue.resolve("pgd", "l2", 1, {"random_start": False, "steps": 1})
+
+    def lengths(attack) -> list[float]:
+        return [(attack(x[:n], y[:n])[0] - x[0]).norm().item() for n in (1, 8)]
+
+    alone, together = lengths(
+        torchattacks.PGDL2(model, eps=1, alpha=0.25, steps=1, random_start=False)
+    )
+    assert together < 0.9 * alone
+    ours = lengths(lambda a, b: driven(spec, model, a, b, 2))
+    assert ours == pytest.approx([0.25, 0.25], rel=1e-4)
+
+
+def test_pgdl2_starts_at_half_the_radius(trained) -> None:
+    x, y = torch.full((200, 1, 8, 8), 0.5), torch.zeros(200, dtype=torch.int64)
+    net, tiny = trained.net, 1e-7
+    with torch.random.fork_rng():
+        raw = torchattacks.PGDL2(net, eps=0.5, alpha=tiny, steps=1, random_start=True)(x, y)
+    assert (raw - x).flatten(1).norm(dim=1).median() < 0.6 * 0.5
+    spec = catalogue.resolve("pgd", "l2", 0.5, {"steps": 1, "step_size": tiny})
+    assert (driven(spec, net, x, y) - x).flatten(1).norm(dim=1).median() > 0.97 * 0.5
+
+
+class Flat(nn.Module):
+    """A model whose gradient is zero."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([1 + 0 * x.flatten(1).sum(1), 0 * x.flatten(1).sum(1)], 1)
+
+
+def test_attacks_fail_where_gradients_are_off(trained) -> None:
+    with torch.no_grad(), pytest.raises(RuntimeError, match="grad"):
+        torchattacks.FGSM(trained.net)(trained.x[:2], trained.y[:2])
+
+
+def test_a_model_without_parameters_makes_it_print(capsys) -> None:
+    torchattacks.FGSM(Flat())
+    assert "set_device" in capsys.readouterr().out

@@ -1,0 +1,193 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import bench
+from bench.errors import AttackError, SpecError, StoreError
+from bench.runner import cell as cells
+from bench.runner import execute as running
+from bench.runner.execute import execute, parse_shard, todo
+from bench.runner.plan import make_plan
+from bench.runner.suite import load_suite
+from bench.store.results import load_results
+from bench.store.store import open_store
+
+
+@pytest.fixture
+def plan(tiny_suite):
+    return make_plan(load_suite(str(tiny_suite)), batch_size=8)
+
+
+def rows(root, suite="tiny"):
+    """Return a store's rows in one order, without the one column that may differ."""
+    found = load_results(root, suite).rows.drop(columns="seconds")
+    return found.sort_values(["cell", "index"], ignore_index=True)
+
+
+def test_the_same_rows_in_any_order_resumed_sharded_and_alone(plan, tmp_path):
+    import dataclasses
+
+    whole = tmp_path / "whole"
+    execute(plan, open_store(whole))
+    expected = rows(whole)
+    assert len(expected) == 30 * len(plan.cells)
+
+    backwards = dataclasses.replace(plan, cells=dict(reversed(plan.cells.items())))
+    execute(backwards, open_store(tmp_path / "backwards"))
+    pd.testing.assert_frame_equal(rows(tmp_path / "backwards"), expected)
+
+    shards = open_store(tmp_path / "shards")
+    shares = [execute(plan, shards, shard=f"{i}/3").computed for i in (1, 2, 3)]
+    assert sorted(sum(shares, ())) == sorted(plan.cells)
+    pd.testing.assert_frame_equal(rows(tmp_path / "shards"), expected)
+
+    for key in plan.cells:
+        alone = dataclasses.replace(plan, cells={key: plan.cells[key]})
+        execute(alone, open_store(tmp_path / "alone" / key))
+        one = rows(tmp_path / "alone" / key)
+        same = expected[expected.cell == key].reset_index(drop=True)
+        pd.testing.assert_frame_equal(one, same)
+
+
+def test_the_same_command_again_computes_nothing(plan, tmp_path):
+    store = open_store(tmp_path / "r")
+    first = execute(plan, store)
+    before = rows(tmp_path / "r")
+    again = execute(plan, store)
+    assert set(first.computed) == set(plan.cells) == set(again.kept)
+    assert again.computed == ()
+    pd.testing.assert_frame_equal(rows(tmp_path / "r"), before)
+
+
+def test_a_run_that_stops_within_a_cell_goes_on_after_its_last_chunk(plan, tmp_path, monkeypatch):
+    store = open_store(tmp_path / "r")
+    calls = []
+    compute = running.compute_chunk
+
+    def stopping(cell, adapter, clean, images, start):
+        calls.append(start)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(cell, adapter, clean, images, start)
+
+    monkeypatch.setattr(running, "compute_chunk", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, store)
+    execute(plan, store)
+    assert calls[:4] == [0, 8, 16, 16]
+    execute(plan, open_store(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(rows(tmp_path / "r"), rows(tmp_path / "whole"))
+
+
+def failing(monkeypatch, attack, error):
+    drive = cells.drive
+
+    def broken(spec, *args, **settings):
+        if spec.name == attack:
+            raise error
+        return drive(spec, *args, **settings)
+
+    monkeypatch.setattr(cells, "drive", broken)
+
+
+def test_a_failed_cell_is_told_and_the_others_go_on(plan, tmp_path, monkeypatch):
+    store = open_store(tmp_path / "r")
+    with monkeypatch.context() as patch:
+        failing(patch, "deepfool", AttackError("foolbox deepfool: boom"))
+        outcome = execute(plan, store)
+    assert len(outcome.failed) == 1
+    assert len(outcome.computed) == len(plan.cells) - 1
+    results = load_results(tmp_path / "r", "tiny")
+    failed = results.cells[results.cells.status == "failed"]
+    assert failed.error.tolist() == ["AttackError: foolbox deepfool: boom"]
+    assert todo(plan, store, "failed", None) == list(outcome.failed)
+    assert execute(plan, store).computed == outcome.failed
+    assert todo(plan, store, "failed", None) == []
+
+
+def test_a_failed_save_is_fatal_and_loses_nothing(plan, tmp_path, monkeypatch):
+    store = open_store(tmp_path / "r")
+    write, calls = type(store).write_chunk, []
+
+    def full(self, *args, **settings):
+        calls.append(args)
+        if len(calls) > 5:
+            raise StoreError("the disk is full")
+        return write(self, *args, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "write_chunk", full)
+        with pytest.raises(StoreError, match="disk is full"):
+            execute(plan, store)
+    assert len(load_results(tmp_path / "r", "tiny").rows) == 30
+    execute(plan, store)
+    execute(plan, open_store(tmp_path / "whole"))
+    pd.testing.assert_frame_equal(rows(tmp_path / "r"), rows(tmp_path / "whole"))
+
+
+def test_overwrite(plan, tmp_path):
+    store = open_store(tmp_path / "r")
+    assert execute(plan, store, overwrite="never").computed == ()
+    assert set(execute(plan, store, overwrite="missing").computed) == set(plan.cells)
+    before = rows(tmp_path / "r")
+    assert set(execute(plan, store, overwrite="always").computed) == set(plan.cells)
+    pd.testing.assert_frame_equal(rows(tmp_path / "r"), before)
+
+
+def test_pictures_are_kept_for_the_first_sixteen_or_for_all(plan, tmp_path):
+    store = open_store(tmp_path / "r")
+    execute(plan, store)
+    key = next(iter(plan.cells))
+    assert store.pictures(key)["index"].tolist() == list(range(16))
+    assert set(execute(plan, store, keep_all=True).computed) == set(plan.cells)
+    pictures = store.pictures(key)
+    assert pictures["index"].tolist() == list(range(30))
+    assert torch.equal(pictures["x"], plan.images.images)
+    gap = (pictures["x_adv"] - pictures["x"]).flatten(1).abs().amax(1).double()
+    attacked = store.rows(key).linf.fillna(0.0)
+    assert np.allclose(gap.numpy(), attacked.to_numpy(dtype=float), atol=1e-7)
+    assert execute(plan, store, keep_all=True).computed == ()
+
+
+def test_clean_images_are_predicted_once_a_model(plan, tmp_path, monkeypatch):
+    adapter = next(iter(plan.adapters.values()))
+    seen = []
+    predict = type(adapter).predict
+
+    def counting(self, x):
+        seen.append(x.clone())
+        return predict(self, x)
+
+    monkeypatch.setattr(type(adapter), "predict", counting)
+    execute(plan, open_store(tmp_path / "r"))
+    clean = plan.images.images
+    chunks = [clean[start : start + 8] for start in range(0, 30, 8)]
+    for chunk in chunks:
+        hits = [x for x in seen if x.shape == chunk.shape and torch.equal(x, chunk)]
+        assert len(hits) == 1
+    # Beyond that, the judge looks once at each chunk of each cell.
+    assert len(seen) == len(chunks) * (1 + len(plan.cells))
+
+
+def test_global_random_states_are_left_alone(plan, tmp_path):
+    import random
+
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    execute(plan, open_store(tmp_path / "r"))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+    assert random.getstate() == before[2]
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/", "-1/2"])
+def test_a_shard_must_be_a_share(text):
+    with pytest.raises(SpecError, match="I/N"):
+        parse_shard(text)
+
+
+def test_bench_run_gives_samples_and_cells(tiny_suite, tmp_path):
+    run = bench.run(tiny_suite, images=10, results=tmp_path / "r", attacks=("fgsm",))
+    assert len(run.samples()) == 10 * len(run.cells()) == 60
+    assert (run.cells().status == "done").all()
+    assert not run.outcome.failed

@@ -1,0 +1,139 @@
+import pytest
+import torch
+from torch import nn
+
+import bench
+from bench.attacks import catalogue
+from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
+from bench.runner import plan as planning
+from bench.runner.plan import make_plan, resolve_device
+from bench.runner.suite import load_suite
+from bench.zoo import MODELS
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Register models for one test, and forget them after it."""
+    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    return bench.register_model
+
+
+def linear(classes=10, shape=(1, 8, 8)):
+    torch.manual_seed(0)
+    pixels = shape[0] * shape[1] * shape[2]
+    return nn.Sequential(nn.Flatten(), nn.Linear(pixels, classes))
+
+
+def test_cells_are_models_times_attacks_times_toolkits(tiny_suite):
+    plan = make_plan(load_suite(str(tiny_suite)))
+    titles = [cell.title() for cell in plan.cells.values()]
+    assert len(titles) == len(set(titles)) == 2 * 3 + 1 + 1 + 1
+    assert "digits/mlp · fgsm linf 0.1 · art" in titles
+    assert len(plan.images) == 30
+    assert {cell.surface for cell in plan.cells.values()} == {"network", "predict"}
+
+
+def test_keys_do_not_depend_on_the_filters(tiny_suite):
+    suite = load_suite(str(tiny_suite))
+    whole = make_plan(suite).cells
+    part = make_plan(suite, attacks=["fg*"], toolkits=["foolbox"]).cells
+    assert len(part) == 2
+    assert all(whole[key] == cell for key, cell in part.items())
+
+
+def test_other_images_batches_or_seeds_are_other_cells(tiny_suite):
+    import dataclasses
+
+    suite = load_suite(str(tiny_suite))
+    keys = [
+        set(make_plan(suite).cells),
+        set(make_plan(suite, images=29).cells),
+        set(make_plan(suite, batch_size=7).cells),
+        set(make_plan(dataclasses.replace(suite, seed=1)).cells),
+    ]
+    assert len(set.union(*keys)) == sum(len(part) for part in keys)
+
+
+@pytest.mark.parametrize(("filters", "words"), [
+    ({"models": ["mnist/*"]}, "--model: .*digits/mlp"),
+    ({"attacks": ["fgms"]}, "--attack: .*did you mean fgsm"),
+    ({"toolkits": ["fool"]}, "no toolkit named 'fool'; did you mean foolbox"),
+    ({"images": 501}, "501 images were asked for, digits test has 500"),
+])  # fmt: skip
+def test_a_filter_that_fits_nothing_is_said(tiny_suite, filters, words):
+    with pytest.raises(SpecError, match=words):
+        make_plan(load_suite(str(tiny_suite)), **filters)
+
+
+def test_a_plugged_in_model_joins_suites_of_its_data_set(tiny_suite, registered):
+    registered("mine", data="digits")(lambda: bench.wrap(linear(), 10, (1, 8, 8)))
+    registered("other", data="cifar10")(lambda: bench.wrap(linear(), 10, (1, 8, 8)))
+    plan = make_plan(load_suite(str(tiny_suite)))
+    assert [request.name for request in plan.adapters] == ["digits/mlp", "mine"]
+
+
+def test_a_model_without_gradient_gets_black_box_attacks_alone(tiny_suite, registered):
+    def predict(x):
+        return x.flatten(1)[:, :10]
+
+    registered("blind", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
+    plan = make_plan(load_suite(str(tiny_suite)), models=["blind"])
+    assert [cell.attack.name for cell in plan.cells.values()] == ["noise"]
+    assert any("blind has no gradient" in line for line in plan.left_out)
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: bench.wrap(linear(7), 7, (1, 8, 8)), "bad has 7 classes, digits has 10"),
+    (lambda: bench.wrap(linear(10, (3, 8, 8)), 10, (3, 8, 8)), "bad takes images of shape"),
+    (lambda: bench.wrap(linear(7), 10, (1, 8, 8)), "bad: the network gives"),
+    (lambda: linear(), "returned Sequential, not a model"),
+    (lambda: int("x"), "factory failed: ValueError"),
+])  # fmt: skip
+def test_a_model_that_does_not_fit_is_said(tiny_suite, registered, make, words):
+    registered("bad", data="digits")(make)
+    with pytest.raises(AdapterError, match=words):
+        make_plan(load_suite(str(tiny_suite)), models=["bad"])
+
+
+def test_a_model_of_another_data_set_is_said(tmp_path):
+    path = tmp_path / "mixed.toml"
+    path.write_text(
+        'title = "T"\ndata = "digits"\n[[models]]\nname = "cifar10/cnn"\n'
+        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\n'
+    )
+    with pytest.raises(SpecError, match="cifar10/cnn classifies cifar10, suite mixed is digits"):
+        make_plan(load_suite(str(path)))
+
+
+def test_a_named_toolkit_that_cannot_is_an_error_and_an_unnamed_one_is_left_out(tmp_path):
+    text = (
+        'title = "T"\ndata = "digits"\n[[models]]\nname = "digits/mlp"\n'
+        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\ntargeted = "next"\n'
+    )
+    path = tmp_path / "targeted.toml"
+    path.write_text(text)
+    plan = make_plan(load_suite(str(path)))
+    assert {cell.toolkit for cell in plan.cells.values()} == {"art", "torchattacks"}
+    assert any("foolbox's fgsm cannot be targeted" in line for line in plan.left_out)
+    path.write_text(text + 'toolkits = ["foolbox"]\n')
+    with pytest.raises(UnsupportedAttack, match="foolbox's fgsm cannot be targeted"):
+        make_plan(load_suite(str(path)))
+
+
+def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(tiny_suite, monkeypatch):
+    monkeypatch.setattr(planning, "installed", lambda kit: kit != "art")
+    suite = load_suite(str(tiny_suite))
+    plan = make_plan(suite)
+    assert "art" not in {cell.toolkit for cell in plan.cells.values()}
+    command = catalogue.install_command("art")
+    assert plan.left_out == (f"art is not installed; run: {command}",)
+    with pytest.raises(PrerequisiteError, match="pip install adversarial-robustness-toolbox"):
+        make_plan(suite, toolkits=["art"])
+
+
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") in ("cpu", "cuda")
+    if not torch.cuda.is_available():
+        with pytest.raises(PrerequisiteError, match="--device cpu"):
+            resolve_device("cuda")

@@ -1,0 +1,94 @@
+import pytest
+
+import bench.runner.suite as suites
+from bench.errors import SpecError
+from bench.runner.suite import load_suite, shipped_suites
+
+GOOD = """\
+title  = "T"
+data   = "digits"
+
+[[models]]
+name = "digits/mlp"
+width = 3
+
+[[attacks]]
+name      = "pgd"
+norm      = ["linf", "l2"]
+eps       = ["2/255", 0.5]
+steps     = [5, 10]
+toolkits  = ["art", "foolbox"]
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_list_multiplies_and_defaults_are_written_out(tmp_path):
+    suite = load_suite(written(tmp_path, GOOD))
+    assert (suite.name, suite.images.split, suite.images.count, suite.seed) == (
+        "mine",
+        "test",
+        200,
+        0,
+    )
+    assert suite.models[0].options == (("width", 3),)
+    titles = [(a.spec.title(), a.spec.word("steps")) for a in suite.attacks]
+    assert len(titles) == len(set(titles)) == 8
+    assert ("pgd linf 2/255", 5) in titles
+    assert ("pgd l2 0.5", 10) in titles
+    assert {a.toolkits for a in suite.attacks} == {("art", "foolbox")}
+    assert all(a.spec.word("random_start") is True for a in suite.attacks)
+
+
+def test_all_images(tmp_path):
+    text = GOOD.replace('data   = "digits"', 'data = "digits"\nimages = "all"')
+    assert load_suite(written(tmp_path, text)).images.count is None
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('title  = "T"', 'title  = ', r"mine\.toml: broken TOML: .*line 1"),
+    ('title  = "T"\n', "", r"mine\.toml: title: this field is missing"),
+    ('title  = "T"', 'title = "T"\ntitel = "T"', r"titel: no such field"),
+    ('data   = "digits"', 'data = "digit"', r"data: no data set named 'digit'; did you mean digits"),
+    ('data   = "digits"', 'data = "digits"\nimages = 0', r"images: .*\(it says 0\)"),
+    ('data   = "digits"', 'data = "digits"\nsplit = "val"', r"split: .*'train' or 'test'"),
+    ('name      = "pgd"', 'name = "pdg"', r"attacks\[1\]: no attack named 'pdg'; did you mean pgd"),
+    ('norm      = ["linf", "l2"]', 'norm = "l3"', r"attacks\[1\]\.norm: .*'l3'"),
+    ('norm      = ["linf", "l2"]', "", r"attacks\[1\]\.norm: this field is missing"),
+    ("eps       = [\"2/255\", 0.5]", 'eps = "two"', r"attacks\[1\]: pgd: eps.*'two'"),
+    ("eps       = [\"2/255\", 0.5]", "eps = 8", r"attacks\[1\]: pgd: eps=8 is out of range"),
+    ("steps     = [5, 10]", "stepz = 5", r"attacks\[1\]: no word of pgd named 'stepz'.*steps"),
+    ("steps     = [5, 10]", "steps = 0", r"attacks\[1\]: pgd: steps: 0 is too small"),
+    ('toolkits  = ["art", "foolbox"]', 'toolkits = ["fool"]', r"attacks\[1\]\.toolkits\[1\]"),
+    ("width = 3", "width = [3]", r"models\[1\]\.width: \[3\] is not a number"),
+])  # fmt: skip
+def test_a_wrong_file_names_table_and_field(tmp_path, old, new, words):
+    assert old in GOOD
+    with pytest.raises(SpecError, match=words) as caught:
+        load_suite(written(tmp_path, GOOD.replace(old, new)))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_suite_names_the_nearest():
+    with pytest.raises(SpecError, match="no suite named 'cifar'; did you mean cifar10"):
+        load_suite("cifar")
+    with pytest.raises(SpecError, match="no such file"):
+        load_suite("nowhere.toml")
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_shipped_suites_are_sound(name):
+    suite = load_suite(name)
+    assert suite.images.data == name
+    assert suite.images.count == 200
+    assert {a.spec.name for a in suite.attacks} >= {"fgsm", "bim", "pgd", "deepfool", "cw", "noise"}
+
+
+def test_shipped_suites_are_the_files_of_the_folder():
+    assert shipped_suites() == sorted(
+        p.stem for p in suites.SHIPPED.iterdir() if p.suffix == ".toml"
+    )

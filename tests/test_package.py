@@ -1,0 +1,154 @@
+"""Guards of the package layout: links, package list, wheel, and the direction of imports."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: Each room and the rooms it may import; a room's own modules and the nouns are always allowed.
+NOUNS = {"spec", "errors", "registry", "paths"}
+BELOW = {
+    "models": set(),
+    "data": set(),
+    "adapters": {"models"},
+    "measure": {"store"},
+    "store": {"attacks"},
+    "attacks": {"adapters"},
+    "train": {"attacks", "store", "data", "adapters", "models"},
+    "zoo": {"train", "data", "adapters", "models"},
+    "trust": {"measure", "zoo", "attacks", "store", "train", "data", "adapters"},
+    "runner": {"trust", "measure", "zoo", "attacks", "store", "train", "data", "adapters"},
+    "report": {"trust", "measure", "attacks", "store", "data"},
+}
+TOOLKITS = {"art", "foolbox", "torchattacks"}
+
+
+def folders():
+    """Return the packages that lie in the folders, by import name."""
+    found = {"bench": ROOT / "bench", "bench.models": ROOT / "models"}
+    found["bench.adapters"] = ROOT / "adapters"
+    for init in (ROOT / "bench").glob("*/**/__init__.py"):
+        found[".".join(init.parent.relative_to(ROOT).parts)] = init.parent
+    return found
+
+
+def modules():
+    """Return every module's import name and file."""
+    for package, folder in folders().items():
+        for path in folder.glob("*.py"):
+            name = package if path.stem == "__init__" else f"{package}.{path.stem}"
+            yield name, path
+
+
+def imports(path, top_level_only=False):
+    """Yield the names of the modules that a file imports at run time."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            # `from bench import x` may name a module.
+            if node.module == "bench":
+                yield from (f"bench.{alias.name}" for alias in node.names)
+
+
+def test_the_package_list_names_every_folder():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert sorted(config["packages"]) == sorted(folders())
+    assert config["package-dir"] == {
+        "bench": "bench", "bench.models": "models", "bench.adapters": "adapters",
+    }  # fmt: skip
+
+
+def test_the_links_are_committed_as_links():
+    listed = subprocess.run(
+        ["git", "ls-files", "-s", "bench/models", "bench/adapters"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    if not listed:
+        pytest.skip("not a git checkout")
+    assert [line.split()[0] for line in listed.splitlines()] == ["120000", "120000"]
+
+
+@pytest.mark.parametrize("name", ["models", "adapters"])
+def test_a_room_is_not_imported_by_its_folders_name(name):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert f"this is bench.{name}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["models", "adapters"])
+def test_a_users_own_module_of_that_name_is_left_alone(name, tmp_path):
+    (tmp_path / f"{name}.py").write_text("MINE = True\n")
+    code = f"import {name}, bench.{name}; assert {name}.MINE and not hasattr(bench.{name}, 'MINE')"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_imports_go_one_way():
+    wrong = []
+    for name, path in modules():
+        room = name.split(".")[1] if "." in name else ""
+        for imported in imports(path):
+            parts = imported.split(".")
+            if parts[0] != "bench" or len(parts) < 2 or room not in BELOW:
+                continue
+            if parts[1] not in BELOW[room] | NOUNS | {room}:
+                wrong.append(f"{name} imports {imported}")
+    assert not wrong, wrong
+
+
+def test_each_toolkit_is_imported_in_its_driver_alone_and_late():
+    wrong = []
+    for name, path in modules():
+        late = {one.split(".")[0] for one in imports(path)} & TOOLKITS
+        early = {one.split(".")[0] for one in imports(path, top_level_only=True)} & TOOLKITS
+        allowed = {kit for kit in TOOLKITS if name.startswith(f"bench.attacks.{kit}_")}
+        wrong += [f"{name} imports {kit}" for kit in (late - allowed) | early]
+    assert not wrong, wrong
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_everything_and_works_away_from_the_checkout(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for module, path in modules():
+        inside = module.replace(".", "/") + ("/__init__.py" if path.stem == "__init__" else ".py")
+        assert inside in names, inside
+    for wanted in ("bench/report/report.typ", "bench/suites/digits.toml", "bench/py.typed",
+                   "bench/models/weights/cifar10/cnn.safetensors"):  # fmt: skip
+        assert wanted in names, wanted
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    code = (
+        "import bench, pathlib; assert 'site' in bench.__file__; "
+        "from bench.runner.suite import load_suite; load_suite('digits'); "
+        "m = bench.load_model('cifar10/cnn'); print(m.spec.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(site), "PATH": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "cifar10/cnn", done.stderr

@@ -1,0 +1,65 @@
+import pytest
+
+from bench.errors import SpecError
+from bench.registry import Registry, load_plugin, unknown
+
+
+def make():
+    return "made"
+
+
+def test_a_lazy_entry_is_imported_at_first_use():
+    registry = Registry("thing")
+    registry.add("late", "json:dumps", colour="blue")
+    assert registry["late"].facts == {"colour": "blue"}
+    assert registry["late"].load()([1]) == "[1]"
+
+
+def test_an_unknown_name_gets_the_nearest():
+    registry = Registry("model")
+    registry.add("cifar10/cnn", make)
+    with pytest.raises(SpecError, match="no model named 'cifar/cnn'; did you mean cifar10/cnn"):
+        registry["cifar/cnn"]
+
+
+def test_a_part_of_a_name_is_hint_enough():
+    assert "did you mean cifar10/cnn" in str(unknown("model", "cnn", ["cifar10/cnn", "b"]))
+    assert "known: a, b" in str(unknown("model", "zzz", ["b", "a"]))
+
+
+def test_a_taken_name_names_both_sources():
+    registry = Registry("model")
+    registry.add("x", make)
+    registry.add("x", make)
+    with pytest.raises(SpecError, match=r"registered twice: by .*make and by json:dumps"):
+        registry.add("x", "json:dumps")
+
+
+def test_a_plugin_runs_once_and_may_import_its_neighbours(tmp_path):
+    (tmp_path / "neighbour_of_plugin.py").write_text("VALUE = 3\n")
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "import neighbour_of_plugin, pathlib\n"
+        "out = pathlib.Path(__file__).with_suffix('.txt')\n"
+        "out.write_text(f'{out.exists()} {neighbour_of_plugin.VALUE}')\n"
+    )
+    load_plugin(plugin)
+    load_plugin(plugin)
+    assert plugin.with_suffix(".txt").read_text() == "False 3"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("x = 1\nraise ValueError('boom')\n", r"line 2: ValueError: boom"),
+    ("x = 1\n\ndef f(:\n", r"SyntaxError"),
+    ("def f():\n    return 1 / 0\nf()\n", r"line 2: ZeroDivisionError"),
+])  # fmt: skip
+def test_a_broken_plugin_names_file_and_line(tmp_path, text, words):
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(text)
+    with pytest.raises(SpecError, match=rf"broken.py.*{words}"):
+        load_plugin(plugin)
+
+
+def test_a_missing_plugin_is_said(tmp_path):
+    with pytest.raises(SpecError, match="no such Python file"):
+        load_plugin(tmp_path / "nowhere.py")

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import SpecError
+from bench.spec import COLUMNS, AttackSpec, eps_text, number
+
+
+def test_the_columns_of_a_row_are_these_in_this_order():
+    assert ",".join(COLUMNS) == (
+        "cell,kind,dataset,split,index,model,family,attack,toolkit,surface,norm,eps,targeted,target,"
+        "label,clean_label,adv_label,clean_confidence,adv_confidence,correct,success,invalid,"
+        "borderline,abstained,l0,l1,l2,linf,iterations,forwards,backwards,seconds,seed,"
+        "certified_radius,adversarial_radius"
+    )
+
+
+@given(st.integers(1, 254))
+def test_a_fraction_of_255_survives_the_way_to_a_number_and_back(steps):
+    assert number(f"{steps}/255") == steps / 255
+    assert eps_text(steps / 255) == f"{steps}/255"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_themselves(value):
+    assert number(value) == value
+    assert number(repr(value)) == value
+
+
+@pytest.mark.parametrize("bad", ["", "eight", "1/0", "8/255/2", float("nan"), True])
+def test_what_is_no_number_is_said(bad):
+    with pytest.raises(SpecError, match="eps"):
+        number(bad, "eps")
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (None, "minimal"), (float("nan"), "minimal"), (0.5, "0.5"), (1.0, "1"), (0.03, "0.03"),
+    (8 / 255, "8/255"),
+])  # fmt: skip
+def test_radii_read_as_people_write_them(value, text):
+    assert eps_text(value) == text
+
+
+def test_an_attack_reads_its_words():
+    spec = AttackSpec(
+        name="pgd", norm="linf", eps="8/255", words=(("step_size", "2/255"), ("steps", 10))
+    )
+    assert (spec.title(), spec.radius) == ("pgd linf 8/255", 8 / 255)
+    assert (spec.word("steps"), spec.amount("step_size")) == (10, 2 / 255)
+    assert spec.targeted == "none"
+
+
+def test_naming_things_imports_no_torch():
+    code = (
+        "import sys, bench, bench.spec, bench.registry, bench.zoo, bench.attacks.catalogue, "
+        "bench.data.table, bench.runner.suite; bench.runner.suite.load_suite('digits'); "
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

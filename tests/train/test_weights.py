@@ -1,0 +1,87 @@
+import json
+
+import pytest
+import torch
+
+from bench.data.datasets import load
+from bench.errors import PrerequisiteError
+from bench.train.cards import SHIPPED, read_card, weights_file, weights_folder
+from bench.train.recipes import RECIPES
+from bench.train.weights import clean_accuracy, load_weights, train_to
+
+NAME = "digits/mlp"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    train_to(folder, NAME, None)
+    return folder
+
+
+def test_the_card_tells_what_the_file_is(folder):
+    card = read_card(folder, NAME)
+    model = load_weights(folder, NAME)
+    assert card["clean_accuracy"] == clean_accuracy(model, load("digits", "test"))
+    assert card["clean_accuracy"] > 0.9
+    assert (
+        card["recipe"]["epochs"] == RECIPES[NAME].epochs == len(card["training"]["loss_by_epoch"])
+    )
+    assert card["bytes"] == weights_file(folder, NAME).stat().st_size
+    assert card["data"]["train_checksum"] == load("digits", "train").checksum()
+
+
+def test_weights_are_stored_in_half_and_used_in_single_precision(folder):
+    from safetensors.torch import load_file
+
+    stored = load_file(weights_file(folder, NAME))
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    net = load_weights(folder, NAME).surfaces()["network"]
+    assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+
+
+def test_damaged_weights_are_refused_before_they_are_read(folder, tmp_path):
+    for kind in ("flipped", "html", "cut"):
+        path = weights_file(tmp_path / kind, NAME)
+        path.parent.mkdir(parents=True)
+        payload = bytearray(weights_file(folder, NAME).read_bytes())
+        payload[-5] ^= 1
+        text = {"flipped": bytes(payload), "html": b"<!DOCTYPE html>", "cut": bytes(payload[:99])}
+        path.write_bytes(text[kind])
+        path.with_suffix(".json").write_text(json.dumps(read_card(folder, NAME)))
+        with pytest.raises(PrerequisiteError, match=r"sha256.*bench train digits/mlp"):
+            load_weights(tmp_path / kind, NAME)
+
+
+def test_a_damaged_card_and_missing_weights_are_said(folder, tmp_path):
+    with pytest.raises(PrerequisiteError, match="bench train digits/mlp"):
+        load_weights(tmp_path, NAME)
+    path = weights_file(tmp_path, NAME)
+    path.parent.mkdir()
+    path.with_suffix(".json").write_text("{")
+    with pytest.raises(PrerequisiteError, match="not JSON"):
+        load_weights(tmp_path, NAME)
+
+
+def test_retrained_weights_go_before_shipped_ones(folder, monkeypatch):
+    assert weights_folder("cifar10/cnn") == SHIPPED
+    monkeypatch.setenv("BENCH_CACHE", str(folder.parent))
+    folder.rename(folder.parent / "weights")
+    try:
+        assert weights_folder(NAME) == folder.parent / "weights"
+    finally:
+        (folder.parent / "weights").rename(folder)
+
+
+@pytest.mark.parametrize("name", [name for name, rules in RECIPES.items() if rules.shipped])
+def test_shipped_weights_match_their_cards(name):
+    import os
+
+    card = read_card(SHIPPED, name)
+    model = load_weights(SHIPPED, name)
+    assert card["recipe"]["seed"] == card["seed"]
+    assert {**RECIPES[name].__class__.__annotations__}.keys() == card["recipe"].keys()
+    if "BENCH_DATA" in os.environ:
+        part = load(RECIPES[name].data, "test").first(1000)
+        accuracy = clean_accuracy(model, part)
+        assert abs(accuracy - card["clean_accuracy"]) < 0.03
