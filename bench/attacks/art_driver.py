@@ -21,6 +21,8 @@ from bench.spec import Norm
 
 #: Adam steps that one iteration of ART's line search is worth (see `_cw`).
 _ADAM_STEPS_PER_ITERATION = 3
+#: How often a step may double within one iteration (see `_cw`); ART's default is 5.
+_CW_DOUBLINGS = 2
 #: ART's C&W takes a tie of two logits for a success.
 _CW_MARGIN = 1e-4
 #: An image that moved less than this in every pixel is at DeepFool's fixed point.
@@ -189,7 +191,10 @@ def _cw(job: Job) -> torch.Tensor:
     """Return C&W's images.
 
     ART descends by a line search where Carlini and Wagner use Adam. An iteration tries some six
-    images and moves further than a step of Adam, so `steps` is divided by three.
+    images and moves further than a step of Adam, so `steps` is divided by three. Its step may
+    double twice, not five times: ART leaves the hinge out of its gradient, so an image that has
+    crossed the boundary by a long step hardly comes back (median l2 1.55 times Foolbox's on a
+    CIFAR-10 network, 1.14 with two).
     """
     from art.attacks.evasion import CarliniL2Method
 
@@ -201,6 +206,7 @@ def _cw(job: Job) -> torch.Tensor:
         binary_search_steps=job.spec.word("search_steps"),
         max_iter=max(1, round(job.spec.word("steps") / _ADAM_STEPS_PER_ITERATION)),
         initial_const=job.spec.amount("c"),
+        max_doubling=_CW_DOUBLINGS,
         batch_size=len(job.x),
         verbose=False,
     )

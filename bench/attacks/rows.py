@@ -217,7 +217,11 @@ _ROWS = (
         ),
         parity=(
             Agreement(
-                _norm(0.9, 1.1, "the same objective; torchattacks stops early on the batch's loss"),
+                _norm(
+                    0.9,
+                    1.1,
+                    "the same objective, start and optimiser; each keeps its own count of the best image",
+                ),
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -133,6 +134,8 @@ def _cw_class() -> type[Any]:
         """C&W on logits shifted to at least 1: it masks classes by multiplying with 0."""
 
         def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            # Every `steps // 10` it may stop on the loss of the whole batch; never, from here on.
+            self.steps = sys.maxsize
             logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
             return logits - logits.detach().amin(1, keepdim=True) + 1
 

@@ -60,4 +60,8 @@ for command in (run, report, parity, train, validate, ls, show, doctor):
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(cli())
+    sys.exit(cli(prog_name="bench"))
+
+
+if __name__ == "__main__":
+    main()

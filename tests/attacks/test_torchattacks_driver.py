@@ -10,6 +10,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
+from bench.attacks.instrument import attacked
 from bench.errors import UnsupportedAttack
 
 
@@ -52,6 +53,16 @@ def test_cw_finds_nothing_where_logits_are_negative(trained) -> None:
 def test_cw_gives_back_the_clean_image_where_it_finds_none(trained) -> None:
     spec = catalogue.resolve("cw", "l2", None, {"steps": 3, "c": 1e-6})
     assert torch.equal(driven(spec, trained.net, trained.x[:6], trained.y[:6]), trained.x[:6])
+
+
+def test_cw_stops_on_the_loss_of_the_whole_batch(trained) -> None:
+    x, y = trained.x.clamp(1e-3, 1 - 1e-3), trained.y
+    with attacked(trained.net, x, 0) as probe:
+        torchattacks.CW(probe, c=10, steps=40, lr=0.5)(x, y)
+        assert probe.forwards.max() < 40
+    spec = catalogue.resolve("cw", "l2", None, {"c": 10, "steps": 40, "step_size": 0.5})
+    tried = drive(spec, "torchattacks", trained.net, x, y, target=None, num_classes=10, seed=0)
+    assert tried.forwards.tolist() == [40] * len(x)
 
 
 def margins(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

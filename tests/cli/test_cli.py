@@ -1,0 +1,271 @@
+"""The command line as its users meet it: a process, its two streams and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.spec import COLUMNS
+
+PLUGIN = """\
+import torch, bench
+@bench.register_model("my-net", data="digits")
+def my_net():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    with torch.no_grad():
+        x, y = bench.load_data("digits", split="train")
+        means = torch.stack([x[y == k].flatten(1).mean(0) for k in range(10)])
+        net[1].weight.copy_(means)
+        net[1].bias.copy_(-means.square().sum(1) / 2)
+    return bench.wrap(net, num_classes=10, input_shape=(1, 8, 8))
+"""
+
+
+def call(*words, cwd, **env):
+    """Run `bench` with some words, return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench.cli.main", *map(str, words)],
+        cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **env},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, cache):
+    """Return a folder in which a small suite was run, and what that printed."""
+    import conftest
+
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.toml").write_text(conftest.TINY_SUITE)
+    (folder / "mine.py").write_text(PLUGIN)
+    return folder, call("run", "--suite", "tiny.toml", cwd=folder)
+
+
+def test_run_prints_the_headline_and_writes_the_report(done):
+    folder, process = done
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert "robust accuracy" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["digits/mlp", "digits/mlp"]
+    for name in ("tiny-headline.csv", "tiny-attacks.csv", "tiny-parity.csv", "tiny.pdf"):
+        assert (folder / "reports" / name).stat().st_size > 0
+        assert f"reports/{name}" in process.stderr
+    assert "[9/9]" in process.stderr
+
+
+def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
+    folder, _ = done
+    process = call(
+        "run", "--suite", "tiny.toml", "--json", "--display", "none", cwd=folder
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    events = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["kept"] * 9 + ["headline"] * 2 + ["report"]
+    assert all(0 <= event["robust_accuracy"] <= 1 for event in events[9:11])
+
+
+def test_dry_run_prints_the_plan(done):
+    folder, _ = done
+    process = call(
+        "run", "--suite", "tiny.toml", "--images", "20", "--dry-run", "--json", cwd=folder
+    )
+    plan = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [cell["state"] for cell in plan] == ["to do"] * 9
+    assert "9 cells of 20 images, 9 to do" in process.stderr
+    assert len(list((folder / "results" / "runs").iterdir())) == len(
+        list((folder / "results" / "runs").glob("*.jsonl"))
+    )
+
+
+def test_report_parity_and_show_read_what_is_stored(done):
+    folder, _ = done
+    report = call(
+        "report", "--suite", "tiny.toml", "--format", "csv,latex", "--out", "again", cwd=folder
+    )
+    assert report.returncode == 0, report.stderr
+    assert all((folder / line).is_file() for line in report.stdout.split())
+    again, first = folder / "again/tiny-headline.csv", folder / "reports/tiny-headline.csv"
+    assert again.read_text() == first.read_text()
+
+    parity = call("parity", "--suite", "tiny.toml", cwd=folder)
+    assert parity.returncode == 0, parity.stdout
+    assert parity.stdout.count("pass") == 6
+    assert "6 pairs: 6 agree as expected, 0 do not" in parity.stderr
+
+    key = next((folder / "results" / "cells").glob("*/*")).name
+    show = call("show", key[:12], cwd=folder)
+    assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
+    assert "success" in show.stdout
+
+
+def test_rows_have_the_columns_of_the_design(done):
+    import pyarrow.parquet as pq
+
+    folder, _ = done
+    part = next((folder / "results").glob("cells/*/*/parts/*.parquet"))
+    assert tuple(pq.read_schema(part).names) == COLUMNS
+
+
+def test_a_users_own_model_is_validated_and_run(done):
+    folder, _ = done
+    assert len(PLUGIN.splitlines()) <= 15
+    check = call("validate", "my-net", "--plugin", "mine.py", cwd=folder)
+    assert check.returncode == 0, check.stdout + check.stderr
+    run = call(
+        "run", "--suite", "tiny.toml", "--plugin", "mine.py", "--model", "my-net", "--attack",
+        "fgsm", "--results", "mine", cwd=folder,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[1].startswith("my-net")
+
+
+def test_parity_that_fails_exits_1(done, tmp_path):
+    import shutil
+
+    import pyarrow.parquet as pq
+
+    from bench.store.store import open_store
+
+    folder, _ = done
+    shutil.copytree(folder / "results", tmp_path / "results")
+    store = open_store(tmp_path / "results")
+    for path in (tmp_path / "results" / "cells").glob("*/*"):
+        rows = store.rows(path.name)
+        if rows.attack[0] == "fgsm" and rows.toolkit[0] == "art" and rows.eps[0] == 0.2:
+            rows.loc[:, "linf"] = 0.15
+            rows.loc[:, "success"] = False
+            pictures = store.pictures(path.name)
+            record = store.record(path.name)
+            store.write_chunk(path.name, 0, 30, rows, pictures)
+            store.finish(path.name, {k: record[k] for k in ("model", "identity")})
+            assert pq is not None
+    process = call("parity", "--suite", "tiny", cwd=tmp_path)
+    assert process.returncode == 1, process.stdout
+    assert "2 do not" in process.stderr
+
+
+@pytest.mark.parametrize(("words", "code", "says"), [
+    (("run", "--suite", "digit"), 2, "no suite named 'digit'; did you mean digits"),
+    (("run", "--suite", "nowhere.toml"), 2, "nowhere.toml: no such file"),
+    (("run", "--suite", "tiny.toml", "--model", "digits/mpl"), 2, "did you mean digits/mlp"),
+    (("run", "--suite", "tiny.toml", "--attack", "fgms"), 2, "did you mean fgsm"),
+    (("run", "--suite", "tiny.toml", "--toolkit", "folbox"), 2, "did you mean foolbox"),
+    (("run", "--suite", "tiny.toml", "--images", "many"), 2, "write a number from 1, or all"),
+    (("run", "--suite", "tiny.toml", "--shard", "3/2"), 2, "write I/N"),
+    (("run", "--suite", "cifar10", "--data", "empty"), 3, "--data DIR"),
+    (("report", "--suite", "mnist"), 3, "bench run --suite mnist"),
+    (("report", "--suite", "tiny.toml", "--format", "docx"), 2, "pdf, csv, latex"),
+    (("train", "cifar10/cnnn"), 2, "did you mean cifar10/cnn"),
+    (("validate", "my-nett", "--plugin", "mine.py"), 2, "did you mean my-net"),
+    (("validate", "my-net", "--plugin", "other.py"), 2, "other.py: no such Python file"),
+    (("show", "zzzz"), 2, "no cell"),
+])  # fmt: skip
+def test_bad_input_gets_one_line_and_its_exit_code(done, words, code, says):
+    folder, _ = done
+    process = call(*words, cwd=folder, http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    assert process.returncode == code, process.stderr
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, process.stderr
+    assert says in errors[0]
+    assert "Traceback" not in process.stderr
+
+
+def test_a_results_folder_of_another_schema_is_left_alone(done, tmp_path):
+    folder, _ = done
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "store.json").write_text('{"schema": 99, "created": "2030-01-01"}')
+    process = call("run", "--suite", "tiny.toml", "--results", tmp_path / "old", cwd=folder)
+    assert process.returncode == 1
+    assert "error: " in process.stderr
+    assert "99" in process.stderr
+    assert sorted(p.name for p in (tmp_path / "old").iterdir()) == ["store.json"]
+
+
+def test_a_failed_cell_exits_1_and_the_rest_is_reported(done, tmp_path):
+    folder, _ = done
+    (tmp_path / "broken.py").write_text(
+        PLUGIN.replace("return bench.wrap(net,", "net[1].register_forward_pre_hook(\n"
+        "        lambda m, x: 1 / 0 if x[0].requires_grad else None)\n    return bench.wrap(net,")
+    )  # fmt: skip
+    process = call(
+        "run", "--suite", "tiny.toml", "--plugin", tmp_path / "broken.py", "--model", "my-net",
+        "--results", tmp_path / "r", cwd=folder,
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert "FAILED" in process.stderr
+    assert "8 of 9 cells failed" in process.stderr
+    assert "8 of 8 attacks did not run" in process.stdout or "INVALID" in process.stdout
+
+
+def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
+    import signal
+
+    folder, _ = done
+    words = [sys.executable, "-m", "bench.cli.main", "run", "--suite", "digits", "--results",
+             str(tmp_path / "r"), "--model", "digits/mlp", "--attack", "pgd"]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(words, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("[1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    assert process.wait() == 130, rest
+    assert "the same command again goes on" in rest
+
+
+@pytest.mark.parametrize("what", ["models", "attacks", "suites", "datasets", "toolkits"])
+def test_ls_prints_one_object_a_line(what, tmp_path):
+    process = call("ls", what, "--json", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    records = [json.loads(line) for line in process.stdout.splitlines()]
+    names = {record["name"] for record in records}
+    expected = {
+        "models": "cifar10/cnn", "attacks": "mi-fgsm", "suites": "digits", "datasets": "cifar10",
+        "toolkits": "foolbox",
+    }  # fmt: skip
+    assert expected[what] in names
+    keys = {
+        "models": "name family data parameters clean_accuracy surfaces weights",
+        "attacks": "name norms toolkits kind access targeted note",
+    }
+    if what in keys:
+        assert " ".join(records[0]) == keys[what]
+
+
+def test_help_is_quick_and_imports_no_torch(tmp_path):
+    code = (
+        "import sys; from bench.cli.main import cli; cli(['--help'], standalone_mode=False); "
+        "assert not {'torch', 'pandas', 'pydantic', 'art'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert "bench run --suite digits" in call("--help", cwd=tmp_path).stdout
+        times.append(time.perf_counter() - began)
+
+
+def test_names_are_completed_in_the_shell(tmp_path):
+    def complete(line):
+        process = call(
+            cwd=tmp_path, _MAIN_PY_COMPLETE="bash_complete", _BENCH_COMPLETE="bash_complete",
+            COMP_WORDS=line, COMP_CWORD=str(len(line.split(" ")) - 1),
+        )  # fmt: skip
+        return [item.split(",")[1] for item in process.stdout.split()]
+
+    assert complete("bench run --suite cif") == ["cifar10"]
+    assert "fashion-mnist/cnn" in complete("bench validate fash")
+    assert complete("bench run --suite digits --toolkit foo") == ["foolbox"]
+
+
+def test_doctor_says_what_is_here(tmp_path):
+    process = call("doctor", cwd=tmp_path)
+    assert process.returncode == 0, process.stdout
+    assert str(Path("bench")) in process.stdout
+    assert "cifar10/cnn" in process.stdout
