@@ -1,10 +1,13 @@
 """Settings and small suites that tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from bench.zoo import MODELS
 
 TINY_SUITE = """\
 title  = "Tiny"
@@ -52,6 +55,15 @@ def cache(tmp_path_factory):
 def one_thread():
     """Small networks are faster, and runs on a busy machine steadier, on one thread."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Forget at the end what a test registers, and the plug-ins it loads."""
+    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    yield
+    for name in [name for name in sys.modules if name.startswith("bench_plugin_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bench.cli.main import cli
 from bench.spec import COLUMNS
 
 PLUGIN = """\
@@ -33,6 +34,20 @@ def call(*words, cwd, **env):
         cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **env},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def invoke(monkeypatch, registry):
+    """Return a function that runs `bench` in this process: quicker, for what has no need of its own."""
+
+    def invoke(*words, cwd, **env):
+        monkeypatch.chdir(cwd)
+        for name, value in {"COLUMNS": "200", **env}.items():
+            monkeypatch.setenv(name, value)
+        found = CliRunner().invoke(cli, list(map(str, words)), prog_name="bench")
+        return subprocess.CompletedProcess(words, found.exit_code, found.stdout, found.stderr)
+
+    return invoke
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +84,19 @@ def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
     assert all(0 <= event["robust_accuracy"] <= 1 for event in events[9:11])
 
 
-def test_dry_run_prints_the_plan(done):
+def test_dry_run_prints_the_plan(invoke, done):
     folder, _ = done
-    process = call(
+    process = invoke(
         "run", "--suite", "tiny.toml", "--images", "20", "--dry-run", "--json", cwd=folder
     )
     plan = [json.loads(line) for line in process.stdout.splitlines()]
     assert [cell["state"] for cell in plan] == ["to do"] * 9
     assert "9 cells of 20 images, 9 to do" in process.stderr
-    assert len(list((folder / "results" / "runs").iterdir())) == len(
-        list((folder / "results" / "runs").glob("*.jsonl"))
-    )
 
 
-def test_report_parity_and_show_read_what_is_stored(done):
+def test_report_parity_and_show_read_what_is_stored(invoke, done):
     folder, _ = done
-    report = call(
+    report = invoke(
         "report", "--suite", "tiny.toml", "--format", "csv,latex", "--out", "again", cwd=folder
     )
     assert report.returncode == 0, report.stderr
@@ -92,13 +104,13 @@ def test_report_parity_and_show_read_what_is_stored(done):
     again, first = folder / "again/tiny-headline.csv", folder / "reports/tiny-headline.csv"
     assert again.read_text() == first.read_text()
 
-    parity = call("parity", "--suite", "tiny.toml", cwd=folder)
+    parity = invoke("parity", "--suite", "tiny.toml", cwd=folder)
     assert parity.returncode == 0, parity.stdout
     assert parity.stdout.count("pass") == 6
     assert "6 pairs: 6 agree as expected, 0 do not" in parity.stderr
 
     key = next((folder / "results" / "cells").glob("*/*")).name
-    show = call("show", key[:12], cwd=folder)
+    show = invoke("show", key[:12], cwd=folder)
     assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
     assert "success" in show.stdout
 
@@ -111,12 +123,12 @@ def test_rows_have_the_columns_of_the_design(done):
     assert tuple(pq.read_schema(part).names) == COLUMNS
 
 
-def test_a_users_own_model_is_validated_and_run(done):
+def test_a_users_own_model_is_validated_and_run(invoke, done):
     folder, _ = done
     assert len(PLUGIN.splitlines()) <= 15
-    check = call("validate", "my-net", "--plugin", "mine.py", cwd=folder)
+    check = invoke("validate", "my-net", "--plugin", "mine.py", cwd=folder)
     assert check.returncode == 0, check.stdout + check.stderr
-    run = call(
+    run = invoke(
         "run", "--suite", "tiny.toml", "--plugin", "mine.py", "--model", "my-net", "--attack",
         "fgsm", "--results", "mine", cwd=folder,
     )  # fmt: skip
@@ -124,10 +136,8 @@ def test_a_users_own_model_is_validated_and_run(done):
     assert run.stdout.splitlines()[1].startswith("my-net")
 
 
-def test_parity_that_fails_exits_1(done, tmp_path):
+def test_parity_that_fails_exits_1(invoke, done, tmp_path):
     import shutil
-
-    import pyarrow.parquet as pq
 
     from bench.store.store import open_store
 
@@ -139,12 +149,9 @@ def test_parity_that_fails_exits_1(done, tmp_path):
         if rows.attack[0] == "fgsm" and rows.toolkit[0] == "art" and rows.eps[0] == 0.2:
             rows.loc[:, "linf"] = 0.15
             rows.loc[:, "success"] = False
-            pictures = store.pictures(path.name)
-            record = store.record(path.name)
-            store.write_chunk(path.name, 0, 30, rows, pictures)
-            store.finish(path.name, {k: record[k] for k in ("model", "identity")})
-            assert pq is not None
-    process = call("parity", "--suite", "tiny", cwd=tmp_path)
+            store.write_chunk(path.name, 0, 30, rows, store.pictures(path.name))
+            store.finish(path.name, {})
+    process = invoke("parity", "--suite", "tiny", cwd=tmp_path)
     assert process.returncode == 1, process.stdout
     assert "2 do not" in process.stderr
 
@@ -165,9 +172,11 @@ def test_parity_that_fails_exits_1(done, tmp_path):
     (("validate", "my-net", "--plugin", "other.py"), 2, "other.py: no such Python file"),
     (("show", "zzzz"), 2, "no cell"),
 ])  # fmt: skip
-def test_bad_input_gets_one_line_and_its_exit_code(done, words, code, says):
+def test_bad_input_gets_one_line_and_its_exit_code(invoke, done, words, code, says):
     folder, _ = done
-    process = call(*words, cwd=folder, http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    process = invoke(
+        *words, cwd=folder, http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9"
+    )
     assert process.returncode == code, process.stderr
     errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, process.stderr
@@ -175,24 +184,24 @@ def test_bad_input_gets_one_line_and_its_exit_code(done, words, code, says):
     assert "Traceback" not in process.stderr
 
 
-def test_a_results_folder_of_another_schema_is_left_alone(done, tmp_path):
+def test_a_results_folder_of_another_schema_is_left_alone(invoke, done, tmp_path):
     folder, _ = done
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "store.json").write_text('{"schema": 99, "created": "2030-01-01"}')
-    process = call("run", "--suite", "tiny.toml", "--results", tmp_path / "old", cwd=folder)
+    process = invoke("run", "--suite", "tiny.toml", "--results", tmp_path / "old", cwd=folder)
     assert process.returncode == 1
     assert "error: " in process.stderr
     assert "99" in process.stderr
     assert sorted(p.name for p in (tmp_path / "old").iterdir()) == ["store.json"]
 
 
-def test_a_failed_cell_exits_1_and_the_rest_is_reported(done, tmp_path):
+def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     folder, _ = done
     (tmp_path / "broken.py").write_text(
         PLUGIN.replace("return bench.wrap(net,", "net[1].register_forward_pre_hook(\n"
         "        lambda m, x: 1 / 0 if x[0].requires_grad else None)\n    return bench.wrap(net,")
     )  # fmt: skip
-    process = call(
+    process = invoke(
         "run", "--suite", "tiny.toml", "--plugin", tmp_path / "broken.py", "--model", "my-net",
         "--results", tmp_path / "r", cwd=folder,
     )  # fmt: skip
@@ -220,8 +229,8 @@ def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["models", "attacks", "suites", "datasets", "toolkits"])
-def test_ls_prints_one_object_a_line(what, tmp_path):
-    process = call("ls", what, "--json", cwd=tmp_path)
+def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
+    process = invoke("ls", what, "--json", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     records = [json.loads(line) for line in process.stdout.splitlines()]
     names = {record["name"] for record in records}
@@ -238,17 +247,13 @@ def test_ls_prints_one_object_a_line(what, tmp_path):
         assert " ".join(records[0]) == keys[what]
 
 
-def test_help_is_quick_and_imports_no_torch(tmp_path):
+def test_help_imports_nothing_slow(tmp_path):
     code = (
         "import sys; from bench.cli.main import cli; cli(['--help'], standalone_mode=False); "
         "assert not {'torch', 'pandas', 'pydantic', 'art'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        assert "bench run --suite digits" in call("--help", cwd=tmp_path).stdout
-        times.append(time.perf_counter() - began)
+    assert "bench run --suite digits" in call("--help", cwd=tmp_path).stdout
 
 
 def test_names_are_completed_in_the_shell(tmp_path):
@@ -264,8 +269,8 @@ def test_names_are_completed_in_the_shell(tmp_path):
     assert complete("bench run --suite digits --toolkit foo") == ["foolbox"]
 
 
-def test_doctor_says_what_is_here(tmp_path):
-    process = call("doctor", cwd=tmp_path)
+def test_doctor_says_what_is_here(invoke, tmp_path):
+    process = invoke("doctor", cwd=tmp_path)
     assert process.returncode == 0, process.stdout
     assert str(Path("bench")) in process.stdout
     assert "cifar10/cnn" in process.stdout

@@ -8,13 +8,11 @@ from bench.errors import AdapterError, PrerequisiteError, SpecError, Unsupported
 from bench.runner import plan as planning
 from bench.runner.plan import make_plan, resolve_device
 from bench.runner.suite import load_suite
-from bench.zoo import MODELS
 
 
 @pytest.fixture
-def registered(monkeypatch):
+def registered(registry):
     """Register models for one test, and forget them after it."""
-    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
     return bench.register_model
 
 

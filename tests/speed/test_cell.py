@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 IMAGES, BATCH, EPS, STEP, STEPS = 256, 128, 8 / 255, 2 / 255, 10
-ROUNDS = 9
+ROUNDS = 6
 AT_MOST_THE_TOOLKIT = 1.03
 AT_MOST_A_BARE_LOOP = {"torchattacks": 1.06, "foolbox": 1.06, "art": 1.15}
 
@@ -134,12 +134,17 @@ def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path
     def cell():
         execute(one, open_store(store))
 
+    ways = {
+        "bare": lambda: with_two_forwards(lambda x, y: bare(net, x, y), net, batches),
+        "direct": lambda: with_two_forwards(attack, net, batches),
+        "cell": cell,
+    }
+
     def turn():
-        seconds["bare"].append(
-            timed(lambda: with_two_forwards(lambda x, y: bare(net, x, y), net, batches))
-        )
-        seconds["direct"].append(timed(lambda: with_two_forwards(attack, net, batches)))
-        seconds["cell"].append(timed(cell))
+        # Each goes first in its turn: what ran before leaves caches and memory warm.
+        shift = len(seconds["cell"]) % 3
+        for name in [*ways, *ways][shift : shift + 3]:
+            seconds[name].append(timed(ways[name]))
         shutil.rmtree(store)
 
     benchmark.pedantic(turn, rounds=ROUNDS, warmup_rounds=1)
@@ -151,8 +156,12 @@ def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path
         )
         for name in ("direct", "bare")
     }
-    benchmark.extra_info.update({f"cell / {name}": round(value, 3) for name, value in ratio.items()})
-    print(f"\n{toolkit}: cell / toolkit {ratio['direct']:.3f}, cell / bare loop {ratio['bare']:.3f}")
+    benchmark.extra_info.update(
+        {f"cell / {name}": round(value, 3) for name, value in ratio.items()}
+    )
+    print(
+        f"\n{toolkit}: cell / toolkit {ratio['direct']:.3f}, cell / bare loop {ratio['bare']:.3f}"
+    )
     assert ratio["direct"] <= AT_MOST_THE_TOOLKIT
     assert ratio["bare"] <= AT_MOST_A_BARE_LOOP[toolkit]
 

@@ -1,0 +1,81 @@
+"""The Python calls as the README shows them."""
+
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import bench
+from bench.errors import SpecError, UnsupportedAttack
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+real = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
+
+
+def block(language, containing):
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return next(text for text in blocks if containing in text)
+
+
+@real
+def test_the_python_calls_of_the_readme_word_for_word():
+    names: dict = {}
+    code = block("python", "bench.attack(").split("\nrun ")[0]
+    exec(code, names)
+    x, y, out = names["x"], names["y"], names["out"]
+    assert x.shape == (100, 3, 32, 32)
+    assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
+    assert isinstance(out.rows, pd.DataFrame)
+    assert out.rows.success.mean() > 0.5
+    assert float((out.x_adv - x).abs().max()) <= 8 / 255 * (1 + 1e-5) + 1e-6
+
+
+def test_the_users_file_of_the_readme_word_for_word(tmp_path, monkeypatch, registry):
+    code = block("python", "@bench.register_model")
+    assert len(code.splitlines()) <= 15
+    net = 'class MyNet(torch.nn.Sequential):\n    def __init__(self):\n        super().__init__(torch.nn.Flatten(), torch.nn.Linear(3072, 10))\n'
+    file = tmp_path / "my_model.py"
+    file.write_text(code.replace("@bench", net + "@bench"))
+    names: dict = {}
+    exec(f"import torch\n{net}", names)
+    torch.save(names["MyNet"]().state_dict(), tmp_path / "my.pt")
+    monkeypatch.chdir(tmp_path)
+    model = bench.load_model("my-net", plugin=file)
+    assert model.spec.name == "my-net"
+    assert model.predict(torch.rand(2, 3, 32, 32)).scores.shape == (2, 10)
+
+
+def test_the_suite_of_the_readme_is_sound(tmp_path):
+    from bench.runner.suite import load_suite
+
+    file = tmp_path / "my_suite.toml"
+    file.write_text(block("toml", "[[models]]"))
+    suite = load_suite(str(file))
+    assert [attack.spec.eps for attack in suite.attacks] == ["2/255", "8/255"]
+
+
+@pytest.mark.parametrize(("settings", "error", "words"), [
+    ({"name": "pdg"}, SpecError, "did you mean pgd"),
+    ({"toolkit": "folbox"}, SpecError, "did you mean foolbox"),
+    ({"stepz": 3}, SpecError, "no word of pgd named 'stepz'"),
+    ({"eps": 8}, SpecError, "out of range"),
+    ({"norm": "l0"}, SpecError, "has no norm 'l0'"),
+    ({"name": "deepfool", "eps": None, "toolkit": "torchattacks"}, UnsupportedAttack,
+     "torchattacks has no deepfool for linf"),
+])  # fmt: skip
+def test_words_that_mean_nothing_are_said(settings, error, words):
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=4)
+    asked = {"name": "pgd", "norm": "linf", "eps": "8/255", "toolkit": "foolbox", **settings}
+    with pytest.raises(error, match=re.escape(words)):
+        bench.attack(model, x, y, **asked)
+
+
+def test_bench_has_the_names_it_says_and_no_others():
+    for name in bench.__all__:
+        assert getattr(bench, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = bench.nothing
