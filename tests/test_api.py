@@ -36,7 +36,7 @@ def test_the_python_calls_of_the_readme_word_for_word():
 def test_the_users_file_of_the_readme_word_for_word(tmp_path, monkeypatch, registry):
     code = block("python", "@bench.register_model")
     assert len(code.splitlines()) <= 15
-    net = 'class MyNet(torch.nn.Sequential):\n    def __init__(self):\n        super().__init__(torch.nn.Flatten(), torch.nn.Linear(3072, 10))\n'
+    net = "class MyNet(torch.nn.Sequential):\n    def __init__(self):\n        super().__init__(torch.nn.Flatten(), torch.nn.Linear(3072, 10))\n"
     file = tmp_path / "my_model.py"
     file.write_text(code.replace("@bench", net + "@bench"))
     names: dict = {}

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from bench.cli.options import (
-    attack_completion,
+    complete_attacks,
+    complete_models,
+    complete_toolkits,
     data_option,
     device_option,
-    model_completion,
     plugin_option,
     results_option,
     suite_option,
-    toolkit_completion,
 )
 from bench.errors import SpecError
 
@@ -30,16 +30,16 @@ REPORTS = Path("reports")
 @click.command()
 @suite_option
 @click.option(
-    "--model", "models", multiple=True, metavar="GLOB", shell_complete=model_completion(),
+    "--model", "models", multiple=True, metavar="GLOB", shell_complete=complete_models,
     help="Only models whose name matches; may be given more than once.",
 )  # fmt: skip
 @click.option(
-    "--attack", "attacks", multiple=True, metavar="GLOB", shell_complete=attack_completion(),
+    "--attack", "attacks", multiple=True, metavar="GLOB", shell_complete=complete_attacks,
     help="Only attacks whose name matches; may be given more than once.",
 )  # fmt: skip
 @click.option(
     "--toolkit", "toolkits", multiple=True, metavar="NAME",
-    shell_complete=toolkit_completion(),
+    shell_complete=complete_toolkits,
     help="Only this toolkit; may be given more than once.",
 )  # fmt: skip
 @click.option("--images", metavar="N|all", help="How many images, instead of the suite's number.")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from bench.cli.options import data_option, device_option, model_completion
+from bench.cli.options import complete_models, data_option, device_option
 
 if TYPE_CHECKING:
     from bench.train.trainer import Epoch
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True, shell_complete=model_completion())
+@click.argument("models", nargs=-1, required=True, shell_complete=complete_models)
 @data_option
 @device_option
 @click.option(

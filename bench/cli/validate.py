@@ -6,11 +6,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import data_option, model_completion, plugin_option
+from bench.cli.options import complete_models, data_option, plugin_option
 
 
 @click.command()
-@click.argument("model", shell_complete=model_completion())
+@click.argument("model", shell_complete=complete_models)
 @plugin_option
 @data_option
 @click.pass_context
