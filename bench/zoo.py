@@ -45,12 +45,15 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
 
 
 def _trained(name: str, data_root: Path | None) -> Adapter:
-    from bench.train.weights import load_weights, train_to
+    from bench.train.weights import as_written, load_weights, train_to
 
     folder = weights_folder(name)
-    if folder is None and not RECIPES[name].shipped:
-        folder = retrained_dir()
-        train_to(folder, name, data_root)
+    if not RECIPES[name].shipped:
+        card = read_card(folder, name) if folder else None
+        # What an older recipe left in the cache is not this model.
+        if card is None or card["recipe"] != as_written(RECIPES[name]):
+            folder = retrained_dir()
+            train_to(folder, name, data_root)
     return load_weights(folder or SHIPPED, name)
 
 

@@ -44,7 +44,8 @@ def headline(results: Results) -> pd.DataFrame:
     Returns:
         A row a model and threat, models in the run's order: `model, family, norm, eps` (float),
         `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
-        `attacks, planned, flag` (empty when all is well), `worst` (the single strongest attack;
+        `attacks, planned, flag` (empty when all is well; it also says where black-box attacks alone
+        reached the model), `worst` (the single strongest attack;
         empty without a valid one).
     """
     cells = _checked(results)
@@ -239,6 +240,8 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
     stands = ~_broken(falls.to_numpy().min(axis=1), eps)
     low, high = wilson(int(stands.sum()), len(stands))
+    if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
+        flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
     alone = [_broken(falls[cell].to_numpy(), eps).sum() for cell in valid["cell"]]
     worst = valid.iloc[int(np.argmax(alone))]
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}

@@ -238,9 +238,9 @@ class Store:
         """
         found = sorted(path.name for path in self.root.glob(f"cells/*/{glob.escape(prefix)}*"))
         if len(found) != 1:
-            state = "no cell" if not found else f"{len(found)} cells"
+            state = f"{len(found)} cells begin" if found else "no cell begins"
             raise SpecError(
-                f"{state} in {self.root} begin with {prefix!r}; bench run --dry-run prints the keys"
+                f"{state} with {prefix!r} in {self.root}; bench run --dry-run prints the keys"
             )
         return found[0]
 

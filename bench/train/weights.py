@@ -73,7 +73,7 @@ def write_weights(
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     card = {
         "name": name,
-        "recipe": dataclasses.asdict(rules),
+        "recipe": as_written(rules),
         "data": {
             "name": rules.data,
             "train_images": len(images),
@@ -99,6 +99,12 @@ def write_weights(
     atomic_write(path, payload)
     atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return card
+
+
+def as_written(rules: Recipe) -> dict[str, Any]:
+    """Return a recipe as a card holds it, with lists for tuples."""
+    written: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(rules)))
+    return written
 
 
 def load_weights(folder: Path, name: str) -> NetworkAdapter:

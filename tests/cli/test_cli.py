@@ -170,7 +170,7 @@ def test_parity_that_fails_exits_1(invoke, done, tmp_path):
     (("train", "cifar10/cnnn"), 2, "did you mean cifar10/cnn"),
     (("validate", "my-nett", "--plugin", "mine.py"), 2, "did you mean my-net"),
     (("validate", "my-net", "--plugin", "other.py"), 2, "other.py: no such Python file"),
-    (("show", "zzzz"), 2, "no cell"),
+    (("show", "zzzz"), 2, "no cell begins"),
 ])  # fmt: skip
 def test_bad_input_gets_one_line_and_its_exit_code(invoke, done, words, code, says):
     folder, _ = done

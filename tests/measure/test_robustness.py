@@ -163,7 +163,7 @@ def test_an_attack_that_did_nothing_is_invalid_not_robust(
     assert row["clean_accuracy"] == pytest.approx(0.9)
     # At 24/255 the noise still ran: a figure, with the shortfall beside it.
     row = table.loc[(A, "24/255")]
-    assert row["flag"] == f"3 of 5 attacks {says}"
+    assert row["flag"] == f"3 of 5 attacks {says}; black-box attacks only"
     assert row["attacks"] == 2
     assert row["worst"].startswith("noise")
     assert table.loc[(B, "8/255"), "flag"] == ""

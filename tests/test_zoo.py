@@ -1,0 +1,66 @@
+import dataclasses
+
+import pytest
+
+import bench
+from bench import zoo
+from bench.errors import AdapterError, PrerequisiteError, SpecError
+from bench.train.cards import read_card, retrained_dir
+from bench.train.recipes import RECIPES
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+
+
+def test_small_models_train_at_first_use_and_again_when_their_recipe_changes(
+    own_cache, monkeypatch
+):
+    quick = dataclasses.replace(RECIPES["digits/mlp"], epochs=1)
+    monkeypatch.setitem(RECIPES, "digits/mlp", quick)
+    first = bench.load_model("digits/mlp").fingerprint()
+    assert bench.load_model("digits/mlp").fingerprint() == first
+    monkeypatch.setitem(RECIPES, "digits/mlp", dataclasses.replace(quick, epochs=2))
+    assert bench.load_model("digits/mlp").fingerprint() != first
+    assert read_card(retrained_dir(), "digits/mlp")["recipe"]["epochs"] == 2
+
+
+def test_a_shipped_model_without_weights_names_the_command(own_cache, monkeypatch, tmp_path):
+    monkeypatch.setattr(zoo, "SHIPPED", tmp_path / "nowhere")
+    monkeypatch.setattr(zoo, "weights_folder", lambda name: None)
+    with pytest.raises(PrerequisiteError, match="bench train cifar10/cnn"):
+        bench.load_model("cifar10/cnn")
+
+
+def test_the_listing_says_where_weights_come_from(own_cache):
+    known = {record["name"]: record for record in zoo.listing()}
+    assert known["cifar10/cnn"]["weights"] == "shipped"
+    assert known["cifar10/cnn"]["clean_accuracy"] > 0.85
+    assert known["mnist/cnn"]["clean_accuracy"] > 0.99
+    assert known["fashion-mnist/cnn"]["clean_accuracy"] > 0.905
+    assert known["digits/mlp"]["weights"] == "trained at first use"
+
+
+def test_options_go_to_the_factory_and_recipes_take_none(registry):
+    @bench.register_model("wide", data="digits")
+    def wide(width: int = 1):
+        import torch
+
+        net = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(64, width), torch.nn.Linear(width, 10)
+        )
+        return bench.wrap(net, 10, (1, 8, 8))
+
+    model = bench.load_model("wide", {"width": 3})
+    assert model.surfaces()["network"][1].out_features == 3
+    assert (model.spec.name, model.spec.data) == ("wide", "digits")
+    with pytest.raises(AdapterError, match="factory failed: TypeError"):
+        bench.load_model("wide", {"depth": 3})
+    with pytest.raises(AdapterError, match="digits/mlp takes no options, got width"):
+        bench.load_model("digits/mlp", {"width": 3})
+
+
+def test_an_unknown_model_names_the_nearest():
+    with pytest.raises(SpecError, match="did you mean cifar10/cnn"):
+        bench.load_model("cifar10/cn")
