@@ -26,7 +26,8 @@ class Tried(NamedTuple):
             the toolkit said that it found none.
         forwards: int64 (N,), images of each row that went through the model.
         backwards: int64 (N,), gradients taken through it.
-        iterations: int64 (N,), steps of a fixed-budget attack; None where each image has its own.
+        iterations: int64 (N,), steps of a fixed-budget attack, or those an image took where the
+            attack counts them; else None.
         seconds: wall time of the attack alone, without importing the toolkit.
     """
 
@@ -87,7 +88,8 @@ def drive(
         raise
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
-    return Tried(x_adv, probe.forwards, probe.backwards, _iterations(spec, len(x)), seconds)
+    taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
+    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds)
 
 
 def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | None) -> None:

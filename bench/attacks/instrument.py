@@ -25,6 +25,7 @@ class Probe(nn.Module):
     Attributes:
         forwards: int64 (N,), images of each row that went through the model so far.
         backwards: int64 (N,), gradients taken through it so far.
+        iterations: int64 (N,), steps an image took, where the attack itself counts them.
     """
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
@@ -36,6 +37,7 @@ class Probe(nn.Module):
         self._rows: Sequence[int] | None = None
         self.forwards = torch.zeros(len(originals), dtype=torch.int64)
         self.backwards = torch.zeros(len(originals), dtype=torch.int64)
+        self.iterations: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.net(x.float())

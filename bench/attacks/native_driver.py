@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench.attacks.job import Job
+from bench.attacks.native.deepfool import deepfool
 from bench.attacks.native.noise import noise
 from bench.spec import Norm
 
@@ -19,7 +20,24 @@ def _noise(job: Job) -> torch.Tensor:
     return noise(job.x, job.spec.norm, job.eps, job.seed)
 
 
+def _deepfool(job: Job) -> torch.Tensor:
+    spec = job.spec
+    found = deepfool(
+        job.probe,
+        job.x,
+        job.y,
+        norm="l2" if spec.norm == "l2" else "linf",
+        steps=spec.word("steps"),
+        overshoot=spec.amount("overshoot"),
+        candidates=spec.word("candidates"),
+    )
+    job.probe.iterations = found.iterations
+    return found.x_adv
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
+    ("deepfool", "l2"): _deepfool,
+    ("deepfool", "linf"): _deepfool,
 }

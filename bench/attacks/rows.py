@@ -187,7 +187,7 @@ _ROWS = (
     ),
     Attack(
         name="deepfool",
-        norms={"l2": _THREE, "linf": ("foolbox",)},
+        norms={"l2": (*_THREE, "native"), "linf": ("foolbox", "native")},
         minimal=True,
         words={
             "steps": Word("count", 50, least=1),
@@ -195,10 +195,14 @@ _ROWS = (
             "candidates": Word("count", 10, least=2),
         },
         parity=(
+            Agreement(
+                _norm(0.999, 1.001, "the same steps, rounded otherwise in batches of other sizes"),
+                pair=("foolbox", "native"),
+            ),
             Agreement(_verdict("the same linear steps; where each stops and overshoots differs")),
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
-        "only in foolbox",
+        "only in foolbox and native, which drops finished images from the batch",
     ),
     Attack(
         name="cw",

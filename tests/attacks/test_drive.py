@@ -46,7 +46,7 @@ def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit
     for counts in (tried.forwards, tried.backwards):
         assert (counts.shape, counts.dtype) == ((6,), torch.int64)
     if (name, norm, toolkit) in MINIMAL:
-        assert tried.iterations is None
+        assert (tried.iterations is None) == (toolkit != "native")
         assert (trained.net(tried.x_adv).argmax(1) != trained.y[:6]).float().mean() >= 0.5
     else:
         assert (size(tried.x_adv - x, norm) <= number(EPS[norm]) * (1 + 1e-5) + 1e-6).all()
@@ -318,6 +318,8 @@ def test_counts_of_deepfool_and_cw_by_hand() -> None:
 
     # A jacobian of two classes, then the look that finds the class changed.
     assert counts("deepfool", "torchattacks") == [[2] * 3, [2] * 3]
+    # A look, a gradient for the step, a look that finds the class changed.
+    assert counts("deepfool", "native") == [[3] * 3, [1] * 3]
     # Logits for the ranking, a gradient for the step, one that finds the class changed.
     assert counts("deepfool", "foolbox") == [[3] * 3, [2] * 3]
     assert counts("cw", "foolbox", steps=7) == [[7] * 3, [7] * 3]

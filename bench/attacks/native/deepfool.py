@@ -1,0 +1,113 @@
+"""DeepFool for whole batches: images that have crossed a boundary leave the batch."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+
+from bench.attacks.instrument import Probe
+
+#: What the authors' code and Foolbox add to the length of every step and to every slope.
+_NUDGE = 1e-4
+_TINY = 1e-8
+
+
+class Crossed(NamedTuple):
+    """Where DeepFool came out.
+
+    Attributes:
+        x_adv: float32 (N, C, H, W) in [0, 1]; of an image that crossed nothing, its last step.
+        iterations: int64 (N,), the steps each image took, on the CPU.
+    """
+
+    x_adv: torch.Tensor
+    iterations: torch.Tensor
+
+
+def deepfool(
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    norm: Literal["l2", "linf"],
+    steps: int,
+    overshoot: float,
+    candidates: int,
+    rows: torch.Tensor | None = None,
+) -> Crossed:
+    """Step to the nearest linearised boundary until the class changes.
+
+    Moosavi-Dezfooli et al., 'DeepFool', CVPR 2016, algorithm 2, and section 3.3 for linf. With f the
+    logits, f'_k = f_k - f_y and w'_k its gradient at x_i, over the classes k that are likeliest at
+    x_0 (without y):
+
+        l   = argmin_k |f'_k| / ||w'_k||_q                                q = 2; 1 for linf
+        r_i = |f'_l| / ||w'_l||_2^2 w'_l           for linf: |f'_l| / ||w'_l||_1 sign(w'_l)
+        x_i = clip(x_0 + (1 + overshoot) sum_j r_j, 0, 1)
+
+    As in Foolbox, the class is looked at after the overshoot and each step is 1e-4 longer. What
+    an image does never depends on the others, but for rounding.
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
+        y: int64 (N,), the classes to get away from.
+        norm: in which distances are measured.
+        steps: at most so many.
+        overshoot: by what share a boundary is overstepped.
+        candidates: how many classes are tried, y among them.
+        rows: int64 (N,), which of the attacked images these are; None for all.
+    """
+    rows = torch.arange(len(x)) if rows is None else rows
+    x_adv, total = x.clone(), torch.zeros_like(x)
+    iterations = torch.zeros(len(x), dtype=torch.int64)
+    others = y.new_empty(len(x), 0)
+    at = torch.arange(len(x), device=x.device)
+    for step in range(steps):
+        with torch.no_grad(), model.playing(rows[at.cpu()].tolist()):
+            logits = model(x_adv[at])
+        if step == 0:
+            others = likeliest_others(logits, y, candidates - 1)
+        at = at[logits.argmax(1) == y[at]]
+        if not len(at):
+            break
+        with model.playing(rows[at.cpu()].tolist()):
+            total[at] += _step(model, x_adv[at], y[at], others[at], norm)
+        x_adv[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
+        iterations[at.cpu()] += 1
+    return Crossed(x_adv, iterations)
+
+
+def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the `count` likeliest classes, or all there are, that are not y: (N, count)."""
+    rest = logits.scatter(1, y[:, None], -torch.inf)
+    return rest.topk(min(count, logits.shape[1] - 1), dim=1).indices
+
+
+def _step(
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    others: torch.Tensor,
+    norm: Literal["l2", "linf"],
+) -> torch.Tensor:
+    """Return r_i: one forward, and one backward a candidate."""
+    x = x.requires_grad_()
+    logits = model(x)
+    gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
+    distance, slope, w = (torch.empty(0, device=x.device) for _ in range(3))
+    for k in range(others.shape[1]):
+        last = k == others.shape[1] - 1
+        (w_k,) = torch.autograd.grad(gaps[:, k].sum(), x, retain_graph=not last)
+        slope_k = w_k.flatten(1).norm(p=2 if norm == "l2" else 1, dim=1) + _TINY
+        distance_k = gaps[:, k].detach().abs() / slope_k
+        if k == 0:
+            distance, slope, w = distance_k, slope_k, w_k
+            continue
+        nearer = distance_k < distance
+        distance = torch.where(nearer, distance_k, distance)
+        slope = torch.where(nearer, slope_k, slope)
+        w[nearer] = w_k[nearer]
+    length = (distance + _NUDGE).view(-1, 1, 1, 1)
+    return length * (w / slope.view(-1, 1, 1, 1) if norm == "l2" else w.sign())
