@@ -20,6 +20,7 @@ EPS = {"linf": "0.1", "l2": "0.5"}
 _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
+    "sparsefool": {"steps": 10},
 }
 
 

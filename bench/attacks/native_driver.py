@@ -9,6 +9,7 @@ import torch
 from bench.attacks.job import Job
 from bench.attacks.native.deepfool import deepfool
 from bench.attacks.native.noise import noise
+from bench.attacks.native.sparsefool import sparsefool
 from bench.spec import Norm
 
 
@@ -35,9 +36,24 @@ def _deepfool(job: Job) -> torch.Tensor:
     return found.x_adv
 
 
+def _sparsefool(job: Job) -> torch.Tensor:
+    found = sparsefool(
+        job.probe,
+        job.x,
+        job.y,
+        lam=job.spec.amount("lambda"),
+        steps=job.spec.word("steps"),
+        overshoot=job.spec.amount("overshoot"),
+        candidates=job.spec.word("candidates"),
+    )
+    job.probe.iterations = found.iterations
+    return found.x_adv
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
+    ("sparsefool", "l0"): _sparsefool,
 }

@@ -13,7 +13,7 @@ from typing import Literal
 
 from bench.spec import Norm, Scalar, Toolkit
 
-ParityClass = Literal["identical", "one-ulp", "verdict", "norm"]
+ParityClass = Literal["identical", "one-ulp", "verdict", "norm", "differs"]
 WordKind = Literal["count", "amount", "flag", "target"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -52,7 +52,8 @@ class Parity:
 
     Attributes:
         cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `norm`: median norms are alike.
+            images fall; `norm`: median norms are alike; `differs`: they are not the same algorithm,
+            and are shown side by side but not judged.
         low: the smallest share of equal verdicts, or the smallest ratio of median norms.
         high: the largest.
         cause: why they agree no further.
@@ -203,6 +204,30 @@ _ROWS = (
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox and native, which drops finished images from the batch",
+    ),
+    Attack(
+        name="sparsefool",
+        norms={"l0": ("torchattacks", "native")},
+        minimal=True,
+        words={
+            "lambda": Word("amount", 3.0, least=1),
+            "steps": Word("count", 20, least=1),
+            "overshoot": Word("amount", 0.02, least=0),
+            "candidates": Word("count", 10, least=2),
+        },
+        parity=(
+            Agreement(
+                Parity(
+                    "differs",
+                    0.0,
+                    1.0,
+                    "torchattacks begins each linear solution at the clean image, with the gradient "
+                    "far beyond the boundary; the authors' code, as native, goes on from the last",
+                )
+            ),
+        ),
+        note="few pixels, each as far as needed; torchattacks restarts each step from the clean image "
+        "and takes every class as a candidate",
     ),
     Attack(
         name="cw",

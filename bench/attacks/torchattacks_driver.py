@@ -107,13 +107,18 @@ def _deepfool_class() -> type[Any]:
     return OneImage
 
 
-def _deepfool(job: Job) -> torch.Tensor:
+def _check_candidates(job: Job) -> None:
     candidates = job.spec.word("candidates")
     if candidates < job.num_classes:
         raise UnsupportedAttack(
-            f"torchattacks' deepfool tries every class: candidates={candidates} is fewer than the "
-            f"model's {job.num_classes}; set candidates={job.num_classes} or use another toolkit"
+            f"torchattacks' {job.spec.name} tries every class: candidates={candidates} is fewer "
+            f"than the model's {job.num_classes}; set candidates={job.num_classes} or use another "
+            "toolkit"
         )
+
+
+def _deepfool(job: Job) -> torch.Tensor:
+    _check_candidates(job)
     # Its steps overshoot only what is left to the boundary, so the image ends without a margin.
     # Half of the overshoot goes into the steps, half is applied to the whole: 1 + overshoot in all.
     share = (1 + job.spec.amount("overshoot")) ** 0.5
@@ -124,6 +129,41 @@ def _deepfool(job: Job) -> torch.Tensor:
         with job.probe.playing([row]):
             found.append(image + share * (attack(image, job.y[row : row + 1]) - image))
     return torch.cat(found).clamp(0, 1)
+
+
+@cache
+def _sparsefool_class() -> type[Any]:
+    from torchattacks import SparseFool
+
+    class AnyLayout(SparseFool):  # type: ignore[misc]
+        """SparseFool that takes the gradients of a channels_last model, which it cannot flatten."""
+
+        def _linear_solver(self, *tensors: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = super()._linear_solver(*(t.contiguous() for t in tensors))
+            return found
+
+    return AnyLayout
+
+
+def _sparsefool(job: Job) -> torch.Tensor:
+    _check_candidates(job)
+    attack = _sparsefool_class()(
+        job.probe,
+        steps=job.spec.word("steps"),
+        lam=job.spec.amount("lambda"),
+        overshoot=job.spec.amount("overshoot"),
+    )
+    # Nothing changes but the time: where an image no longer moves, more steps do not move it.
+    attack.deepfool = _deepfool_class()(job.probe)
+    found = []
+    for row in range(len(job.x)):
+        image, label = job.x[row : row + 1], job.y[row : row + 1]
+        with job.probe.playing([row]):
+            tried = attack(image, label)
+            with torch.no_grad():
+                fooled = bool(job.probe(tried).argmax(1) != label)
+        found.append(tried if fooled else image)
+    return torch.cat(found)
 
 
 @cache
@@ -160,5 +200,6 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("pgd", "l2"): _pgd,
     ("mi-fgsm", "linf"): _mi_fgsm,
     ("deepfool", "l2"): _deepfool,
+    ("sparsefool", "l0"): _sparsefool,
     ("cw", "l2"): _cw,
 }

@@ -59,7 +59,8 @@ def parity(results: Results) -> pd.DataFrame:
       all verdicts;
     - `one-ulp`: no pixel of the kept pictures differs by more than 2**-23, and `verdict` holds;
     - `verdict`: at least 99 % of the verdicts are equal, or at most two differ;
-    - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order.
+    - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order;
+    - `differs`: two algorithms under one name; never judged.
 
     Returns:
         `model, surface, attack, norm, eps_text, left, right`;
@@ -121,7 +122,7 @@ def _compare(
     if expected is not None and expected.cls in ("identical", "one-ulp"):
         difference = _max_difference(results, left_cell["cell"], right_cell["cell"])
     passed = None if expected is None else _passed(expected, pair, difference, ratio)
-    if passed is None and expected is not None:
+    if passed is None and expected is not None and expected.cls != "differs":
         cause = "no pictures kept" if expected.cls != "norm" else "no norms to compare"
     return row | {
         "n": pair.n,
@@ -192,6 +193,8 @@ def _passed(
     expected: Parity, pair: _Pair, difference: float | None, ratio: float | None
 ) -> bool | None:
     """Return whether a pair agrees as expected; None where there is nothing to judge it by."""
+    if expected.cls == "differs":
+        return None
     agree = pair.discordant <= max(_FEW, (1 - _AGREE) * pair.n)
     if expected.cls == "verdict":
         return agree

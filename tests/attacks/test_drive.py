@@ -12,6 +12,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import Tried, drive
+from bench.attacks.rows import ATTACKS
 from bench.errors import AttackError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import TOOLKITS, number
 
@@ -103,7 +104,7 @@ def test_everything_is_as_before_after_a_call(trained, name, norm, toolkit, caps
             param.grad = None
 
 
-TARGETABLE = [case for case in CASES if case[0] not in ("deepfool", "noise")]
+TARGETABLE = [case for case in CASES if "targeted" in ATTACKS[case[0]].words]
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)

@@ -293,3 +293,14 @@ def test_mcnemar_of_the_discordant_images(results: Results, expect: Any) -> None
     row = pick(parity(changed(results, "cw", "success", flip, 6)), "cw", "minimal")
     assert row["discordant"] == 6
     assert row["mcnemar_p"] == pytest.approx(2 * 0.5**6)
+
+
+def test_two_algorithms_under_one_name_are_shown_and_not_judged(
+    results: Results, expect: Any
+) -> None:
+    expect(Expected("differs"))
+    row = pick(parity(results))
+    assert row["expected"] == "differs"
+    assert pd.isna(row["passed"])
+    assert row["cause"] == "why not closer"
+    assert row["norm_ratio"] > 0
