@@ -64,9 +64,9 @@ def test_an_image_does_alone_what_it_does_in_a_batch(trained, norm) -> None:
 
 
 def test_passes_are_counted_by_image(trained) -> None:
-    """A look before each step and after the last; a forward and nine gradients a step."""
+    """A forward and nine gradients a step, and a look at where it led."""
     tried = run(trained.net, trained.x, trained.y, "l2")
-    assert torch.equal(tried.forwards, 2 * tried.iterations + 1)
+    assert torch.equal(tried.forwards, 2 * tried.iterations)
     assert torch.equal(tried.backwards, 9 * tried.iterations)
 
 
@@ -85,8 +85,7 @@ def test_an_image_of_another_class_stays_as_it_is(trained) -> None:
     y[2] = (y[2] + 1) % 10
     tried = run(trained.net, trained.x[:6], y, "l2")
     assert torch.equal(tried.x_adv[2], trained.x[2])
-    assert (tried.iterations[2], tried.backwards[2]) == (0, 0)
-    assert (tried.iterations[[0, 1, 3, 4, 5]] > 0).all()
+    assert (tried.x_adv != trained.x[:6]).flatten(1).any(1).tolist() == [1, 1, 0, 1, 1, 1]
 
 
 class Flat(nn.Module):

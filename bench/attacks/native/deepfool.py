@@ -62,20 +62,23 @@ def deepfool(
     rows = torch.arange(len(x)) if rows is None else rows
     x_adv, total = x.clone(), torch.zeros_like(x)
     iterations = torch.zeros(len(x), dtype=torch.int64)
-    others = y.new_empty(len(x), 0)
-    at = torch.arange(len(x), device=x.device)
-    for step in range(steps):
-        with torch.no_grad(), model.playing(rows[at.cpu()].tolist()):
-            logits = model(x_adv[at])
-        if step == 0:
-            others = likeliest_others(logits, y, candidates - 1)
-        at = at[logits.argmax(1) == y[at]]
+    at, others = torch.arange(len(x), device=x.device), None
+    for _ in range(steps):
         if not len(at):
             break
         with model.playing(rows[at.cpu()].tolist()):
-            total[at] += _step(model, x_adv[at], y[at], others[at], norm)
-        x_adv[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
-        iterations[at.cpu()] += 1
+            point = x_adv[at].requires_grad_()
+            logits = model(point)
+            if others is None:
+                others = likeliest_others(logits.detach(), y, candidates - 1)
+            step = _step(point, logits, y[at], others[at], norm)
+            # Only the first step can meet an image of another class: the rest have left.
+            stays = (logits.detach().argmax(1) != y[at]).view(-1, 1, 1, 1)
+            total[at] += step.masked_fill(stays, 0)
+            x_adv[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
+            iterations[at.cpu()] += 1
+            with torch.no_grad():
+                at = at[model(x_adv[at]).argmax(1) == y[at]]
     return Crossed(x_adv, iterations)
 
 
@@ -86,15 +89,13 @@ def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch
 
 
 def _step(
-    model: Probe,
     x: torch.Tensor,
+    logits: torch.Tensor,
     y: torch.Tensor,
     others: torch.Tensor,
     norm: Literal["l2", "linf"],
 ) -> torch.Tensor:
-    """Return r_i: one forward, and one backward a candidate."""
-    x = x.requires_grad_()
-    logits = model(x)
+    """Return r_i by one backward a candidate, from the logits of x."""
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     distance, slope, w = (torch.empty(0, device=x.device) for _ in range(3))
     for k in range(others.shape[1]):
