@@ -155,7 +155,8 @@ def _label(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:
     axes.set_xlim(0, 1.04 * right or 1.0)
     axes.set_ylim(0, 102)
     axes.set_yticks(range(0, 101, 20))
-    axes.set_xlabel(f"{_NORM[norm]} radius $\\varepsilon$ (pixels in [0, 1])")
+    unit = "pixels changed" if norm == "l0" else "pixels in [0, 1]"
+    axes.set_xlabel(f"{_NORM[norm]} radius $\\varepsilon$ ({unit})")
     axes.set_ylabel("worst-case accuracy (%)")
     if asked:
         ticks = _spaced(asked, right)
