@@ -15,11 +15,12 @@ CASES: list[tuple[str, Norm, Toolkit]] = [
 MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
 NOISE = [case for case in CASES if case[0] == "noise"]
 GRADIENT = [case for case in CASES if case not in MINIMAL and case not in NOISE]
-EPS = {"linf": "0.1", "l2": "0.5"}
+EPS = {"linf": "0.1", "l2": "0.5", "l1": "3"}
 
 _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
+    "ddn": {"steps": 40},
 }
 
 

@@ -171,6 +171,19 @@ def _cw(job: Job) -> torch.Tensor:
     return found
 
 
+def _ddn(job: Job) -> torch.Tensor:
+    from foolbox.attacks.ddn import DDNAttack
+
+    attack = DDNAttack(
+        init_epsilon=job.spec.amount("init_eps"),
+        steps=job.spec.word("steps"),
+        gamma=job.spec.amount("gamma"),
+    )
+    # Where it finds none it gives back the image itself.
+    found: torch.Tensor = attack.run(_model(job), job.x, _criterion(job))
+    return found
+
+
 def _noise(job: Job) -> torch.Tensor:
     from foolbox.attacks.additive_noise import (
         L2AdditiveGaussianNoiseAttack,
@@ -192,6 +205,7 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
     ("cw", "l2"): _cw,
+    ("ddn", "l2"): _ddn,
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
 }

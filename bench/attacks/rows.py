@@ -7,112 +7,20 @@ each driver that has it; the tests that are made from this table then cover it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
 
-from bench.spec import Norm, Scalar, Toolkit
-
-ParityClass = Literal["identical", "one-ulp", "verdict", "norm"]
-WordKind = Literal["count", "amount", "flag", "target"]
-
-#: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
-QUARTER_OF_EPS = "eps/4"
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A parameter of an attack.
-
-    Attributes:
-        kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the wanted class.
-        default: its value when nobody says otherwise.
-        least: the smallest value allowed; for an amount, None means anything above 0.
-    """
-
-    kind: WordKind
-    default: Scalar
-    least: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A word of which a toolkit knows a single value."""
-
-    toolkit: Toolkit
-    word: str
-    only: Scalar
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How far two toolkits agree on one attack.
-
-    Attributes:
-        cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `norm`: median norms are alike.
-        low: the smallest share of equal verdicts, or the smallest ratio of median norms.
-        high: the largest.
-        cause: why they agree no further.
-    """
-
-    cls: ParityClass
-    low: float
-    high: float
-    cause: str
-
-    def swapped(self) -> Parity:
-        """Return the same with left and right exchanged."""
-        if self.cls != "norm":
-            return self
-        return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """The parity of one pair of toolkits; None for any pair. The first that fits counts."""
-
-    parity: Parity
-    pair: tuple[Toolkit, Toolkit] | None = None
-    norm: Norm | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
-    """One attack.
-
-    Attributes:
-        norms: the norms it exists for, and the toolkits that have it there.
-        minimal: it looks for the nearest adversarial image and takes no radius.
-        access: what it needs of a model.
-        absent: why a toolkit that seems to have it does not.
-        note: one line for people.
-    """
-
-    name: str
-    norms: Mapping[Norm, tuple[Toolkit, ...]]
-    note: str
-    minimal: bool = False
-    access: Literal["white", "score", "decision"] = "white"
-    words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
-    absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
-    refusals: tuple[Refusal, ...] = ()
-    parity: tuple[Agreement, ...] = ()
-
-
-def _identical(cause: str) -> Parity:
-    return Parity("identical", 1.0, 1.0, cause)
-
-
-def _verdict(cause: str) -> Parity:
-    return Parity("verdict", 0.99, 1.0, cause)
-
-
-def _norm(low: float, high: float, cause: str) -> Parity:
-    return Parity("norm", low, high, cause)
-
+from bench.attacks.row import (
+    QUARTER_OF_EPS,
+    Agreement,
+    Attack,
+    Parity,
+    Refusal,
+    Word,
+    identical,
+    norm,
+    verdict,
+)
+from bench.spec import Toolkit
 
 _THREE: tuple[Toolkit, ...] = ("art", "foolbox", "torchattacks")
 _STEPS = Word("count", 10, least=1)
@@ -125,7 +33,7 @@ _ROWS = (
         norms={"linf": _THREE},
         words={"targeted": _TARGETED},
         refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"),),
-        parity=(Agreement(_identical("one signed step of the same gradient")),),
+        parity=(Agreement(identical("one signed step of the same gradient")),),
         note="one signed gradient step of size eps",
     ),
     Attack(
@@ -134,7 +42,7 @@ _ROWS = (
         words={"steps": _STEPS, "step_size": _STEP_SIZE, "targeted": _TARGETED},
         parity=(
             Agreement(
-                _identical("the same steps, each clipped to the ball and then to [0, 1]"),
+                identical("the same steps, each clipped to the ball and then to [0, 1]"),
                 pair=("art", "foolbox"),
             ),
             Agreement(
@@ -154,14 +62,14 @@ _ROWS = (
         },
         parity=(
             Agreement(
-                _identical("the same steps; a random start is drawn once for all toolkits"),
+                identical("the same steps; a random start is drawn once for all toolkits"),
                 norm="linf",
             ),
             Agreement(
-                _verdict("the same steps and start; projections and norms are rounded differently"),
+                verdict("the same steps and start; projections and norms are rounded differently"),
                 pair=("foolbox", "torchattacks"),
             ),
-            Agreement(_verdict("ART clips to [0, 1] before it projects, the others after")),
+            Agreement(verdict("ART clips to [0, 1] before it projects, the others after")),
         ),
         note="gradient steps from a random start, projected to the ball; step_size is eps/4",
     ),
@@ -176,11 +84,11 @@ _ROWS = (
         },
         parity=(
             Agreement(
-                _identical("the same accumulated gradients, each divided by its mean magnitude"),
+                identical("the same accumulated gradients, each divided by its mean magnitude"),
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(
-                _verdict("ART multiplies by 1/||g||_1: rounding may turn a sign where they cancel")
+                verdict("ART multiplies by 1/||g||_1: rounding may turn a sign where they cancel")
             ),
         ),
         note="signed steps along the accumulated, L1-normalised gradient",
@@ -195,7 +103,7 @@ _ROWS = (
             "candidates": Word("count", 10, least=2),
         },
         parity=(
-            Agreement(_verdict("the same linear steps; where each stops and overshoots differs")),
+            Agreement(verdict("the same linear steps; where each stops and overshoots differs")),
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox",
@@ -217,7 +125,7 @@ _ROWS = (
         ),
         parity=(
             Agreement(
-                _norm(
+                norm(
                     0.9,
                     1.1,
                     "the same objective, start and optimiser; each keeps its own count of the best image",
@@ -225,16 +133,29 @@ _ROWS = (
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(
-                _norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
+                norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
                 pair=("art", "foolbox"),
             ),
             Agreement(
-                _norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
+                norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
                 pair=("art", "torchattacks"),
             ),
         ),
         note="least l2 norm plus c times the margin, by Adam; ART's line search does in a third of "
         "the steps what Adam does, and is given that many",
+    ),
+    Attack(
+        name="ddn",
+        norms={"l2": ("foolbox",)},
+        minimal=True,
+        words={
+            "steps": Word("count", 100, least=1),
+            "init_eps": Word("amount", 1.0),
+            "gamma": Word("amount", 0.05),
+            "targeted": _TARGETED,
+        },
+        note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
+        "grows where it is not; it begins at init_eps",
     ),
     Attack(
         name="noise",
@@ -243,7 +164,7 @@ _ROWS = (
         absent={"torchattacks": "its GN takes a standard deviation, not a radius"},
         parity=(
             Agreement(
-                _norm(0.9, 1.1, "each draws its own noise"),
+                norm(0.9, 1.1, "each draws its own noise"),
             ),
         ),
         note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2",

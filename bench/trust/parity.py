@@ -17,7 +17,7 @@ from bench.store.columns import attacked
 from bench.store.results import Results
 
 if TYPE_CHECKING:
-    from bench.attacks.rows import Parity
+    from bench.attacks.row import Parity
 
 _NORMS = ["l0", "l1", "l2", "linf"]
 _ULP = 2.0**-23  # the distance from 1.0 to the next float32

@@ -8,6 +8,7 @@ import oracles
 import pytest
 import torch
 from attack_cases import CASES, EPS, MINIMAL, quick
+from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
@@ -26,10 +27,6 @@ def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> Tri
         **changes,
     }
     return drive(spec, toolkit, seed=seed, **arguments)
-
-
-def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
-    return delta.double().flatten(1).norm(p=2.0 if norm == "l2" else torch.inf, dim=1)
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), CASES)
@@ -119,7 +116,7 @@ def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolki
         clean, after = trained.net(trained.x[:16]), trained.net(x_adv)
     gained = (after - clean).gather(1, target[:, None])
     assert (gained > 0).float().mean() > 0.8
-    if name == "cw":
+    if name in ("cw", "ddn"):
         assert (after.argmax(1) == target).float().mean() > 0.5
 
 
@@ -307,8 +304,8 @@ def test_a_sequential_with_its_own_forward_is_attacked_as_it_is(trained) -> None
     assert torch.equal(*found)
 
 
-def test_counts_of_deepfool_and_cw_by_hand() -> None:
-    """On two linear classes: one step of DeepFool, C&W's steps as asked."""
+def test_counts_of_minimal_attacks_by_hand() -> None:
+    """On two linear classes: one step of DeepFool, C&W's and DDN's steps as asked."""
     model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
 
     def counts(name: str, toolkit, **words) -> list[list[int]]:
@@ -323,5 +320,6 @@ def test_counts_of_deepfool_and_cw_by_hand() -> None:
     assert counts("cw", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     assert counts("cw", "foolbox", steps=7, search_steps=2) == [[14] * 3, [14] * 3]
     assert counts("cw", "torchattacks", steps=7) == [[7] * 3, [7] * 3]
+    assert counts("ddn", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     # Two gradients an iteration; steps=9 are 3 iterations.
     assert counts("cw", "art", steps=9)[1] == [6] * 3

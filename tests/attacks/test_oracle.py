@@ -6,6 +6,7 @@ import oracles
 import pytest
 import torch
 from attack_cases import GRADIENT, MINIMAL, NOISE
+from oracles import size
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
@@ -19,13 +20,12 @@ WORDS = {
     "mi-fgsm": {},
     "fgsm": {},
     "deepfool": {},
+    "ddn": {},
 }
+# DDN climbs the cross-entropy, whose gradient points away from the label, to no class in particular.
+FARTHEST = {"ddn": 1.3}
 # Without a search over c ART's line search stays where it first crossed.
 ART_CW = {"c": 0.7, "steps": 30, "search_steps": 6}
-
-
-def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
-    return delta.double().flatten(1).norm(p=2.0 if norm == "l2" else torch.inf, dim=1)
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -60,7 +60,7 @@ def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classe
     assert (model(tried.x_adv).argmax(1) != y).all()
     ratio = size(tried.x_adv - x, norm) / optimum
     assert (ratio >= 1 - 1e-4).all()
-    assert (ratio <= 1.25).all(), ratio
+    assert (ratio <= FARTHEST.get(name, 1.25)).all(), ratio
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), NOISE)
