@@ -21,6 +21,7 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
     "ddn": {"steps": 40},
+    "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
 }
 
 

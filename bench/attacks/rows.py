@@ -158,6 +158,43 @@ _ROWS = (
         "grows where it is not; it begins at init_eps",
     ),
     Attack(
+        name="ead",
+        norms={"l1": _THREE},
+        minimal=True,
+        words={
+            "c": Word("amount", 0.001),
+            "beta": Word("amount", 0.001, least=0),
+            "steps": Word("count", 100, least=1),
+            "step_size": Word("amount", 0.01),
+            "search_steps": Word("count", 9, least=1),
+            "confidence": Word("amount", 0.0, least=0),
+            "targeted": _TARGETED,
+        },
+        refusals=(Refusal("art", "confidence", "0", "keeps images that lack the confidence"),),
+        parity=(
+            Agreement(
+                norm(0.9, 1.1, "the same search over c; torchattacks' momentum is a step ahead"),
+                pair=("foolbox", "torchattacks"),
+            ),
+            Agreement(
+                norm(
+                    1 / 1.05,
+                    1.25,
+                    "ART drops the pull of the l2 norm where an image is adversarial",
+                ),
+                pair=("foolbox", "art"),
+            ),
+            Agreement(
+                norm(
+                    1 / 1.1, 1.25, "ART drops the pull of the l2 norm where an image is adversarial"
+                ),
+                pair=("torchattacks", "art"),
+            ),
+        ),
+        note="elastic net: least l2 norm plus beta times l1 plus c times the margin, by FISTA, with a "
+        "search over c; of the images found the one of least l1 counts",
+    ),
+    Attack(
         name="noise",
         norms={"linf": ("foolbox", "native"), "l2": ("foolbox", "native")},
         access="decision",

@@ -126,18 +126,22 @@ def _deepfool(job: Job) -> torch.Tensor:
     return torch.cat(found).clamp(0, 1)
 
 
+def _positive(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits shifted to at least 1: torchattacks masks classes by multiplying with 0."""
+    return logits - logits.detach().amin(1, keepdim=True) + 1
+
+
 @cache
 def _cw_class() -> type[Any]:
     from torchattacks import CW
 
     class Positive(CW):  # type: ignore[misc]
-        """C&W on logits shifted to at least 1: it masks classes by multiplying with 0."""
+        """C&W on positive logits, to the end of its steps."""
 
         def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             # Every `steps // 10` it may stop on the loss of the whole batch; never, from here on.
             self.steps = sys.maxsize
-            logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
-            return logits - logits.detach().amin(1, keepdim=True) + 1
+            return _positive(super().get_logits(inputs, *args, **kwargs))
 
     return Positive
 
@@ -153,6 +157,54 @@ def _cw(job: Job) -> torch.Tensor:
     return job.clean_unless_moved(_run(job, attack, job.inside()))
 
 
+@cache
+def _ead_class() -> type[Any]:
+    from torchattacks import EADL1
+
+    class Elastic(EADL1):  # type: ignore[misc]
+        """EAD on positive logits that keeps its reference image and begins each search step there.
+
+        Its first step would overwrite the image that distances are measured from, each step of the
+        search over c would go on from the last, and a confidence would be asked of every label in
+        the batch.
+        """
+
+        image: torch.Tensor
+
+        def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if isinstance(inputs, torch.nn.Parameter):
+                inputs.data = (self.image if self.global_step == 0 else inputs.data).clone()
+            return _positive(super().get_logits(inputs, *args, **kwargs))
+
+        def FISTA(self, images: Any, x_k: Any, y_k: Any) -> Any:  # noqa: N802
+            return super().FISTA(images, self.image if self.global_step == 1 else x_k, y_k)
+
+        def compare(self, output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            if output.ndim == 2:
+                margin = -self.kappa if self.targeted else self.kappa
+                own = output.gather(1, labels[:, None]) + margin
+                output = output.scatter(1, labels[:, None], own).argmax(1)
+            same = output == labels
+            return same if self.targeted else ~same
+
+    return Elastic
+
+
+def _ead(job: Job) -> torch.Tensor:
+    attack = _ead_class()(
+        job.probe,
+        kappa=job.spec.amount("confidence"),
+        lr=job.spec.amount("step_size"),
+        binary_search_steps=job.spec.word("search_steps"),
+        max_iterations=job.spec.word("steps"),
+        abort_early=False,  # it would stop on the loss of the whole batch
+        initial_const=job.spec.amount("c"),
+        beta=job.spec.amount("beta"),
+    )
+    attack.image = job.x
+    return _run(job, attack, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
@@ -161,4 +213,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("mi-fgsm", "linf"): _mi_fgsm,
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
+    ("ead", "l1"): _ead,
 }

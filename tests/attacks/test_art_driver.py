@@ -6,7 +6,13 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from art.attacks.evasion import CarliniL2Method, DeepFool, FastGradientMethod, HopSkipJump
+from art.attacks.evasion import (
+    CarliniL2Method,
+    DeepFool,
+    ElasticNet,
+    FastGradientMethod,
+    HopSkipJump,
+)
 from art.estimators.classification import PyTorchClassifier
 from attack_cases import quick
 from torch import nn
@@ -108,6 +114,20 @@ def test_cw_costs_a_backward_pass_for_every_class_in_the_batch(trained) -> None:
         assert probe.backwards.max() > 20
     spec = catalogue.resolve("cw", "l2", None, {"steps": 9})
     assert driven(spec, trained.net, x, y).backwards.max() == 6
+
+
+def test_ead_keeps_images_that_lack_the_confidence(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    with attacked(trained.net, x, 0) as probe:
+        raw = ElasticNet(
+            wrapped(probe), confidence=3.0, binary_search_steps=3, max_iter=20, initial_const=1,
+            learning_rate=0.05, batch_size=6, decision_rule="L1", verbose=False,
+        ).generate(x.numpy(), y.numpy())  # fmt: skip
+    logits = trained.net(torch.from_numpy(raw)).detach()
+    own = logits.gather(1, y[:, None]).squeeze(1)
+    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    assert ((other > own) & (other < own + 3)).any()
+    assert "confidence" in catalogue.refusal(quick("ead", "l1", confidence=3), "art")
 
 
 def test_cw_gives_back_the_clean_image_where_it_finds_none(trained) -> None:

@@ -105,7 +105,7 @@ TARGETABLE = [case for case in CASES if case[0] not in ("deepfool", "noise")]
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)
 def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolkit) -> None:
-    spec = quick(name, norm, targeted="next", **({"c": 10} if name == "cw" else {}))
+    spec = quick(name, norm, targeted="next", **({"c": 10} if name in ("cw", "ead") else {}))
     target = (trained.y[:16] + 1) % 10
     if catalogue.refusal(spec, toolkit):
         with pytest.raises(UnsupportedAttack, match="cannot be targeted"):
@@ -116,7 +116,7 @@ def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolki
         clean, after = trained.net(trained.x[:16]), trained.net(x_adv)
     gained = (after - clean).gather(1, target[:, None])
     assert (gained > 0).float().mean() > 0.8
-    if name in ("cw", "ddn"):
+    if name in ("cw", "ddn", "ead"):
         assert (after.argmax(1) == target).float().mean() > 0.5
 
 
@@ -177,6 +177,16 @@ def test_cw_finds_distances_alike(trained) -> None:
         norms[toolkit] = size(x_adv - trained.x[:16], "l2")[fooled].median()
     assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
     assert 0.8 < norms["art"] / norms["foolbox"] < 1.4
+
+
+def test_ead_finds_distances_alike(trained) -> None:
+    norms = {}
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        x_adv = run(trained, quick("ead", "l1", search_steps=5), toolkit, 16).x_adv
+        assert (trained.net(x_adv).argmax(1) != trained.y[:16]).all()
+        norms[toolkit] = size(x_adv - trained.x[:16], "l1").median()
+    assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
+    assert 0.8 < norms["art"] / norms["foolbox"] < 1.05
 
 
 def test_every_row_of_the_catalogue_has_a_driver_and_no_driver_more() -> None:
@@ -308,8 +318,8 @@ def test_counts_of_minimal_attacks_by_hand() -> None:
     """On two linear classes: one step of DeepFool, C&W's and DDN's steps as asked."""
     model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
 
-    def counts(name: str, toolkit, **words) -> list[list[int]]:
-        spec = catalogue.resolve(name, "l2", None, words)
+    def counts(name: str, toolkit, norm="l2", **words) -> list[list[int]]:
+        spec = catalogue.resolve(name, norm, None, words)
         tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
         return [tried.forwards.tolist(), tried.backwards.tolist()]
 
@@ -320,6 +330,12 @@ def test_counts_of_minimal_attacks_by_hand() -> None:
     assert counts("cw", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     assert counts("cw", "foolbox", steps=7, search_steps=2) == [[14] * 3, [14] * 3]
     assert counts("cw", "torchattacks", steps=7) == [[7] * 3, [7] * 3]
+    # A look at each point of the descent, and a gradient where it goes on from.
+    ead = {"norm": "l1", "steps": 7, "search_steps": 2}
+    assert counts("ead", "foolbox", **ead) == [[28] * 3, [14] * 3]
+    assert counts("ead", "torchattacks", **ead) == [[29] * 3, [14] * 3]
+    # One gradient for each of two classes.
+    assert counts("ead", "art", **ead) == [[56] * 3, [28] * 3]
     assert counts("ddn", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     # Two gradients an iteration; steps=9 are 3 iterations.
     assert counts("cw", "art", steps=9)[1] == [6] * 3

@@ -11,7 +11,7 @@ from oracles import size
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
 
-EPS = {"linf": 0.03, "l2": 0.25}
+EPS = {"linf": 0.03, "l2": 0.25, "l1": 0.1}
 RATIOS = [0.99, 1.01, 0.5, 2.0, 0.9, 1.1, 0.2, 1.5]
 WORDS = {
     "cw": {"c": 1, "steps": 300, "step_size": 0.003},
@@ -21,9 +21,11 @@ WORDS = {
     "fgsm": {},
     "deepfool": {},
     "ddn": {},
+    "ead": {"c": 0.1, "beta": 0.005, "steps": 40, "step_size": 0.005, "search_steps": 4},
 }
-# DDN climbs the cross-entropy, whose gradient points away from the label, to no class in particular.
-FARTHEST = {"ddn": 1.3}
+# DDN climbs the cross-entropy, whose gradient points away from the label, to no class in particular;
+# EAD is given few steps of its search over c.
+FARTHEST = {"ddn": 1.3, "ead": 1.4}
 # Without a search over c ART's line search stays where it first crossed.
 ART_CW = {"c": 0.7, "steps": 30, "search_steps": 6}
 

@@ -6,6 +6,7 @@ import oracles
 import pytest
 import torch
 import torchattacks
+from attack_cases import quick
 from torch import nn
 
 from bench.attacks import catalogue
@@ -119,6 +120,45 @@ def test_pgdl2_starts_at_half_the_radius(trained) -> None:
     assert (raw - x).flatten(1).norm(dim=1).median() < 0.6 * 0.5
     spec = catalogue.resolve("pgd", "l2", 0.5, {"steps": 1, "step_size": tiny})
     assert (driven(spec, net, x, y) - x).flatten(1).norm(dim=1).median() > 0.97 * 0.5
+
+
+def test_ead_measures_from_an_image_that_it_overwrites(trained) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    words = {"binary_search_steps": 3, "abort_early": False, "initial_const": 1.0}
+    with attacked(trained.net, x, 0) as probe:
+        raw = torchattacks.EADL1(probe, lr=0.05, max_iterations=20, **words)(x, y)
+    assert raw.min() < -0.1
+    assert raw.max() > 1.1
+    assert (raw != x).flatten(1).all(1).float().mean() > 0.5  # every pixel is changed
+    ours = driven(quick("ead", "l1"), trained.net, x, y)
+    assert (ours != x).flatten(1).float().mean() < 0.75
+    assert (ours - x).abs().sum() < 0.7 * (raw.clamp(0, 1) - x).abs().sum()
+
+
+def test_ead_masks_logits_by_multiplying_with_0(trained) -> None:
+    model = Shifted(trained.net, -50).eval()
+    found = [driven(quick("ead", "l1"), net, trained.x, trained.y) for net in (model, trained.net)]
+    assert torch.allclose(*found, atol=0.05)
+
+
+def test_ead_asks_its_confidence_of_every_label_in_the_batch() -> None:
+    model, x, y = oracles.ten_classes(4)
+    labels = torch.tensor([0, 1, 2, 3])
+    logits = torch.zeros(4, 10)
+    logits[torch.arange(4), (labels + 1) % 4] = 1.0
+    attack = torchattacks.EADL1(model, kappa=0.5)
+    assert attack.compare(logits, labels).tolist() == [True] * 4
+    logits[torch.arange(4), (labels + 1) % 4] = 0.25
+    logits[:, 5] = 0.6
+    logits[torch.arange(4), labels] = 0.0
+    assert attack.compare(logits, labels).tolist() == [True] * 4  # of another's label
+    logits[:, 5] = 0.0
+    assert attack.compare(logits, labels).tolist() == [True] * 4  # 0.25 is less than 0.5
+    spec = quick("ead", "l1", confidence=0.5)
+    x_adv = driven(spec, model, x, y)
+    moved = (x_adv != x).flatten(1).any(1)
+    assert moved.any()
+    assert (margins(model, x_adv, y)[moved] >= 0.5).all()
 
 
 class Flat(nn.Module):
