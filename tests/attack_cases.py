@@ -20,6 +20,8 @@ EPS = {"linf": "0.1", "l2": "0.5", "l1": "3"}
 _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
+    "apgd-ce": {"steps": 20},
+    "apgd-dlr": {"steps": 20},
     "ddn": {"steps": 40},
     "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
 }

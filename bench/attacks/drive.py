@@ -26,7 +26,8 @@ class Tried(NamedTuple):
             the toolkit said that it found none.
         forwards: int64 (N,), images of each row that went through the model.
         backwards: int64 (N,), gradients taken through it.
-        iterations: int64 (N,), steps of a fixed-budget attack; None where each image has its own.
+        iterations: int64 (N,), steps of a fixed-budget attack; None where each image has its own,
+            as in minimal-norm attacks and those that begin again where they failed.
         seconds: wall time of the attack alone, without importing the toolkit.
     """
 
@@ -124,7 +125,7 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
 
 
 def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
-    if catalogue.is_minimal(spec.name):
+    if catalogue.is_minimal(spec.name) or "restarts" in dict(spec.words):
         return None
     once = int(catalogue.access(spec.name) == "white")
     return torch.full((count,), int(dict(spec.words).get("steps", once)), dtype=torch.int64)

@@ -48,7 +48,7 @@ class Probe(nn.Module):
 
     @contextmanager
     def playing(self, rows: Sequence[int]) -> Iterator[None]:
-        """Say which rows of the attacked batch the model is about to be given."""
+        """Say which rows of the attacked batch the model is about to be given; none are not counted."""
         self._rows = rows
         try:
             yield
@@ -58,7 +58,7 @@ class Probe(nn.Module):
     def _rows_of(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return the attacked row of each row of a batch; None where they are simply all."""
         if self._rows is not None:
-            rows = torch.as_tensor(self._rows)
+            rows = torch.as_tensor(self._rows, dtype=torch.int64)
             return rows.expand(len(x)) if len(rows) == 1 else rows
         if len(x) == len(self._originals):
             return None

@@ -27,6 +27,26 @@ _STEPS = Word("count", 10, least=1)
 _STEP_SIZE = Word("amount", QUARTER_OF_EPS)
 _TARGETED = Word("target", "none")
 
+
+def _apgd(name: str, alike: float, loss: str) -> Attack:
+    return Attack(
+        name=name,
+        norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},
+        words={
+            "steps": Word("count", 100, least=1),
+            "restarts": Word("count", 1, least=1),
+            "eot": Word("count", 1, least=1),
+        },
+        refusals=(Refusal("art", "eot", 1, "takes one gradient a step"),),
+        parity=(
+            Agreement(
+                verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
+            ),
+        ),
+        note=f"steps along the gradient of {loss}, halved where they stop to help",
+    )
+
+
 _ROWS = (
     Attack(
         name="fgsm",
@@ -194,6 +214,8 @@ _ROWS = (
         note="elastic net: least l2 norm plus beta times l1 plus c times the margin, by FISTA, with a "
         "search over c; of the images found the one of least l1 counts",
     ),
+    _apgd("apgd-ce", 0.95, "the cross-entropy"),
+    _apgd("apgd-dlr", 0.85, "the ratio of differences of logits; it needs three classes"),
     Attack(
         name="noise",
         norms={"linf": ("foolbox", "native"), "l2": ("foolbox", "native")},

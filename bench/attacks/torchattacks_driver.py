@@ -205,6 +205,25 @@ def _ead(job: Job) -> torch.Tensor:
     return _run(job, attack, job.x)
 
 
+def _apgd(job: Job) -> torch.Tensor:
+    from torchattacks import APGD
+
+    if job.spec.name == "apgd-dlr":
+        job.need_classes(3, "compares the first logit with the third")
+    attack = APGD(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        seed=job.seed,
+        loss=job.spec.name.removeprefix("apgd-"),
+        eot_iter=job.spec.word("eot"),
+    )
+    # Where it finds none it gives back the image itself.
+    return _run(job, attack, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
@@ -214,4 +233,8 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("apgd-ce", "linf"): _apgd,
+    ("apgd-ce", "l2"): _apgd,
+    ("apgd-dlr", "linf"): _apgd,
+    ("apgd-dlr", "l2"): _apgd,
 }

@@ -13,6 +13,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import Tried, drive
+from bench.attacks.rows import ATTACKS
 from bench.errors import AttackError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import TOOLKITS, number
 
@@ -47,6 +48,9 @@ def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit
         assert (trained.net(tried.x_adv).argmax(1) != trained.y[:6]).float().mean() >= 0.5
     else:
         assert (size(tried.x_adv - x, norm) <= number(EPS[norm]) * (1 + 1e-5) + 1e-6).all()
+        if "restarts" in ATTACKS[name].words:
+            assert tried.iterations is None
+            return
         # The bare loop's passes, and not one more.
         steps = {"noise": 0, "fgsm": 1}.get(name, 10)
         for counts in (tried.forwards, tried.backwards, tried.iterations):
@@ -100,7 +104,7 @@ def test_everything_is_as_before_after_a_call(trained, name, norm, toolkit, caps
             param.grad = None
 
 
-TARGETABLE = [case for case in CASES if case[0] not in ("deepfool", "noise")]
+TARGETABLE = [case for case in CASES if "targeted" in ATTACKS[case[0]].words]
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)
@@ -187,6 +191,16 @@ def test_ead_finds_distances_alike(trained) -> None:
         norms[toolkit] = size(x_adv - trained.x[:16], "l1").median()
     assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
     assert 0.8 < norms["art"] / norms["foolbox"] < 1.05
+
+
+@pytest.mark.parametrize(("name", "least"), [("apgd-ce", 31), ("apgd-dlr", 27)])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_apgd_falls_on_the_same_images(trained, name, norm, least) -> None:
+    art, torchattacks = (
+        trained.net(run(trained, quick(name, norm), toolkit, 32).x_adv).argmax(1) != trained.y
+        for toolkit in ("art", "torchattacks")
+    )
+    assert (art == torchattacks).sum() >= least
 
 
 def test_every_row_of_the_catalogue_has_a_driver_and_no_driver_more() -> None:

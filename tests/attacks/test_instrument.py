@@ -52,6 +52,8 @@ def test_rows_that_are_named_are_counted() -> None:
         probe(images(3))  # three candidates for one image
     with probe.playing([0, 1]):
         probe(images(2))
+    with probe.playing([]):
+        probe(images(1))  # of nobody
     probe(images(3))
     assert probe.forwards.tolist() == [2, 2, 5]
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from attack_cases import GRADIENT, MINIMAL, NOISE
 from oracles import size
+from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
@@ -20,6 +21,8 @@ WORDS = {
     "mi-fgsm": {},
     "fgsm": {},
     "deepfool": {},
+    "apgd-ce": {"steps": 40},
+    "apgd-dlr": {"steps": 40},
     "ddn": {},
     "ead": {"c": 0.1, "beta": 0.005, "steps": 40, "step_size": 0.005, "search_steps": 4},
 }
@@ -28,6 +31,17 @@ WORDS = {
 FARTHEST = {"ddn": 1.3, "ead": 1.4}
 # Without a search over c ART's line search stays where it first crossed.
 ART_CW = {"c": 0.7, "steps": 30, "search_steps": 6}
+
+
+class Third(nn.Module):
+    """A model with one class more, which it never chooses."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.net(x), x.new_full((len(x), 1), -50.0)], 1)
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -40,7 +54,11 @@ def test_a_gradient_attack_succeeds_exactly_where_the_optimum_does(
     optimum = oracles.distances(model, x, y, norm)
     assert torch.allclose(optimum, torch.tensor(RATIOS).double() * eps, rtol=1e-4)
     spec = catalogue.resolve(name, norm, eps, WORDS[name])
-    tried = drive(spec, toolkit, model, x[:count], y[:count], target=None, num_classes=2, seed=0)
+    classes = 2
+    if name == "apgd-dlr":
+        model, classes = Third(model), 3
+    x_, y_ = x[:count], y[:count]
+    tried = drive(spec, toolkit, model, x_, y_, target=None, num_classes=classes, seed=0)
     fooled = model(tried.x_adv).argmax(1) != y[:count]
     assert fooled.tolist() == (optimum <= eps)[:count].tolist()
     assert (size(tried.x_adv - x[:count], norm) <= eps * (1 + 1e-5) + 1e-6).all()
