@@ -74,6 +74,8 @@ def drive(
     try:
         driver.prepare()
         with attacked(model, images, seed) as probe:
+            if spec.norm == "linf" and spec.radius is not None:
+                probe.radius = spec.radius
             job = Job(
                 spec=spec,
                 probe=probe,

@@ -25,7 +25,10 @@ class Probe(nn.Module):
     Attributes:
         forwards: int64 (N,), images of each row that went through the model so far.
         backwards: int64 (N,), gradients taken through it so far.
+        radius: how far in linf an image can lie from its original.
     """
+
+    radius = 1.0
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
         super().__init__()
@@ -62,9 +65,14 @@ class Probe(nn.Module):
             return rows.expand(len(x)) if len(rows) == 1 else rows
         if len(x) == len(self._originals):
             return None
-        # ART's C&W gives only the images it still works on; each is nearest to its own original.
-        near = torch.cdist(x.detach().float().flatten(1), self._originals)
-        return near.argmin(1).cpu()
+        # Some attacks give only the images they still work on; each is nearest to its own original.
+        images = x.detach().float().flatten(1)
+        near = torch.cdist(images, self._originals).argmin(1)
+        # A large linf radius takes an image far in l2, perhaps nearer to another.
+        away = (images - self._originals[near]).abs().amax(1) > self.radius + 1e-5
+        if away.any():
+            near[away] = torch.cdist(images[away], self._originals, p=torch.inf).argmin(1)
+        return near.cpu()
 
 
 def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:

@@ -217,6 +217,20 @@ _ROWS = (
     _apgd("apgd-ce", 0.95, "the cross-entropy"),
     _apgd("apgd-dlr", 0.85, "the ratio of differences of logits; it needs three classes"),
     Attack(
+        name="square",
+        norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
+        access="score",
+        words={
+            "queries": Word("count", 5000, least=1),
+            "p_init": Word("amount", 0.8),
+            "restarts": Word("count", 1, least=1),
+        },
+        absent={"art": "it divides by the weight of a window that it should multiply by"},
+        parity=(Agreement(verdict("each draws its own squares", 0.8)),),
+        note="random squares, kept where the margin shrinks; queries are steps of each restart, and "
+        "p_init is the share of pixels of the first square",
+    ),
+    Attack(
         name="noise",
         norms={"linf": ("foolbox", "native"), "l2": ("foolbox", "native")},
         access="decision",

@@ -224,6 +224,22 @@ def _apgd(job: Job) -> torch.Tensor:
     return _run(job, attack, job.x)
 
 
+def _square(job: Job) -> torch.Tensor:
+    from torchattacks import Square
+
+    attack = Square(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        n_queries=job.spec.word("queries"),
+        n_restarts=job.spec.word("restarts"),
+        p_init=job.spec.amount("p_init"),
+        seed=job.seed,
+    )
+    # Where it finds none it gives back the image itself.
+    return _run(job, attack, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
@@ -233,6 +249,8 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("square", "linf"): _square,
+    ("square", "l2"): _square,
     ("apgd-ce", "linf"): _apgd,
     ("apgd-ce", "l2"): _apgd,
     ("apgd-dlr", "linf"): _apgd,

@@ -13,6 +13,7 @@ from art.attacks.evasion import (
     ElasticNet,
     FastGradientMethod,
     HopSkipJump,
+    SquareAttack,
 )
 from art.estimators.classification import PyTorchClassifier
 from attack_cases import quick
@@ -207,3 +208,35 @@ def test_dlr_needs_three_classes(toolkit) -> None:
     with pytest.raises(UnsupportedAttack, match="2 classes, 3 are needed"):
         drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
     assert "eot=2" in catalogue.refusal(quick("apgd-ce", "l2", eot=2), "art")
+
+
+def test_square_asks_three_times_about_an_image(trained) -> None:
+    x, y = trained.x[:4], trained.y[:4]
+    with attacked(trained.net, x, 0) as probe:
+        SquareAttack(wrapped(probe), eps=0.02, max_iter=40, verbose=False).generate(
+            x.numpy(), y.numpy()
+        )
+        assert probe.forwards.min() >= 3 * 40
+    tried = driven(catalogue.resolve("square", "linf", 0.02, {"queries": 40}), trained.net, x, y)
+    assert tried.forwards.max() <= 42
+    assert torch.equal(tried.x_adv, x)  # none found
+
+
+def test_square_in_l2_divides_by_the_weight_of_its_window() -> None:
+    """art/attacks/evasion/square_attack.py: `delta_new /= norm * weight`; so we go without it."""
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.randn(10, 1, 20, 20, generator=generator)
+    model = oracles.Linear(nn.functional.avg_pool2d(weight, 5, 1, 2).flatten(1)).eval()
+    x = 0.3 + 0.4 * torch.rand(24, 1, 20, 20, generator=generator)
+    y = model(x).argmax(1)
+    eps = float(2 * oracles.distances(model, x, y, "l2").median())
+    with attacked(model, x, 0) as probe, np.errstate(all="ignore"):
+        raw = SquareAttack(
+            wrapped(probe, (1, 20, 20)), norm=2, eps=eps, max_iter=200, verbose=False
+        )
+        found = torch.from_numpy(raw.generate(x.numpy(), y.numpy()))
+    spec = catalogue.resolve("square", "l2", eps, {"queries": 200})
+    theirs = drive(spec, "torchattacks", model, x, y, target=None, num_classes=10, seed=0).x_adv
+    fallen = [(model(images).argmax(1) != y).sum() for images in (found, theirs)]
+    assert fallen[0] < 0.8 * fallen[1]
+    assert "should multiply" in catalogue.refusal(spec, "art")

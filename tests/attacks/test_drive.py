@@ -279,9 +279,46 @@ def test_a_module_without_gradient_is_an_error_not_robust(trained, toolkit) -> N
         run(trained, quick("pgd", "linf"), toolkit, model=Detached())
 
 
-@pytest.mark.parametrize("toolkit", ["foolbox", "native"])
-def test_noise_needs_no_gradient(trained, toolkit) -> None:
-    assert run(trained, quick("noise", "l2"), toolkit, model=Detached()).seconds >= 0
+BLIND = [case for case in CASES if ATTACKS[case[0]].access != "white"]
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit"), BLIND)
+def test_a_black_box_attack_needs_no_gradient(trained, name, norm, toolkit) -> None:
+    tried = run(trained, quick(name, norm), toolkit, model=Detached())
+    assert not tried.backwards.any()
+
+
+class Recorded(nn.Module):
+    """A linear model that notes, for images of one brightness each, which of them it is shown."""
+
+    def __init__(self, levels: list[float]) -> None:
+        super().__init__()
+        self.levels = torch.tensor(levels)
+        self.seen = [0] * len(levels)
+        self.weight = torch.randn(3 * 64, generator=torch.Generator().manual_seed(0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = x.flatten(1)
+        off = (flat[:, None] - self.levels[None, :, None]).abs().amax(2)
+        for row in off.argmin(1).tolist():
+            self.seen[row] += 1
+        # The brighter, the harder to fool.
+        moved = (flat - self.levels[off.argmin(1)][:, None]) @ self.weight
+        return torch.stack([moved * 0 + 40 * self.levels[off.argmin(1)] ** 2, moved], 1)
+
+
+@pytest.mark.parametrize("toolkit", ["art", "torchattacks"])
+@pytest.mark.parametrize("eps", [0.1, 0.26])
+def test_queries_are_counted_though_images_leave_the_batch(toolkit, eps) -> None:
+    """A radius of 0.26 takes an image nearer in l2 to its neighbour at a distance of 0.5."""
+    levels = [0.0, 0.5, 1.0]
+    model = Recorded(levels)
+    x = torch.tensor(levels).view(3, 1, 1, 1).expand(3, 3, 8, 8).clone()
+    y = torch.zeros(3, dtype=torch.int64)
+    spec = catalogue.resolve("square", "linf", eps, {"queries": 60})
+    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    assert tried.forwards.tolist() == model.seen
+    assert tried.forwards.min() < tried.forwards.max()
 
 
 class Fixed(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import oracles
 import pytest
 import torch
-from attack_cases import GRADIENT, MINIMAL, NOISE
+from attack_cases import GRADIENT, MINIMAL, NOISE, SEARCH
 from oracles import size
 from torch import nn
 
@@ -81,6 +81,27 @@ def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classe
     ratio = size(tried.x_adv - x, norm) / optimum
     assert (ratio >= 1 - 1e-4).all()
     assert (ratio <= FARTHEST.get(name, 1.25)).all(), ratio
+
+
+# A random search on 25 pixels, whose squares never touch the last row and column, comes this close.
+WITHIN = {"linf": 0.4, "l2": 0.2}
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize(("name", "norm", "toolkit"), SEARCH)
+def test_a_random_search_never_beats_the_optimum(name, norm, toolkit, count) -> None:
+    eps = EPS[norm]
+    ratios = [0.2, 1.01, 0.15, 2.0, 0.1, 0.05, 1.5, 0.9]
+    model, x, y = oracles.two_classes(norm, [ratio * eps for ratio in ratios])
+    x, y = x[:count], y[:count]
+    optimum = oracles.distances(model, x, y, norm)
+    spec = catalogue.resolve(name, norm, eps, {"queries": 200})
+    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    fooled = model(tried.x_adv).argmax(1) != y
+    assert not fooled[optimum > eps].any()
+    assert fooled[optimum <= 1.001 * WITHIN[norm] * eps].all()
+    assert (size(tried.x_adv - x, norm) <= eps * (1 + 1e-5) + 1e-6).all()
+    assert torch.equal(tried.x_adv[~fooled], x[~fooled])
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), NOISE)
