@@ -24,6 +24,7 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "apgd-ce": {"steps": 20},
     "apgd-dlr": {"steps": 20},
     "ddn": {"steps": 40},
+    "fab": {"steps": 10},
     "square": {"queries": 100},
     "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
 }

@@ -217,6 +217,23 @@ _ROWS = (
     _apgd("apgd-ce", 0.95, "the cross-entropy"),
     _apgd("apgd-dlr", 0.85, "the ratio of differences of logits; it needs three classes"),
     Attack(
+        name="fab",
+        norms={
+            "linf": ("torchattacks",),
+            "l2": ("torchattacks",),
+            "l1": ("torchattacks",),
+        },
+        words={
+            "steps": Word("count", 100, least=1),
+            "restarts": Word("count", 1, least=1),
+            "alpha_max": Word("amount", 0.1),
+            "eta": Word("amount", 1.05, least=1),
+            "beta": Word("amount", 0.9),
+        },
+        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
+        "lies beyond eps does not count; a gradient for every class a step",
+    ),
+    Attack(
         name="square",
         norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
         access="score",

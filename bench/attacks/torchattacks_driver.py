@@ -240,6 +240,49 @@ def _square(job: Job) -> torch.Tensor:
     return _run(job, attack, job.x)
 
 
+@cache
+def _fab_class() -> type[Any]:
+    from torchattacks import FAB
+
+    class Restarted(FAB):  # type: ignore[misc]
+        """FAB with restarts of our own: torchattacks' know no l1 and fail there."""
+
+        order: float
+
+        def perturb(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            best = x.clone()
+            left = torch.arange(len(x), device=x.device)
+            for restart in range(self.n_restarts):
+                with torch.no_grad():
+                    found = self.attack_single_run(x[left], y[left], use_rand_start=restart > 0)
+                moved = (found - x[left]).flatten(1).norm(p=self.order, dim=1)
+                # An image that it finds nothing for, it gives back as it is.
+                within = (moved > 0) & (moved <= self.eps)
+                best[left[within]] = found[within]
+                left = left[~within]
+                if not len(left):
+                    break
+            return best
+
+    return Restarted
+
+
+def _fab(job: Job) -> torch.Tensor:
+    attack = _fab_class()(
+        job.probe,
+        norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[job.spec.norm],
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        alpha_max=job.spec.amount("alpha_max"),
+        eta=job.spec.amount("eta"),
+        beta=job.spec.amount("beta"),
+        n_classes=job.num_classes,
+    )
+    attack.order = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}[job.spec.norm]
+    return _run(job, attack, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
@@ -249,6 +292,9 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("fab", "linf"): _fab,
+    ("fab", "l2"): _fab,
+    ("fab", "l1"): _fab,
     ("square", "linf"): _square,
     ("square", "l2"): _square,
     ("apgd-ce", "linf"): _apgd,

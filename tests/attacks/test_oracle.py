@@ -24,6 +24,7 @@ WORDS = {
     "apgd-ce": {"steps": 40},
     "apgd-dlr": {"steps": 40},
     "ddn": {},
+    "fab": {"steps": 40},
     "ead": {"c": 0.1, "beta": 0.005, "steps": 40, "step_size": 0.005, "search_steps": 4},
 }
 # DDN climbs the cross-entropy, whose gradient points away from the label, to no class in particular;

@@ -161,6 +161,37 @@ def test_ead_asks_its_confidence_of_every_label_in_the_batch() -> None:
     assert (margins(model, x_adv, y)[moved] >= 0.5).all()
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fab_begins_again_where_it_failed(norm) -> None:
+    model, x, y = oracles.two_classes(norm, [0.01, 0.02, 0.03])
+    spec = catalogue.resolve("fab", norm, 0.015, {"steps": 5, "restarts": 3})
+    tried = drive(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    assert (model(tried.x_adv).argmax(1) != y).tolist() == [True, False, False]
+    # A look at the start; a look and a gradient for each of two classes, and a look, a step.
+    once = 1 + 2 * 5
+    assert tried.forwards.tolist() == [once, 3 * once, 3 * once]
+    assert tried.backwards.tolist() == [10, 30, 30]
+
+
+def test_fab_fails_in_l1(trained) -> None:
+    x, y = trained.x[:8], trained.y[:8]
+    with attacked(trained.net, x, 0) as probe, pytest.raises(UnboundLocalError):
+        torchattacks.FAB(probe, norm="L1", eps=3, steps=3)(x, y)
+    x_adv = driven(catalogue.resolve("fab", "l1", 3, {"steps": 10}), trained.net, x, y)
+    fooled = trained.net(x_adv).argmax(1) != y
+    assert fooled.any()
+    assert torch.equal(x_adv[~fooled], x[~fooled])
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.09), ("l2", 0.5)])
+def test_fab_finds_what_its_own_restarts_find(trained, norm, eps) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    with attacked(trained.net, x, 0) as probe:
+        raw = torchattacks.FAB(probe, norm=norm.capitalize(), eps=eps, steps=10)(x, y)
+    spec = catalogue.resolve("fab", norm, eps, {"steps": 10})
+    assert torch.equal(driven(spec, trained.net, x, y), raw)
+
+
 class Flat(nn.Module):
     """A model whose gradient is zero."""
 
