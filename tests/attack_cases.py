@@ -14,13 +14,20 @@ CASES: list[tuple[str, Norm, Toolkit]] = [
 ]
 MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
 NOISE = [case for case in CASES if case[0] == "noise"]
-GRADIENT = [case for case in CASES if case not in MINIMAL and case not in NOISE]
-EPS = {"linf": "0.1", "l2": "0.5"}
+SEARCH = [case for case in CASES if case[0] == "square"]
+GRADIENT = [case for case in CASES if case not in [*MINIMAL, *NOISE, *SEARCH]]
+EPS = {"linf": "0.1", "l2": "0.5", "l1": "3"}
 
 _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
     "sparsefool": {"steps": 10},
+    "apgd-ce": {"steps": 20},
+    "apgd-dlr": {"steps": 20},
+    "ddn": {"steps": 40},
+    "fab": {"steps": 10},
+    "square": {"queries": 100},
+    "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
 }
 
 

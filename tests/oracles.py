@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 SHAPE = (3, 5, 5)
-DUAL = {"l2": 2.0, "linf": 1.0}
+DUAL = {"l1": torch.inf, "l2": 2.0, "linf": 1.0}
+ORDER = {"l1": 1.0, "l2": 2.0, "linf": torch.inf}
+
+
+def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
+    """Return the norm (N,) of each row, in float64."""
+    return delta.double().flatten(1).norm(p=ORDER[norm], dim=1)
 
 
 class Linear(nn.Module):

@@ -6,6 +6,7 @@ a batch of 1 or 32, and images without bounds.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cache
@@ -213,6 +214,141 @@ def _cw(job: Job) -> torch.Tensor:
     return job.clean_unless_moved(_generate(job, attack, job.inside()))
 
 
+def _ead(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import ElasticNet
+
+    attack = ElasticNet(
+        _estimator(job),
+        confidence=job.spec.amount("confidence"),
+        targeted=job.target is not None,
+        learning_rate=job.spec.amount("step_size"),
+        binary_search_steps=job.spec.word("search_steps"),
+        max_iter=job.spec.word("steps"),
+        beta=job.spec.amount("beta"),
+        initial_const=job.spec.amount("c"),
+        batch_size=len(job.x),
+        decision_rule="L1",
+        verbose=False,
+    )
+    # `generate` would add two forwards of the whole batch, for a line in the log.
+    found = attack._generate_batch(job.x.cpu().numpy(), _classes(job).cpu().numpy())
+    return torch.from_numpy(found).to(job.x)
+
+
+def _dlr(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the difference of logits ratio (N,) of Croce and Hein (2020), eq. 6."""
+    ranked = logits.sort(1).values
+    own = logits.gather(1, y[:, None]).squeeze(1)
+    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return (other - own) / (ranked[:, -1] - ranked[:, -3] + 1e-12)
+
+
+@cache
+def _climbing_class() -> type[Any]:
+    class Climbing(_estimator_class()):  # type: ignore[misc]
+        """A classifier that keeps the adversarial images APGD passes by; ART keeps the last alone.
+
+        Gradients are those of each image's own loss, scaled to be far above the 1e-7 that ART adds
+        to their norms: with the mean loss, steps would shorten as the batch grows.
+        """
+
+        found: torch.Tensor
+        labels: torch.Tensor
+        losses: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            logits = super().predict(x, batch_size=len(x))
+            if len(x) == len(self.labels):
+                # ART goes on with these, in this order.
+                self.rows = np.flatnonzero(logits.argmax(1) == self.labels.cpu().numpy())
+            return logits
+
+        def compute_loss(self, x: Any, y: Any, **kwargs: Any) -> Any:
+            images = torch.from_numpy(x).to(self.found)
+            labels = self.labels[self.rows]
+            with torch.no_grad():
+                logits = self.model(images)
+            fooled = logits.argmax(1) != labels
+            self.found[torch.from_numpy(self.rows).to(fooled.device)[fooled]] = images[fooled]
+            return self.losses(logits, labels).cpu().numpy()
+
+        def loss_gradient(self, x: Any, y: Any, **kwargs: Any) -> Any:
+            images = torch.from_numpy(x).to(self.found).requires_grad_()
+            loss = self.losses(self.model(images), self.labels[self.rows]).sum()
+            (gradient,) = torch.autograd.grad(loss, images)
+            largest = gradient.abs().amax((1, 2, 3), keepdim=True)
+            return (gradient / torch.where(largest > 0, largest, 1)).cpu().numpy()
+
+    return Climbing
+
+
+def _apgd(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import AutoProjectedGradientDescent
+
+    estimator = _estimator(job, _climbing_class())
+    estimator.found, estimator.labels = job.x.clone(), job.y
+    if job.spec.name == "apgd-dlr":
+        job.need_classes(3, "compares the first logit with the third")
+        estimator.losses = _dlr
+    else:
+        estimator.losses = nn.CrossEntropyLoss(reduction="none")
+    with job.probe.playing([]):  # it asks about a white image, whether the model gives logits
+        attack = AutoProjectedGradientDescent(
+            estimator,
+            norm=np.inf if job.spec.norm == "linf" else 2,
+            eps=job.eps,
+            eps_step=2 * job.eps,
+            max_iter=job.spec.word("steps"),
+            nb_random_init=job.spec.word("restarts"),
+            batch_size=len(job.x),
+            verbose=False,
+        )
+    attack.generate(job.x.cpu().numpy(), _classes(job).cpu().numpy())
+    found: torch.Tensor = estimator.found
+    return found
+
+
+@cache
+def _remembering_class() -> type[Any]:
+    class Remembering(_estimator_class()):  # type: ignore[misc]
+        """A classifier that remembers its last answers: Square asks three times about an image."""
+
+        recent: deque[dict[bytes, Any]]
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            keys = [image.tobytes() for image in x]
+            known = {key: answer for asked in self.recent for key, answer in asked.items()}
+            new = [row for row, key in enumerate(keys) if key not in known]
+            if new:
+                answers = super().predict(x[new], batch_size=len(new))
+                known.update(zip([keys[row] for row in new], answers, strict=True))
+            self.recent.append({key: known[key] for key in keys})
+            return np.stack([known[key] for key in keys])
+
+    return Remembering
+
+
+def _square(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import SquareAttack
+
+    estimator = _estimator(job, _remembering_class())
+    estimator.recent = deque(maxlen=4)
+    attack = SquareAttack(
+        estimator,
+        norm=np.inf,
+        max_iter=job.spec.word("queries"),
+        eps=job.eps,
+        p_init=job.spec.amount("p_init"),
+        nb_restarts=job.spec.word("restarts"),
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    found = _generate(job, attack, job.x)
+    fooled = estimator.predict(found.cpu().numpy()).argmax(1) != job.y.cpu().numpy()
+    # Where it finds none it gives back the best of its tries.
+    return torch.where(torch.from_numpy(fooled).to(job.x.device).view(-1, 1, 1, 1), found, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _descend,
@@ -221,4 +357,10 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("mi-fgsm", "linf"): _mi_fgsm,
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
+    ("ead", "l1"): _ead,
+    ("square", "linf"): _square,
+    ("apgd-ce", "linf"): _apgd,
+    ("apgd-ce", "l2"): _apgd,
+    ("apgd-dlr", "linf"): _apgd,
+    ("apgd-dlr", "l2"): _apgd,
 }

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from bench.attacks.rows import ATTACKS, QUARTER_OF_EPS, Attack, Parity, Word
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
+from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import TOOLKITS, AttackSpec, Norm, Scalar, Toolkit, number

@@ -27,7 +27,7 @@ class Tried(NamedTuple):
         forwards: int64 (N,), images of each row that went through the model.
         backwards: int64 (N,), gradients taken through it.
         iterations: int64 (N,), steps of a fixed-budget attack, or those an image took where the
-            attack counts them; else None.
+            attack counts them; None elsewhere, as in those that begin again where they failed.
         seconds: wall time of the attack alone, without importing the toolkit.
     """
 
@@ -74,6 +74,8 @@ def drive(
     try:
         driver.prepare()
         with attacked(model, images, seed) as probe:
+            if spec.norm == "linf" and spec.radius is not None:
+                probe.radius = spec.radius
             job = Job(
                 spec=spec,
                 probe=probe,
@@ -126,7 +128,7 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
 
 
 def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
-    if catalogue.is_minimal(spec.name):
+    if catalogue.is_minimal(spec.name) or "restarts" in dict(spec.words):
         return None
     once = int(catalogue.access(spec.name) == "white")
     return torch.full((count,), int(dict(spec.words).get("steps", once)), dtype=torch.int64)

@@ -153,6 +153,11 @@ def _deepfool(job: Job) -> torch.Tensor:
     return found
 
 
+def _clean_unless_found(job: Job, found: torch.Tensor) -> torch.Tensor:
+    """Return images with the clean one where all is zero, which is how Foolbox says none found."""
+    return torch.where((found == 0).flatten(1).all(1).view(-1, 1, 1, 1), job.x, found)
+
+
 def _cw(job: Job) -> torch.Tensor:
     from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
 
@@ -164,10 +169,35 @@ def _cw(job: Job) -> torch.Tensor:
         initial_const=job.spec.amount("c"),
         abort_early=False,  # it would stop on the loss of the whole batch
     )
-    found: torch.Tensor = attack.run(_model(job), job.inside(), _criterion(job))
-    # An all-zero image is Foolbox's way of saying that it found none.
-    none_found = (found == 0).flatten(1).all(1)
-    found[none_found] = job.x[none_found]
+    return _clean_unless_found(job, attack.run(_model(job), job.inside(), _criterion(job)))
+
+
+def _ead(job: Job) -> torch.Tensor:
+    from foolbox.attacks.ead import EADAttack
+
+    attack = EADAttack(
+        binary_search_steps=job.spec.word("search_steps"),
+        steps=job.spec.word("steps"),
+        initial_stepsize=job.spec.amount("step_size"),
+        confidence=job.spec.amount("confidence"),
+        initial_const=job.spec.amount("c"),
+        regularization=job.spec.amount("beta"),
+        decision_rule="L1",
+        abort_early=False,  # it would stop on the loss of the whole batch
+    )
+    return _clean_unless_found(job, attack.run(_model(job), job.x, _criterion(job)))
+
+
+def _ddn(job: Job) -> torch.Tensor:
+    from foolbox.attacks.ddn import DDNAttack
+
+    attack = DDNAttack(
+        init_epsilon=job.spec.amount("init_eps"),
+        steps=job.spec.word("steps"),
+        gamma=job.spec.amount("gamma"),
+    )
+    # Where it finds none it gives back the image itself.
+    found: torch.Tensor = attack.run(_model(job), job.x, _criterion(job))
     return found
 
 
@@ -192,6 +222,8 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
     ("cw", "l2"): _cw,
+    ("ddn", "l2"): _ddn,
+    ("ead", "l1"): _ead,
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
 }

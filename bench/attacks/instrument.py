@@ -26,7 +26,10 @@ class Probe(nn.Module):
         forwards: int64 (N,), images of each row that went through the model so far.
         backwards: int64 (N,), gradients taken through it so far.
         iterations: int64 (N,), steps an image took, where the attack itself counts them.
+        radius: how far in linf an image can lie from its original.
     """
+
+    radius = 1.0
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class Probe(nn.Module):
 
     @contextmanager
     def playing(self, rows: Sequence[int]) -> Iterator[None]:
-        """Say which rows of the attacked batch the model is about to be given."""
+        """Say which rows of the attacked batch the model is about to be given; none are not counted."""
         self._rows = rows
         try:
             yield
@@ -60,13 +63,18 @@ class Probe(nn.Module):
     def _rows_of(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return the attacked row of each row of a batch; None where they are simply all."""
         if self._rows is not None:
-            rows = torch.as_tensor(self._rows)
+            rows = torch.as_tensor(self._rows, dtype=torch.int64)
             return rows.expand(len(x)) if len(rows) == 1 else rows
         if len(x) == len(self._originals):
             return None
-        # ART's C&W gives only the images it still works on; each is nearest to its own original.
-        near = torch.cdist(x.detach().float().flatten(1), self._originals)
-        return near.argmin(1).cpu()
+        # Some attacks give only the images they still work on; each is nearest to its own original.
+        images = x.detach().float().flatten(1)
+        near = torch.cdist(images, self._originals).argmin(1)
+        # A large linf radius takes an image far in l2, perhaps nearer to another.
+        away = (images - self._originals[near]).abs().amax(1) > self.radius + 1e-5
+        if away.any():
+            near[away] = torch.cdist(images[away], self._originals, p=torch.inf).argmin(1)
+        return near.cpu()
 
 
 def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:

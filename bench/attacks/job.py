@@ -8,6 +8,7 @@ import torch
 
 from bench.attacks.instrument import Probe
 from bench.attacks.native.noise import ball_point
+from bench.errors import UnsupportedAttack
 from bench.spec import AttackSpec
 
 _INSIDE = 1e-3
@@ -52,6 +53,17 @@ class Job:
             return None
         delta = ball_point(self.x, self.spec.norm, self.eps, self.seed)
         return (self.x + delta).clamp(0, 1)
+
+    def need_classes(self, least: int, why: str) -> None:
+        """Raise unless the model has enough classes.
+
+        Raises:
+            UnsupportedAttack: it has fewer than `least`.
+        """
+        if self.num_classes < least:
+            raise UnsupportedAttack(
+                f"{self.spec.name} {why}: the model has {self.num_classes} classes, {least} are needed"
+            )
 
     def inside(self) -> torch.Tensor:
         """Return the images a hair inside (0, 1), where C&W begins.

@@ -7,118 +7,45 @@ each driver that has it; the tests that are made from this table then cover it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
 
-from bench.spec import Norm, Scalar, Toolkit
-
-ParityClass = Literal["identical", "one-ulp", "verdict", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "target"]
-
-#: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
-QUARTER_OF_EPS = "eps/4"
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A parameter of an attack.
-
-    Attributes:
-        kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the wanted class.
-        default: its value when nobody says otherwise.
-        least: the smallest value allowed; for an amount, None means anything above 0.
-    """
-
-    kind: WordKind
-    default: Scalar
-    least: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A word of which a toolkit knows a single value."""
-
-    toolkit: Toolkit
-    word: str
-    only: Scalar
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How far two toolkits agree on one attack.
-
-    Attributes:
-        cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `norm`: median norms are alike; `differs`: they are not the same algorithm,
-            and are shown side by side but not judged.
-        low: the smallest share of equal verdicts, or the smallest ratio of median norms.
-        high: the largest.
-        cause: why they agree no further.
-    """
-
-    cls: ParityClass
-    low: float
-    high: float
-    cause: str
-
-    def swapped(self) -> Parity:
-        """Return the same with left and right exchanged."""
-        if self.cls != "norm":
-            return self
-        return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """The parity of one pair of toolkits; None for any pair. The first that fits counts."""
-
-    parity: Parity
-    pair: tuple[Toolkit, Toolkit] | None = None
-    norm: Norm | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attack:
-    """One attack.
-
-    Attributes:
-        norms: the norms it exists for, and the toolkits that have it there.
-        minimal: it looks for the nearest adversarial image and takes no radius.
-        access: what it needs of a model.
-        absent: why a toolkit that seems to have it does not.
-        note: one line for people.
-    """
-
-    name: str
-    norms: Mapping[Norm, tuple[Toolkit, ...]]
-    note: str
-    minimal: bool = False
-    access: Literal["white", "score", "decision"] = "white"
-    words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
-    absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
-    refusals: tuple[Refusal, ...] = ()
-    parity: tuple[Agreement, ...] = ()
-
-
-def _identical(cause: str) -> Parity:
-    return Parity("identical", 1.0, 1.0, cause)
-
-
-def _verdict(cause: str) -> Parity:
-    return Parity("verdict", 0.99, 1.0, cause)
-
-
-def _norm(low: float, high: float, cause: str) -> Parity:
-    return Parity("norm", low, high, cause)
-
+from bench.attacks.row import (
+    QUARTER_OF_EPS,
+    Agreement,
+    Attack,
+    Parity,
+    Refusal,
+    Word,
+    identical,
+    norm,
+    verdict,
+)
+from bench.spec import Toolkit
 
 _THREE: tuple[Toolkit, ...] = ("art", "foolbox", "torchattacks")
 _STEPS = Word("count", 10, least=1)
 _STEP_SIZE = Word("amount", QUARTER_OF_EPS)
 _TARGETED = Word("target", "none")
+
+
+def _apgd(name: str, alike: float, loss: str) -> Attack:
+    return Attack(
+        name=name,
+        norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},
+        words={
+            "steps": Word("count", 100, least=1),
+            "restarts": Word("count", 1, least=1),
+            "eot": Word("count", 1, least=1),
+        },
+        refusals=(Refusal("art", "eot", 1, "takes one gradient a step"),),
+        parity=(
+            Agreement(
+                verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
+            ),
+        ),
+        note=f"steps along the gradient of {loss}, halved where they stop to help",
+    )
+
 
 _ROWS = (
     Attack(
@@ -126,7 +53,7 @@ _ROWS = (
         norms={"linf": _THREE},
         words={"targeted": _TARGETED},
         refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"),),
-        parity=(Agreement(_identical("one signed step of the same gradient")),),
+        parity=(Agreement(identical("one signed step of the same gradient")),),
         note="one signed gradient step of size eps",
     ),
     Attack(
@@ -135,7 +62,7 @@ _ROWS = (
         words={"steps": _STEPS, "step_size": _STEP_SIZE, "targeted": _TARGETED},
         parity=(
             Agreement(
-                _identical("the same steps, each clipped to the ball and then to [0, 1]"),
+                identical("the same steps, each clipped to the ball and then to [0, 1]"),
                 pair=("art", "foolbox"),
             ),
             Agreement(
@@ -155,14 +82,14 @@ _ROWS = (
         },
         parity=(
             Agreement(
-                _identical("the same steps; a random start is drawn once for all toolkits"),
+                identical("the same steps; a random start is drawn once for all toolkits"),
                 norm="linf",
             ),
             Agreement(
-                _verdict("the same steps and start; projections and norms are rounded differently"),
+                verdict("the same steps and start; projections and norms are rounded differently"),
                 pair=("foolbox", "torchattacks"),
             ),
-            Agreement(_verdict("ART clips to [0, 1] before it projects, the others after")),
+            Agreement(verdict("ART clips to [0, 1] before it projects, the others after")),
         ),
         note="gradient steps from a random start, projected to the ball; step_size is eps/4",
     ),
@@ -177,11 +104,11 @@ _ROWS = (
         },
         parity=(
             Agreement(
-                _identical("the same accumulated gradients, each divided by its mean magnitude"),
+                identical("the same accumulated gradients, each divided by its mean magnitude"),
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(
-                _verdict("ART multiplies by 1/||g||_1: rounding may turn a sign where they cancel")
+                verdict("ART multiplies by 1/||g||_1: rounding may turn a sign where they cancel")
             ),
         ),
         note="signed steps along the accumulated, L1-normalised gradient",
@@ -197,10 +124,10 @@ _ROWS = (
         },
         parity=(
             Agreement(
-                _norm(0.999, 1.001, "the same steps, rounded otherwise in batches of other sizes"),
+                norm(0.999, 1.001, "the same steps, rounded otherwise in batches of other sizes"),
                 pair=("foolbox", "native"),
             ),
-            Agreement(_verdict("the same linear steps; where each stops and overshoots differs")),
+            Agreement(verdict("the same linear steps; where each stops and overshoots differs")),
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox and native, which drops finished images from the batch",
@@ -246,7 +173,7 @@ _ROWS = (
         ),
         parity=(
             Agreement(
-                _norm(
+                norm(
                     0.9,
                     1.1,
                     "the same objective, start and optimiser; each keeps its own count of the best image",
@@ -254,16 +181,99 @@ _ROWS = (
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(
-                _norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
+                norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
                 pair=("art", "foolbox"),
             ),
             Agreement(
-                _norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
+                norm(0.8, 1.4, "ART descends with a line search instead of Adam"),
                 pair=("art", "torchattacks"),
             ),
         ),
         note="least l2 norm plus c times the margin, by Adam; ART's line search does in a third of "
         "the steps what Adam does, and is given that many",
+    ),
+    Attack(
+        name="ddn",
+        norms={"l2": ("foolbox",)},
+        minimal=True,
+        words={
+            "steps": Word("count", 100, least=1),
+            "init_eps": Word("amount", 1.0),
+            "gamma": Word("amount", 0.05),
+            "targeted": _TARGETED,
+        },
+        note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
+        "grows where it is not; it begins at init_eps",
+    ),
+    Attack(
+        name="ead",
+        norms={"l1": _THREE},
+        minimal=True,
+        words={
+            "c": Word("amount", 0.001),
+            "beta": Word("amount", 0.001, least=0),
+            "steps": Word("count", 100, least=1),
+            "step_size": Word("amount", 0.01),
+            "search_steps": Word("count", 9, least=1),
+            "confidence": Word("amount", 0.0, least=0),
+            "targeted": _TARGETED,
+        },
+        refusals=(Refusal("art", "confidence", "0", "keeps images that lack the confidence"),),
+        parity=(
+            Agreement(
+                norm(0.9, 1.1, "the same search over c; torchattacks' momentum is a step ahead"),
+                pair=("foolbox", "torchattacks"),
+            ),
+            Agreement(
+                norm(
+                    1 / 1.05,
+                    1.25,
+                    "ART drops the pull of the l2 norm where an image is adversarial",
+                ),
+                pair=("foolbox", "art"),
+            ),
+            Agreement(
+                norm(
+                    1 / 1.1, 1.25, "ART drops the pull of the l2 norm where an image is adversarial"
+                ),
+                pair=("torchattacks", "art"),
+            ),
+        ),
+        note="elastic net: least l2 norm plus beta times l1 plus c times the margin, by FISTA, with a "
+        "search over c; of the images found the one of least l1 counts",
+    ),
+    _apgd("apgd-ce", 0.95, "the cross-entropy"),
+    _apgd("apgd-dlr", 0.85, "the ratio of differences of logits; it needs three classes"),
+    Attack(
+        name="fab",
+        norms={
+            "linf": ("torchattacks",),
+            "l2": ("torchattacks",),
+            "l1": ("torchattacks",),
+        },
+        words={
+            "steps": Word("count", 100, least=1),
+            "restarts": Word("count", 1, least=1),
+            "alpha_max": Word("amount", 0.1),
+            "eta": Word("amount", 1.05, least=1),
+            "beta": Word("amount", 0.9),
+        },
+        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
+        "lies beyond eps does not count; a gradient for every class a step",
+    ),
+    Attack(
+        name="square",
+        norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
+        access="score",
+        words={
+            "queries": Word("count", 5000, least=1),
+            "p_init": Word("amount", 0.8),
+            "restarts": Word("count", 1, least=1),
+        },
+        absent={"art": "it divides by the weight of a window that it should multiply by"},
+        parity=(Agreement(verdict("each draws its own squares", 0.8)),),
+        note="random squares, kept where the margin shrinks; queries are steps of each restart, and "
+        "p_init is the share of pixels of the first square",
     ),
     Attack(
         name="noise",
@@ -272,7 +282,7 @@ _ROWS = (
         absent={"torchattacks": "its GN takes a standard deviation, not a radius"},
         parity=(
             Agreement(
-                _norm(0.9, 1.1, "each draws its own noise"),
+                norm(0.9, 1.1, "each draws its own noise"),
             ),
         ),
         note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2",

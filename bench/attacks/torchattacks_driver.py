@@ -131,6 +131,11 @@ def _deepfool(job: Job) -> torch.Tensor:
     return torch.cat(found).clamp(0, 1)
 
 
+def _positive(logits: torch.Tensor) -> torch.Tensor:
+    """Return logits shifted to at least 1: torchattacks masks classes by multiplying with 0."""
+    return logits - logits.detach().amin(1, keepdim=True) + 1
+
+
 @cache
 def _sparsefool_class() -> type[Any]:
     from torchattacks import SparseFool
@@ -171,13 +176,12 @@ def _cw_class() -> type[Any]:
     from torchattacks import CW
 
     class Positive(CW):  # type: ignore[misc]
-        """C&W on logits shifted to at least 1: it masks classes by multiplying with 0."""
+        """C&W on positive logits, to the end of its steps."""
 
         def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             # Every `steps // 10` it may stop on the loss of the whole batch; never, from here on.
             self.steps = sys.maxsize
-            logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
-            return logits - logits.detach().amin(1, keepdim=True) + 1
+            return _positive(super().get_logits(inputs, *args, **kwargs))
 
     return Positive
 
@@ -193,6 +197,132 @@ def _cw(job: Job) -> torch.Tensor:
     return job.clean_unless_moved(_run(job, attack, job.inside()))
 
 
+@cache
+def _ead_class() -> type[Any]:
+    from torchattacks import EADL1
+
+    class Elastic(EADL1):  # type: ignore[misc]
+        """EAD on positive logits that keeps its reference image and begins each search step there.
+
+        Its first step would overwrite the image that distances are measured from, each step of the
+        search over c would go on from the last, and a confidence would be asked of every label in
+        the batch.
+        """
+
+        image: torch.Tensor
+
+        def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if isinstance(inputs, torch.nn.Parameter):
+                inputs.data = (self.image if self.global_step == 0 else inputs.data).clone()
+            return _positive(super().get_logits(inputs, *args, **kwargs))
+
+        def FISTA(self, images: Any, x_k: Any, y_k: Any) -> Any:  # noqa: N802
+            return super().FISTA(images, self.image if self.global_step == 1 else x_k, y_k)
+
+        def compare(self, output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            if output.ndim == 2:
+                margin = -self.kappa if self.targeted else self.kappa
+                own = output.gather(1, labels[:, None]) + margin
+                output = output.scatter(1, labels[:, None], own).argmax(1)
+            same = output == labels
+            return same if self.targeted else ~same
+
+    return Elastic
+
+
+def _ead(job: Job) -> torch.Tensor:
+    attack = _ead_class()(
+        job.probe,
+        kappa=job.spec.amount("confidence"),
+        lr=job.spec.amount("step_size"),
+        binary_search_steps=job.spec.word("search_steps"),
+        max_iterations=job.spec.word("steps"),
+        abort_early=False,  # it would stop on the loss of the whole batch
+        initial_const=job.spec.amount("c"),
+        beta=job.spec.amount("beta"),
+    )
+    attack.image = job.x
+    return _run(job, attack, job.x)
+
+
+def _apgd(job: Job) -> torch.Tensor:
+    from torchattacks import APGD
+
+    if job.spec.name == "apgd-dlr":
+        job.need_classes(3, "compares the first logit with the third")
+    attack = APGD(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        seed=job.seed,
+        loss=job.spec.name.removeprefix("apgd-"),
+        eot_iter=job.spec.word("eot"),
+    )
+    # Where it finds none it gives back the image itself.
+    return _run(job, attack, job.x)
+
+
+def _square(job: Job) -> torch.Tensor:
+    from torchattacks import Square
+
+    attack = Square(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        n_queries=job.spec.word("queries"),
+        n_restarts=job.spec.word("restarts"),
+        p_init=job.spec.amount("p_init"),
+        seed=job.seed,
+    )
+    # Where it finds none it gives back the image itself.
+    return _run(job, attack, job.x)
+
+
+@cache
+def _fab_class() -> type[Any]:
+    from torchattacks import FAB
+
+    class Restarted(FAB):  # type: ignore[misc]
+        """FAB with restarts of our own: torchattacks' know no l1 and fail there."""
+
+        order: float
+
+        def perturb(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            best = x.clone()
+            left = torch.arange(len(x), device=x.device)
+            for restart in range(self.n_restarts):
+                with torch.no_grad():
+                    found = self.attack_single_run(x[left], y[left], use_rand_start=restart > 0)
+                moved = (found - x[left]).flatten(1).norm(p=self.order, dim=1)
+                # An image that it finds nothing for, it gives back as it is.
+                within = (moved > 0) & (moved <= self.eps)
+                best[left[within]] = found[within]
+                left = left[~within]
+                if not len(left):
+                    break
+            return best
+
+    return Restarted
+
+
+def _fab(job: Job) -> torch.Tensor:
+    attack = _fab_class()(
+        job.probe,
+        norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[job.spec.norm],
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        alpha_max=job.spec.amount("alpha_max"),
+        eta=job.spec.amount("eta"),
+        beta=job.spec.amount("beta"),
+        n_classes=job.num_classes,
+    )
+    attack.order = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}[job.spec.norm]
+    return _run(job, attack, job.x)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
@@ -202,4 +332,14 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("sparsefool", "l0"): _sparsefool,
     ("cw", "l2"): _cw,
+    ("ead", "l1"): _ead,
+    ("fab", "linf"): _fab,
+    ("fab", "l2"): _fab,
+    ("fab", "l1"): _fab,
+    ("square", "linf"): _square,
+    ("square", "l2"): _square,
+    ("apgd-ce", "linf"): _apgd,
+    ("apgd-ce", "l2"): _apgd,
+    ("apgd-dlr", "linf"): _apgd,
+    ("apgd-dlr", "l2"): _apgd,
 }

@@ -17,7 +17,7 @@ from bench.store.columns import attacked
 from bench.store.results import Results
 
 if TYPE_CHECKING:
-    from bench.attacks.rows import Parity
+    from bench.attacks.row import Parity
 
 _NORMS = ["l0", "l1", "l2", "linf"]
 _ULP = 2.0**-23  # the distance from 1.0 to the next float32
@@ -58,7 +58,8 @@ def parity(results: Results) -> pd.DataFrame:
     - `identical`: the kept pictures are equal, the four norms of every image are equal, and so are
       all verdicts;
     - `one-ulp`: no pixel of the kept pictures differs by more than 2**-23, and `verdict` holds;
-    - `verdict`: at least 99 % of the verdicts are equal, or at most two differ;
+    - `verdict`: at least 99 % of the verdicts are equal (less where the catalogue says so, as for
+      random searches), or at most two differ;
     - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order;
     - `differs`: two algorithms under one name; never judged.
 
@@ -195,7 +196,8 @@ def _passed(
     """Return whether a pair agrees as expected; None where there is nothing to judge it by."""
     if expected.cls == "differs":
         return None
-    agree = pair.discordant <= max(_FEW, (1 - _AGREE) * pair.n)
+    share = min(expected.low, _AGREE)
+    agree = pair.discordant <= max(_FEW, (1 - share) * pair.n)
     if expected.cls == "verdict":
         return agree
     if expected.cls == "norm":

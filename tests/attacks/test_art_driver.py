@@ -6,7 +6,15 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from art.attacks.evasion import CarliniL2Method, DeepFool, FastGradientMethod, HopSkipJump
+from art.attacks.evasion import (
+    AutoProjectedGradientDescent,
+    CarliniL2Method,
+    DeepFool,
+    ElasticNet,
+    FastGradientMethod,
+    HopSkipJump,
+    SquareAttack,
+)
 from art.estimators.classification import PyTorchClassifier
 from attack_cases import quick
 from torch import nn
@@ -110,7 +118,125 @@ def test_cw_costs_a_backward_pass_for_every_class_in_the_batch(trained) -> None:
     assert driven(spec, trained.net, x, y).backwards.max() == 6
 
 
+def test_ead_keeps_images_that_lack_the_confidence(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    with attacked(trained.net, x, 0) as probe:
+        raw = ElasticNet(
+            wrapped(probe), confidence=3.0, binary_search_steps=3, max_iter=20, initial_const=1,
+            learning_rate=0.05, batch_size=6, decision_rule="L1", verbose=False,
+        ).generate(x.numpy(), y.numpy())  # fmt: skip
+    logits = trained.net(torch.from_numpy(raw)).detach()
+    own = logits.gather(1, y[:, None]).squeeze(1)
+    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    assert ((other > own) & (other < own + 3)).any()
+    assert "confidence" in catalogue.refusal(quick("ead", "l1", confidence=3), "art")
+
+
 def test_cw_gives_back_the_clean_image_where_it_finds_none(trained) -> None:
     spec = catalogue.resolve("cw", "l2", None, {"steps": 3, "c": 1e-6})
     x = trained.x[:6]
     assert torch.equal(driven(spec, trained.net, x, trained.y[:6]).x_adv, x)
+
+
+def raw_apgd(
+    probe: nn.Module, shape, classes: int, loss: str, **words
+) -> AutoProjectedGradientDescent:
+    return AutoProjectedGradientDescent(
+        wrapped(probe, shape, classes), nb_random_init=1, loss_type=loss, verbose=False, **words
+    )
+
+
+def test_apgd_gives_random_starts_where_it_finds_none(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    with attacked(trained.net, x, 0) as probe:
+        raw = raw_apgd(probe, (1, 8, 8), 10, "cross_entropy", eps=0.01, eps_step=0.02, max_iter=5)
+        found = torch.from_numpy(raw.generate(x.numpy(), y.numpy()))
+    assert (found != x).flatten(1).any(1).all()
+    assert (trained.net(found).argmax(1) == y).all()
+    for name in ("apgd-ce", "apgd-dlr"):
+        tried = driven(catalogue.resolve(name, "linf", 0.01, {"steps": 5}), trained.net, x, y)
+        assert torch.equal(tried.x_adv, x)
+
+
+def test_apgd_asks_about_a_white_image_that_is_not_counted(trained) -> None:
+    x, y = trained.x[:3], trained.y[:3]
+    with attacked(trained.net, x, 0) as probe:
+        raw_apgd(probe, (1, 8, 8), 10, "cross_entropy")
+        assert probe.forwards.sum() == 1
+    spec = catalogue.resolve("apgd-ce", "linf", 0.01, {"steps": 7})
+    tried = driven(spec, trained.net, x, y)
+    # A look before and after, one more at the start; a loss and a gradient a step.
+    assert tried.forwards.tolist() == [3 + 2 * 7] * 3
+    assert tried.backwards.tolist() == [7] * 3
+
+
+def test_apgd_takes_shorter_steps_in_a_larger_batch() -> None:
+    model, x, y = oracles.two_classes("l2", [0.4] * 8)
+    model.weight.data *= 7.5  # a margin of some 26
+    estimator = wrapped(model, oracles.SHAPE, 2)
+    labels = nn.functional.one_hot(y, 2).float().numpy()
+    lengths = [
+        np.linalg.norm(estimator.loss_gradient(x[:n].numpy(), labels[:n])[0]) for n in (1, 8)
+    ]
+    assert lengths[0] < 1e-6  # beside the 1e-7 that ART adds to it
+    assert lengths[1] < 0.2 * lengths[0]
+    # Within reach: all must fall, however large the batch.
+    spec = catalogue.resolve("apgd-ce", "l2", 0.45, {"steps": 20})
+    assert (model(driven(spec, model, x, y, 2).x_adv).argmax(1) != y).all()
+
+
+class Tied(nn.Module):
+    """Three logits that are all alike."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).mean(1, keepdim=True).expand(-1, 3).clone()
+
+
+def test_dlr_is_not_a_number_where_three_logits_tie() -> None:
+    x, y = torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64)
+    raw = raw_apgd(Tied(), (1, 4, 4), 3, "difference_logits_ratio", eps=0.1, max_iter=2)
+    labels = nn.functional.one_hot(y, 3).float().numpy()
+    assert np.isnan(raw.estimator.compute_loss(x.numpy(), labels)).all()
+    spec = catalogue.resolve("apgd-dlr", "linf", 0.1, {"steps": 3})
+    assert driven(spec, Tied(), x, y, 3).x_adv.isfinite().all()
+
+
+@pytest.mark.parametrize("toolkit", ["art", "torchattacks"])
+def test_dlr_needs_three_classes(toolkit) -> None:
+    model, x, y = oracles.two_classes("linf", [0.1])
+    spec = catalogue.resolve("apgd-dlr", "linf", 0.1)
+    with pytest.raises(UnsupportedAttack, match="2 classes, 3 are needed"):
+        drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    assert "eot=2" in catalogue.refusal(quick("apgd-ce", "l2", eot=2), "art")
+
+
+def test_square_asks_three_times_about_an_image(trained) -> None:
+    x, y = trained.x[:4], trained.y[:4]
+    with attacked(trained.net, x, 0) as probe:
+        SquareAttack(wrapped(probe), eps=0.02, max_iter=40, verbose=False).generate(
+            x.numpy(), y.numpy()
+        )
+        assert probe.forwards.min() >= 3 * 40
+    tried = driven(catalogue.resolve("square", "linf", 0.02, {"queries": 40}), trained.net, x, y)
+    assert tried.forwards.max() <= 42
+    assert torch.equal(tried.x_adv, x)  # none found
+
+
+def test_square_in_l2_divides_by_the_weight_of_its_window() -> None:
+    """art/attacks/evasion/square_attack.py: `delta_new /= norm * weight`; so we go without it."""
+    generator = torch.Generator().manual_seed(3)
+    weight = torch.randn(10, 1, 20, 20, generator=generator)
+    model = oracles.Linear(nn.functional.avg_pool2d(weight, 5, 1, 2).flatten(1)).eval()
+    x = 0.3 + 0.4 * torch.rand(24, 1, 20, 20, generator=generator)
+    y = model(x).argmax(1)
+    eps = float(2 * oracles.distances(model, x, y, "l2").median())
+    with attacked(model, x, 0) as probe, np.errstate(all="ignore"):
+        raw = SquareAttack(
+            wrapped(probe, (1, 20, 20)), norm=2, eps=eps, max_iter=200, verbose=False
+        )
+        found = torch.from_numpy(raw.generate(x.numpy(), y.numpy()))
+    spec = catalogue.resolve("square", "l2", eps, {"queries": 200})
+    theirs = drive(spec, "torchattacks", model, x, y, target=None, num_classes=10, seed=0).x_adv
+    fallen = [(model(images).argmax(1) != y).sum() for images in (found, theirs)]
+    assert fallen[0] < 0.8 * fallen[1]
+    assert "should multiply" in catalogue.refusal(spec, "art")

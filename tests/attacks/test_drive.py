@@ -8,6 +8,7 @@ import oracles
 import pytest
 import torch
 from attack_cases import CASES, EPS, MINIMAL, quick
+from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
@@ -29,10 +30,6 @@ def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> Tri
     return drive(spec, toolkit, seed=seed, **arguments)
 
 
-def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
-    return delta.double().flatten(1).norm(p=2.0 if norm == "l2" else torch.inf, dim=1)
-
-
 @pytest.mark.parametrize(("name", "norm", "toolkit"), CASES)
 def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit) -> None:
     tried = run(trained, quick(name, norm), toolkit)
@@ -51,6 +48,9 @@ def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit
         assert (trained.net(tried.x_adv).argmax(1) != trained.y[:6]).float().mean() >= 0.5
     else:
         assert (size(tried.x_adv - x, norm) <= number(EPS[norm]) * (1 + 1e-5) + 1e-6).all()
+        if "restarts" in ATTACKS[name].words:
+            assert tried.iterations is None
+            return
         # The bare loop's passes, and not one more.
         steps = {"noise": 0, "fgsm": 1}.get(name, 10)
         for counts in (tried.forwards, tried.backwards, tried.iterations):
@@ -109,7 +109,7 @@ TARGETABLE = [case for case in CASES if "targeted" in ATTACKS[case[0]].words]
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)
 def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolkit) -> None:
-    spec = quick(name, norm, targeted="next", **({"c": 10} if name == "cw" else {}))
+    spec = quick(name, norm, targeted="next", **({"c": 10} if name in ("cw", "ead") else {}))
     target = (trained.y[:16] + 1) % 10
     if catalogue.refusal(spec, toolkit):
         with pytest.raises(UnsupportedAttack, match="cannot be targeted"):
@@ -120,7 +120,7 @@ def test_a_targeted_attack_climbs_towards_its_target(trained, name, norm, toolki
         clean, after = trained.net(trained.x[:16]), trained.net(x_adv)
     gained = (after - clean).gather(1, target[:, None])
     assert (gained > 0).float().mean() > 0.8
-    if name == "cw":
+    if name in ("cw", "ddn", "ead"):
         assert (after.argmax(1) == target).float().mean() > 0.5
 
 
@@ -181,6 +181,26 @@ def test_cw_finds_distances_alike(trained) -> None:
         norms[toolkit] = size(x_adv - trained.x[:16], "l2")[fooled].median()
     assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
     assert 0.8 < norms["art"] / norms["foolbox"] < 1.4
+
+
+def test_ead_finds_distances_alike(trained) -> None:
+    norms = {}
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        x_adv = run(trained, quick("ead", "l1", search_steps=5), toolkit, 16).x_adv
+        assert (trained.net(x_adv).argmax(1) != trained.y[:16]).all()
+        norms[toolkit] = size(x_adv - trained.x[:16], "l1").median()
+    assert 0.9 < norms["torchattacks"] / norms["foolbox"] < 1.1
+    assert 0.8 < norms["art"] / norms["foolbox"] < 1.05
+
+
+@pytest.mark.parametrize(("name", "least"), [("apgd-ce", 31), ("apgd-dlr", 27)])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_apgd_falls_on_the_same_images(trained, name, norm, least) -> None:
+    art, torchattacks = (
+        trained.net(run(trained, quick(name, norm), toolkit, 32).x_adv).argmax(1) != trained.y
+        for toolkit in ("art", "torchattacks")
+    )
+    assert (art == torchattacks).sum() >= least
 
 
 def test_every_row_of_the_catalogue_has_a_driver_and_no_driver_more() -> None:
@@ -259,9 +279,46 @@ def test_a_module_without_gradient_is_an_error_not_robust(trained, toolkit) -> N
         run(trained, quick("pgd", "linf"), toolkit, model=Detached())
 
 
-@pytest.mark.parametrize("toolkit", ["foolbox", "native"])
-def test_noise_needs_no_gradient(trained, toolkit) -> None:
-    assert run(trained, quick("noise", "l2"), toolkit, model=Detached()).seconds >= 0
+BLIND = [case for case in CASES if ATTACKS[case[0]].access != "white"]
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit"), BLIND)
+def test_a_black_box_attack_needs_no_gradient(trained, name, norm, toolkit) -> None:
+    tried = run(trained, quick(name, norm), toolkit, model=Detached())
+    assert not tried.backwards.any()
+
+
+class Recorded(nn.Module):
+    """A linear model that notes, for images of one brightness each, which of them it is shown."""
+
+    def __init__(self, levels: list[float]) -> None:
+        super().__init__()
+        self.levels = torch.tensor(levels)
+        self.seen = [0] * len(levels)
+        self.weight = torch.randn(3 * 64, generator=torch.Generator().manual_seed(0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = x.flatten(1)
+        off = (flat[:, None] - self.levels[None, :, None]).abs().amax(2)
+        for row in off.argmin(1).tolist():
+            self.seen[row] += 1
+        # The brighter, the harder to fool.
+        moved = (flat - self.levels[off.argmin(1)][:, None]) @ self.weight
+        return torch.stack([moved * 0 + 40 * self.levels[off.argmin(1)] ** 2, moved], 1)
+
+
+@pytest.mark.parametrize("toolkit", ["art", "torchattacks"])
+@pytest.mark.parametrize("eps", [0.1, 0.26])
+def test_queries_are_counted_though_images_leave_the_batch(toolkit, eps) -> None:
+    """A radius of 0.26 takes an image nearer in l2 to its neighbour at a distance of 0.5."""
+    levels = [0.0, 0.5, 1.0]
+    model = Recorded(levels)
+    x = torch.tensor(levels).view(3, 1, 1, 1).expand(3, 3, 8, 8).clone()
+    y = torch.zeros(3, dtype=torch.int64)
+    spec = catalogue.resolve("square", "linf", eps, {"queries": 60})
+    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    assert tried.forwards.tolist() == model.seen
+    assert tried.forwards.min() < tried.forwards.max()
 
 
 class Fixed(nn.Module):
@@ -308,12 +365,12 @@ def test_a_sequential_with_its_own_forward_is_attacked_as_it_is(trained) -> None
     assert torch.equal(*found)
 
 
-def test_counts_of_deepfool_and_cw_by_hand() -> None:
-    """On two linear classes: one step of DeepFool, C&W's steps as asked."""
+def test_counts_of_minimal_attacks_by_hand() -> None:
+    """On two linear classes: one step of DeepFool, C&W's and DDN's steps as asked."""
     model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
 
-    def counts(name: str, toolkit, **words) -> list[list[int]]:
-        spec = catalogue.resolve(name, "l2", None, words)
+    def counts(name: str, toolkit, norm="l2", **words) -> list[list[int]]:
+        spec = catalogue.resolve(name, norm, None, words)
         tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
         return [tried.forwards.tolist(), tried.backwards.tolist()]
 
@@ -326,5 +383,12 @@ def test_counts_of_deepfool_and_cw_by_hand() -> None:
     assert counts("cw", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     assert counts("cw", "foolbox", steps=7, search_steps=2) == [[14] * 3, [14] * 3]
     assert counts("cw", "torchattacks", steps=7) == [[7] * 3, [7] * 3]
+    # A look at each point of the descent, and a gradient where it goes on from.
+    ead = {"norm": "l1", "steps": 7, "search_steps": 2}
+    assert counts("ead", "foolbox", **ead) == [[28] * 3, [14] * 3]
+    assert counts("ead", "torchattacks", **ead) == [[29] * 3, [14] * 3]
+    # One gradient for each of two classes.
+    assert counts("ead", "art", **ead) == [[56] * 3, [28] * 3]
+    assert counts("ddn", "foolbox", steps=7) == [[7] * 3, [7] * 3]
     # Two gradients an iteration; steps=9 are 3 iterations.
     assert counts("cw", "art", steps=9)[1] == [6] * 3

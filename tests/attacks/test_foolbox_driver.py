@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
+from bench.attacks.instrument import attacked
 
 
 def driven(spec, model, x, y, toolkit="foolbox", num_classes: int = 10) -> torch.Tensor:
@@ -31,6 +32,18 @@ def test_cw_gives_black_images_where_it_finds_none(trained) -> None:
     assert success.any()  # and it calls black images successes
     spec = catalogue.resolve("cw", "l2", None, {"steps": 3, "c": 1e-6})
     assert torch.equal(driven(spec, trained.net, x, y), x)
+
+
+def test_ead_gives_black_images_where_it_finds_none(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    attack = foolbox.attacks.EADAttack(binary_search_steps=1, steps=3, initial_const=1e-6)
+    with attacked(trained.net, x, 0) as probe:
+        raw, _, success = attack(wrapped(probe), x, y, epsilons=None)
+    assert not raw.any()
+    assert success.any()
+    spec = catalogue.resolve("ead", "l1", None, {"steps": 3, "c": 1e-6, "search_steps": 1})
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        assert torch.equal(driven(spec, trained.net, x, y, toolkit), x)
 
 
 def test_cw_hardly_changes_pixels_of_0_or_1(trained) -> None:

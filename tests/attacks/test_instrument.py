@@ -52,6 +52,8 @@ def test_rows_that_are_named_are_counted() -> None:
         probe(images(3))  # three candidates for one image
     with probe.playing([0, 1]):
         probe(images(2))
+    with probe.playing([]):
+        probe(images(1))  # of nobody
     probe(images(3))
     assert probe.forwards.tolist() == [2, 2, 5]
 
@@ -61,6 +63,17 @@ def test_a_part_of_the_batch_is_matched_to_the_nearest_originals() -> None:
     probe = Probe(Toy(), x)
     probe(x[[3, 1]].double() + 1e-3)
     assert probe.forwards.tolist() == [0, 1, 0, 1]
+
+
+def test_within_a_radius_an_image_belongs_to_the_original_it_is_within() -> None:
+    x = torch.stack([torch.zeros(1, 2, 2), torch.full((1, 2, 2), 0.5), torch.zeros(1, 2, 2)])
+    x[2, 0, 0, 0] = 1.0
+    probe = Probe(Toy(), x)
+    probe.radius = 0.4
+    moved = x[2:] + torch.tensor([[0.0, 0.4], [0.4, 0.4]])
+    assert torch.cdist(moved.flatten(1), x.flatten(1)).argmin() == 1
+    probe(moved)
+    assert probe.forwards.tolist() == [0, 0, 1]
 
 
 def test_the_model_sees_float32_though_art_feeds_float64() -> None:

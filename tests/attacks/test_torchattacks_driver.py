@@ -6,6 +6,7 @@ import oracles
 import pytest
 import torch
 import torchattacks
+from attack_cases import quick
 from torch import nn
 
 from bench.attacks import catalogue
@@ -119,6 +120,76 @@ def test_pgdl2_starts_at_half_the_radius(trained) -> None:
     assert (raw - x).flatten(1).norm(dim=1).median() < 0.6 * 0.5
     spec = catalogue.resolve("pgd", "l2", 0.5, {"steps": 1, "step_size": tiny})
     assert (driven(spec, net, x, y) - x).flatten(1).norm(dim=1).median() > 0.97 * 0.5
+
+
+def test_ead_measures_from_an_image_that_it_overwrites(trained) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    words = {"binary_search_steps": 3, "abort_early": False, "initial_const": 1.0}
+    with attacked(trained.net, x, 0) as probe:
+        raw = torchattacks.EADL1(probe, lr=0.05, max_iterations=20, **words)(x, y)
+    assert raw.min() < -0.1
+    assert raw.max() > 1.1
+    assert (raw != x).flatten(1).all(1).float().mean() > 0.5  # every pixel is changed
+    ours = driven(quick("ead", "l1"), trained.net, x, y)
+    assert (ours != x).flatten(1).float().mean() < 0.75
+    assert (ours - x).abs().sum() < 0.7 * (raw.clamp(0, 1) - x).abs().sum()
+
+
+def test_ead_masks_logits_by_multiplying_with_0(trained) -> None:
+    model = Shifted(trained.net, -50).eval()
+    found = [driven(quick("ead", "l1"), net, trained.x, trained.y) for net in (model, trained.net)]
+    assert torch.allclose(*found, atol=0.05)
+
+
+def test_ead_asks_its_confidence_of_every_label_in_the_batch() -> None:
+    model, x, y = oracles.ten_classes(4)
+    labels = torch.tensor([0, 1, 2, 3])
+    logits = torch.zeros(4, 10)
+    logits[torch.arange(4), (labels + 1) % 4] = 1.0
+    attack = torchattacks.EADL1(model, kappa=0.5)
+    assert attack.compare(logits, labels).tolist() == [True] * 4
+    logits[torch.arange(4), (labels + 1) % 4] = 0.25
+    logits[:, 5] = 0.6
+    logits[torch.arange(4), labels] = 0.0
+    assert attack.compare(logits, labels).tolist() == [True] * 4  # of another's label
+    logits[:, 5] = 0.0
+    assert attack.compare(logits, labels).tolist() == [True] * 4  # 0.25 is less than 0.5
+    spec = quick("ead", "l1", confidence=0.5)
+    x_adv = driven(spec, model, x, y)
+    moved = (x_adv != x).flatten(1).any(1)
+    assert moved.any()
+    assert (margins(model, x_adv, y)[moved] >= 0.5).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fab_begins_again_where_it_failed(norm) -> None:
+    model, x, y = oracles.two_classes(norm, [0.01, 0.02, 0.03])
+    spec = catalogue.resolve("fab", norm, 0.015, {"steps": 5, "restarts": 3})
+    tried = drive(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    assert (model(tried.x_adv).argmax(1) != y).tolist() == [True, False, False]
+    # A look at the start; a look and a gradient for each of two classes, and a look, a step.
+    once = 1 + 2 * 5
+    assert tried.forwards.tolist() == [once, 3 * once, 3 * once]
+    assert tried.backwards.tolist() == [10, 30, 30]
+
+
+def test_fab_fails_in_l1(trained) -> None:
+    x, y = trained.x[:8], trained.y[:8]
+    with attacked(trained.net, x, 0) as probe, pytest.raises(UnboundLocalError):
+        torchattacks.FAB(probe, norm="L1", eps=3, steps=3)(x, y)
+    x_adv = driven(catalogue.resolve("fab", "l1", 3, {"steps": 10}), trained.net, x, y)
+    fooled = trained.net(x_adv).argmax(1) != y
+    assert fooled.any()
+    assert torch.equal(x_adv[~fooled], x[~fooled])
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.09), ("l2", 0.5)])
+def test_fab_finds_what_its_own_restarts_find(trained, norm, eps) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    with attacked(trained.net, x, 0) as probe:
+        raw = torchattacks.FAB(probe, norm=norm.capitalize(), eps=eps, steps=10)(x, y)
+    spec = catalogue.resolve("fab", norm, eps, {"steps": 10})
+    assert torch.equal(driven(spec, trained.net, x, y), raw)
 
 
 class Flat(nn.Module):

@@ -216,7 +216,8 @@ def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
 
     folder, _ = done
     words = [sys.executable, "-m", "bench.cli.main", "run", "--suite", "digits", "--results",
-             str(tmp_path / "r"), "--model", "digits/mlp", "--attack", "pgd"]  # fmt: skip
+             str(tmp_path / "r"), "--model", "digits/mlp", "--attack", "pgd",
+             "--images", "500", "--batch-size", "10"]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(words, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:

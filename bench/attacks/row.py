@@ -1,0 +1,114 @@
+"""What a row of the attack table says: norms, toolkits, words, refusals and parity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from bench.spec import Norm, Scalar, Toolkit
+
+ParityClass = Literal["identical", "one-ulp", "verdict", "norm", "differs"]
+WordKind = Literal["count", "amount", "flag", "target"]
+
+#: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
+QUARTER_OF_EPS = "eps/4"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A parameter of an attack.
+
+    Attributes:
+        kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
+            `target` a rule for the wanted class.
+        default: its value when nobody says otherwise.
+        least: the smallest value allowed; for an amount, None means anything above 0.
+    """
+
+    kind: WordKind
+    default: Scalar
+    least: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A word of which a toolkit knows a single value."""
+
+    toolkit: Toolkit
+    word: str
+    only: Scalar
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far two toolkits agree on one attack.
+
+    Attributes:
+        cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
+            images fall; `norm`: median norms are alike; `differs`: they are not the same algorithm,
+            and are shown side by side but not judged.
+        low: the smallest share of equal verdicts, or the smallest ratio of median norms.
+        high: the largest.
+        cause: why they agree no further.
+    """
+
+    cls: ParityClass
+    low: float
+    high: float
+    cause: str
+
+    def swapped(self) -> Parity:
+        """Return the same with left and right exchanged."""
+        if self.cls != "norm":
+            return self
+        return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The parity of one pair of toolkits; None for any pair. The first that fits counts."""
+
+    parity: Parity
+    pair: tuple[Toolkit, Toolkit] | None = None
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """One attack.
+
+    Attributes:
+        norms: the norms it exists for, and the toolkits that have it there.
+        minimal: it looks for the nearest adversarial image and takes no radius.
+        access: what it needs of a model.
+        absent: why a toolkit that seems to have it does not.
+        note: one line for people.
+    """
+
+    name: str
+    norms: Mapping[Norm, tuple[Toolkit, ...]]
+    note: str
+    minimal: bool = False
+    access: Literal["white", "score", "decision"] = "white"
+    words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
+    absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
+    refusals: tuple[Refusal, ...] = ()
+    parity: tuple[Agreement, ...] = ()
+
+
+def identical(cause: str) -> Parity:
+    """Return that two toolkits give identical images."""
+    return Parity("identical", 1.0, 1.0, cause)
+
+
+def verdict(cause: str, low: float = 0.99) -> Parity:
+    """Return that the same images fall, but for a share of 1 - `low`."""
+    return Parity("verdict", low, 1.0, cause)
+
+
+def norm(low: float, high: float, cause: str) -> Parity:
+    """Return that the ratio of median norms, left to right, lies in [low, high]."""
+    return Parity("norm", low, high, cause)
