@@ -29,8 +29,12 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     compared = compare(found)
     print_table(parity_table(found, compared).to_dict("records"))
     failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged
-    unjudged = int(compared["passed"].isna().sum())
-    say(f"{len(compared)} pairs: {len(compared) - failed - unjudged} agree as expected, "
-        f"{failed} do not, {unjudged} could not be judged")  # fmt: skip
+    incomparable = int((compared["expected"] == "differs").sum())
+    unjudged = int(compared["passed"].isna().sum()) - incomparable
+    agree = len(compared) - failed - unjudged - incomparable
+    words = [f"{agree} agree as expected", f"{failed} do not", f"{unjudged} could not be judged"]
+    if incomparable:
+        words.append(f"{incomparable} are two algorithms under one name")
+    say(f"{len(compared)} pairs: {', '.join(words)}")
     if failed:
         ctx.exit(1)
