@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 IMAGES, BATCH, EPS, STEP, STEPS = 256, 128, 8 / 255, 2 / 255, 10
-ROUNDS = 6
+ROUNDS = 9
 AT_MOST_THE_TOOLKIT = 1.03
 AT_MOST_A_BARE_LOOP = {"torchattacks": 1.06, "foolbox": 1.06, "art": 1.15}
 
