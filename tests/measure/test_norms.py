@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,7 +17,6 @@ PAIRS = hnp.array_shapes(min_dims=4, max_dims=4, max_side=4).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_against_numpy(pair: tuple[np.ndarray, np.ndarray]) -> None:
     x, x_adv = pair

@@ -92,7 +92,7 @@ def test_a_minimal_norm_attack_has_no_budget():
 
 
 @given(st.integers(-12, 12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_budget_has_the_slack_it_says_and_no_more(ulps):
     eps = 0.1
     limit = eps * (1 + 1e-5) + 1e-6

@@ -39,7 +39,7 @@ def back(rows: pd.DataFrame) -> pd.DataFrame:
     return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.fixed_dictionaries(KINDS), min_size=1, max_size=4))
 def test_round_trip(rows: list[dict[str, Any]]) -> None:
     # Each column as a list of Python objects, the least helpful thing a caller can hand over.
