@@ -1,0 +1,59 @@
+"""The model as ART sees it, and how its attacks are started."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.attacks.job import Job
+
+
+@cache
+def classifier_class() -> type[Any]:
+    """Return the class of models as ART sees them."""
+    from art.estimators.classification import PyTorchClassifier
+
+    class Estimator(PyTorchClassifier):  # type: ignore[misc]
+        """ART's classifier; one class a row costs one backward pass, not one for every class."""
+
+        def class_gradient(
+            self, x: Any, label: Any = None, training_mode: bool = False, **kwargs: Any
+        ) -> Any:
+            if not isinstance(label, np.ndarray):
+                return super().class_gradient(x, label, training_mode, **kwargs)
+            images = torch.from_numpy(x).to(self.device).requires_grad_()
+            chosen = self.model(images).gather(1, torch.from_numpy(label).to(self.device)[:, None])
+            (gradient,) = torch.autograd.grad(chosen.sum(), images)
+            return gradient.unsqueeze(1).cpu().numpy()
+
+    return Estimator
+
+
+def classifier(job: Job, kind: type[Any] | None = None) -> Any:
+    """Return the model as ART sees it, on the device of the images."""
+    # ART's 'gpu' is the current one.
+    with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
+        return (kind or classifier_class())(
+            model=job.probe,
+            loss=nn.CrossEntropyLoss(),
+            input_shape=tuple(job.x.shape[1:]),
+            nb_classes=job.num_classes,
+            clip_values=(0.0, 1.0),
+            device_type="gpu" if job.x.is_cuda else "cpu",
+        )
+
+
+def one_hot(job: Job) -> torch.Tensor:
+    """Return the classes ART is told, one-hot; it reads a column of two classes as one output."""
+    return nn.functional.one_hot(job.goal, job.num_classes).float()
+
+
+def generate(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
+    """Return the images of an attack that is given the classes."""
+    found = attack.generate(x.cpu().numpy(), one_hot(job).cpu().numpy())
+    return torch.from_numpy(found).to(job.x)

@@ -1,0 +1,160 @@
+"""Attacks that use a budget: ART behind the canonical words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.attacks.art_driver.common import classifier, classifier_class, generate, one_hot
+from bench.attacks.job import Job
+from bench.spec import Norm
+
+
+@cache
+def _descent_class() -> type[Any]:
+    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
+        ProjectedGradientDescentPyTorch,
+    )
+
+    class Descent(ProjectedGradientDescentPyTorch):  # type: ignore[misc]
+        """ART's iterated gradient attack, BIM, PGD and MI-FGSM alike, from a start that is given."""
+
+        start: torch.Tensor | None = None
+
+        def _compute_pytorch(
+            self, x: Any, x_init: Any, y: Any, mask: Any, eps: Any, step: Any, first: Any, past: Any
+        ) -> Any:
+            if first:
+                x = self.start
+            return super()._compute_pytorch(x, x_init, y, mask, eps, step, False, past)
+
+    return Descent
+
+
+def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
+    start = job.start()
+    eps, step = job.eps, job.spec.amount("step_size")
+    attack = _descent_class()(
+        classifier(job),
+        norm=np.inf if job.spec.norm == "linf" else 2,
+        eps=eps,
+        eps_step=step,
+        decay=decay,
+        max_iter=job.spec.word("steps"),
+        targeted=job.target is not None,
+        num_random_init=int(start is not None),
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    attack.start = start
+    # `generate` would add two forwards of the whole batch, for a line in the log.
+    found = attack._generate_batch(job.x, one_hot(job), None, eps, step)
+    return torch.from_numpy(found).to(job.x)
+
+
+def _fgsm(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import FastGradientMethod
+
+    attack = FastGradientMethod(
+        classifier(job),
+        norm=np.inf,
+        eps=job.eps,
+        targeted=job.target is not None,
+        batch_size=len(job.x),
+    )
+    return generate(job, attack, job.x)
+
+
+def _mi_fgsm(job: Job) -> torch.Tensor:
+    return _descend(job, decay=job.spec.amount("decay"))
+
+
+def _dlr(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the difference of logits ratio (N,) of Croce and Hein (2020), eq. 6."""
+    ranked = logits.sort(1).values
+    own = logits.gather(1, y[:, None]).squeeze(1)
+    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return (other - own) / (ranked[:, -1] - ranked[:, -3] + 1e-12)
+
+
+@cache
+def _climbing_class() -> type[Any]:
+    class Climbing(classifier_class()):  # type: ignore[misc]
+        """A classifier that keeps the adversarial images APGD passes by; ART keeps the last alone.
+
+        Gradients are those of each image's own loss, scaled to be far above the 1e-7 that ART adds
+        to their norms: with the mean loss, steps would shorten as the batch grows.
+        """
+
+        found: torch.Tensor
+        labels: torch.Tensor
+        losses: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            logits = super().predict(x, batch_size=len(x))
+            if len(x) == len(self.labels):
+                # ART goes on with these, in this order.
+                self.rows = np.flatnonzero(logits.argmax(1) == self.labels.cpu().numpy())
+            return logits
+
+        def compute_loss(self, x: Any, y: Any, **kwargs: Any) -> Any:
+            images = torch.from_numpy(x).to(self.found)
+            labels = self.labels[self.rows]
+            with torch.no_grad():
+                logits = self.model(images)
+            fooled = logits.argmax(1) != labels
+            self.found[torch.from_numpy(self.rows).to(fooled.device)[fooled]] = images[fooled]
+            return self.losses(logits, labels).cpu().numpy()
+
+        def loss_gradient(self, x: Any, y: Any, **kwargs: Any) -> Any:
+            images = torch.from_numpy(x).to(self.found).requires_grad_()
+            loss = self.losses(self.model(images), self.labels[self.rows]).sum()
+            (gradient,) = torch.autograd.grad(loss, images)
+            largest = gradient.abs().amax((1, 2, 3), keepdim=True)
+            return (gradient / torch.where(largest > 0, largest, 1)).cpu().numpy()
+
+    return Climbing
+
+
+def _apgd(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import AutoProjectedGradientDescent
+
+    estimator = classifier(job, _climbing_class())
+    estimator.found, estimator.labels = job.x.clone(), job.y
+    if job.spec.name == "apgd-dlr":
+        job.need_classes(3, "compares the first logit with the third")
+        estimator.losses = _dlr
+    else:
+        estimator.losses = nn.CrossEntropyLoss(reduction="none")
+    with job.probe.playing([]):  # it asks about a white image, whether the model gives logits
+        attack = AutoProjectedGradientDescent(
+            estimator,
+            norm=np.inf if job.spec.norm == "linf" else 2,
+            eps=job.eps,
+            eps_step=2 * job.eps,
+            max_iter=job.spec.word("steps"),
+            nb_random_init=job.spec.word("restarts"),
+            batch_size=len(job.x),
+            verbose=False,
+        )
+    attack.generate(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
+    found: torch.Tensor = estimator.found
+    return found
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("fgsm", "linf"): _fgsm,
+    ("bim", "linf"): _descend,
+    ("pgd", "linf"): _descend,
+    ("pgd", "l2"): _descend,
+    ("mi-fgsm", "linf"): _mi_fgsm,
+    ("apgd-ce", "linf"): _apgd,
+    ("apgd-ce", "l2"): _apgd,
+    ("apgd-dlr", "linf"): _apgd,
+    ("apgd-dlr", "l2"): _apgd,
+}

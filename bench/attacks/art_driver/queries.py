@@ -1,0 +1,61 @@
+"""Attacks that see no gradient: ART behind the canonical words."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.attacks.art_driver.common import classifier, classifier_class, generate
+from bench.attacks.job import Job
+from bench.spec import Norm
+
+
+@cache
+def _remembering_class() -> type[Any]:
+    class Remembering(classifier_class()):  # type: ignore[misc]
+        """A classifier that remembers its last answers: Square asks three times about an image."""
+
+        recent: deque[dict[bytes, Any]]
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            keys = [image.tobytes() for image in x]
+            known = {key: answer for asked in self.recent for key, answer in asked.items()}
+            new = [row for row, key in enumerate(keys) if key not in known]
+            if new:
+                answers = super().predict(x[new], batch_size=len(new))
+                known.update(zip([keys[row] for row in new], answers, strict=True))
+            self.recent.append({key: known[key] for key in keys})
+            return np.stack([known[key] for key in keys])
+
+    return Remembering
+
+
+def _square(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import SquareAttack
+
+    estimator = classifier(job, _remembering_class())
+    estimator.recent = deque(maxlen=4)
+    attack = SquareAttack(
+        estimator,
+        norm=np.inf,
+        max_iter=job.spec.word("queries"),
+        eps=job.eps,
+        p_init=job.spec.amount("p_init"),
+        nb_restarts=job.spec.word("restarts"),
+        batch_size=len(job.x),
+        verbose=False,
+    )
+    found = generate(job, attack, job.x)
+    fooled = estimator.predict(found.cpu().numpy()).argmax(1) != job.y.cpu().numpy()
+    # Where it finds none it gives back the best of its tries.
+    return torch.where(torch.from_numpy(fooled).to(job.x.device).view(-1, 1, 1, 1), found, job.x)
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("square", "linf"): _square,
+}

@@ -1,0 +1,154 @@
+"""Attacks that use a budget: torchattacks behind the canonical words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from bench.attacks.job import Job
+from bench.attacks.torchattacks_driver.common import run
+from bench.spec import Norm
+
+
+@cache
+def _started(base: type[Any]) -> type[Any]:
+    """Return an attack that begins at a given point; its own l2 start has a radius U(0, 1) eps."""
+
+    class Started(base):  # type: ignore[misc]
+        start: torch.Tensor | None = None
+
+        def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if self.start is not None:
+                with torch.no_grad():
+                    inputs.copy_(self.start)  # the first iterate itself: the attack goes on from it
+                self.start = None
+            logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
+            return logits
+
+    return Started
+
+
+def _fgsm(job: Job) -> torch.Tensor:
+    from torchattacks import FGSM
+
+    return run(job, FGSM(job.probe, eps=job.eps), job.x)
+
+
+def _bim(job: Job) -> torch.Tensor:
+    from torchattacks import BIM
+
+    step = job.spec.amount("step_size")
+    return run(job, BIM(job.probe, eps=job.eps, alpha=step, steps=job.spec.word("steps")), job.x)
+
+
+def _pgd(job: Job) -> torch.Tensor:
+    from torchattacks import PGD, PGDL2
+
+    linf = job.spec.norm == "linf"
+    # The default, 1e-10, is added to the norm of the batch's mean gradient: it shortens the steps
+    # of images the model is sure of, the more so the larger the batch.
+    options = {} if linf else {"eps_for_division": 1e-30}
+    attack = _started(PGD if linf else PGDL2)(
+        job.probe,
+        eps=job.eps,
+        alpha=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"),
+        random_start=False,
+        **options,
+    )
+    attack.start = job.start()
+    return run(job, attack, job.x)
+
+
+def _mi_fgsm(job: Job) -> torch.Tensor:
+    from torchattacks import MIFGSM
+
+    attack = MIFGSM(
+        job.probe,
+        eps=job.eps,
+        alpha=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"),
+        decay=job.spec.amount("decay"),
+    )
+    return run(job, attack, job.x)
+
+
+def _apgd(job: Job) -> torch.Tensor:
+    from torchattacks import APGD
+
+    if job.spec.name == "apgd-dlr":
+        job.need_classes(3, "compares the first logit with the third")
+    attack = APGD(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        seed=job.seed,
+        loss=job.spec.name.removeprefix("apgd-"),
+        eot_iter=job.spec.word("eot"),
+    )
+    # Where it finds none it gives back the image itself.
+    return run(job, attack, job.x)
+
+
+@cache
+def _fab_class() -> type[Any]:
+    from torchattacks import FAB
+
+    class Restarted(FAB):  # type: ignore[misc]
+        """FAB with restarts of our own: torchattacks' know no l1 and fail there."""
+
+        order: float
+
+        def perturb(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            best = x.clone()
+            left = torch.arange(len(x), device=x.device)
+            for restart in range(self.n_restarts):
+                with torch.no_grad():
+                    found = self.attack_single_run(x[left], y[left], use_rand_start=restart > 0)
+                moved = (found - x[left]).flatten(1).norm(p=self.order, dim=1)
+                # An image that it finds nothing for, it gives back as it is.
+                within = (moved > 0) & (moved <= self.eps)
+                best[left[within]] = found[within]
+                left = left[~within]
+                if not len(left):
+                    break
+            return best
+
+    return Restarted
+
+
+def _fab(job: Job) -> torch.Tensor:
+    attack = _fab_class()(
+        job.probe,
+        norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[job.spec.norm],
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        alpha_max=job.spec.amount("alpha_max"),
+        eta=job.spec.amount("eta"),
+        beta=job.spec.amount("beta"),
+        n_classes=job.num_classes,
+    )
+    attack.order = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}[job.spec.norm]
+    return run(job, attack, job.x)
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("fgsm", "linf"): _fgsm,
+    ("bim", "linf"): _bim,
+    ("pgd", "linf"): _pgd,
+    ("pgd", "l2"): _pgd,
+    ("mi-fgsm", "linf"): _mi_fgsm,
+    ("fab", "linf"): _fab,
+    ("fab", "l2"): _fab,
+    ("fab", "l1"): _fab,
+    ("apgd-ce", "linf"): _apgd,
+    ("apgd-ce", "l2"): _apgd,
+    ("apgd-dlr", "linf"): _apgd,
+    ("apgd-dlr", "l2"): _apgd,
+}

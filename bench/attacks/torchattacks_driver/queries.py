@@ -1,0 +1,33 @@
+"""Attacks that see no gradient: torchattacks behind the canonical words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from bench.attacks.job import Job
+from bench.attacks.torchattacks_driver.common import run
+from bench.spec import Norm
+
+
+def _square(job: Job) -> torch.Tensor:
+    from torchattacks import Square
+
+    attack = Square(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        n_queries=job.spec.word("queries"),
+        n_restarts=job.spec.word("restarts"),
+        p_init=job.spec.amount("p_init"),
+        seed=job.seed,
+    )
+    # Where it finds none it gives back the image itself.
+    return run(job, attack, job.x)
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("square", "linf"): _square,
+    ("square", "l2"): _square,
+}
