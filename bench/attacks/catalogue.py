@@ -24,6 +24,14 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
 }
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
+#: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
+_COMMON: Mapping[str, tuple[Scalar, str]] = {
+    "targeted": ("none", "cannot be targeted"),
+    "random_start": (False, "has no random start"),
+    "restarts": (1, "has no restarts, since they would repeat one another"),
+    "eot": (1, "takes one gradient a step"),
+}
+
 
 def _attack(name: str) -> Attack:
     if name not in ATTACKS:
@@ -122,9 +130,10 @@ def resolve(
     known_norm = _norm(attack, norm)
     radius = _radius(attack, known_norm, eps)
     given = dict(words or {})
-    # Saying of an attack that knows no targets that it has none is true, so it is allowed.
-    if "targeted" not in attack.words and given.pop("targeted", "none") != "none":
-        raise SpecError(f"{name} cannot be targeted; leave `targeted` out")
+    for word, (default, reason) in _COMMON.items():
+        # Saying of an attack that knows no targets that it has none is true, so it is allowed.
+        if word not in attack.words and given.pop(word, default) != default:
+            raise SpecError(f"{name} {reason}; leave `{word}` out")
     for word in given:
         if word not in attack.words:
             raise unknown(f"word of {name}", word, list(attack.words))
@@ -193,6 +202,16 @@ def listing() -> list[dict[str, Any]]:
 def installed(toolkit: Toolkit) -> bool:
     """Return whether a toolkit can be imported, without importing it."""
     return toolkit == "native" or importlib.util.find_spec(_PACKAGES[toolkit][0]) is not None
+
+
+def shortfall(name: str, toolkit: Toolkit) -> str | None:
+    """Return what must be installed before a toolkit can run an attack, with the command; else None."""
+    if not installed(toolkit):
+        return f"{toolkit} is not installed; run: {install_command(toolkit)}"
+    needed = _attack(name).needs.get(toolkit)
+    if needed is None or importlib.util.find_spec(needed) is not None:
+        return None
+    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: pip install {needed}"
 
 
 def install_command(toolkit: Toolkit) -> str:

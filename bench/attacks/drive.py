@@ -98,9 +98,9 @@ def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | No
     reason = catalogue.refusal(spec, toolkit)
     if reason is not None:
         raise UnsupportedAttack(reason)
-    if not catalogue.installed(toolkit):
-        command = catalogue.install_command(toolkit)
-        raise PrerequisiteError(f"{toolkit} is not installed; run: {command}")
+    lacking = catalogue.shortfall(spec.name, toolkit)
+    if lacking is not None:
+        raise PrerequisiteError(lacking)
     if (target is not None) != (spec.targeted != "none"):
         wanted = "needs target classes" if target is None else "takes no target classes"
         raise SpecError(f"{spec.title()} with targeted={spec.targeted} {wanted}")

@@ -85,6 +85,7 @@ class Attack:
         minimal: it looks for the nearest adversarial image and takes no radius.
         access: what it needs of a model.
         absent: why a toolkit that seems to have it does not.
+        needs: what must be installed beside a toolkit, by the name pip and Python both know.
         note: one line for people.
     """
 
@@ -95,6 +96,7 @@ class Attack:
     access: Literal["white", "score", "decision"] = "white"
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
+    needs: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     refusals: tuple[Refusal, ...] = ()
     parity: tuple[Agreement, ...] = ()
 

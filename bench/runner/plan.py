@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import torch
 
-from bench.attacks.catalogue import access, available, install_command, installed, refusal
+from bench.attacks.catalogue import (
+    access,
+    available,
+    install_command,
+    installed,
+    refusal,
+    shortfall,
+)
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
@@ -234,8 +241,8 @@ def _runners(
             if attack.toolkits is not None:
                 raise UnsupportedAttack(why)
             left_out[why] = None
-        elif not installed(toolkit):
-            left_out[f"{toolkit} is not installed; run: {install_command(toolkit)}"] = None
+        elif (lacking := shortfall(spec.name, toolkit)) is not None:
+            left_out[lacking] = None
         else:
             yield toolkit
 
