@@ -120,6 +120,7 @@ def test_a_named_toolkit_that_cannot_is_an_error_and_an_unnamed_one_is_left_out(
 
 def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(tiny_suite, monkeypatch):
     monkeypatch.setattr(planning, "installed", lambda kit: kit != "art")
+    monkeypatch.setattr(catalogue, "installed", lambda kit: kit != "art")
     suite = load_suite(str(tiny_suite))
     plan = make_plan(suite)
     assert "art" not in {cell.toolkit for cell in plan.cells.values()}
