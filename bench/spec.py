@@ -21,15 +21,17 @@ Norm = Literal["l0", "l1", "l2", "linf"]
 Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
+Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 Scalar = bool | int | float | str
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 TOOLKITS: tuple[Toolkit, ...] = get_args(Toolkit)
+GOALS: tuple[Goal, ...] = get_args(Goal)
 
 #: The columns of a result row, in order; one row is one image of one cell.
 COLUMNS: tuple[str, ...] = (
     "cell", "kind", "dataset", "split", "index", "model", "family", "attack", "toolkit", "surface",
-    "norm", "eps", "targeted", "target", "label", "clean_label", "adv_label", "clean_confidence",
+    "norm", "eps", "goal", "targeted", "target", "label", "clean_label", "adv_label", "clean_confidence",
     "adv_confidence", "correct", "success", "invalid", "borderline", "abstained", "l0", "l1", "l2",
     "linf", "iterations", "forwards", "backwards", "seconds", "seed", "certified_radius",
     "adversarial_radius",
@@ -155,6 +157,26 @@ class AttackSpec:
     def targeted(self) -> str:
         """Return how targets are chosen: `none`, `next`, `least-likely`, `random` or a class."""
         return str(dict(self.words).get("targeted", "none"))
+
+    @property
+    def source(self) -> int | None:
+        """Return the class whose images alone are attacked; None for those of every class."""
+        source = dict(self.words).get("source")
+        return None if source is None else int(source)
+
+    @property
+    def goal(self) -> Goal:
+        """Return what counts as success (Papernot et al., 2016, section 3).
+
+        `misclassification` any other label; `targeted` the wanted one; `source-target` the wanted
+        one, for images of one class; `confidence-reduction` the same label with at most half the
+        confidence.
+        """
+        if "goal" in dict(self.words):
+            return "confidence-reduction"
+        if self.targeted == "none":
+            return "misclassification"
+        return "targeted" if self.source is None else "source-target"
 
     def title(self) -> str:
         """Return a short human name such as `pgd linf 8/255`."""

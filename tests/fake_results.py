@@ -124,7 +124,7 @@ def make_rows(cell: Cell, family: str = "network") -> tuple[pd.DataFrame, dict[s
     rows = rows.assign(
         cell=cell_key(cell), kind="attack", dataset="digits", split="test", model=cell.model.title(),
         family=family, attack=spec.name, toolkit=cell.toolkit, surface=cell.surface, norm=spec.norm,
-        eps=spec.radius, targeted="none", target=None, invalid=None, seed=123,
+        eps=spec.radius, goal="misclassification", targeted="none", target=None, invalid=None, seed=123,
         certified_radius=None, adversarial_radius=None,
     )  # fmt: skip
     rows["adv_label"] = rows["adv_label"].astype("Int64").where(rows["correct"])
@@ -167,6 +167,7 @@ def planned(cell: Cell, access: str) -> dict[str, Any]:
         "eps": cell.attack.eps,
         "toolkit": cell.toolkit,
         "surface": cell.surface,
+        "goal": cell.attack.goal,
         "targeted": cell.attack.targeted,
         "words": dict(cell.attack.words),
         "kind": "minimal" if cell.attack.eps is None else "fixed",

@@ -14,7 +14,7 @@ from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import TOOLKITS, AttackSpec, Norm, Scalar, Toolkit, number
+from bench.spec import GOALS, TOOLKITS, AttackSpec, Goal, Norm, Scalar, Toolkit, number
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
 _PACKAGES: dict[Toolkit, tuple[str, str]] = {
@@ -134,14 +134,49 @@ def resolve(
         # Saying of an attack that knows no targets that it has none is true, so it is allowed.
         if word not in attack.words and given.pop(word, default) != default:
             raise SpecError(f"{name} {reason}; leave `{word}` out")
+    goal, source = given.pop("goal", None), given.pop("source", None)
     for word in given:
         if word not in attack.words:
-            raise unknown(f"word of {name}", word, list(attack.words))
+            raise unknown(f"word of {name}", word, [*attack.words, "goal", "source"])
     values = {
         word: _value(f"{name}: {word}", rule, given.get(word, rule.default), radius)
         for word, rule in attack.words.items()
     }
+    if values.get("restarts", 1) != 1 and values.get("random_start") is False:
+        raise SpecError(
+            f"{name}: restarts without a random start repeat one another; leave one out"
+        )
+    values |= _goal_words(attack, goal, source, str(values.get("targeted", "none")))
     return AttackSpec(name=name, norm=known_norm, eps=radius, words=tuple(sorted(values.items())))
+
+
+def _goal_words(
+    attack: Attack, goal: Scalar | None, source: Scalar | None, targeted: str
+) -> dict[str, Scalar]:
+    """Return the words of a goal that the target alone does not tell, checked against it."""
+    if goal is not None and goal not in GOALS:
+        raise unknown("goal", str(goal), list(GOALS))
+    if source is not None and (isinstance(source, bool) or not str(source).isdecimal()):
+        raise SpecError(f"{attack.name}: source: {source!r} is not a class")
+    if source is not None and targeted == "none":
+        raise SpecError(
+            f"{attack.name}: source={source} needs a target; set `targeted` to next, least-likely, "
+            "random or a class"
+        )
+    if goal == "confidence-reduction":
+        if targeted != "none":
+            raise SpecError(f"{attack.name}: confidence reduction has no target; leave it out")
+        if attack.irreducible:
+            raise SpecError(f"{attack.name} cannot aim at less confidence: {attack.irreducible}")
+        return {"goal": goal}
+    told = "misclassification" if targeted == "none" else "targeted"
+    told = told if source is None else "source-target"
+    if goal not in (None, told):
+        raise SpecError(
+            f"{attack.name}: goal={goal}, but targeted={targeted} and source="
+            f"{'any' if source is None else source} say {told}"
+        )
+    return {} if source is None else {"source": int(str(source))}
 
 
 def available(name: str, norm: str) -> tuple[Toolkit, ...]:
@@ -167,7 +202,9 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
         reason = attack.absent.get(toolkit)
         return f"{toolkit} has no {spec.name} for {spec.norm}" + (f": {reason}" if reason else "")
     for entry in attack.refusals:
-        if entry.toolkit == toolkit and spec.word(entry.word) != entry.only:
+        if entry.toolkit != toolkit or entry.norm not in (None, spec.norm):
+            continue
+        if spec.word(entry.word) != entry.only:
             asked = spec.word(entry.word)
             return f"{toolkit}'s {spec.name} {entry.reason} ({entry.word}={asked} was asked for)"
     return None
@@ -193,10 +230,17 @@ def listing() -> list[dict[str, Any]]:
             "kind": "minimal" if attack.minimal else "fixed",
             "access": attack.access,
             "targeted": "targeted" in attack.words,
+            "goals": _goals(attack),
             "note": attack.note,
         }
         for attack in ATTACKS.values()
     ]
+
+
+def _goals(attack: Attack) -> list[Goal]:
+    aimed: tuple[Goal, ...] = ("targeted", "source-target") if "targeted" in attack.words else ()
+    reduced: tuple[Goal, ...] = () if attack.irreducible else ("confidence-reduction",)
+    return ["misclassification", *aimed, *reduced]
 
 
 def installed(toolkit: Toolkit) -> bool:

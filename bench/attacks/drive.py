@@ -12,6 +12,7 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
 from bench.attacks.job import Job
+from bench.attacks.reduction import drawn_back
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
@@ -85,7 +86,7 @@ def drive(
                 num_classes=num_classes,
                 seed=seed,
             )
-            x_adv, seconds = _timed(driver.ATTACKS[spec.name, spec.norm], job)
+            x_adv, seconds = _timed(_towards(spec, driver.ATTACKS[spec.name, spec.norm]), job)
     except BenchError:
         raise
     except Exception as error:
@@ -116,6 +117,13 @@ def _checked(x: torch.Tensor) -> torch.Tensor:
     return x.detach().clamp(0, 1)
 
 
+def _towards(spec: AttackSpec, attack: Any) -> Any:
+    """Return an attack of the asked goal, made of one that changes labels."""
+    if spec.goal != "confidence-reduction":
+        return attack
+    return lambda job: drawn_back(job.probe, job.x, job.y, attack(job))
+
+
 def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
     """Return the images of an attack and its wall time in seconds."""
     if not len(job.x):
@@ -128,10 +136,11 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
 
 
 def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
-    if catalogue.is_minimal(spec.name) or "restarts" in dict(spec.words):
+    words = dict(spec.words)
+    if catalogue.is_minimal(spec.name) or words.get("restarts", 1) != 1 or "queries" in words:
         return None
     once = int(catalogue.access(spec.name) == "white")
-    return torch.full((count,), int(dict(spec.words).get("steps", once)), dtype=torch.int64)
+    return torch.full((count,), int(words.get("steps", once)), dtype=torch.int64)
 
 
 def _wrapped(error: Exception, spec: AttackSpec, toolkit: str, count: int) -> AttackError:

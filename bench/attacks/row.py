@@ -34,12 +34,13 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A word of which a toolkit knows a single value."""
+    """A word of which a toolkit knows a single value, in one norm or (None) in any."""
 
     toolkit: Toolkit
     word: str
     only: Scalar
     reason: str
+    norm: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Attack:
         minimal: it looks for the nearest adversarial image and takes no radius.
         access: what it needs of a model.
         absent: why a toolkit that seems to have it does not.
+        irreducible: why it cannot aim at less confidence under the same label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
         note: one line for people.
     """
@@ -96,6 +98,7 @@ class Attack:
     access: Literal["white", "score", "decision"] = "white"
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
+    irreducible: str = ""
     needs: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     refusals: tuple[Refusal, ...] = ()
     parity: tuple[Agreement, ...] = ()

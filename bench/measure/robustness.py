@@ -34,7 +34,7 @@ def headline(results: Results) -> pd.DataFrame:
     A threat is a norm with an eps that some attack of fixed budget of the run has. Its robust
     accuracy is the share of all images, those the model gets wrong included, that no cell of this
     model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
-    included. The cells that aim at the threat are those of just this eps and the minimal-norm ones;
+    included, but not those that aim at less confidence. The cells that aim at the threat are those of just this eps and the minimal-norm ones;
     they are `planned`, and those of them that ran and touched the images are `attacks`. With none
     such the figure is NaN and the flag begins with INVALID.
 
@@ -48,7 +48,7 @@ def headline(results: Results) -> pd.DataFrame:
         reached the model), `worst` (the single strongest attack;
         empty without a valid one).
     """
-    cells = _checked(results)
+    cells = _label_changing(results)
     fixed = cells[cells["kind"] == "fixed"]
     threats = fixed[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
     found = []
@@ -82,7 +82,7 @@ def curve(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
-    cells = _checked(results)
+    cells = _label_changing(results)
     found = []
     for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
         asked = cells.loc[(cells["norm"] == norm) & (cells["kind"] == "fixed"), "radius"]
@@ -99,7 +99,7 @@ def attack_curves(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, attack, eps, accuracy, low, high, n`; eps ascending.
     """
-    cells = _checked(results)
+    cells = _label_changing(results)
     found = []
     for (model, norm, attack), mine in cells.groupby(["model", "norm", "attack"], sort=False):
         asked = sorted(set(mine.loc[mine["kind"] == "fixed", "radius"]))
@@ -114,9 +114,9 @@ def attack_rates(results: Results) -> pd.DataFrame:
 
     Returns:
         `cell, model, family, attack, norm, eps` (NaN for a minimal-norm attack), `eps_text`
-        (`minimal` for one), `toolkit, surface, targeted, kind, status`;
+        (`minimal` for one), `toolkit, surface, goal, targeted, kind, status`;
         `n` (images) and `attacked` (those of them that the model gets right);
-        `successes`, `success_rate` (successes / attacked) with `low, high` (95 % Wilson);
+        `successes` (the goal was reached), `success_rate` (successes / attacked) with `low, high` (95 % Wilson);
         `accuracy` (share of n that the model still gets right after the attack);
         `median_distance` (in the cell's norm over the successes of a minimal-norm attack);
         `forwards, backwards, seconds` (means over the images attacked);
@@ -126,8 +126,8 @@ def attack_rates(results: Results) -> pd.DataFrame:
         Numbers are null where the cell is not done.
     """
     cells = _checked(results)
-    named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface", "targeted", "kind"]
-    table = cells[[*named, "status"]].copy()
+    named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface", "goal", "targeted"]
+    table = cells[[*named, "kind", "status"]].copy()
     table.insert(5, "eps", cells["radius"])
     table.insert(6, "eps_text", cells["eps"].fillna(eps_text(None)))
     table = table.merge(_cell_figures(results.rows), how="left", left_on="cell", right_index=True)
@@ -189,6 +189,7 @@ def _checked(results: Results) -> pd.DataFrame:
     rows = results.rows[attacked(results.rows)]
     spoilt = rows["invalid"].notna()
     useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
+    reached = set(rows["cell"])
     hopeless = spoilt.groupby(rows["cell"]).all()
     flags = []
     for _, cell in results.cells.iterrows():
@@ -200,14 +201,23 @@ def _checked(results: Results) -> pd.DataFrame:
             flags.append("INVALID: gave no valid image")
         elif useless.get(cell["cell"], False):
             flags.append("INVALID: changed no image")
+        elif cell["goal"] in ("targeted", "source-target") and cell["cell"] not in reached:
+            flags.append("INVALID: had no image to attack")
         else:
             flags.append("")
     return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
 
 
+def _label_changing(results: Results) -> pd.DataFrame:
+    """Return the checked cells whose attacks try to take the right answer away."""
+    cells = _checked(results)
+    return cells[cells["goal"] != "confidence-reduction"]
+
+
 def _beaten(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return where an attack took the right answer away: a success, or an abstention it forced."""
-    return rows["success"] | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
+    won = rows["success"] & (rows["goal"] != "confidence-reduction")
+    return won | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
 
 
 def _falls(results: Results, cells: pd.DataFrame) -> pd.DataFrame:

@@ -76,9 +76,15 @@ def names(results: Results) -> dict[str, str]:
             every = {word for one in given for word in one}
             differing |= {word for word in every if len({one.get(word) for one in given}) > 1}
         for cell, words_of_it in zip(group["cell"], group["words"], strict=True):
-            told = [_told(word, words_of_it[word]) for word in sorted(differing & set(words_of_it))]
+            telling = (differing | _aims(words_of_it)) & set(words_of_it)
+            told = [_told(word, words_of_it[word]) for word in sorted(telling)]
             called[str(cell)] = ", ".join([str(attack), *told])
     return called
+
+
+def _aims(given: Mapping[str, object]) -> set[str]:
+    """Return the words that say that an attack wants more, or less, than any other label."""
+    return {word for word in ("goal", "source", "targeted") if given.get(word, "none") != "none"}
 
 
 def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -204,8 +210,8 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         ),
         Table(
             name="attacks",
-            caption="Each attack alone: success over the n images that the model gets right, with "
-            "95 % Wilson interval; accuracy over all images; median distance of the successes "
+            caption="Each attack alone: success, the goal reached, over the n images attacked, "
+            "with 95 % Wilson interval; accuracy over all images; median distance of the successes "
             "of minimal-norm attacks, in the norm of the threat.",
             frame=attack_table(results, measured.attacks),
         ),
@@ -267,6 +273,8 @@ def _parameters(given: Mapping[str, object]) -> str:
 
 
 def _told(word: str, value: object) -> str:
+    if word == "goal":
+        return str(value).replace("-", " ")
     said = word.replace("_", " ")
     if isinstance(value, bool):
         return said if value else f"no {said}"

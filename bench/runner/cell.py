@@ -132,6 +132,8 @@ def attack_images(
     chosen = clean.labels == y
     if target is not None:
         chosen &= target != y
+    if spec.source is not None:
+        chosen &= y == _class(spec.source, "source", adapter.spec.num_classes)
     at = chosen.nonzero().squeeze(1)
     aim = None if target is None else target[at]
     x_adv = x.clone()
@@ -143,7 +145,8 @@ def attack_images(
         )  # fmt: skip
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else adapter.predict(shown)
-        verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim)
+        sure = confidence(clean, adapter.spec)[at]
+        verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, sure)
         if shown is not None:
             x_adv[at] = tried.x_adv
     columns: dict[str, Any] = {
@@ -151,7 +154,7 @@ def attack_images(
         "model": adapter.spec.name, **(named or {}),
         "index": range(start, start + len(x)), "family": adapter.spec.family,
         "attack": spec.name, "toolkit": toolkit, "surface": surface, "norm": spec.norm,
-        "eps": spec.radius, "targeted": spec.targeted, "label": y.tolist(),
+        "eps": spec.radius, "goal": spec.goal, "targeted": spec.targeted, "label": y.tolist(),
         "clean_label": clean.labels.tolist(),
         "clean_confidence": confidence(clean, adapter.spec).tolist(),
         "correct": (clean.labels == y).tolist(), "seed": seed,
@@ -239,11 +242,15 @@ def targets(how: str, scores: torch.Tensor, y: torch.Tensor, seed: int) -> torch
         generator = torch.Generator().manual_seed(seed)
         step = torch.randint(1, classes, (len(y),), generator=generator).to(y.device)
         return (y + step) % classes
-    if not how.isdigit() or int(how) >= classes:
+    return torch.full_like(y, _class(int(how), "targeted", classes))
+
+
+def _class(named: int, what: str, classes: int) -> int:
+    if named >= classes:
         raise SpecError(
-            f"targeted: {how!r} is not none, next, least-likely, random or a class below {classes}"
+            f"{what}: the model has no class {named}; its classes are 0 to {classes - 1}"
         )
-    return torch.full_like(y, int(how))
+    return named
 
 
 def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -208,6 +208,7 @@ def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "eps": spec.eps,
         "toolkit": cell.toolkit,
         "surface": cell.surface,
+        "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.words),
         "kind": "minimal" if is_minimal(spec.name) else "fixed",

@@ -52,11 +52,13 @@ def judge(
     x_adv: torch.Tensor,
     prediction: Prediction | None,
     target: torch.Tensor | None,
+    sure_before: torch.Tensor,
 ) -> Verdict:
     """Return the verdict on images that were tried.
 
     Success iff finite, of the same shape, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
-    float64 norm, and labelled otherwise than `y` (targeted: as `target`).
+    float64 norm, and the goal is reached: labelled otherwise than `y`; targeted, as `target`; for
+    confidence reduction as `y`, with at most half of the confidence in the clean image.
 
     Args:
         spec: the attack, with its norm and radius.
@@ -66,6 +68,7 @@ def judge(
         x_adv: the images tried.
         prediction: the model's decision about `readable(x, x_adv)`; None where shapes differ.
         target: wanted labels (N,) of a targeted attack.
+        sure_before: the model's confidence in the clean images (N,).
     """
     n = len(x)
     if prediction is None:
@@ -77,9 +80,9 @@ def judge(
         )  # fmt: skip
     lengths = distances(x, x_adv)
     invalid = _reasons(spec, x_adv, lengths)
-    goal = prediction.labels != y if target is None else prediction.labels == target
+    sure = confidence(prediction, model)
+    goal = _reached(spec, y, prediction.labels, target, sure, sure_before)
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
-    sure = confidence(prediction, model).tolist()
     abstained = (prediction.labels < 0).tolist()
     return Verdict(
         success=[g and why is None for g, why in zip(goal.tolist(), invalid, strict=True)],
@@ -89,12 +92,28 @@ def judge(
         adv_label=[
             v if f else None for v, f in zip(prediction.labels.tolist(), finite, strict=True)
         ],
-        adv_confidence=[v if f and v == v else None for v, f in zip(sure, finite, strict=True)],
+        adv_confidence=[
+            v if f and v == v else None for v, f in zip(sure.tolist(), finite, strict=True)
+        ],
         distances={
             name: [v if f else None for v, f in zip(values.tolist(), finite, strict=True)]
             for name, values in lengths.items()
         },
     )
+
+
+def _reached(
+    spec: AttackSpec,
+    y: torch.Tensor,
+    labels: torch.Tensor,
+    target: torch.Tensor | None,
+    sure: torch.Tensor,
+    sure_before: torch.Tensor,
+) -> torch.Tensor:
+    """Return where the goal of an attack is reached, bool (N,)."""
+    if spec.goal == "confidence-reduction":
+        return (labels == y) & (sure <= sure_before / 2)
+    return labels != y if target is None else labels == target
 
 
 def readable(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
 
 _PLANNED = (
-    "cell", "model", "family", "attack", "norm", "eps", "toolkit", "surface", "targeted", "words",
-    "kind", "access",
+    "cell", "model", "family", "attack", "norm", "eps", "toolkit", "surface", "goal", "targeted",
+    "words", "kind", "access",
 )  # fmt: skip
 _TEXT = [name for name in _PLANNED if name != "words"]
 
@@ -32,7 +32,7 @@ class Results:
         started: when the run started, ISO 8601 in UTC.
         protocol: data, split, images, seed, batch_size, device, versions, host.
         cells: a row a planned cell, in the plan's order: `cell, model, family, attack, norm, eps`
-            (text, null for a minimal-norm attack), `toolkit, surface, targeted, words` (dict),
+            (text, null for a minimal-norm attack), `toolkit, surface, goal, targeted, words` (dict),
             `kind` (fixed or minimal), `access, radius` (eps as a number), `status` (done, failed or
             missing), `error` (the last line of why it failed), `images, correct, successes,
             invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).

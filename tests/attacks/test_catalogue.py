@@ -10,7 +10,7 @@ import pytest
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
-from bench.spec import TOOLKITS, number
+from bench.spec import GOALS, TOOLKITS, number
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,9 @@ def test_defaults_are_written_out_and_sorted() -> None:
     pgd = catalogue.resolve("pgd", "linf", "8/255")
     assert pgd.eps == "8/255"
     assert pgd.words == (
+        ("eot", 1),
         ("random_start", True),
+        ("restarts", 1),
         ("step_size", "2/255"),
         ("steps", 10),
         ("targeted", "none"),
@@ -137,10 +139,31 @@ def test_listing_says_what_the_table_says() -> None:
         "kind": "minimal",
         "access": "white",
         "targeted": True,
+        "goals": list(GOALS),
         "note": ATTACKS["cw"].note,
     }
     assert rows["noise"]["access"] == "decision"
     assert not rows["noise"]["targeted"]
+
+
+def test_a_goal_is_told_by_its_words_and_checked_against_them() -> None:
+    def goal(**words):
+        return spec("pgd", "linf", **words).goal
+
+    assert goal() == goal(goal="misclassification") == "misclassification"
+    assert goal(targeted="next") == goal(targeted=3, goal="targeted") == "targeted"
+    assert goal(targeted="next", source=4) == "source-target"
+    assert goal(goal="confidence-reduction") == "confidence-reduction"
+    assert spec("pgd", "linf", goal="misclassification") == spec("pgd", "linf")
+    for words, says in (
+        ({"goal": "targeted"}, "goal=targeted, but targeted=none and source=any say misclass"),
+        ({"goal": "less"}, "no goal named 'less'"),
+        ({"source": 3}, "source=3 needs a target"),
+        ({"source": "cat", "targeted": "next"}, "'cat' is not a class"),
+        ({"goal": "confidence-reduction", "targeted": "next"}, "has no target"),
+    ):
+        with pytest.raises(SpecError, match=says):
+            goal(**words)
 
 
 def test_install_commands_pin_what_the_project_pins() -> None:

@@ -43,8 +43,36 @@ def test_random_targets_are_other_classes_and_follow_the_seed():
 
 def test_no_target_and_no_such_class():
     assert targets("none", SCORES, LABELS, 0) is None
-    with pytest.raises(SpecError, match="class below 3"):
+    with pytest.raises(SpecError, match="has no class 3; its classes are 0 to 2"):
         targets("3", SCORES, LABELS, 0)
+
+
+def test_source_and_target_attack_the_images_of_one_class(model, images):
+    x, y = images
+    options = {"norm": "linf", "eps": 0.3, "toolkit": "torchattacks", "targeted": "next"}
+    source = int(y[0])
+    out = bench.attack(model, x, y, "pgd", **options, source=source)
+    assert (out.rows.goal == "source-target").all()
+    tried = out.rows.adv_label.notna()
+    assert tried.tolist() == (y == source).tolist()
+    assert (out.rows.target[tried] == (source + 1) % 10).all()
+    assert out.rows.success[~tried].eq(False).all()
+    assert torch.equal(out.x_adv[(y != source)], x[y != source])
+    with pytest.raises(SpecError, match="source: the model has no class 10"):
+        bench.attack(model, x, y, "pgd", **options, source=10)
+
+
+@pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
+def test_confidence_reduction_keeps_the_label_and_halves_the_confidence(model, images, toolkit):
+    x, y = images
+    out = bench.attack(
+        model, x, y, "pgd", norm="linf", eps=0.3, toolkit=toolkit, goal="confidence-reduction"
+    )
+    assert (out.rows.goal == "confidence-reduction").all()
+    assert (out.rows.adv_label == out.rows.label).all()
+    halved = out.rows.adv_confidence <= out.rows.clean_confidence / 2
+    assert halved.any()
+    assert out.rows.success.tolist() == halved.tolist()
 
 
 def test_clean_wrong_images_are_rows_and_are_not_attacked(model, images):

@@ -22,10 +22,11 @@ def predicted(*labels):
     return Prediction(torch.tensor(labels), scores)
 
 
-def verdict(x_adv, labels, spec=FIXED, y=0, target=None):
+def verdict(x_adv, labels, spec=FIXED, y=0, target=None, sure=None):
     x = torch.full((len(labels), 1, 2, 2), 0.5)
     truth = torch.full((len(labels),), y)
-    return judge(spec, MODEL, x, truth, x_adv, predicted(*labels), target)
+    sure = torch.ones(len(labels)) if sure is None else sure
+    return judge(spec, MODEL, x, truth, x_adv, predicted(*labels), target, sure)
 
 
 def test_another_label_within_the_budget_is_a_success():
@@ -42,6 +43,15 @@ def test_a_targeted_attack_must_reach_its_target():
     x_adv = torch.full((2, 1, 2, 2), 0.55)
     found = verdict(x_adv, [1, 2], target=torch.tensor([2, 2]))
     assert found.success == [False, True]
+
+
+def test_confidence_reduction_keeps_the_label_with_at_most_half_the_confidence():
+    reducing = resolve("fgsm", "linf", "0.1", {"goal": "confidence-reduction"})
+    x_adv = torch.full((4, 1, 2, 2), 0.55)
+    own = float(confidence(predicted(0), MODEL))
+    before = torch.tensor([2 * own, 1.99 * own, 2 * own, 3 * own])
+    found = verdict(x_adv, [0, 0, 1, 0], spec=reducing, sure=before)
+    assert found.success == [True, False, False, True]
 
 
 @pytest.mark.parametrize(("value", "reason"), [
@@ -73,7 +83,7 @@ def test_a_wrong_shape_is_a_failure_of_every_image():
     x = torch.zeros(2, 1, 2, 2)
     x_adv = torch.zeros(2, 1, 3, 3)
     assert readable(x, x_adv) is None
-    found = judge(FIXED, MODEL, x, torch.tensor([0, 0]), x_adv, None, None)
+    found = judge(FIXED, MODEL, x, torch.tensor([0, 0]), x_adv, None, None, torch.ones(2))
     assert found.success == [False, False]
     assert "shape (1, 3, 3) instead of (1, 2, 2)" in found.invalid[0]
 
@@ -99,7 +109,7 @@ def test_the_budget_has_the_slack_it_says_and_no_more(ulps):
     x_adv = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
     x_adv[0, 0, 0, 0] += limit + ulps * 1e-9
     x = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
-    found = judge(FIXED, MODEL, x, torch.tensor([0]), x_adv, predicted(1), None)
+    found = judge(FIXED, MODEL, x, torch.tensor([0]), x_adv, predicted(1), None, torch.ones(1))
     assert found.success == [bool(float(x_adv[0, 0, 0, 0] - 0.5) <= limit)]
 
 
@@ -107,14 +117,14 @@ def test_a_margin_below_a_ten_thousandth_is_borderline():
     prediction = Prediction(torch.tensor([0, 0]), torch.tensor([[1.0, 1 - 5e-5], [1.0, 0.99]]))
     x = torch.zeros(2, 1, 2, 2)
     two = ModelSpec(name="m", family="network", data="d", input_shape=(1, 2, 2), num_classes=2)
-    found = judge(FIXED, two, x, torch.tensor([1, 1]), x, prediction, None)
+    found = judge(FIXED, two, x, torch.tensor([1, 1]), x, prediction, None, torch.ones(2))
     assert found.borderline == [True, False]
 
 
 def test_abstaining_is_marked():
     prediction = Prediction(torch.tensor([-1]), torch.zeros(1, 3))
     x = torch.zeros(1, 1, 2, 2)
-    found = judge(FIXED, MODEL, x, torch.tensor([0]), x, prediction, None)
+    found = judge(FIXED, MODEL, x, torch.tensor([0]), x, prediction, None, torch.ones(1))
     assert found.abstained == [True]
     assert found.adv_label == [-1]
     assert found.adv_confidence == [None]

@@ -12,6 +12,7 @@ from torch import nn
 
 from bench.attacks.art_driver.common import classifier, classifier_class, generate, one_hot
 from bench.attacks.job import Job
+from bench.attacks.restarts import restarted
 from bench.spec import Norm
 
 
@@ -36,11 +37,33 @@ def _descent_class() -> type[Any]:
     return Descent
 
 
+@cache
+def _averaging_class() -> type[Any]:
+    class Averaging(classifier_class()):  # type: ignore[misc]
+        """A classifier whose gradient is the mean of several, for models that draw at random."""
+
+        eot: int
+
+        def loss_gradient(self, x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+            drawn = [super().loss_gradient(x, y, *args, **kwargs)]  # no `super` in a comprehension
+            for _ in range(1, self.eot):
+                drawn.append(super().loss_gradient(x, y, *args, **kwargs))
+            return sum(drawn[1:], drawn[0]) / self.eot
+
+    return Averaging
+
+
+def _averaging(job: Job) -> Any:
+    model = classifier(job, _averaging_class())
+    model.eot = job.spec.word("eot")
+    return model
+
+
 def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
     start = job.start()
     eps, step = job.eps, job.spec.amount("step_size")
     attack = _descent_class()(
-        classifier(job),
+        _averaging(job),
         norm=np.inf if job.spec.norm == "linf" else 2,
         eps=eps,
         eps_step=step,
@@ -61,7 +84,7 @@ def _fgsm(job: Job) -> torch.Tensor:
     from art.attacks.evasion import FastGradientMethod
 
     attack = FastGradientMethod(
-        classifier(job),
+        _averaging(job),
         norm=np.inf,
         eps=job.eps,
         targeted=job.target is not None,
@@ -150,8 +173,8 @@ def _apgd(job: Job) -> torch.Tensor:
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _descend,
-    ("pgd", "linf"): _descend,
-    ("pgd", "l2"): _descend,
+    ("pgd", "linf"): restarted(_descend),
+    ("pgd", "l2"): restarted(_descend),
     ("mi-fgsm", "linf"): _mi_fgsm,
     ("apgd-ce", "linf"): _apgd,
     ("apgd-ce", "l2"): _apgd,

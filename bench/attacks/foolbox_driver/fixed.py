@@ -10,6 +10,7 @@ import torch
 
 from bench.attacks.foolbox_driver.common import within_budget
 from bench.attacks.job import Job
+from bench.attacks.restarts import restarted
 from bench.spec import Norm
 
 
@@ -21,10 +22,12 @@ def _descent(base: type[Any]) -> type[Any]:
 
     class Descent(base):  # type: ignore[misc]
         start: torch.Tensor | None = None
+        eot: int
 
         def get_loss_fn(self, model: Any, labels: Any) -> Callable[[Any], Any]:
             def loss_fn(inputs: Any) -> Any:
-                return crossentropy(model(inputs), labels).mean()
+                losses = [crossentropy(model(inputs), labels).mean() for _ in range(self.eot)]
+                return sum(losses[1:], losses[0]) / self.eot
 
             return loss_fn
 
@@ -61,10 +64,15 @@ def _momentum(base: type[Any]) -> type[Any]:
     return Momentum
 
 
+def _descended(job: Job, attack: Any) -> torch.Tensor:
+    attack.eot = job.spec.word("eot")
+    return within_budget(job, attack)
+
+
 def _fgsm(job: Job) -> torch.Tensor:
     from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
 
-    return within_budget(job, _descent(LinfFastGradientAttack)(random_start=False))
+    return _descended(job, _descent(LinfFastGradientAttack)(random_start=False))
 
 
 def _bim(job: Job) -> torch.Tensor:
@@ -74,7 +82,7 @@ def _bim(job: Job) -> torch.Tensor:
     attack = _descent(LinfBasicIterativeAttack)(
         abs_stepsize=spec.amount("step_size"), steps=spec.word("steps"), random_start=False
     )
-    return within_budget(job, attack)
+    return _descended(job, attack)
 
 
 def _pgd(job: Job) -> torch.Tensor:
@@ -94,7 +102,7 @@ def _pgd(job: Job) -> torch.Tensor:
         random_start=start is not None,
     )
     attack.start = start
-    return within_budget(job, attack)
+    return _descended(job, attack)
 
 
 def _mi_fgsm(job: Job) -> torch.Tensor:
@@ -106,13 +114,13 @@ def _mi_fgsm(job: Job) -> torch.Tensor:
         steps=job.spec.word("steps"),
         random_start=False,
     )
-    return within_budget(job, attack)
+    return _descended(job, attack)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
-    ("pgd", "linf"): _pgd,
-    ("pgd", "l2"): _pgd,
+    ("pgd", "linf"): restarted(_pgd),
+    ("pgd", "l2"): restarted(_pgd),
     ("mi-fgsm", "linf"): _mi_fgsm,
 }

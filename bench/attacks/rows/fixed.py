@@ -11,7 +11,10 @@ from bench.attacks.row import (
     identical,
     verdict,
 )
-from bench.attacks.rows.common import STEP_SIZE, STEPS, TARGETED, THREE
+from bench.attacks.rows.common import EOT, RESTARTS, STEP_SIZE, STEPS, TARGETED, THREE
+
+_ONE_GRADIENT = "takes one gradient a step"
+_EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
 
 
 def _apgd(name: str, alike: float, loss: str) -> Attack:
@@ -21,10 +24,10 @@ def _apgd(name: str, alike: float, loss: str) -> Attack:
         norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},
         words={
             "steps": Word("count", 100, least=1),
-            "restarts": Word("count", 1, least=1),
-            "eot": Word("count", 1, least=1),
+            "restarts": RESTARTS,
+            "eot": EOT,
         },
-        refusals=(Refusal("art", "eot", 1, "takes one gradient a step"),),
+        refusals=(Refusal("art", "eot", 1, _ONE_GRADIENT),),
         parity=(
             Agreement(
                 verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
@@ -38,15 +41,16 @@ ROWS = (
     Attack(
         name="fgsm",
         norms={"linf": THREE},
-        words={"targeted": TARGETED},
-        refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"),),
+        words={"eot": EOT, "targeted": TARGETED},
+        refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"), _EOT_REFUSED),
         parity=(Agreement(identical("one signed step of the same gradient")),),
         note="one signed gradient step of size eps",
     ),
     Attack(
         name="bim",
         norms={"linf": THREE},
-        words={"steps": STEPS, "step_size": STEP_SIZE, "targeted": TARGETED},
+        words={"steps": STEPS, "step_size": STEP_SIZE, "eot": EOT, "targeted": TARGETED},
+        refusals=(_EOT_REFUSED,),
         parity=(
             Agreement(
                 identical("the same steps, each clipped to the ball and then to [0, 1]"),
@@ -65,8 +69,11 @@ ROWS = (
             "steps": STEPS,
             "step_size": STEP_SIZE,
             "random_start": Word("flag", True),
+            "restarts": RESTARTS,
+            "eot": EOT,
             "targeted": TARGETED,
         },
+        refusals=(Refusal("torchattacks", "eot", 1, _ONE_GRADIENT, norm="l2"),),
         parity=(
             Agreement(
                 identical("the same steps; a random start is drawn once for all toolkits"),
@@ -87,8 +94,10 @@ ROWS = (
             "steps": STEPS,
             "step_size": STEP_SIZE,
             "decay": Word("amount", 1.0, least=0),
+            "eot": EOT,
             "targeted": TARGETED,
         },
+        refusals=(_EOT_REFUSED,),
         parity=(
             Agreement(
                 identical("the same accumulated gradients, each divided by its mean magnitude"),
@@ -111,7 +120,7 @@ ROWS = (
         },
         words={
             "steps": Word("count", 100, least=1),
-            "restarts": Word("count", 1, least=1),
+            "restarts": RESTARTS,
             "alpha_max": Word("amount", 0.1),
             "eta": Word("amount", 1.05, least=1),
             "beta": Word("amount", 0.9),

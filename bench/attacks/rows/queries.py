@@ -9,6 +9,7 @@ from bench.attacks.row import (
     norm,
     verdict,
 )
+from bench.attacks.rows.common import RESTARTS
 
 ROWS = (
     Attack(
@@ -18,7 +19,7 @@ ROWS = (
         words={
             "queries": Word("count", 5000, least=1),
             "p_init": Word("amount", 0.8),
-            "restarts": Word("count", 1, least=1),
+            "restarts": RESTARTS,
         },
         absent={"art": "it divides by the weight of a window that it should multiply by"},
         parity=(Agreement(verdict("each draws its own squares", 0.8)),),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bench.attacks.job import Job
+from bench.attacks.restarts import restarted
 from bench.attacks.torchattacks_driver.common import run
 from bench.spec import Norm
 
@@ -45,13 +46,15 @@ def _bim(job: Job) -> torch.Tensor:
 
 
 def _pgd(job: Job) -> torch.Tensor:
-    from torchattacks import PGD, PGDL2
+    from torchattacks import EOTPGD, PGD, PGDL2
 
-    linf = job.spec.norm == "linf"
+    linf, eot = job.spec.norm == "linf", job.spec.word("eot")
     # The default, 1e-10, is added to the norm of the batch's mean gradient: it shortens the steps
     # of images the model is sure of, the more so the larger the batch.
-    options = {} if linf else {"eps_for_division": 1e-30}
-    attack = _started(PGD if linf else PGDL2)(
+    options: dict[str, Any] = {} if linf else {"eps_for_division": 1e-30}
+    if eot > 1:
+        options["eot_iter"] = eot
+    attack = _started((PGD if eot == 1 else EOTPGD) if linf else PGDL2)(
         job.probe,
         eps=job.eps,
         alpha=job.spec.amount("step_size"),
@@ -141,8 +144,8 @@ def _fab(job: Job) -> torch.Tensor:
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _bim,
-    ("pgd", "linf"): _pgd,
-    ("pgd", "l2"): _pgd,
+    ("pgd", "linf"): restarted(_pgd),
+    ("pgd", "l2"): restarted(_pgd),
     ("mi-fgsm", "linf"): _mi_fgsm,
     ("fab", "linf"): _fab,
     ("fab", "l2"): _fab,

@@ -1,0 +1,43 @@
+"""Restarts: an attack of random start again, on the images that it has not broken yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from bench.attacks.job import Job
+
+
+def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Tensor]:
+    """Return an attack that begins again, `restarts` times in all, where its goal is not reached.
+
+    Each start has a seed of its own, the first that of the job. An image keeps the first try that
+    reaches the goal, else the last. Between two starts the model is asked once about those left.
+    """
+
+    def run(job: Job) -> torch.Tensor:
+        best = attack(job)
+        left = torch.arange(len(job.x), device=job.x.device)
+        found = best
+        for start in range(1, job.spec.word("restarts")):
+            with job.probe.playing(left.tolist()), torch.no_grad():
+                said = job.probe(found).argmax(1)
+            missed = said == job.y[left] if job.target is None else said != job.target[left]
+            left = left[missed]
+            if not len(left):
+                break
+            again = replace(
+                job,
+                x=job.x[left],
+                y=job.y[left],
+                target=None if job.target is None else job.target[left],
+                seed=job.seed + start,
+            )
+            with job.probe.playing(left.tolist()):
+                found = attack(again)
+            best = best.index_copy(0, left, found)
+        return best
+
+    return run
