@@ -45,6 +45,15 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
+def weights_digest(module: nn.Module) -> str:
+    """Return 20 hex digits over the printed architecture and every weight and buffer of a module."""
+    digest = hashlib.sha256(repr(module).encode())
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:20]
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkAdapter:
     """An `nn.Module` from images in [0, 1] to logits, as a model of the benchmark."""
@@ -79,11 +88,7 @@ class NetworkAdapter:
 
     def fingerprint(self) -> str:
         """Return a digest of the architecture's printed form and every weight and buffer."""
-        digest = hashlib.sha256(repr(self.module).encode())
-        for name, value in sorted(self.module.state_dict().items()):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()[:20]
+        return weights_digest(self.module)
 
 
 def wrap(

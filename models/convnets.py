@@ -1,7 +1,8 @@
 """The plain networks of the standard suites.
 
 `six_convs` and `three_blocks` follow the descriptions in the deep-metric-learning study: one trunk
-that ends in features, and a head on top. Inputs are already normalised images.
+that ends in features, and a head on top whose outputs are logits, or the dimensions of an embedding.
+Inputs are already normalised images.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def six_convs_trunk(width: int = 24, dropout: float = 0.1) -> nn.Sequential:
     )
 
 
-def six_convs(num_classes: int = 10, width: int = 24) -> nn.Sequential:
-    """Return the classifier for MNIST and Fashion-MNIST: (N, 1, 28, 28) to (N, num_classes)."""
+def six_convs(outputs: int = 10, width: int = 24) -> nn.Sequential:
+    """Return the classifier for MNIST and Fashion-MNIST: (N, 1, 28, 28) to (N, outputs)."""
     return nn.Sequential(
         six_convs_trunk(width),
         nn.Sequential(
             nn.Linear(72 * width, 4 * width),
             nn.ReLU(inplace=True),
-            nn.Linear(4 * width, num_classes),
+            nn.Linear(4 * width, outputs),
         ),
     )
 
@@ -67,10 +68,8 @@ def three_blocks_trunk(widths: tuple[int, int, int] = (32, 64, 128)) -> nn.Seque
     )
 
 
-def three_blocks(
-    num_classes: int = 10, widths: tuple[int, int, int] = (32, 64, 128)
-) -> nn.Sequential:
-    """Return the classifier for CIFAR-10: (N, 3, 32, 32) to (N, num_classes)."""
+def three_blocks(outputs: int = 10, widths: tuple[int, int, int] = (32, 64, 128)) -> nn.Sequential:
+    """Return the classifier for CIFAR-10: (N, 3, 32, 32) to (N, outputs)."""
     hidden = 2 * widths[2]
     return nn.Sequential(
         three_blocks_trunk(widths),
@@ -81,13 +80,13 @@ def three_blocks(
             nn.Linear(hidden, hidden // 2),
             nn.ReLU(inplace=True),
             nn.Dropout(0.1),
-            nn.Linear(hidden // 2, num_classes),
+            nn.Linear(hidden // 2, outputs),
         ),
     )
 
 
-def digits_cnn(num_classes: int = 10) -> nn.Sequential:
-    """Return a small convolutional classifier for 8x8 digits: (N, 1, 8, 8) to (N, num_classes)."""
+def digits_cnn(outputs: int = 10) -> nn.Sequential:
+    """Return a small convolutional classifier for 8x8 digits: (N, 1, 8, 8) to (N, outputs)."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         nn.BatchNorm2d(16),
@@ -98,15 +97,15 @@ def digits_cnn(num_classes: int = 10) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(32 * 16, 64),
         nn.ReLU(inplace=True),
-        nn.Linear(64, num_classes),
+        nn.Linear(64, outputs),
     )
 
 
-def digits_mlp(num_classes: int = 10) -> nn.Sequential:
-    """Return a two-layer perceptron for 8x8 digits: (N, 1, 8, 8) to (N, num_classes)."""
+def digits_mlp(outputs: int = 10) -> nn.Sequential:
+    """Return a two-layer perceptron for 8x8 digits: (N, 1, 8, 8) to (N, outputs)."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(64, 128),
         nn.ReLU(inplace=True),
-        nn.Linear(128, num_classes),
+        nn.Linear(128, outputs),
     )

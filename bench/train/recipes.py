@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from bench.registry import unknown
 
@@ -17,6 +19,9 @@ class Recipe:
         mean: per channel, subtracted from images in [0, 1] before the network sees them.
         std: per channel, dividing them.
         learning_rate: the peak of the one-cycle schedule.
+        loss: `cross-entropy` over logits, or a metric loss over embeddings.
+        miner: what picks the pairs of a batch that a metric loss sees; empty for all.
+        embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
         crop: pixels of padding for random crops; 0 for none.
         shipped: whether weights come with the package, or are trained at first use.
     """
@@ -31,6 +36,9 @@ class Recipe:
     weight_decay: float = 5e-4
     epochs: int
     batch_size: int = 128
+    loss: str = "cross-entropy"
+    miner: str = ""
+    embedding: int = 0
     label_smoothing: float = 0.0
     flip: bool = False
     crop: int = 0
@@ -61,6 +69,42 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=0.1, epochs=8, flip=True, crop=2,
     ),
 }  # fmt: skip
+
+#: What the networks of the deep-metric-learning study have in common, by data set.
+_TRUNKS: dict[str, dict[str, Any]] = {
+    "digits": {"like": "digits/cnn", "epochs": 20},
+    "mnist": {"like": "mnist/cnn", "epochs": 4},
+    "fashion-mnist": {"like": "fashion-mnist/cnn", "epochs": 4},
+    "cifar10": {"like": "cifar10/cnn", "epochs": 8},
+}
+#: Peaks of the one-cycle schedule; a metric loss is a mean over fewer pairs and takes smaller steps.
+_PEAKS = {("cross-entropy", "sgd"): 0.05, ("cross-entropy", "adam"): 0.002}
+_METRIC_PEAKS = {"sgd": 0.05, "adam": 0.002}
+
+
+def _studied() -> dict[str, Recipe]:
+    """Return the recipes of the study: deep learning and deep metric learning on the same trunks."""
+    found = {}
+    for data, trunk in _TRUNKS.items():
+        for loss in ("cross-entropy", "contrastive", "triplet"):
+            metric = loss != "cross-entropy"
+            for optimiser in ("sgd", "adam"):
+                peak = _METRIC_PEAKS[optimiser] if metric else _PEAKS[loss, optimiser]
+                name = f"{data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"
+                found[name] = dataclasses.replace(
+                    RECIPES[trunk["like"]],
+                    loss=loss,
+                    miner="multi-similarity" if metric else "",
+                    embedding=64 if metric else 0,
+                    optimiser=optimiser,
+                    learning_rate=peak,
+                    weight_decay=4e-4,
+                    epochs=trunk["epochs"],
+                )
+    return found
+
+
+RECIPES |= _studied()
 
 
 def recipe(name: str) -> Recipe:

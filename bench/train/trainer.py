@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from bench.data.datasets import LabelledImages
 from bench.errors import SpecError
+from bench.train.objectives import objective
 from bench.train.recipes import Recipe
 
 
@@ -30,7 +31,8 @@ class Epoch:
 def build(recipe: Recipe) -> nn.Module:
     """Return the untrained network of a recipe, without its normalisation."""
     module, _, function = recipe.network.partition(":")
-    net: nn.Module = getattr(importlib.import_module(module), function)()
+    make = getattr(importlib.import_module(module), function)
+    net: nn.Module = make(recipe.embedding) if recipe.embedding else make()
     return net
 
 
@@ -56,7 +58,7 @@ def train(
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.25
         )
-        loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        loss_of = objective(recipe)
         raw, labels = data.raw.to(device), data.labels.to(device)
         net.train()
         for number in range(1, recipe.epochs + 1):
@@ -64,17 +66,26 @@ def train(
             order = torch.randperm(len(data)).to(device)
             for rows in torch.split(order, recipe.batch_size):
                 x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
-                logits = net(x.contiguous(memory_format=torch.channels_last))
-                loss = loss_of(logits, labels[rows])
+                outputs = net(x.contiguous(memory_format=torch.channels_last))
+                loss = loss_of(outputs, labels[rows])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
                 schedule.step()
                 loss_sum += loss.item() * len(rows)
-                hits += int((logits.argmax(1) == labels[rows]).sum())
+                hits += _hits(recipe, outputs.detach(), labels[rows])
             seconds = time.perf_counter() - start
             report(Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds))
     return net.eval().cpu().to(memory_format=torch.contiguous_format)
+
+
+def _hits(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> int:
+    """Return how many of a batch are classified rightly; embeddings, by the nearest of the others."""
+    if not recipe.embedding:
+        return int((outputs.argmax(1) == labels).sum())
+    unit = F.normalize(outputs)
+    nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
+    return int((labels[nearest] == labels).sum())
 
 
 def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
