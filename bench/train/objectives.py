@@ -96,7 +96,7 @@ def loss_by_image(name: str) -> Callable[..., torch.Tensor]:
             if not torch.is_tensor(values):
                 continue
             first = indices[0] if isinstance(indices, tuple) else indices
-            sums = torch.zeros_like(total).index_add(0, first, values)
+            sums = torch.zeros_like(total).index_add(0, first, values.flatten())
             counts = torch.bincount(first, minlength=len(total)).clamp(min=1)
             total = total + sums / counts
         return total
