@@ -30,7 +30,8 @@ class _OverBank(nn.Module):
 
     def by_class(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the similarities of images with the stored ones of each class."""
-        return self.similarity(self.embed(x), self.embeddings).split(self.sizes, dim=1)
+        near = self.similarity(self.embed(x), self.embeddings)
+        return torch.split(near, self.sizes, dim=1)
 
 
 class SoftNeighbours(_OverBank):
@@ -61,10 +62,10 @@ def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: floa
     """
     nearest = [part.topk(min(max(_NEAREST, k + 1), part.shape[1]), dim=1).values
                for part in similarities]  # fmt: skip
-    with torch.no_grad():
-        ranked = torch.cat(nearest, 1).sort(1, descending=True).values
-        last = min(k, ranked.shape[1] - 1)
-        middle = (ranked[:, last - 1 : last] + ranked[:, last : last + 1]) / 2
+    ranked = (
+        torch.cat(nearest, 1).topk(min(k + 1, sum(part.shape[1] for part in nearest)), 1).values
+    )
+    middle = (ranked[:, -2:-1] + ranked[:, -1:]) / 2
     return torch.stack(
         [F.logsigmoid((part - middle) / temperature).logsumexp(1) for part in nearest], dim=1
     )

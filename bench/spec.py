@@ -200,8 +200,11 @@ class ModelRequest:
     options: tuple[tuple[str, Scalar], ...] = ()
 
     def title(self) -> str:
-        """Return the name with its options written out."""
-        return "-".join([self.name, *(f"{key}={value}" for key, value in self.options)])
+        """Return the name with its options written out: `...-knn1-cosine`, others as `key=value`."""
+        given = dict(self.options)
+        told = [f"knn{given.pop('k')}"] if "k" in given else []
+        told += [str(given.pop("distance"))] if "distance" in given else []
+        return "-".join([self.name, *told, *(f"{key}={value}" for key, value in given.items())])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

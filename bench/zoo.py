@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 MODELS = Registry("model")
 for _name, _recipe in RECIPES.items():
-    MODELS.add(_name, "bench.zoo:_trained", data=_recipe.data, family="network", recipe=True)
+    MODELS.add(_name, "bench.zoo:_trained", data=_recipe.data, family=_recipe.family, recipe=True)
+
+_SURFACES = {
+    "network": ["network"],
+    "neighbours": ["soft-knn", "nearest-other", "metric-loss"],
+}
 
 Factory = TypeVar("Factory", bound=Callable[..., Adapter])
 
@@ -44,7 +49,7 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
     return register
 
 
-def _trained(name: str, data_root: Path | None) -> Adapter:
+def _trained(name: str, data_root: Path | None, options: Mapping[str, Scalar]) -> Adapter:
     from bench.train.weights import as_written, load_weights, train_to
 
     folder = weights_folder(name)
@@ -54,7 +59,7 @@ def _trained(name: str, data_root: Path | None) -> Adapter:
         if card is None or card["recipe"] != as_written(RECIPES[name]):
             folder = retrained_dir()
             train_to(folder, name, data_root)
-    return load_weights(folder or SHIPPED, name)
+    return load_weights(folder or SHIPPED, name, data_root, options)
 
 
 def load_model(
@@ -87,9 +92,7 @@ def load_model(
     entry = MODELS[name]
     factory, facts = entry.load(), entry.facts
     if facts["recipe"]:
-        if options:
-            raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
-        adapter = _trained(name, data_dir(data))
+        adapter = _trained(name, data_dir(data), dict(options or {}))
     else:
         adapter = _made(name, factory, dict(options or {}))
     if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter):
@@ -141,6 +144,6 @@ def _facts(name: str) -> dict[str, Any]:
         "data": facts["data"],
         "parameters": card.get("parameters"),
         "clean_accuracy": card.get("clean_accuracy"),
-        "surfaces": ["network"] if facts["recipe"] else None,
+        "surfaces": _SURFACES[facts["family"]] if facts["recipe"] else None,
         "weights": weights,
     }

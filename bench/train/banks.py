@@ -69,7 +69,7 @@ def _embedded(
 ) -> Iterator[torch.Tensor]:
     device = next(embed.parameters()).device
     with eval_mode(embed), torch.no_grad():
-        for rows in order.split(_BATCH):
+        for rows in torch.split(order, _BATCH):
             yield embed((images.raw[rows].float() / images.top).to(device)).cpu()
 
 
@@ -110,11 +110,11 @@ def _agreement(
     """Return the share of untied votes that a differentiable vote repeats, leaving each image out."""
     sizes = torch.bincount(bank.labels).tolist()
     same = untied = 0
-    for rows in drawn.split(_BATCH):
+    for rows in torch.split(drawn, _BATCH):
         near = similarity(bank.embeddings[rows], bank.embeddings)
         near[torch.arange(len(rows)), rows] = -torch.inf
         said = votes(near, bank.labels, k, len(sizes)).labels
-        soft = soft_votes(near.split(sizes, dim=1), k, temperature).argmax(1)
+        soft = soft_votes(torch.split(near, sizes, dim=1), k, temperature).argmax(1)
         untied += int((said >= 0).sum())
         same += int((soft == said).sum())
     return same / untied if untied else 0.0

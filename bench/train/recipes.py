@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.registry import unknown
+from bench.spec import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,11 @@ class Recipe:
     crop: int = 0
     seed: int = 0
     shipped: bool = True
+
+    @property
+    def family(self) -> Family:
+        """Return the family of the model that comes out."""
+        return "neighbours" if self.embedding else "network"
 
 
 RECIPES: dict[str, Recipe] = {

@@ -69,7 +69,7 @@ def train(
                 outputs = net(x.contiguous(memory_format=torch.channels_last))
                 loss = loss_of(outputs, labels[rows])
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
                 loss_sum += loss.item() * len(rows)

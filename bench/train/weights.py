@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from bench.adapters.network import NetworkAdapter, wrap
+from bench.adapters.network import Normalised, wrap
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
-from bench.errors import PrerequisiteError
+from bench.errors import AdapterError, PrerequisiteError
+from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
 from bench.train.cards import damaged, read_card, weights_file
+from bench.train.neighbours import neighbours
 from bench.train.recipes import Recipe, recipe
 from bench.train.trainer import Epoch, build, train
 
@@ -82,7 +84,7 @@ def write_weights(
             "test_checksum": test.checksum(),
         },
         "seed": rules.seed,
-        "clean_accuracy": clean_accuracy(_assembled(rules, payload), test),
+        "clean_accuracy": clean_accuracy(_assembled(name, rules, payload, data_root, {}), test),
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
@@ -107,8 +109,19 @@ def as_written(rules: Recipe) -> dict[str, Any]:
     return written
 
 
-def load_weights(folder: Path, name: str) -> NetworkAdapter:
+def load_weights(
+    folder: Path,
+    name: str,
+    data_root: Path | None = None,
+    options: Mapping[str, Scalar] | None = None,
+) -> Adapter:
     """Return a model with the weights of a folder, checked against their card.
+
+    Args:
+        folder: of weights.
+        name: of the model.
+        data_root: the data folder, for a model that remembers its training images.
+        options: of the model.
 
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
@@ -122,15 +135,26 @@ def load_weights(folder: Path, name: str) -> NetworkAdapter:
         raise damaged(name, path, "its sha256 is not the one on its card")
     rules = Recipe(**{**card["recipe"], **_tuples(card["recipe"])})
     try:
-        return _assembled(rules, payload)
+        return _assembled(name, rules, payload, data_root, options or {})
     except (SafetensorError, RuntimeError) as error:
         raise damaged(name, path, str(error).splitlines()[0]) from error
 
 
-def _assembled(rules: Recipe, payload: bytes) -> NetworkAdapter:
+def _assembled(
+    name: str,
+    rules: Recipe,
+    payload: bytes,
+    data_root: Path | None,
+    options: Mapping[str, Scalar],
+) -> Adapter:
     net: nn.Module = build(rules)
     state = load_tensors(payload)
     net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    if rules.embedding:
+        embed = Normalised(net.eval(), rules.mean, rules.std)
+        return neighbours(name, rules, embed, data_root, **options)
+    if options:
+        raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
     data = DATASETS[rules.data]
     return wrap(net.eval(), len(data.classes), data.input_shape, rules.mean, rules.std)
 
@@ -139,7 +163,7 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
 
 
-def clean_accuracy(model: NetworkAdapter, data: LabelledImages) -> float:
+def clean_accuracy(model: Adapter, data: LabelledImages) -> float:
     """Return the share of images a model classifies correctly."""
     hits = 0
     for start in range(0, len(data), 500):

@@ -1,0 +1,148 @@
+"""Trained embeddings as models: banks, temperatures and surrogates."""
+
+import pytest
+import torch
+
+import bench
+from bench.adapters.neighbours import votes
+from bench.adapters.surrogates import soft_votes
+from bench.errors import SpecError
+from bench.train import banks
+from bench.train.objectives import loss_by_image, metric_loss, similarity
+
+NAME = "digits/dml-contrastive-adam"
+SURFACES = ["soft-knn", "nearest-other", "metric-loss"]
+
+
+@pytest.fixture(scope="module")
+def model(cache):
+    return bench.load_model(NAME, {"k": 3, "distance": "cosine"})
+
+
+@pytest.fixture(scope="module")
+def images(model):
+    x, y = bench.load_data("digits", images=60)
+    right = model.predict(x).labels == y
+    return x[right], y[right]
+
+
+def test_a_trained_embedding_votes_well(model):
+    x, y = bench.load_data("digits")
+    said = model.predict(x)
+    assert (said.labels == y).float().mean() > 0.93
+    assert model.bank.title() == "digits train all"
+    assert list(model.surfaces()) == SURFACES
+
+
+def test_the_differentiable_vote_agrees_on_clean_images(model):
+    x, _ = bench.load_data("digits")
+    said = model.predict(x).labels
+    with torch.no_grad():
+        soft = model.surfaces()["soft-knn"](x).argmax(1)
+    assert (soft == said)[said >= 0].float().mean() >= 0.99
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_gradients_agree_with_finite_differences(model, images, name):
+    surface = model.surfaces()[name].double()
+    try:
+        x, y = images[0][:3].double(), images[1][:3]
+        generator = torch.Generator().manual_seed(0)
+        along = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        gradient = model.gradient(x, y, "margin", name)
+        expected = (gradient * along).flatten(1).sum(1)
+
+        def loss(at):
+            logits = surface(at)
+            own = logits.gather(1, y[:, None]).squeeze(1)
+            return logits.scatter(1, y[:, None], -torch.inf).amax(1) - own
+
+        with torch.no_grad():
+            slope = (loss(x + 1e-6 * along) - loss(x - 1e-6 * along)) / 2e-6
+        assert slope.tolist() == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-5)
+    finally:
+        surface.float()
+
+
+def test_the_soft_vote_tends_to_the_vote_as_the_temperature_falls():
+    generator = torch.Generator().manual_seed(3)
+    near = torch.rand(500, 60, generator=generator)
+    labels = torch.arange(3).repeat_interleave(20)
+    for k in (1, 3, 5):
+        said = votes(near, labels, k, 3).labels
+        shares = []
+        for temperature in (1.0, 0.05, 1e-5):
+            soft = soft_votes(torch.split(near, 20, dim=1), k, temperature).argmax(1)
+            shares.append(float((soft == said)[said >= 0].float().mean()))
+        assert shares[0] < 0.95
+        assert shares == sorted(shares)
+        assert shares[-1] > 0.999
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+@pytest.mark.parametrize("attack", ["fgsm", "bim", "pgd"])
+def test_toolkits_agree_on_every_surface(model, images, surface, attack):
+    x, y = images[0][:16], images[1][:16]
+    found = [
+        bench.attack(model, x, y, attack, norm="linf", eps=0.1, toolkit=kit, surface=surface)
+        for kit in ("art", "foolbox", "torchattacks")
+    ]
+    assert found[0].rows.success.any()
+    for other in found[1:]:
+        assert (other.rows.success == found[0].rows.success).all()
+        assert (other.x_adv - found[0].x_adv).abs().max() <= 2**-23
+
+
+def test_the_loss_by_image_is_the_librarys_own_with_one_image_at_a_time():
+    generator = torch.Generator().manual_seed(0)
+    anchors, owners = torch.randn(30, 8, generator=generator), torch.arange(30) % 3
+    embeddings = torch.randn(6, 8, generator=generator)
+    labels = torch.arange(6) % 3
+    from pytorch_metric_learning.reducers import MeanReducer
+
+    for name in ("contrastive", "triplet"):
+        each = loss_by_image(name)(embeddings, labels, anchors, owners)
+        one = metric_loss(name, reducer=MeanReducer())
+        alone = [
+            one(embeddings[i : i + 1], labels[i : i + 1], ref_emb=anchors, ref_labels=owners)
+            for i in range(6)
+        ]
+        assert each.tolist() == pytest.approx([float(value) for value in alone], rel=1e-5)
+
+
+def test_a_bank_is_kept_and_a_damaged_one_made_again(model, monkeypatch):
+    first = banks.bank_of(model.embed, "digits", None)
+    (path,) = [one for one in (banks.cache_dir() / "banks").glob("digits-train-all-*")
+               if torch.equal(banks._kept(one, len(first.labels)), first.embeddings)]  # fmt: skip
+    payload = path.read_bytes()
+    path.write_bytes(payload[:100])
+    again = banks.bank_of(model.embed, "digits", None)
+    assert torch.equal(first.embeddings, again.embeddings)
+    assert path.read_bytes() == payload
+    monkeypatch.setattr(banks, "_embedded", lambda *_: pytest.fail("it was there"))
+    banks.bank_of(model.embed, "digits", None)
+
+
+def test_a_temperature_that_agrees_is_the_largest_that_does(model):
+    near = similarity("cosine")
+    chosen = banks.temperature_of(model.bank, near, 5, "cosine")
+    drawn = torch.arange(0, len(model.bank.labels), 3)
+    assert banks._agreement(model.bank, near, 5, chosen, drawn) >= 0.98
+    larger = [one for one in banks._TEMPERATURES if one > chosen]
+    every = torch.randperm(len(model.bank.labels), generator=torch.Generator().manual_seed(0))
+    for temperature in larger:
+        assert banks._agreement(model.bank, near, 5, temperature, every[:2000]) < 0.99
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    ({"k": 0}, "k=0"), ({"k": True}, "k=True"), ({"distance": "cosin"}, "cosine"),
+])  # fmt: skip
+def test_options_that_make_no_sense(model, options, says):
+    with pytest.raises(SpecError, match=says):
+        bench.load_model(NAME, options)
+
+
+def test_a_black_box_attack_needs_no_surface(model, images):
+    x, y = images[0][:4], images[1][:4]
+    out = bench.attack(model, x, y, "noise", norm="linf", eps=0.3, toolkit="native")
+    assert (out.rows.surface == "predict").all()
