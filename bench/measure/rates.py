@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 
 class Interval(NamedTuple):
@@ -49,3 +50,35 @@ def mcnemar(only_left: int, only_right: int) -> float:
     """
     discordant = only_left + only_right
     return float(binomtest(only_left, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def paired_difference(only_left: int, only_right: int, n: int) -> tuple[float, Interval]:
+    """Return the difference of two shares of the same images, left minus right, with its 95 % interval.
+
+    The adjusted Wald interval of D. G. Bonett and R. M. Price (J. Educ. Behav. Stat. 37, 2012, eq. 7):
+    one image is added to each discordant count, two to n.
+
+    Args:
+        only_left: images that only the left counts.
+        only_right: images that only the right one does.
+        n: images in all; 0 gives NaN.
+    """
+    if n == 0:
+        return float("nan"), Interval(float("nan"), float("nan"))
+    left, right = (only_left + 1) / (n + 2), (only_right + 1) / (n + 2)
+    wide = float(norm.ppf(0.975)) * ((left + right - (left - right) ** 2) / (n + 2)) ** 0.5
+    middle = left - right
+    return (only_left - only_right) / n, Interval(max(-1.0, middle - wide), min(1.0, middle + wide))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for being several (S. Holm, Scand. J. Stat. 6, 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1, none falls below a smaller one's, none exceeds 1.
+    """
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.adapters.neighbours import NeighboursAdapter
 from bench.attacks.catalogue import (
     access,
     available,
@@ -190,6 +191,13 @@ def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
             f"{request.name} has {adapter.spec.num_classes} classes, "
             f"{data.name} has {len(data.classes)}"
         )
+    if isinstance(adapter, NeighboursAdapter):
+        bank = adapter.bank
+        if (bank.data, bank.split) == (suite.images.data, suite.images.split):
+            raise SpecError(
+                f"{request.title()} remembers the images of {bank.title()}, which suite {suite.name} "
+                "attacks; attack another split"
+            )
 
 
 def _cells(

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from math import comb, isnan, sqrt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.rates import mcnemar, wilson
+from bench.measure.rates import holm, mcnemar, paired_difference, wilson
 
 SHARES = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 Z = 1.959963984540054
@@ -54,3 +55,31 @@ def test_mcnemar_against_the_sum(left: int, right: int) -> None:
     tail = sum(comb(n, k) for k in range(min(left, right) + 1)) / 2**n
     assert mcnemar(left, right) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
     assert mcnemar(left, right) == mcnemar(right, left)
+
+
+def test_the_paired_interval_covers_the_true_difference():
+    rng = np.random.default_rng(0)
+    shares = [0.5, 0.2, 0.1, 0.2]  # both, only left, only right, neither
+    covered = 0
+    for both, left, right, neither in rng.multinomial(100, shares, size=400):
+        effect, (low, high) = paired_difference(int(left), int(right), 100)
+        assert low <= effect <= high
+        assert effect == pytest.approx(
+            (both + left - both - right) / (both + left + right + neither)
+        )
+        covered += low <= 0.1 <= high
+    assert 0.92 <= covered / 400 <= 0.985
+
+
+def test_no_image_has_no_difference():
+    effect, interval = paired_difference(0, 0, 0)
+    assert np.isnan([effect, *interval]).all()
+    effect, interval = paired_difference(0, 0, 50)
+    assert effect == 0
+    assert interval.low < 0 < interval.high
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -136,3 +136,12 @@ def test_devices():
     if not torch.cuda.is_available():
         with pytest.raises(PrerequisiteError, match="--device cpu"):
             resolve_device("cuda")
+
+
+def test_a_model_that_remembers_the_images_under_attack_is_refused(tiny_suite):
+    text = tiny_suite.read_text().replace("digits/mlp", "digits/dml-contrastive-adam")
+    tiny_suite.write_text(text)
+    assert make_plan(load_suite(str(tiny_suite))).cells
+    tiny_suite.write_text(text.replace("images = 30", 'images = 30\nsplit = "train"'))
+    with pytest.raises(SpecError, match="remembers the images of digits train all"):
+        make_plan(load_suite(str(tiny_suite)))
