@@ -25,11 +25,13 @@ class Word:
             `target` a rule for the wanted class.
         default: its value when nobody says otherwise.
         least: the smallest value allowed; for an amount, None means anything above 0.
+        once: of a count, that passes through the model do not grow in proportion to it.
     """
 
     kind: WordKind
     default: Scalar
     least: float | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Attack:
         access: what it needs of a model.
         absent: why a toolkit that seems to have it does not.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
+        every_class: each of its steps takes a gradient for every class of the model.
         note: one line for people.
     """
 
@@ -94,6 +97,7 @@ class Attack:
     note: str
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
+    every_class: bool = False
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     needs: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))

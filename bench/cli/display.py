@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
 
 Mode = Literal["rich", "plain", "none"]
@@ -77,13 +78,17 @@ class Display:
         elif self.mode == "plain":
             say(line)
 
-    def begin(self, plan: Plan) -> None:
-        """Show what is going to be done."""
+    def begin(self, plan: Plan, expected: Estimate) -> None:
+        """Show what is going to be done, and about how long it will take."""
         self.titles = {key: cell.title() for key, cell in plan.cells.items()}
         self.images = len(plan.images)
         for line in plan.left_out:
             self.note(f"left out: {line}")
-        self.note(f"{len(plan.cells)} cells of {self.images} images")
+        self.note(expected.line())
+        if self.as_json:
+            event = {"event": "plan", "cells": expected.cells, "images": expected.images,
+                     "to_do": len(expected.seconds), "seconds": round(expected.total, 1)}  # fmt: skip
+            click.echo(json.dumps(event))
         self.task = self.progress.add_task("", total=len(plan.cells) * self.images)
 
     def __call__(self, event: Mapping[str, Any]) -> None:

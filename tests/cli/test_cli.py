@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_run_prints_the_headline_and_writes_the_report(done):
     for name in ("tiny-headline.csv", "tiny-attacks.csv", "tiny-parity.csv", "tiny.pdf"):
         assert (folder / "reports" / name).stat().st_size > 0
         assert f"reports/{name}" in process.stderr
+    assert re.search("9 cells of 30 images, 9 to do, (under|about) [0-9]+ ", process.stderr)
     assert "[9/9]" in process.stderr
 
 
@@ -80,8 +82,10 @@ def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     events = [json.loads(line) for line in process.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["kept"] * 9 + ["headline"] * 2 + ["report"]
-    assert all(0 <= event["robust_accuracy"] <= 1 for event in events[9:11])
+    kinds = [event["event"] for event in events]
+    assert kinds == ["plan"] + ["kept"] * 9 + ["headline"] * 2 + ["report"]
+    assert events[0] == {"event": "plan", "cells": 9, "images": 30, "to_do": 0, "seconds": 0}
+    assert all(0 <= event["robust_accuracy"] <= 1 for event in events[10:12])
 
 
 def test_dry_run_prints_the_plan(invoke, done):
@@ -91,7 +95,8 @@ def test_dry_run_prints_the_plan(invoke, done):
     )
     plan = [json.loads(line) for line in process.stdout.splitlines()]
     assert [cell["state"] for cell in plan] == ["to do"] * 9
-    assert "9 cells of 20 images, 9 to do" in process.stderr
+    assert all(cell["seconds"] > 0 for cell in plan)
+    assert re.search("9 cells of 20 images, 9 to do, (under|about) [0-9]+ ", process.stderr)
 
 
 def test_report_parity_and_show_read_what_is_stored(invoke, done):
