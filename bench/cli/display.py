@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 Mode = Literal["rich", "plain", "none"]
 
+#: Lines of words are no longer than this, however wide the terminal.
+_WIDTH = 100
+
 
 def say(line: str) -> None:
     """Print a line for people, on stderr."""
@@ -46,6 +51,22 @@ def print_table(rows: Sequence[Mapping[Any, Any]]) -> None:
     # As wide as it takes: what is piped into a file must not be cut at a terminal's width.
     width = Console(width=10_000).measure(table).maximum
     Console(file=sys.stdout, width=width, soft_wrap=True).print(table)
+
+
+def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
+    """Print names with a sentence each under a title on stdout, in lines of a terminal's width."""
+    if not items:
+        return
+    room = min(shutil.get_terminal_size((_WIDTH, 0)).columns, _WIDTH)
+    indent = max(len(name) for name, _ in items) + 2
+    click.echo(f"\n{title}")
+    for name, words in items:
+        click.echo(
+            textwrap.fill(
+                words, room, initial_indent=name.ljust(indent), subsequent_indent=" " * indent,
+                break_long_words=False, break_on_hyphens=False,
+            )
+        )  # fmt: skip
 
 
 class Display:

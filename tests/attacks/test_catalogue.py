@@ -138,7 +138,12 @@ def test_listing_says_what_the_table_says() -> None:
         "access": "white",
         "targeted": True,
         "note": ATTACKS["cw"].note,
+        "where": {"art": ["l2"], "foolbox": ["l2"], "torchattacks": ["l2"]},
+        "absent": {},
+        "unavailable": {},
     }
+    assert rows["noise"]["absent"] == dict(ATTACKS["noise"].absent)
+    assert "torchattacks" not in rows["noise"]["where"]
     assert rows["noise"]["access"] == "decision"
     assert not rows["noise"]["targeted"]
 

@@ -1,5 +1,6 @@
 """The command line as its users meet it: a process, its two streams and its exit code."""
 
+import dataclasses
 import json
 import os
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.attacks import catalogue
+from bench.attacks.rows import ATTACKS
 from bench.cli.main import cli
 from bench.spec import COLUMNS
 
@@ -247,7 +250,7 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     assert expected[what] in names
     keys = {
         "models": "name family data parameters clean_accuracy surfaces weights",
-        "attacks": "name norms toolkits kind access targeted note",
+        "attacks": "name norms toolkits kind access targeted note where absent unavailable",
     }
     if what in keys:
         assert " ".join(records[0]) == keys[what]
@@ -273,6 +276,44 @@ def test_names_are_completed_in_the_shell(tmp_path):
     assert complete("bench run --suite cif") == ["cifar10"]
     assert "fashion-mnist/cnn" in complete("bench validate fash")
     assert complete("bench run --suite digits --toolkit foo") == ["foolbox"]
+
+
+@pytest.fixture
+def lacking(monkeypatch):
+    """Give a small table: one attack lacks a package, one a norm in a toolkit, one nothing."""
+    rows = {
+        "pgd": dataclasses.replace(ATTACKS["pgd"], needs={"art": "no_such_package"}),
+        "square": dataclasses.replace(
+            ATTACKS["square"], absent={"art": "it is wrong there", "foolbox": "never had it"}
+        ),
+        "noise": dataclasses.replace(ATTACKS["noise"], absent={}, note="a word " * 40),
+    }
+    monkeypatch.setattr(catalogue, "ATTACKS", rows)
+
+
+def test_ls_attacks_says_what_is_wrong_where_and_what_to_install(invoke, lacking, tmp_path):
+    screen = invoke("ls", "attacks", cwd=tmp_path, COLUMNS="100").stdout
+    assert max(map(len, screen.splitlines())) <= 100
+    lines = [" ".join(line.split()) for line in screen.splitlines()]
+    assert "pgd fixed white yes l2 linf l2 linf l2 linf" in lines
+    assert "square l2 (art) it is wrong there" in lines
+    assert "square (foolbox) never had it" in lines
+    assert "pgd (art) pip install no_such_package" in lines
+    assert " ".join(lines).count("a word") == 40  # wrapped, not cut
+    records = invoke("ls", "attacks", "--json", cwd=tmp_path).stdout.splitlines()
+    by_name = {record["name"]: record for record in map(json.loads, records)}
+    assert by_name["square"]["absent"] == {"art": "it is wrong there", "foolbox": "never had it"}
+    assert by_name["square"]["where"]["torchattacks"] == ["linf", "l2"]
+    assert by_name["pgd"]["unavailable"] == {"art": "pip install no_such_package"}
+    assert by_name["noise"]["unavailable"] == by_name["noise"]["absent"] == {}
+
+
+def test_optional_packages_are_told_of(invoke, lacking, tmp_path):
+    kits = invoke("ls", "toolkits", cwd=tmp_path, COLUMNS="100").stdout
+    assert "not installed; run: pip install no_such_package; for art's pgd" in kits
+    doctor = invoke("doctor", cwd=tmp_path)
+    assert doctor.returncode == 0, doctor.stdout  # what is optional may be missing
+    assert "for art's pgd; to have them run: pip install no_such_package" in doctor.stdout
 
 
 def test_doctor_says_what_is_here(invoke, tmp_path):
