@@ -268,6 +268,8 @@ def _parameters(given: Mapping[str, object]) -> str:
 
 def _told(word: str, value: object) -> str:
     said = word.replace("_", " ")
+    if value == "none":
+        return f"un{said}"
     if isinstance(value, bool):
         return said if value else f"no {said}"
     return f"{said} {value}"
