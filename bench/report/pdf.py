@@ -228,8 +228,12 @@ def _agreement(frame: pd.DataFrame) -> str:
     ]
     if counts.get("FAIL", 0):
         said.append(f"{counts['FAIL']} did not (FAIL)")
-    if counts.get("not judged", 0):
-        said.append(f"{counts['not judged']} could not be judged")
+    incomparable = int((frame["expected"] == "differs").sum())
+    unjudged = counts.get("not judged", 0) - incomparable
+    if unjudged:
+        said.append(f"{unjudged} could not be judged")
+    if incomparable:
+        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
     return "; ".join(said) + "."
 
 

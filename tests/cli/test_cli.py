@@ -117,8 +117,12 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     assert parity.stdout.count("pass") == 6
     assert "6 pairs: 6 agree as expected, 0 do not" in parity.stderr
 
-    key = next((folder / "results" / "cells").glob("*/*")).name
+    plan = invoke("run", "--suite", "tiny.toml", "--dry-run", "--json", cwd=folder).stdout
+    cells = map(json.loads, plan.splitlines())
+    key = next(cell["cell"] for cell in cells if cell["attack"] == "pgd linf 0.1")
     show = invoke("show", key[:12], cwd=folder)
+    assert "digits/mlp · pgd linf 0.1 · torchattacks\nrandom_start yes, " in show.stderr
+    assert ", steps 3, " in show.stderr
     assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
     assert "success" in show.stdout
 
@@ -216,6 +220,10 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     assert process.returncode == 1
     assert "FAILED" in process.stderr
     assert "8 of 9 cells failed" in process.stderr
+    failed = next((tmp_path / "r").glob("cells/*/*/error-1.json")).parent.name
+    show = invoke("show", failed, "--results", tmp_path / "r", cwd=folder)
+    assert show.stderr.startswith("my-net · ")
+    assert "ZeroDivisionError" in show.stdout
     assert "8 of 8 attacks did not run" in process.stdout or "INVALID" in process.stdout
 
 

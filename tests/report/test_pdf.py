@@ -12,9 +12,9 @@ import pytest
 
 from bench.errors import SpecError
 from bench.report.gallery import gallery
-from bench.report.pdf import latex, write_report
+from bench.report.pdf import _agreement, latex, write_report
 from bench.report.pictures import picture_grid
-from bench.report.tables import Measured, Table, all_tables, headline_table
+from bench.report.tables import Measured, Table, all_tables, headline_table, parity_table
 from bench.store.results import Results
 
 FORMATS = ("pdf", "csv", "latex")
@@ -192,6 +192,18 @@ def test_one_model_one_norm_one_toolkit(small: Results, tmp_path: Path) -> None:
     assert "Left out" not in text
     assert "Cells without a result" not in text
     assert "Figure 1. Accuracy against the ℓ∞ radius, digits/cnn, n = 40" in text
+
+
+def test_two_algorithms_of_one_name_are_not_counted_as_unjudged(
+    results: Results, measured: Measured
+) -> None:
+    table = parity_table(results, measured.parity)
+    unjudged = table["result"] == "not judged"
+    assert unjudged.sum() == 2
+    table.loc[unjudged.idxmax(), "expected"] = "differs"
+    assert _agreement(table).endswith(
+        "1 could not be judged; 1 compared two algorithms of one name, which is not judged."
+    )
 
 
 def test_a_gallery_goes_on_where_a_page_is_full(
