@@ -89,6 +89,7 @@ class Attack:
         absent: why a toolkit that seems to have it does not.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
         every_class: each of its steps takes a gradient for every class of the model.
+        singly: toolkits that give the model one image at a time, which makes a pass dearer.
         note: one line for people.
     """
 
@@ -98,6 +99,7 @@ class Attack:
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
     every_class: bool = False
+    singly: tuple[Toolkit, ...] = ()
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     needs: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -108,10 +108,12 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     cells = {key: plan.cells[key] for key in wanted}
     classes = {work(cell): plan.adapters[cell.model].spec.num_classes for cell in cells.values()}
     paces = _stored(store, plan.device, classes)
-    measured: dict[tuple[ModelRequest, str], float] = {}
+    measured: dict[tuple[ModelRequest, str, int], float] = {}
     seconds = {}
     for key, cell in cells.items():
-        kind, view = work(cell), (cell.model, cell.surface)
+        kind, attack = work(cell), ATTACKS[cell.attack.name]
+        batch = 1 if cell.toolkit in attack.singly else min(plan.batch_size, len(plan.images))
+        view = cell.model, cell.surface, batch
         if kind not in paces and view not in measured:
             measured[view] = _measured(plan, *view)
         pace = paces[kind] if kind in paces else measured[view]
@@ -138,10 +140,10 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
     return paces
 
 
-def _measured(plan: Plan, model: ModelRequest, surface: str) -> float:
+def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> float:
     """Return the seconds an image of a pass through a model: a gradient, or an answer alone."""
     adapter = plan.adapters[model]
-    few = plan.images.first(min(plan.batch_size, len(plan.images)))
+    few = plan.images.first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
 

@@ -27,8 +27,8 @@ def unmeasured(monkeypatch):
     """Say of every pass that it takes a millisecond; return the models that were asked about."""
     asked = []
 
-    def measured(plan, model, surface):
-        asked.append((model.name, surface))
+    def measured(plan, model, surface, batch):
+        asked.append((model.name, surface, batch))
         return 0.001
 
     monkeypatch.setattr(estimating, "_measured", measured)
@@ -91,7 +91,15 @@ def test_a_new_run_is_estimated_from_passes_through_each_model(plan, tmp_path, u
         for name, count in {"fgsm": 1, "pgd": 3, "deepfool": 100, "noise": 1}.items()
     })  # fmt: skip
     assert expected.total == pytest.approx(sum(expected.seconds.values()))
-    assert unmeasured == [("digits/mlp", "network"), ("digits/mlp", "predict")]
+    assert unmeasured == [("digits/mlp", "network", 30), ("digits/mlp", "predict", 30)]
+
+
+def test_attacks_that_go_image_by_image_are_timed_so(tiny_suite, tmp_path, unmeasured):
+    text = tiny_suite.read_text().replace('"foolbox"', '"foolbox", "torchattacks"')
+    tiny_suite.write_text(text)
+    plan = make_plan(load_suite(str(tiny_suite)), attacks=["deepfool"])
+    estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
+    assert unmeasured == [("digits/mlp", "network", 30), ("digits/mlp", "network", 1)]
 
 
 def test_what_the_store_holds_of_an_attack_is_a_better_estimate(plan, tmp_path, unmeasured):
@@ -105,7 +113,7 @@ def test_what_the_store_holds_of_an_attack_is_a_better_estimate(plan, tmp_path, 
     assert estimate(longer, store, ["a"]).total == pytest.approx(CELL_SECONDS + 30 * 10 * taken)
     assert unmeasured == []
     estimate(dataclasses.replace(longer, device="cuda"), store, ["a"])  # it was slower on the CPU
-    assert unmeasured == [("digits/mlp", "network")]
+    assert unmeasured == [("digits/mlp", "network", 30)]
 
 
 def test_nothing_to_do_asks_no_model(plan, tmp_path, unmeasured):
