@@ -221,7 +221,11 @@ def access(name: str) -> str:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return one dictionary an attack, for tables and `--json`."""
+    """Return one dictionary an attack, for tables and `--json`.
+
+    `where` holds the norms of each toolkit that has the attack, `absent` why one that seems to have
+    it does not (wholly or in a norm), `unavailable` the command without which one cannot run it.
+    """
     return [
         {
             "name": attack.name,
@@ -232,6 +236,13 @@ def listing() -> list[dict[str, Any]]:
             "targeted": "targeted" in attack.words,
             "goals": _goals(attack),
             "note": attack.note,
+            "where": {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))},
+            "absent": dict(attack.absent),
+            "unavailable": {
+                kit: command
+                for kit in TOOLKITS
+                if _norms_of(attack, kit) and (command := remedy(attack.name, kit))
+            },
         }
         for attack in ATTACKS.values()
     ]
@@ -243,19 +254,46 @@ def _goals(attack: Attack) -> list[Goal]:
     return ["misclassification", *aimed, *reduced]
 
 
+def _norms_of(attack: Attack, toolkit: Toolkit) -> list[str]:
+    return [norm for norm, toolkits in attack.norms.items() if toolkit in toolkits]
+
+
+def optional() -> dict[str, list[tuple[str, Toolkit]]]:
+    """Return the packages that some attacks need beside their toolkit, and which attacks do."""
+    found: dict[str, list[tuple[str, Toolkit]]] = {}
+    for attack in ATTACKS.values():
+        for toolkit, package in attack.needs.items():
+            found.setdefault(package, []).append((attack.name, toolkit))
+    return found
+
+
 def installed(toolkit: Toolkit) -> bool:
     """Return whether a toolkit can be imported, without importing it."""
-    return toolkit == "native" or importlib.util.find_spec(_PACKAGES[toolkit][0]) is not None
+    return toolkit == "native" or here(_PACKAGES[toolkit][0])
+
+
+def here(package: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def remedy(name: str, toolkit: Toolkit) -> str | None:
+    """Return the command that installs what a toolkit lacks to run an attack; None if it can."""
+    if not installed(toolkit):
+        return install_command(toolkit)
+    needed = _attack(name).needs.get(toolkit)
+    return None if needed is None or here(needed) else f"pip install {needed}"
 
 
 def shortfall(name: str, toolkit: Toolkit) -> str | None:
     """Return what must be installed before a toolkit can run an attack, with the command; else None."""
-    if not installed(toolkit):
-        return f"{toolkit} is not installed; run: {install_command(toolkit)}"
-    needed = _attack(name).needs.get(toolkit)
-    if needed is None or importlib.util.find_spec(needed) is not None:
+    command = remedy(name, toolkit)
+    if command is None:
         return None
-    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: pip install {needed}"
+    if not installed(toolkit):
+        return f"{toolkit} is not installed; run: {command}"
+    needed = _attack(name).needs[toolkit]
+    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: {command}"
 
 
 def install_command(toolkit: Toolkit) -> str:

@@ -25,11 +25,13 @@ class Word:
             `target` a rule for the wanted class.
         default: its value when nobody says otherwise.
         least: the smallest value allowed; for an amount, None means anything above 0.
+        once: of a count, that passes through the model do not grow in proportion to it.
     """
 
     kind: WordKind
     default: Scalar
     least: float | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Attack:
         absent: why a toolkit that seems to have it does not.
         irreducible: why it cannot aim at less confidence under the same label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
+        every_class: each of its steps takes a gradient for every class of the model.
+        singly: toolkits that give the model one image at a time, which makes a pass dearer.
         note: one line for people.
     """
 
@@ -96,6 +100,8 @@ class Attack:
     note: str
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
+    every_class: bool = False
+    singly: tuple[Toolkit, ...] = ()
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""

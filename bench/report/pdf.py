@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
 from bench.report.figures import accuracy_figures, caption
+from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
 from bench.report.tables import (
     NUMERIC,
@@ -163,6 +164,9 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
             for figure in drawn
         ],
         "grid": _grid(grid, attachments) if grid else None,
+        "gallery": [
+            _sheet(turn, sheet, attachments) for turn, sheet in enumerate(gallery(results))
+        ],
         "agreement": _agreement(tables["parity"].frame),
         "parity": _parity(tables["parity"]),
         "attacks": _table(tables["attacks"].frame, tables["attacks"].caption),
@@ -224,8 +228,12 @@ def _agreement(frame: pd.DataFrame) -> str:
     ]
     if counts.get("FAIL", 0):
         said.append(f"{counts['FAIL']} did not (FAIL)")
-    if counts.get("not judged", 0):
-        said.append(f"{counts['not judged']} could not be judged")
+    incomparable = int((frame["expected"] == "differs").sum())
+    unjudged = counts.get("not judged", 0) - incomparable
+    if unjudged:
+        said.append(f"{unjudged} could not be judged")
+    if incomparable:
+        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
     return "; ".join(said) + "."
 
 
@@ -301,4 +309,26 @@ def _grid(grid: Grid, attachments: dict[str, bytes]) -> dict[str, Any]:
             }
             for turn, original in enumerate(grid.originals)
         ],
+    }
+
+
+def _sheet(turn: int, sheet: Sheet, attachments: dict[str, bytes]) -> dict[str, Any]:
+    """Return a sheet of the gallery for the template, and attach its images."""
+    attachments[f"sheet-{turn}.png"] = sheet.original.png
+    panels = []
+    for at, panel in enumerate(sheet.panels):
+        tried, added = f"panel-{turn}-{at}.png", f"added-{turn}-{at}.png"
+        attachments |= {tried: panel.tried.png, added: panel.added}
+        panels.append({
+            "attack": panel.attack, "toolkit": panel.toolkit, "norm": panel.norm,
+            "size": panel.size, "factor": panel.factor, "fooled": panel.fooled,
+            "label": panel.tried.below, "tried": tried, "added": added,
+        })  # fmt: skip
+    return {
+        "model": sheet.model,
+        "index": sheet.index,
+        "original": f"sheet-{turn}.png",
+        "label": sheet.original.below,
+        "panels": panels,
+        "without": list(sheet.without),
     }

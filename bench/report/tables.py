@@ -7,7 +7,7 @@ where it is at hand, and computes it otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -179,7 +179,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
     called = names(results)
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells.to_dict("records"):
-        given = _parameters(cell["words"])
+        given = words.parameters(cell["words"])
         radii = rows.setdefault((called[cell["cell"]], cell["norm"], given), [])
         radius = words.threat("", cell["eps"]).strip()
         if radius not in radii:
@@ -268,23 +268,17 @@ def _attack_note(row: pd.Series[float]) -> str:
     )
 
 
-def _parameters(given: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {_word(value)}" for name, value in sorted(given.items()))
-
-
 def _told(word: str, value: object) -> str:
     if word == "goal":
         return str(value).replace("-", " ")
     said = word.replace("_", " ")
-    if isinstance(value, bool):
-        return said if value else f"no {said}"
+    if word == "targeted" and value == "none":
+        return "untargeted"
+    if value is False or value == "none":
+        return f"no {said}"
+    if value is True:
+        return said
     return f"{said} {value}"
-
-
-def _word(value: object) -> str:
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
 
 
 def _without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -105,6 +105,7 @@ def execute(
     shard: str | None = None,
     keep_all: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
+    wanted: Collection[str] | None = None,
 ) -> Outcome:
     """Compute what is missing of a plan and log what was asked for.
 
@@ -116,11 +117,13 @@ def execute(
         shard: `I/N` to compute only the I-th of N shares of the cells.
         keep_all: keep every image tried, not the first 16 of a cell.
         on_event: told of each cell as it starts, advances, ends or fails.
+        wanted: what `todo` returned of the same, where it is at hand: it reads every finished cell.
 
     Raises:
         StoreError: rows cannot be saved; nothing saved before is lost.
     """
-    wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
+    if wanted is None:
+        wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
     log = start_run(store, _asked(plan, shard))
     kept = tuple(key for key in plan.cells if key not in wanted and store.is_done(key))
     for key in kept:

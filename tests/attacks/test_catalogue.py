@@ -141,7 +141,12 @@ def test_listing_says_what_the_table_says() -> None:
         "targeted": True,
         "goals": list(GOALS),
         "note": ATTACKS["cw"].note,
+        "where": {"art": ["l2"], "foolbox": ["l2"], "torchattacks": ["l2"]},
+        "absent": {},
+        "unavailable": {},
     }
+    assert rows["noise"]["absent"] == dict(ATTACKS["noise"].absent)
+    assert "torchattacks" not in rows["noise"]["where"]
     assert rows["noise"]["access"] == "decision"
     assert not rows["noise"]["targeted"]
 

@@ -121,11 +121,19 @@ def test_variants_of_an_attack_are_told_apart(results: Results) -> None:
             {**given, "random_start": True, "steps": 20} for given in results.cells[pgd]["words"]
         ],
     )
-    cells = pd.concat([results.cells, again], ignore_index=True)
+    aimed = results.cells[pgd].assign(
+        cell="aimed-" + results.cells["cell"],
+        norm="l2",
+        words=[{**given, "targeted": "next"} for given in results.cells[pgd]["words"]],
+    )
+    aimless = results.cells[pgd].assign(cell="aimless-" + results.cells["cell"], norm="l2")
+    cells = pd.concat([results.cells, again, aimed, aimless], ignore_index=True)
     called = tables.names(dataclasses.replace(results, cells=cells))
     cell = str(results.cells.loc[pgd, "cell"].iloc[0])
     assert called[cell] == "pgd, no random start, steps 10"
     assert called[f"again-{cell}"] == "pgd, random start, steps 20"
+    assert called[f"aimed-{cell}"] == "pgd, targeted next"
+    assert called[f"aimless-{cell}"] == "pgd, untargeted"
     assert {called[cell] for cell in results.cells.loc[~pgd, "cell"]} == {"deepfool", "cw", "noise"}
 
 

@@ -118,6 +118,7 @@ ROWS = (
             "l2": ("torchattacks",),
             "l1": ("torchattacks",),
         },
+        every_class=True,
         words={
             "steps": Word("count", 100, least=1),
             "restarts": RESTARTS,

@@ -22,6 +22,7 @@ ROWS = (
         name="deepfool",
         norms={"l2": (*THREE, "native"), "linf": ("foolbox", "native")},
         minimal=True,
+        singly=("torchattacks",),
         words={
             "steps": Word("count", 50, least=1),
             "overshoot": Word("amount", 0.02, least=0),

@@ -14,6 +14,7 @@ ROWS = (
         name="sparsefool",
         norms={"l0": ("torchattacks", "native")},
         minimal=True,
+        singly=("torchattacks",),
         words={
             "lambda": Word("amount", 3.0, least=1),
             "steps": Word("count", 20, least=1),
