@@ -6,6 +6,7 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Parity,
+    Refusal,
     Word,
 )
 
@@ -19,7 +20,11 @@ ROWS = (
             "steps": Word("count", 20, least=1),
             "overshoot": Word("amount", 0.02, least=0),
             "candidates": Word("count", 10, least=2),
+            "box": Word("amount", 1.0),
         },
+        refusals=(
+            Refusal("torchattacks", "box", "1", "moves every pixel as far as [0, 1] allows"),
+        ),
         parity=(
             Agreement(
                 Parity(
