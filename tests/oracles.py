@@ -11,7 +11,9 @@ ORDER = {"l1": 1.0, "l2": 2.0, "linf": torch.inf}
 
 
 def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
-    """Return the norm (N,) of each row, in float64."""
+    """Return the norm (N,) of each image, in float64; l0 counts the positions of pixels."""
+    if norm == "l0":
+        return (delta != 0).any(1).flatten(1).sum(1).double()
     return delta.double().flatten(1).norm(p=ORDER[norm], dim=1)
 
 
