@@ -54,7 +54,7 @@ def _pixel_class() -> type[Any]:
     class Evolving(PixelAttack):  # type: ignore[misc]
         """PixelAttack with as many members as are asked for, that remembers its last best one.
 
-        It would send the whole image to 0 to 255 and back, which changes every pixel by rounding.
+        It would send the whole image to 0 to 255 and back, which changes some pixels by rounding.
         """
 
         members: int

@@ -56,8 +56,8 @@ ROWS = (
                     "differs",
                     0.0,
                     1.0,
-                    "torchattacks takes the pair of the paper's map and each value once; ART the two "
-                    "values of steepest gradient of the wanted class, until they are at 1",
+                    "torchattacks takes the best pair of the paper's map, so many times as there are "
+                    "pairs; ART the two values of steepest gradient of the wanted class alone",
                 )
             ),
         ),
