@@ -217,6 +217,15 @@ def test_jsma_to_a_class_is_torchattacks_own(trained) -> None:
     assert torch.equal(ours[reached], raw[reached])
 
 
+def test_jsma_cannot_flatten_channels_last_images() -> None:
+    model, x, y = oracles.grey(1.0, (3, 4, 4))
+    across = x.contiguous(memory_format=torch.channels_last)
+    with attacked(model, x, 0) as probe, pytest.raises(RuntimeError, match="view size"):
+        torchattacks.JSMA(probe)(across, y)
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": 1})
+    assert torch.equal(driven(spec, model, across, y, 2), driven(spec, model, x, y, 2))
+
+
 def test_jsma_moves_the_first_value_where_no_pair_helps() -> None:
     """Only pixel 3 gains, and it is white."""
     model, x, y = oracles.grey(1.0, (1, 3, 3), sure=3)

@@ -147,10 +147,14 @@ def _nearest(
             gap = logits.gather(1, others[row, column, None]) - logits.gather(1, y[row, None])
             (w_k,) = torch.autograd.grad(gap.sum(), here)
         slope = w_k.flatten(1).norm(dim=1) + TINY
-        for i, k in enumerate(row.tolist()):
-            away = gaps[k, column[i]] / slope[i]
-            if away < distance[k]:
-                distance[k], direction[k] = away, w_k[i] / slope[i]
+        away, number = torch.full_like(gaps, torch.inf), torch.zeros_like(others)
+        away[row, column] = gaps[row, column] / slope
+        number[row, column] = torch.arange(len(row), device=row.device)
+        shortest, of = away.min(1, keepdim=True)
+        nearer = shortest.squeeze(1) < distance
+        chosen = number.gather(1, of).squeeze(1)[nearer]
+        distance[nearer] = shortest.squeeze(1)[nearer]
+        direction[nearer] = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
     return distance + NUDGE, direction
 
 

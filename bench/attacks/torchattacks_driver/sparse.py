@@ -108,7 +108,8 @@ def _jsma(job: Job) -> torch.Tensor:
     aim, found = job.aim(), []
     for row in range(len(job.x)):
         with job.probe.playing([row]):
-            found.append(attack(job.x[row : row + 1], aim[row : row + 1]))
+            # It cannot flatten channels_last images.
+            found.append(attack(job.x[row : row + 1].contiguous(), aim[row : row + 1]))
     return job.clean_unless_fooled(torch.cat(found))
 
 
