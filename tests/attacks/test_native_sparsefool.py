@@ -198,7 +198,10 @@ def test_torchattacks_tries_every_class() -> None:
 
 def test_passes_are_counted_by_image() -> None:
     model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
     tried = run(model, x, y, num_classes=2)
+    assert sizes == [3, 3, 3]  # none of them empty
     # A gradient at the image and one at the boundary; a look at what is tried.
     assert (tried.iterations.tolist(), tried.forwards.tolist()) == ([1] * 3, [3] * 3)
     assert tried.backwards.tolist() == [2] * 3

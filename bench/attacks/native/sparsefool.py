@@ -138,8 +138,10 @@ def _nearest(
     slopes = w.flatten(1).norm(dim=1) + TINY
     distance = least.squeeze(1) / slopes
     direction = w / slopes.view(-1, 1, 1, 1)
-    # A gradient each, in batches no larger than the one that was asked for.
-    for pairs in torch.split(rivals.nonzero(), len(x)):
+    # A gradient each, in batches no larger than the one that is attacked.
+    for pairs in torch.split(rivals.nonzero(), len(model.forwards)):
+        if not len(pairs):
+            break
         row, column = pairs.unbind(1)
         with model.playing(rows[row.cpu()].tolist()):
             here = x[row].requires_grad_()
