@@ -18,7 +18,7 @@ pytestmark = [
 
 ROUNDS = 5
 FASTER_THAN_FOOLBOX = 3
-# 42 was measured on one thread, in processor time; in wall time on a busy machine 30 at the least.
+# 42 was measured on one thread, in processor time; in wall time on a busy machine 24 at the least.
 FASTER_THAN_TORCHATTACKS = 20
 
 
