@@ -15,8 +15,9 @@ CASES: list[tuple[str, Norm, Toolkit]] = [
 MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
 NOISE = [case for case in CASES if case[0] == "noise"]
 SEARCH = [case for case in CASES if case[0] == "square"]
-GRADIENT = [case for case in CASES if case not in [*MINIMAL, *NOISE, *SEARCH]]
-EPS = {"linf": "0.1", "l2": "0.5", "l1": "3"}
+PIXELS = [case for case in CASES if case[0] == "one-pixel"]
+GRADIENT = [case for case in CASES if case not in [*MINIMAL, *NOISE, *SEARCH, *PIXELS]]
+EPS = {"linf": "0.1", "l2": "0.5", "l1": "3", "l0": "3"}
 
 _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
@@ -27,6 +28,9 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "ddn": {"steps": 40},
     "fab": {"steps": 10},
     "square": {"queries": 100},
+    "jsma": {"gamma": 0.5},
+    "one-pixel": {"population": 20, "generations": 5},
+    "salt-and-pepper": {"steps": 100},
     "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
 }
 

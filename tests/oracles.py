@@ -11,19 +11,21 @@ ORDER = {"l1": 1.0, "l2": 2.0, "linf": torch.inf}
 
 
 def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
-    """Return the norm (N,) of each row, in float64."""
+    """Return the norm (N,) of each image, in float64; l0 counts the positions of pixels."""
+    if norm == "l0":
+        return (delta != 0).any(1).flatten(1).sum(1).double()
     return delta.double().flatten(1).norm(p=ORDER[norm], dim=1)
 
 
 class Linear(nn.Module):
-    """Logits `W (x - 1/2)` of images in [0, 1]."""
+    """Logits `W (x - 1/2) + b` of images in [0, 1]."""
 
-    def __init__(self, weight: torch.Tensor) -> None:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight)
+        self.weight, self.bias = nn.Parameter(weight), bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - 0.5).flatten(1) @ self.weight.T
+        return (x - 0.5).flatten(1) @ self.weight.T + self.bias
 
 
 def distances(model: Linear, x: torch.Tensor, y: torch.Tensor, norm: str) -> torch.Tensor:
@@ -71,3 +73,21 @@ def ten_classes(count: int) -> tuple[Linear, torch.Tensor, torch.Tensor]:
         y = model(x).argmax(1)
     far = distances(model, x, y, "l2") > 0.03
     return model, x[far][:count], y[far][:count]
+
+
+def grey(
+    gap: float, shape: tuple[int, int, int], sure: int | None = None
+) -> tuple[Linear, torch.Tensor, torch.Tensor]:
+    """Return two classes, a grey image at a logit gap, and its label; one pixel may decide alone."""
+    generator = torch.Generator().manual_seed(5)
+    weight = torch.randn(shape, generator=generator).flatten(1)
+    if sure is not None:
+        weight = weight * (torch.arange(weight.shape[1]) == sure)
+    weight = weight.flatten()
+    model = Linear(torch.stack([-weight, weight]) / 2, torch.tensor([gap, 0.0]))
+    return model, torch.full((1, *shape), 0.5), torch.zeros(1, dtype=torch.int64)
+
+
+def fewest(gains: torch.Tensor, gap: float) -> int:
+    """Return the least number of changes that together gain more than `gap`."""
+    return int((gains.clamp(min=0).sort(descending=True).values.cumsum(0) <= gap).sum()) + 1

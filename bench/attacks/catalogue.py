@@ -71,6 +71,8 @@ def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
     if value <= 0 or (norm == "linf" and value > 1):
         bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
         raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
+    if norm == "l0" and value != int(value):
+        raise SpecError(f"{attack.name}: eps={text} is no number of pixels; in l0 it must be whole")
     return text
 
 

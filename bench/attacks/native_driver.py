@@ -45,6 +45,7 @@ def _sparsefool(job: Job) -> torch.Tensor:
         steps=job.spec.word("steps"),
         overshoot=job.spec.amount("overshoot"),
         candidates=job.spec.word("candidates"),
+        box=job.spec.amount("box"),
     )
     job.probe.iterations = found.iterations
     return found.x_adv

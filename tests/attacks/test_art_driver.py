@@ -13,6 +13,8 @@ from art.attacks.evasion import (
     ElasticNet,
     FastGradientMethod,
     HopSkipJump,
+    PixelAttack,
+    SaliencyMapMethod,
     SquareAttack,
 )
 from art.estimators.classification import PyTorchClassifier
@@ -21,7 +23,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
-from bench.attacks.instrument import attacked
+from bench.attacks.instrument import attacked, seeded
 from bench.errors import UnsupportedAttack
 
 
@@ -240,3 +242,57 @@ def test_square_in_l2_divides_by_the_weight_of_its_window() -> None:
     fallen = [(model(images).argmax(1) != y).sum() for images in (found, theirs)]
     assert fallen[0] < 0.8 * fallen[1]
     assert "should multiply" in catalogue.refusal(spec, "art")
+
+
+def test_jsma_takes_targets_for_labels(trained) -> None:
+    x, y = trained.x[:4], trained.y[:4]
+    raw = SaliencyMapMethod(wrapped(trained.net), theta=1.0, verbose=False)
+    assert (raw.generate(x.numpy(), y.numpy()) == x.numpy()).all()
+    assert (driven(quick("jsma", "l0"), trained.net, x, y).x_adv != x).flatten(1).any(1).all()
+
+
+def test_jsma_changes_more_values_than_gamma() -> None:
+    model, x, y = oracles.grey(6.0, (1, 8, 8))
+    attack = SaliencyMapMethod(wrapped(model, classes=2), theta=1.0, gamma=0.05, verbose=False)
+    assert (attack.generate(x.numpy(), (1 - y).numpy()) != x.numpy()).sum() == 4 > 0.05 * 64
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": "5/64"})
+    assert torch.equal(driven(spec, model, x, y, 2).x_adv, x)  # four values are not enough
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": "6/64"})
+    assert (driven(spec, model, x, y, 2).x_adv != x).sum() == 6
+
+
+def test_one_pixel_changes_other_pixels_by_rounding(trained) -> None:
+    x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = trained.net(x).argmax(1)
+    raw = PixelAttack(wrapped(trained.net), th=1, max_iter=1)
+    with seeded(0, x.device):
+        found = raw.generate(x.numpy(), (y.numpy() + 1) % 10)  # it is of another class
+    assert (found != x.numpy()).sum() > 1
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 5, "generations": 1})
+    assert (driven(spec, trained.net, x, y).x_adv != x).sum() == 1
+
+
+class Constant(nn.Module):
+    """A first logit that never moves, and a second that one pixel lifts above it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        still = 0 * x[:, 0, 0, 0]
+        return torch.stack([still + 1.0, 1.2 * x[:, 0, 2, 3], still], 1)
+
+
+def test_one_pixel_minimises_the_labels_own_logit() -> None:
+    x, y = torch.full((1, 1, 6, 6), 0.2), torch.zeros(1, dtype=torch.int64)
+    raw = PixelAttack(wrapped(Constant(), (1, 6, 6), 3), th=1, max_iter=15)
+    with seeded(0, x.device):
+        found = raw.generate(x.numpy(), y.numpy())
+    assert Constant()(torch.from_numpy(found)).argmax(1) == y
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 400, "generations": 15})
+    assert Constant()(driven(spec, Constant(), x, y, 3).x_adv).argmax(1) != y
+
+
+def test_one_pixel_refuses_two_classes() -> None:
+    model, x, y = oracles.grey(60.0, (1, 8, 8))
+    with pytest.raises(ValueError, match="binary"):
+        PixelAttack(wrapped(model, classes=2), th=1).generate(x.numpy(), y.numpy())
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 5, "generations": 1})
+    assert driven(spec, model, x, y, 2).iterations.tolist() == [1]

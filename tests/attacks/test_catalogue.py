@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def spec(name: str, norm: str, **words):
-    eps = None if catalogue.is_minimal(name) else "8/255"
+    eps = None if catalogue.is_minimal(name) else "3" if norm == "l0" else "8/255"
     return catalogue.resolve(name, norm, eps, words)
 
 
@@ -70,6 +70,8 @@ def test_one_amount_has_one_spelling() -> None:
         (("deepfool", "l2", None, {"overshoot": -0.1}), "at least 0"),
         (("deepfool", "l2", None, {"candidates": 1}), "at least 2"),
         (("noise", "linf", "8/255", {"targeted": "next"}), "cannot be targeted"),
+        (("one-pixel", "l0", 1.5), "must be whole"),
+        (("one-pixel", "l0", 1, {"population": 4}), "at least 5"),
     ],
 )
 def test_bad_requests_are_one_clear_line(call, says) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.foolbox_driver import fixed, minimal, queries
+from bench.attacks.foolbox_driver import fixed, minimal, queries, sparse
 from bench.attacks.job import Job
 from bench.spec import Norm
 
@@ -25,4 +25,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **fixed.ATTACKS,
     **minimal.ATTACKS,
     **queries.ATTACKS,
+    **sparse.ATTACKS,
 }

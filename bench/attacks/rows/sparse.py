@@ -6,8 +6,11 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Parity,
+    Refusal,
     Word,
+    verdict,
 )
+from bench.attacks.rows.common import TARGETED
 
 ROWS = (
     Attack(
@@ -20,7 +23,11 @@ ROWS = (
             "steps": Word("count", 20, least=1),
             "overshoot": Word("amount", 0.02, least=0),
             "candidates": Word("count", 10, least=2),
+            "box": Word("amount", 1.0),
         },
+        refusals=(
+            Refusal("torchattacks", "box", "1", "moves every pixel as far as [0, 1] allows"),
+        ),
         parity=(
             Agreement(
                 Parity(
@@ -32,7 +39,58 @@ ROWS = (
                 )
             ),
         ),
-        note="few pixels, each as far as needed; torchattacks restarts each step from the clean image "
-        "and takes every class as a candidate",
+        note="few pixels, each as far as needed and at most by box; torchattacks restarts each step "
+        "from the clean image and takes every class as a candidate",
+    ),
+    Attack(
+        name="jsma",
+        norms={"l0": ("art", "torchattacks")},
+        minimal=True,
+        words={
+            "theta": Word("amount", 1.0),
+            "gamma": Word("amount", 0.1),
+            "targeted": TARGETED,
+        },
+        parity=(
+            Agreement(
+                Parity(
+                    "differs",
+                    0.0,
+                    1.0,
+                    "torchattacks takes the best pair of the paper's map, so many times as there are "
+                    "pairs; ART the two values of steepest gradient of the wanted class alone",
+                )
+            ),
+        ),
+        note="values raised by theta in pairs, a share gamma of them at most, towards one class: with "
+        "targeted=none the likeliest but the label",
+    ),
+    Attack(
+        name="one-pixel",
+        norms={"l0": ("art", "torchattacks")},
+        access="score",
+        words={
+            "population": Word("count", 400, least=5),
+            "generations": Word("count", 100, least=1),
+            "targeted": TARGETED,
+        },
+        parity=(
+            Agreement(
+                verdict(
+                    "each draws its own population: ART a Latin hypercube of colours of 8 bits", 0.8
+                )
+            ),
+        ),
+        note="places and colours of eps pixels by differential evolution, until the class changes; the "
+        "paper goes on until it is sure",
+    ),
+    Attack(
+        name="salt-and-pepper",
+        norms={"l2": ("foolbox",)},
+        minimal=True,
+        access="decision",
+        words={"steps": Word("count", 1000, least=1)},
+        note="pixels drawn at random turn white or black, fewer where the class changed; of the images "
+        "found the one of least l2 counts",
     ),
 )
