@@ -128,7 +128,7 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
 
 
 def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
-    if catalogue.is_minimal(spec.name) or "restarts" in dict(spec.words):
+    if catalogue.is_minimal(spec.name) or {"restarts", "queries"} & set(dict(spec.words)):
         return None
     once = int(catalogue.access(spec.name) == "white")
     return torch.full((count,), int(dict(spec.words).get("steps", once)), dtype=torch.int64)

@@ -10,13 +10,15 @@ from bench.attacks.row import (
     verdict,
 )
 
+_QUERIES = Word("count", 5000, least=1)
+
 ROWS = (
     Attack(
         name="square",
         norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
         access="score",
         words={
-            "queries": Word("count", 5000, least=1),
+            "queries": _QUERIES,
             "p_init": Word("amount", 0.8),
             "restarts": Word("count", 1, least=1),
         },
@@ -36,5 +38,49 @@ ROWS = (
             ),
         ),
         note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2",
+    ),
+    Attack(
+        name="hopskipjump",
+        norms={"l2": ("art", "foolbox"), "linf": ("art", "foolbox")},
+        minimal=True,
+        access="decision",
+        words={
+            "queries": _QUERIES,
+            "gradient_queries": Word("count", 100, least=1),
+        },
+        parity=(Agreement(norm(0.8, 1.25, "each draws its own directions")),),
+        note="jumps along a gradient estimated at the boundary from decisions alone; queries are all "
+        "questions about an image, gradient_queries those of the first estimate",
+    ),
+    Attack(
+        name="boundary",
+        norms={"l2": ("art", "foolbox")},
+        minimal=True,
+        access="decision",
+        words={
+            "queries": _QUERIES,
+            "spherical_step": Word("amount", 0.01),
+            "source_step": Word("amount", 0.01),
+        },
+        parity=(Agreement(norm(0.5, 2.0, "each adapts its steps in its own way")),),
+        note="a random walk along the boundary towards the image; queries are all questions about it",
+    ),
+    Attack(
+        name="spatial",
+        norms={"linf": ("foolbox",)},
+        minimal=True,
+        access="decision",
+        words={
+            "max_translation": Word("amount", 3, least=0),
+            "max_rotation": Word("amount", 30, least=0),
+            "translations": Word("count", 5, least=1),
+            "rotations": Word("count", 5, least=1),
+        },
+        absent={
+            "art": "its translations go along channels and rows of images laid out (C, H, W), and "
+            "the whole batch gets one transformation"
+        },
+        note="turns by up to max_rotation degrees and shifts by up to max_translation pixels along "
+        "each side, on a grid; its threat is no ball: distances are reported, not made small",
     ),
 )
