@@ -20,6 +20,9 @@ from bench.attacks.job import Job
 #: How many images are tried as a beginning.
 _BEGINNINGS = 100
 
+#: How often the way from the image to its beginning is halved.
+_HALVINGS = 8
+
 #: How many images of one search go through the model at once.
 _AT_ONCE = 100
 
@@ -95,39 +98,53 @@ class Asked(nn.Module):
         return answers
 
     def begin(self) -> torch.Tensor:
-        """Return the rows (K,) for which an adversarial image was found to begin at, in `found`.
+        """Return the rows (K,) for which there is an adversarial image to begin at, in `found`.
 
         Noise of 1, 2, 4 ... cells a side is tried in turn, the same for every image: noise of single
         pixels alone may be of one class throughout, and no image of that class could be attacked.
+        What is found is drawn towards the image by halving.
         """
         generator = torch.Generator().manual_seed(self.seed)
         sides = [2**power for power in range(min(self.clean.shape[2:]).bit_length())]
         for trial in range(_BEGINNINGS):
-            cells = torch.rand(
-                1, self.clean.shape[1], *[sides[trial % len(sides)]] * 2, generator=generator
-            )
+            shape = 1, self.clean.shape[1], *[sides[trial % len(sides)]] * 2
+            cells = torch.rand(shape, generator=generator)
             image = F.interpolate(cells, self.clean.shape[2:]).to(self.clean)
             self.rows = (self.distance.isinf() & (self.left > 0)).nonzero().flatten()
             if not len(self.rows):
                 break
             self._ask(image.expand(len(self.rows), -1, -1, -1), self.rows)
         self.rows = self.distance.isfinite().nonzero().flatten()
+        self._draw_near(self.rows)
         return self.rows
 
+    def _draw_near(self, begun: torch.Tensor) -> None:
+        way = self.found - self.clean
+        low, high = torch.zeros(len(way)).to(way), torch.ones(len(way)).to(way)
+        for _ in range(_HALVINGS):
+            self.rows = rows = begun[self.left[begun] > 0]
+            if not len(rows):
+                break
+            middle = (low[rows] + high[rows]) / 2
+            answers = self._ask(self.clean[rows] + middle.view(-1, 1, 1, 1) * way[rows], rows)
+            away = answers.argmax(1) != self.labels[rows]
+            high[rows[away]], low[rows[~away]] = middle[away], middle[~away]
+        self.rows = begun
 
-def one_by_one(job: Job, search: Callable[[Asked, int], None]) -> torch.Tensor:
+
+def one_by_one(job: Job, search: Callable[[Asked, int, torch.Tensor], None]) -> torch.Tensor:
     """Return the nearest adversarial images (N, C, H, W) that a search of one image at a time finds.
 
     Each image gets the same random numbers, so that none depends on the others of its batch.
 
     Args:
         job: the attack.
-        search: is called with the model and the row of an image that it is to bring nearer; it
-            begins at `found` and may go on until its questions are spent.
+        search: is called with the model, the row of an image, and the adversarial image (1, C, H, W)
+            at which it begins; it may go on until its questions are spent.
     """
     asked = Asked(job)
     for row in asked.begin().tolist():
         asked.rows = torch.tensor([row], device=job.x.device)
         with seeded(job.seed, job.x.device), suppress(Spent):
-            search(asked, row)
+            search(asked, row, asked.found[row : row + 1].clone())
     return asked.found

@@ -72,7 +72,7 @@ def _direct_class() -> type[Any]:
 def _hopskipjump(job: Job) -> torch.Tensor:
     from art.attacks.evasion import HopSkipJump
 
-    def search(asked: Asked, row: int) -> None:
+    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
         attack = HopSkipJump(
             classifier(job, _direct_class(), asked),
             norm=2 if job.spec.norm == "l2" else np.inf,
@@ -84,9 +84,9 @@ def _hopskipjump(job: Job) -> torch.Tensor:
         # The authors' theta, of which their search and delta are made; ART's is 0.01 d times as large.
         size = job.x[0].numel()
         attack.theta = size ** (-1.5 if job.spec.norm == "l2" else -2)
-        start, x = asked.found[row].cpu().numpy(), job.x[row].cpu().numpy()
+        x = job.x[row].cpu().numpy()
         # `generate` would ask five times more.
-        attack._attack(start, x, int(job.y[row]), None, 0.0, 1.0)
+        attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), None, 0.0, 1.0)
 
     return one_by_one(job, search)
 
@@ -94,7 +94,7 @@ def _hopskipjump(job: Job) -> torch.Tensor:
 def _boundary(job: Job) -> torch.Tensor:
     from art.attacks.evasion import BoundaryAttack
 
-    def search(asked: Asked, row: int) -> None:
+    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
         delta, epsilon = job.spec.amount("spherical_step"), job.spec.amount("source_step")
         attack = BoundaryAttack(
             classifier(job, _direct_class(), asked),
@@ -104,9 +104,9 @@ def _boundary(job: Job) -> torch.Tensor:
             max_iter=sys.maxsize,  # the questions end it
             verbose=False,
         )
-        start, x = asked.found[row].cpu().numpy(), job.x[row].cpu().numpy()
+        x = job.x[row].cpu().numpy()
         # `generate` would ask five times more.
-        attack._attack(start, x, int(job.y[row]), -1, delta, epsilon, 0.0, 1.0)
+        attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), -1, delta, epsilon, 0.0, 1.0)
 
     return one_by_one(job, search)
 

@@ -82,13 +82,13 @@ def _hopskipjump(job: Job) -> torch.Tensor:
         constraint=job.spec.norm,
     )
 
-    def search(asked: Asked, row: int) -> None:
+    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
         goal = _another_class()(int(job.y[row]))
         part = slice(row, row + 1)
         # It asserts that an adversarial image is one when it asks again; a model that is not the
         # same every time ends the search of that image.
         with suppress(AssertionError):
-            attack.run(model(job, asked), job.x[part], goal, starting_points=asked.found[part])
+            attack.run(model(job, asked), job.x[part], goal, starting_points=start)
 
     return one_by_one(job, search)
 
