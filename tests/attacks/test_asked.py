@@ -109,7 +109,6 @@ def test_rows_without_questions_are_answered_with_their_label() -> None:
     assert asked(bright).argmax(1).tolist() == [0, 1]
     assert asked.left.tolist() == [0, 1]
     assert asked.distance.isfinite().all()
-    asked(bright)
     with pytest.raises(Spent):
         asked(bright)
     assert asked.probe.forwards.tolist() == [1, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -154,7 +155,9 @@ def _spatial(job: Job) -> torch.Tensor:
         num_translations=translations,
         num_rotations=rotations,
     )
-    found: torch.Tensor = attack.run(model(job, _UntilFound(job)), job.x, criterion(job))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        found: torch.Tensor = attack.run(model(job, _UntilFound(job)), job.x, criterion(job))
     return found
 
 

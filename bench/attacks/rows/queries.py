@@ -7,7 +7,7 @@ from bench.attacks.row import (
     Attack,
     Word,
     norm,
-    verdict,
+    rate,
 )
 
 _QUERIES = Word("count", 5000, least=1)
@@ -23,7 +23,12 @@ ROWS = (
             "restarts": Word("count", 1, least=1),
         },
         absent={"art": "it divides by the weight of a window that it should multiply by"},
-        parity=(Agreement(verdict("each draws its own squares", 0.8)),),
+        parity=(
+            Agreement(
+                # With 100 queries two seeds of torchattacks differ as much; with 1000 all are alike.
+                rate(0.2, "each draws its own squares, torchattacks one for a whole batch")
+            ),
+        ),
         note="random squares, kept where the margin shrinks; queries are steps of each restart, and "
         "p_init is the share of pixels of the first square",
     ),
