@@ -71,12 +71,13 @@ class Asked(nn.Module):
         open_ = left > 0
         answers = F.one_hot(self.labels[rows], self.classes).float()
         if open_.any():
-            answers[open_] = self._ask(images[open_].detach().float().clamp(0, 1), rows[open_])
+            answers[open_] = self._ask(images[open_], rows[open_])
         if not open_.all() and not (self.left[self.rows] > 0).any():
             raise Spent
         return answers
 
     def _ask(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        images = images.detach().float().clamp(0, 1)
         parts = []
         for some, theirs in zip(
             torch.split(images, _AT_ONCE), torch.split(rows, _AT_ONCE), strict=True

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import pytest
 import torch
-from attack_cases import SPATIAL, WALK
+from attack_cases import CASES, SPATIAL, WALK, quick
 from torch import nn
 
+import bench
 from bench.attacks import catalogue
 from bench.attacks.asked import Asked, Spent
 from bench.attacks.drive import Tried, drive
 from bench.attacks.instrument import attacked
 from bench.attacks.job import Job
+from bench.attacks.rows import ATTACKS
 from bench.errors import UnsupportedAttack
+
+BLIND = [case for case in CASES if ATTACKS[case[0]].access != "white"]
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit"), BLIND)
+def test_a_black_box_attack_needs_predictions_alone(trained, name, norm, toolkit) -> None:
+    seen = 0
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        nonlocal seen
+        seen += len(x)
+        with torch.no_grad():
+            scores = trained.net(x).softmax(1)
+        return scores if ATTACKS[name].access == "score" else scores.argmax(1)
+
+    model = bench.wrap_predict(function, 10, (1, 8, 8))
+    spec, x, y = quick(name, norm), trained.x[:8], trained.y[:8]
+    before = seen
+    rows = bench.attack(
+        model, x, y, name, norm=norm, toolkit=toolkit, eps=spec.eps, **dict(spec.words)
+    ).rows
+    assert rows.success.any() or name == "noise"
+    assert rows.invalid.isna().all()
+    assert not rows.backwards.any()
+    # One prediction before and one of the judge.
+    assert seen - before == rows.forwards.sum() + 2 * len(x)
 
 
 class Bright(nn.Module):

@@ -11,7 +11,6 @@ from attack_cases import CASES, EPS, MINIMAL, quick
 from oracles import size
 from torch import nn
 
-import bench
 from bench.attacks import catalogue
 from bench.attacks.drive import Tried, drive
 from bench.attacks.rows import ATTACKS
@@ -278,33 +277,6 @@ class Detached(nn.Module):
 def test_a_module_without_gradient_is_an_error_not_robust(trained, toolkit) -> None:
     with pytest.raises(AttackError, match="grad"):
         run(trained, quick("pgd", "linf"), toolkit, model=Detached())
-
-
-BLIND = [case for case in CASES if ATTACKS[case[0]].access != "white"]
-
-
-@pytest.mark.parametrize(("name", "norm", "toolkit"), BLIND)
-def test_a_black_box_attack_needs_predictions_alone(trained, name, norm, toolkit) -> None:
-    seen = 0
-
-    def function(x: torch.Tensor) -> torch.Tensor:
-        nonlocal seen
-        seen += len(x)
-        with torch.no_grad():
-            scores = trained.net(x).softmax(1)
-        return scores if ATTACKS[name].access == "score" else scores.argmax(1)
-
-    model = bench.wrap_predict(function, 10, (1, 8, 8))
-    spec, x, y = quick(name, norm), trained.x[:8], trained.y[:8]
-    before = seen
-    rows = bench.attack(
-        model, x, y, name, norm=norm, toolkit=toolkit, eps=spec.eps, **dict(spec.words)
-    ).rows
-    assert rows.success.any() or name == "noise"
-    assert rows.invalid.isna().all()
-    assert not rows.backwards.any()
-    # One prediction before and one of the judge.
-    assert seen - before == rows.forwards.sum() + 2 * len(x)
 
 
 class Recorded(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
+    Parity,
     Word,
     norm,
     rate,
@@ -67,7 +68,17 @@ ROWS = (
             "spherical_step": Word("amount", 0.01),
             "source_step": Word("amount", 0.01),
         },
-        parity=(Agreement(norm(0.5, 2.0, "each adapts its steps in its own way")),),
+        parity=(
+            Agreement(
+                Parity(
+                    "differs",
+                    0.0,
+                    1.0,
+                    "ART tries twenty directions a step and adapts its lengths at once, Foolbox tries "
+                    "one and adapts them after some hundreds of steps",
+                )
+            ),
+        ),
         note="a random walk along the boundary towards the image; queries are all questions about it",
     ),
     Attack(
