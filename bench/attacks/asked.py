@@ -2,7 +2,7 @@
 
 Toolkits differ in what they call a step, and in whether they keep the best image they came by. Here
 the number of questions is what ends a search, and the nearest adversarial image of all that were
-asked about is its result, so that the same words mean the same in each.
+asked about makes its result, so that the same words mean the same in each.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _BEGINNINGS = 100
 
 #: How often the way from the image to its beginning is halved.
 _HALVINGS = 8
+
+#: How much farther from the image its result is taken than the nearest that was found: what lies on
+#: the boundary to the last digit is on either side of it in a batch of another size.
+_OUTWARD = 1.001
 
 #: How many images of one search go through the model at once.
 _AT_ONCE = 100
@@ -52,7 +56,7 @@ class Asked(nn.Module):
         self.distance = torch.full(
             (len(job.x),), torch.inf, dtype=torch.float64, device=job.x.device
         )
-        self.left = torch.full_like(job.y, job.spec.word("queries"))
+        self.left = torch.full_like(job.y, job.spec.word("queries") - 1)  # the last is `result`'s
         self.rows = torch.arange(len(job.x), device=job.x.device)
         self.eval()
 
@@ -132,6 +136,16 @@ class Asked(nn.Module):
             high[rows[away]], low[rows[~away]] = middle[away], middle[~away]
         self.rows = begun
 
+    def result(self) -> torch.Tensor:
+        """Return the images (N, C, H, W) found, a hair beyond the boundary; clean where none was."""
+        self.rows = rows = self.distance.isfinite().nonzero().flatten()
+        if len(rows):
+            clean = self.clean[rows]
+            beyond = (clean + _OUTWARD * (self.found[rows] - clean)).clamp(0, 1)
+            away = self._ask(beyond, rows).argmax(1) != self.labels[rows]
+            self.found[rows[away]] = beyond[away]
+        return self.found
+
 
 def one_by_one(job: Job, search: Callable[[Asked, int, torch.Tensor], None]) -> torch.Tensor:
     """Return the nearest adversarial images (N, C, H, W) that a search of one image at a time finds.
@@ -148,4 +162,4 @@ def one_by_one(job: Job, search: Callable[[Asked, int, torch.Tensor], None]) -> 
         asked.rows = torch.tensor([row], device=job.x.device)
         with seeded(job.seed, job.x.device), suppress(Spent):
             search(asked, row, asked.found[row : row + 1].clone())
-    return asked.found
+    return asked.result()

@@ -109,7 +109,7 @@ def test_a_walk_along_the_boundary_nears_the_optimum(name, norm, toolkit) -> Non
     begun, after = ratios(12), ratios(400)
     assert (after >= 1 - 1e-4).all()
     assert (after <= REACH[name]).all(), after
-    assert (after < 0.9 * begun).all(), (begun, after)
+    assert after.sum() < 0.8 * begun.sum(), (begun, after)
 
 
 # A random search on 25 pixels, whose squares never touch the last row and column, comes this close.

@@ -110,7 +110,7 @@ def _boundary(job: Job) -> torch.Tensor:
         with seeded(job.seed, job.x.device), suppress(Spent):
             goal, start = Misclassification(job.y[rows]), asked.found[rows]
             attack.run(model(job, asked), job.x[rows], goal, starting_points=start)
-    return asked.found
+    return asked.result()
 
 
 class _UntilFound(nn.Module):
