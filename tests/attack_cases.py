@@ -16,6 +16,8 @@ MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
 NOISE = [case for case in CASES if case[0] == "noise"]
 SEARCH = [case for case in CASES if case[0] == "square"]
 PIXELS = [case for case in CASES if case[0] == "one-pixel"]
+WALK = [case for case in CASES if case[0] in ("hopskipjump", "boundary")]
+SPATIAL = [case for case in CASES if case[0] == "spatial"]
 GRADIENT = [case for case in CASES if case not in [*MINIMAL, *NOISE, *SEARCH, *PIXELS]]
 EPS = {"linf": "0.1", "l2": "0.5", "l1": "3", "l0": "3"}
 
@@ -27,6 +29,11 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "apgd-dlr": {"steps": 20},
     "ddn": {"steps": 40},
     "fab": {"steps": 10},
+    "fab-t": {"steps": 10, "targets": 3},
+    "apgd-t": {"steps": 10, "targets": 3},
+    "autoattack": {"steps": 5, "queries": 20},
+    "hopskipjump": {"queries": 150, "gradient_queries": 20},
+    "boundary": {"queries": 100},
     "square": {"queries": 100},
     "jsma": {"gamma": 0.5},
     "one-pixel": {"population": 20, "generations": 5},

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.spec import Norm, Scalar, Toolkit
 
-ParityClass = Literal["identical", "one-ulp", "verdict", "norm", "differs"]
+ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
 WordKind = Literal["count", "amount", "flag", "target"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -51,9 +51,11 @@ class Parity:
 
     Attributes:
         cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `norm`: median norms are alike; `differs`: they are not the same algorithm,
-            and are shown side by side but not judged.
-        low: the smallest share of equal verdicts, or the smallest ratio of median norms.
+            images fall; `rate`: as many images fall, though not the same ones; `norm`: median norms
+            are alike; `differs`: they are not the same algorithm, and are shown side by side but
+            not judged.
+        low: the smallest share of equal verdicts, the smallest difference of success rates, left
+            less right, or the smallest ratio of median norms.
         high: the largest.
         cause: why they agree no further.
     """
@@ -65,6 +67,8 @@ class Parity:
 
     def swapped(self) -> Parity:
         """Return the same with left and right exchanged."""
+        if self.cls == "rate":
+            return Parity(self.cls, -self.high, -self.low, self.cause)
         if self.cls != "norm":
             return self
         return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
@@ -118,6 +122,11 @@ def identical(cause: str) -> Parity:
 def verdict(cause: str, low: float = 0.99) -> Parity:
     """Return that the same images fall, but for a share of 1 - `low`."""
     return Parity("verdict", low, 1.0, cause)
+
+
+def rate(within: float, cause: str) -> Parity:
+    """Return that success rates differ by no more than `within`, whichever images fall."""
+    return Parity("rate", -within, within, cause)
 
 
 def norm(low: float, high: float, cause: str) -> Parity:

@@ -7,7 +7,9 @@ import oracles
 import pytest
 import torch
 from art.attacks.evasion import (
+    AutoAttack,
     AutoProjectedGradientDescent,
+    BoundaryAttack,
     CarliniL2Method,
     DeepFool,
     ElasticNet,
@@ -15,6 +17,7 @@ from art.attacks.evasion import (
     HopSkipJump,
     PixelAttack,
     SaliencyMapMethod,
+    SpatialTransformation,
     SquareAttack,
 )
 from art.estimators.classification import PyTorchClassifier
@@ -296,3 +299,53 @@ def test_one_pixel_refuses_two_classes() -> None:
         PixelAttack(wrapped(model, classes=2), th=1).generate(x.numpy(), y.numpy())
     spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 5, "generations": 1})
     assert driven(spec, model, x, y, 2).iterations.tolist() == [1]
+
+
+def test_boundary_is_targeted_unless_told_otherwise(trained) -> None:
+    with pytest.raises(ValueError, match="need to be provided for a targeted"):
+        BoundaryAttack(wrapped(trained.net), verbose=False).generate(trained.x[:1].numpy())
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_hopskipjump_gives_another_image_than_its_best(trained, norm) -> None:
+    """It stops after a jump away from the boundary, and asks five times for a line in the log."""
+    x, y, order = trained.x[:1], trained.y[:1], {"l2": 2, "linf": np.inf}[norm]
+    shown = []
+
+    class Noted(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            shown.append(images)
+            return trained.net(images)
+
+    with attacked(Noted(), x, 0) as probe, torch.no_grad():
+        attack = HopSkipJump(wrapped(probe), norm=order, max_iter=4, init_eval=20, verbose=False)
+        start = np.random.default_rng(0).uniform(size=x.shape).astype(np.float32)
+        found = torch.from_numpy(attack.generate(x.numpy(), y.numpy(), x_adv_init=start))
+    asked = torch.cat(shown)
+    fooled = asked[trained.net(asked).argmax(1) != y]
+    away = (fooled - x).flatten(1).norm(p=order, dim=1)
+    assert (found - x).flatten(1).norm(p=order) > 1.1 * away.min()
+    # The step between boundary and image, and how far around it is looked, as in the paper.
+    assert attack.theta == pytest.approx(0.01 / (8 if norm == "l2" else 64))
+
+
+def test_spatial_shifts_the_channels_of_images() -> None:
+    """It takes the first two of (C, H, W) for height and width."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+    attack = SpatialTransformation(
+        wrapped(model, (1, 8, 8), 3), max_translation=40, num_translations=5, max_rotation=0,
+        num_rotations=1, verbose=False,
+    )  # fmt: skip
+    attack.generate(np.random.default_rng(0).random((4, 1, 8, 8), np.float32))
+    assert attack.attack_trans_x == 0 or attack.attack_trans_y == 0
+    reason = catalogue.refusal(catalogue.resolve("spatial", "linf"), "art")
+    assert "along channels" in reason
+
+
+def test_autoattack_is_another_attack(trained) -> None:
+    attack = AutoAttack(wrapped(trained.net), eps=0.1)
+    kinds = [type(part).__name__ for part in attack.attacks]
+    assert "DeepFool" in kinds
+    assert not any(part.targeted for part in attack.attacks)
+    spec = catalogue.resolve("autoattack", "linf", 0.1)
+    assert "DeepFool for FAB" in catalogue.refusal(spec, "art")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import oracles
 import pytest
 import torch
-from attack_cases import GRADIENT, MINIMAL, NOISE, SEARCH
+from attack_cases import GRADIENT, MINIMAL, NOISE, SEARCH, SPATIAL, WALK
 from oracles import size
 from torch import nn
 
@@ -13,7 +13,12 @@ from bench.attacks import catalogue
 from bench.attacks.drive import drive
 
 # Those that change few pixels have oracles of their own: test_sparse.py, test_native_sparsefool.py.
-DENSE = [case for case in MINIMAL if case[1] != "l0" and case[0] != "salt-and-pepper"]
+_OTHERS = [*WALK, *SPATIAL]
+DENSE = [
+    case
+    for case in MINIMAL
+    if case[1] != "l0" and case[0] != "salt-and-pepper" and case not in _OTHERS
+]
 EPS = {"linf": 0.03, "l2": 0.25, "l1": 0.1}
 RATIOS = [0.99, 1.01, 0.5, 2.0, 0.9, 1.1, 0.2, 1.5]
 WORDS = {
@@ -27,6 +32,9 @@ WORDS = {
     "apgd-dlr": {"steps": 40},
     "ddn": {},
     "fab": {"steps": 40},
+    "fab-t": {"steps": 40, "targets": 1},
+    "apgd-t": {"steps": 40, "targets": 1},
+    "autoattack": {"steps": 40, "queries": 20},
     "ead": {"c": 0.1, "beta": 0.005, "steps": 40, "step_size": 0.005, "search_steps": 4},
 }
 # DDN climbs the cross-entropy, whose gradient points away from the label, to no class in particular;
@@ -36,15 +44,18 @@ FARTHEST = {"ddn": 1.3, "ead": 1.4}
 ART_CW = {"c": 0.7, "steps": 30, "search_steps": 6}
 
 
-class Third(nn.Module):
-    """A model with one class more, which it never chooses."""
+class More(nn.Module):
+    """A model of two classes with some more, which it never chooses."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, classes: int) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.more = net, classes - 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self.net(x), x.new_full((len(x), 1), -50.0)], 1)
+        return torch.cat([self.net(x), x.new_full((len(x), self.more), -50.0)], 1)
+
+
+CLASSES = {"apgd-dlr": 3, "apgd-t": 4, "autoattack": 4}
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -57,9 +68,8 @@ def test_a_gradient_attack_succeeds_exactly_where_the_optimum_does(
     optimum = oracles.distances(model, x, y, norm)
     assert torch.allclose(optimum, torch.tensor(RATIOS).double() * eps, rtol=1e-4)
     spec = catalogue.resolve(name, norm, eps, WORDS[name])
-    classes = 2
-    if name == "apgd-dlr":
-        model, classes = Third(model), 3
+    classes = CLASSES.get(name, 2)
+    model = More(model, classes)
     x_, y_ = x[:count], y[:count]
     tried = drive(spec, toolkit, model, x_, y_, target=None, num_classes=classes, seed=0)
     fooled = model(tried.x_adv).argmax(1) != y[:count]
@@ -84,6 +94,27 @@ def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classe
     ratio = size(tried.x_adv - x, norm) / optimum
     assert (ratio >= 1 - 1e-4).all()
     assert (ratio <= FARTHEST.get(name, 1.25)).all(), ratio
+
+
+# How far from the optimum 400 questions leave the worst of four images.
+REACH = {"hopskipjump": 2.0, "boundary": 6.0}
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit"), WALK)
+def test_a_walk_along_the_boundary_nears_the_optimum(name, norm, toolkit) -> None:
+    model, x, y = oracles.two_classes(norm, [ratio * EPS[norm] for ratio in RATIOS[:4]])
+    optimum = oracles.distances(model, x, y, norm)
+
+    def ratios(queries: int) -> torch.Tensor:
+        spec = catalogue.resolve(name, norm, None, {"queries": queries})
+        tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+        assert (model(tried.x_adv).argmax(1) != y).all()
+        return size(tried.x_adv - x, norm) / optimum
+
+    begun, after = ratios(12), ratios(400)
+    assert (after >= 1 - 1e-4).all()
+    assert (after <= REACH[name]).all(), after
+    assert after.sum() < 0.8 * begun.sum(), (begun, after)
 
 
 # A random search on 25 pixels, whose squares never touch the last row and column, comes this close.

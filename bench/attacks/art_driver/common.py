@@ -34,12 +34,12 @@ def classifier_class() -> type[Any]:
     return Estimator
 
 
-def classifier(job: Job, kind: type[Any] | None = None) -> Any:
-    """Return the model as ART sees it, on the device of the images."""
+def classifier(job: Job, kind: type[Any] | None = None, net: nn.Module | None = None) -> Any:
+    """Return the model, or what stands for it, as ART sees it, on the device of the images."""
     # ART's 'gpu' is the current one.
     with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
         return (kind or classifier_class())(
-            model=job.probe,
+            model=job.probe if net is None else net,
             loss=nn.CrossEntropyLoss(),
             input_shape=tuple(job.x.shape[1:]),
             nb_classes=job.num_classes,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench.attacks.job import Job
 
 
-def model(job: Job) -> Any:
-    """Return the model as Foolbox sees it."""
+def model(job: Job, net: nn.Module | None = None) -> Any:
+    """Return the model, or what stands for it, as Foolbox sees it."""
     from foolbox.models.pytorch import PyTorchModel
 
-    return PyTorchModel(job.probe, bounds=(0, 1), device=job.x.device)
+    return PyTorchModel(job.probe if net is None else net, bounds=(0, 1), device=job.x.device)
 
 
 def criterion(job: Job) -> Any:

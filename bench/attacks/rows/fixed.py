@@ -37,6 +37,15 @@ def _apgd(name: str, alike: float, loss: str) -> Attack:
     )
 
 
+_FAB = {
+    "steps": Word("count", 100, least=1),
+    "restarts": RESTARTS,
+    "alpha_max": Word("amount", 0.1),
+    "eta": Word("amount", 1.05, least=1),
+    "beta": Word("amount", 0.9),
+}
+_TARGETS = Word("count", 9, least=1)
+
 ROWS = (
     Attack(
         name="fgsm",
@@ -119,14 +128,48 @@ ROWS = (
             "l1": ("torchattacks",),
         },
         every_class=True,
+        words=_FAB,
+        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
+        "lies beyond eps does not count; a gradient for every class a step",
+    ),
+    Attack(
+        name="fab-t",
+        norms={
+            "linf": ("torchattacks",),
+            "l2": ("torchattacks",),
+            "l1": ("torchattacks",),
+        },
+        words={**_FAB, "targets": _TARGETS},
+        note="FAB towards each of the classes most likely next in turn, at most `targets` of them; a "
+        "gradient a step",
+    ),
+    Attack(
+        name="apgd-t",
+        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
         words={
             "steps": Word("count", 100, least=1),
             "restarts": RESTARTS,
-            "alpha_max": Word("amount", 0.1),
-            "eta": Word("amount", 1.05, least=1),
-            "beta": Word("amount", 0.9),
+            "eot": EOT,
+            "targets": _TARGETS,
         },
-        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
-        "lies beyond eps does not count; a gradient for every class a step",
+        absent={"art": "its ratio of differences of logits knows no target"},
+        note="APGD on the targeted ratio of differences of logits, towards each of the classes most "
+        "likely next in turn, at most `targets` of them; it needs four classes",
+    ),
+    Attack(
+        name="autoattack",
+        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
+        words={
+            "steps": Word("count", 100, least=1),
+            "queries": Word("count", 5000, least=1),
+            "apgd_t": Word("flag", True),
+        },
+        absent={
+            "art": "its class of that name has DeepFool for FAB and no targeted part, and needs a "
+            "package that it does not name"
+        },
+        note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
+        "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
+        "out, which needs four classes",
     ),
 )
