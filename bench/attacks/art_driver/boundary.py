@@ -48,8 +48,6 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
             targeted=job.target is not None,
             steps=job.spec.word("steps"),
             lr=job.spec.amount("step_size"),
-            overshoot=job.spec.amount("overshoot"),
-            momentum=job.spec.amount("momentum"),
         )
     attack._optimizer = _solver(job.spec.norm)
     labels = one_hot(job).cpu().numpy()

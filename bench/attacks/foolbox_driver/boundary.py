@@ -43,8 +43,6 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
     attack = _class(job.spec.norm)(
         steps=job.spec.word("steps"),
         lr=job.spec.amount("step_size"),
-        overshoot=job.spec.amount("overshoot"),
-        momentum=job.spec.amount("momentum"),
     )
     seen = model(job)
 

@@ -158,10 +158,8 @@ ROWS = (
         norms={norm_: ("art", "foolbox") for norm_ in NORMS},
         minimal=True,
         words={
-            "steps": Word("count", 1000, least=1),
-            "step_size": Word("amount", 0.001),
-            "overshoot": Word("amount", 1.1, least=1),
-            "momentum": Word("amount", 0.8),
+            "steps": Word("count", 100, least=1),
+            "step_size": Word("amount", 0.01),
             "targeted": TARGETED,
         },
         needs={"art": "numba", "foolbox": "numba"},
