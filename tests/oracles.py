@@ -71,3 +71,26 @@ def ten_classes(count: int) -> tuple[Linear, torch.Tensor, torch.Tensor]:
         y = model(x).argmax(1)
     far = distances(model, x, y, "l2") > 0.03
     return model, x[far][:count], y[far][:count]
+
+
+def fewest(
+    model: Linear, x: torch.Tensor, y: torch.Tensor, beyond: float = 0.0
+) -> torch.Tensor:
+    """Return how many pixels (N,) must change at least to get `beyond` the nearest boundary, in l2.
+
+    The pixels that can do most first: each channel value goes to its bound, 0 or 1.
+    """
+    weight = model.weight.detach().double()
+    logits = model(x).detach().double()
+    counts = torch.full((len(x), len(weight)), torch.inf, dtype=torch.double)
+    for row, label in enumerate(y.tolist()):
+        image = x[row].double()
+        for other in range(len(weight)):
+            if other == label:
+                continue
+            normal = (weight[other] - weight[label]).view_as(image)
+            gap = logits[row, label] - logits[row, other] + beyond * normal.norm()
+            most = normal.abs() * torch.where(normal > 0, 1 - image, image)
+            total = most.sum(0).flatten().sort(descending=True).values.cumsum(0)
+            counts[row, other] = (total < gap).sum() + 1
+    return counts.amin(1)

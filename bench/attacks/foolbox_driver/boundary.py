@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.attacks.boundary import Solver, compiled, from_far
-from bench.attacks.foolbox_driver.common import model
+from bench.attacks.foolbox_driver.common import criterion, model
 from bench.attacks.job import Job
 from bench.spec import NORMS, Norm
 _CLASSES: Mapping[Norm, str] = {"linf": "Linfinity"}
@@ -38,18 +38,13 @@ def _class(norm: Norm) -> type[Any]:
 
 
 def _brendel_bethge(job: Job) -> torch.Tensor:
-    from foolbox.criteria import Misclassification, TargetedMisclassification
-
     attack = _class(job.spec.norm)(
-        steps=job.spec.word("steps"),
-        lr=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"), lr=job.spec.amount("step_size")
     )
-    seen = model(job)
 
     def one(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
-        label = job.goal[row : row + 1]
-        kind = Misclassification if job.target is None else TargetedMisclassification
-        found: torch.Tensor = attack.run(seen, image, kind(label), starting_points=start)
+        wanted = criterion(job, slice(row, row + 1))
+        found: torch.Tensor = attack.run(model(job), image, wanted, starting_points=start)
         return found
 
     return from_far(job, one)

@@ -10,6 +10,7 @@ import torch
 
 from bench.attacks.foolbox_driver.common import clean_unless_found, criterion, model
 from bench.attacks.job import Job
+from bench.attacks.native.start import far_start
 from bench.spec import Norm
 
 _TINY = 1e-12
@@ -104,6 +105,24 @@ def _fmn(job: Job) -> torch.Tensor:
     )
     # Where it finds none it gives back the image itself.
     found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    # Where the box cuts its steps short, the ball may come to rest before the boundary. From beyond
+    # the boundary, the paper's other beginning, it cannot.
+    left = (found == job.x).flatten(1).all(1).nonzero().flatten()
+    if len(left):
+        found[left] = _fmn_from_far(job, attack, left)
+    return found
+
+
+def _fmn_from_far(job: Job, attack: Any, rows: torch.Tensor) -> torch.Tensor:
+    """Return what FMN finds for some rows when it begins far away; the clean image without a start."""
+    target = None if job.target is None else job.target[rows]
+    start = far_start(job.probe, job.x[rows], job.y[rows], target, job.seed, rows)
+    found, rows = job.x[rows], rows[start.found]
+    if len(rows):
+        with job.probe.playing(rows.tolist()):
+            found[start.found] = attack.run(
+                model(job), job.x[rows], criterion(job, rows), starting_points=start.x[start.found]
+            )
     return found
 
 

@@ -26,7 +26,12 @@ class Start(NamedTuple):
 
 
 def far_start(
-    model: Probe, x: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None, seed: int
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    target: torch.Tensor | None,
+    seed: int,
+    rows: torch.Tensor | None = None,
 ) -> Start:
     """Return the first of a few noise images that fools the model; failing that, a climb from x.
 
@@ -40,7 +45,9 @@ def far_start(
         y: int64 (N,), the labels to get away from.
         target: int64 (N,), the wanted classes; None for any but y.
         seed: of the noise, drawn on the CPU so that devices agree.
+        rows: int64 (N,), which of the attacked images these are; None for all.
     """
+    rows = torch.arange(len(x)) if rows is None else rows.cpu()
     generator = torch.Generator().manual_seed(seed)
     start = x.clone()
     found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -49,7 +56,7 @@ def far_start(
         at = (~found).nonzero().flatten()
         if not len(at):
             break
-        with torch.no_grad(), model.playing(at.tolist()):
+        with torch.no_grad(), model.playing(rows[at.cpu()].tolist()):
             fooled = _margin(model(noise.expand(len(at), *x[0].shape)), y, target, at) > 0
         start[at[fooled]] = noise
         found[at[fooled]] = True
@@ -57,7 +64,7 @@ def far_start(
         at = (~found).nonzero().flatten()
         if not len(at):
             break
-        with model.playing(at.tolist()):
+        with model.playing(rows[at.cpu()].tolist()):
             point = start[at].requires_grad_()
             margin = _margin(model(point), y, target, at)
             (slope,) = torch.autograd.grad(margin.sum(), point)

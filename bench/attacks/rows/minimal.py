@@ -71,6 +71,19 @@ ROWS = (
         "only in foolbox and native, which drops finished images from the batch",
     ),
     Attack(
+        name="l-bfgs",
+        norms={"l2": ("native",)},
+        minimal=True,
+        words={
+            "c": Word("amount", 10),
+            "steps": Word("count", 10, least=1),
+            "search_steps": Word("count", 10, least=1),
+            "targeted": TARGETED,
+        },
+        note="c times the squared l2 norm plus the cross-entropy, by L-BFGS-B, with a search for the "
+        "largest c that will do; unlike in cw, c weighs the distance; an image at a time",
+    ),
+    Attack(
         name="cw",
         norms={"l2": THREE},
         minimal=True,
