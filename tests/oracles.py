@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -39,15 +41,17 @@ def distances(model: Linear, x: torch.Tensor, y: torch.Tensor, norm: str) -> tor
         return (gaps / slopes).scatter(1, y[:, None], torch.inf).amin(1)
 
 
-def two_classes(norm: str, wanted: list[float]) -> tuple[Linear, torch.Tensor, torch.Tensor]:
+def two_classes(
+    norm: str, wanted: list[float], shape: tuple[int, int, int] = SHAPE
+) -> tuple[Linear, torch.Tensor, torch.Tensor]:
     """Return a two-class model and images at exactly the wanted distances from its boundary.
 
     The images lie near 1/2, so that no closest adversarial image touches the box.
     """
     generator = torch.Generator().manual_seed(1)
-    direction = torch.randn(75, generator=generator)
+    direction = torch.randn(math.prod(shape), generator=generator)
     model = Linear(torch.stack([-direction, direction]) / 2)
-    base = 0.2 * torch.rand(len(wanted), 75, generator=generator) - 0.1
+    base = 0.2 * torch.rand(len(wanted), len(direction), generator=generator) - 0.1
     y = torch.arange(len(wanted)) % 2
     # On the boundary first, then away from it along its normal.
     base -= (base @ direction)[:, None] * direction / direction.dot(direction)
@@ -56,7 +60,7 @@ def two_classes(norm: str, wanted: list[float]) -> tuple[Linear, torch.Tensor, t
     x = 0.5 + base + offset[:, None] * direction
     assert x.min() > 0.2
     assert x.max() < 0.8
-    return model, x.view(-1, *SHAPE), y
+    return model, x.view(-1, *shape), y
 
 
 def ten_classes(count: int) -> tuple[Linear, torch.Tensor, torch.Tensor]:

@@ -31,10 +31,11 @@ def lbfgs(
         minimise  c |r|_2^2 + loss(x + r)   so that   x + r in [0, 1]^m
 
     with |r| squared, since |r| has no gradient at r = 0, where the search begins. With f the logits,
-    the loss is the cross-entropy of the wanted class t; of an untargeted attack, that of any class
-    but y, which is not below 0 either:
+    the loss is the cross-entropy of the wanted class t; of an untargeted attack, that of the
+    likeliest class but y against y alone. Minus the cross-entropy of y has no least value, and
+    points away from y, to no class in particular.
 
-        loss = log sum_k exp f_k - f_t     or     log sum_k exp f_k - log sum_{k != y} exp f_k
+        loss = log sum_k exp f_k - f_t     or     log(1 + exp(f_y - max_{k != y} f_k))
 
     The paper looks for the c whose minimiser only just fools the model. So does this: tenfold up
     or down until it lies between two weights, then their geometric mean. Of all the points looked
