@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -98,3 +99,20 @@ def fewest(
             total = most.sum(0).flatten().sort(descending=True).values.cumsum(0)
             counts[row, other] = (total < gap).sum() + 1
     return counts.amin(1)
+
+
+def interpreted(kind: Any) -> Any:
+    """Return the solver of a numba class without compiling it, which would take minutes."""
+
+    def plain(compiled: Any) -> Any:
+        methods = compiled.class_type.jit_methods.items()
+        return type(
+            compiled.__name__,
+            (),
+            {name: method.py_func for name, method in methods if name != "__init__"},
+        )
+
+    solver = plain(kind)()
+    module = kind.class_type.jit_methods["solve"].py_func.__globals__
+    solver.bfgsb = plain(module["BFGSB"])()
+    return solver
