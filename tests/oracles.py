@@ -78,9 +78,7 @@ def ten_classes(count: int) -> tuple[Linear, torch.Tensor, torch.Tensor]:
     return model, x[far][:count], y[far][:count]
 
 
-def fewest(
-    model: Linear, x: torch.Tensor, y: torch.Tensor, beyond: float = 0.0
-) -> torch.Tensor:
+def fewest(model: Linear, x: torch.Tensor, y: torch.Tensor, beyond: float = 0.0) -> torch.Tensor:
     """Return how many pixels (N,) must change at least to get `beyond` the nearest boundary, in l2.
 
     The pixels that can do most first: each channel value goes to its bound, 0 or 1.

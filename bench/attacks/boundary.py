@@ -62,7 +62,9 @@ def compiled(kind: type[Any]) -> Solver:
     return solver
 
 
-def from_far(job: Job, one: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
+def from_far(
+    job: Job, one: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+) -> torch.Tensor:
     """Return what an attack on one image finds from a start far away; the clean image without one.
 
     One image at a time: both libraries multiply the trust region by the size of the batch.

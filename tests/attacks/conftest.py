@@ -37,7 +37,7 @@ class Nearest:
     def solve(self, x0: Any, x: Any, b: Any, low: float, high: float, c: float, r: float) -> Any:
         step = x0 - x
         step = step + b * (c - b @ step) / (b @ b)
-        return np.clip(x + step * min(1, r / np.linalg.norm(step)), low, high) - x
+        return np.clip(x + step * min(1, r / (np.linalg.norm(step) + 1e-12)), low, high) - x
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -194,6 +194,24 @@ def test_ead_finds_distances_alike(trained) -> None:
     assert 0.8 < norms["art"] / norms["foolbox"] < 1.05
 
 
+@pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
+def test_the_elastic_net_rule_keeps_images_of_less_elastic_distance(trained, toolkit) -> None:
+    """The descent is that of `ead`, so each rule wins by its own measure, or they tie."""
+    words = {"beta": 0.05, "search_steps": 3}
+    x = trained.x[:6]
+    by_l1, by_en = (
+        run(trained, quick(name, norm, **words), toolkit).x_adv - x
+        for name, norm in (("ead", "l1"), ("ead-en", "l2"))
+    )
+
+    def elastic(delta: torch.Tensor) -> torch.Tensor:
+        return size(delta, "l2").square() + 0.05 * size(delta, "l1")
+
+    assert (elastic(by_en) <= elastic(by_l1) + 1e-6).all()
+    assert (size(by_l1, "l1") <= size(by_en, "l1") + 1e-6).all()
+    assert (by_l1 != by_en).any()
+
+
 @pytest.mark.parametrize(("name", "least"), [("apgd-ce", 31), ("apgd-dlr", 27)])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_apgd_falls_on_the_same_images(trained, name, norm, least) -> None:
@@ -390,6 +408,12 @@ def test_counts_of_minimal_attacks_by_hand() -> None:
     assert counts("ead", "torchattacks", **ead) == [[29] * 3, [14] * 3]
     # One gradient for each of two classes.
     assert counts("ead", "art", **ead) == [[56] * 3, [28] * 3]
+    # The rule by which an image counts costs nothing.
+    ead_en = {**ead, "norm": "l2"}
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        assert counts("ead-en", toolkit, **ead_en) == counts("ead", toolkit, **ead)
     assert counts("ddn", "foolbox", steps=7) == [[7] * 3, [7] * 3]
+    for norm in ("l0", "l1", "l2", "linf"):
+        assert counts("fmn", "foolbox", norm=norm, steps=20) == [[20] * 3, [20] * 3]
     # Two gradients an iteration; steps=9 are 3 iterations.
     assert counts("cw", "art", steps=9)[1] == [6] * 3

@@ -12,6 +12,7 @@ from bench.attacks.boundary import Solver, compiled, from_far
 from bench.attacks.foolbox_driver.common import criterion, model
 from bench.attacks.job import Job
 from bench.spec import NORMS, Norm
+
 _CLASSES: Mapping[Norm, str] = {"linf": "Linfinity"}
 
 
@@ -38,9 +39,7 @@ def _class(norm: Norm) -> type[Any]:
 
 
 def _brendel_bethge(job: Job) -> torch.Tensor:
-    attack = _class(job.spec.norm)(
-        steps=job.spec.word("steps"), lr=job.spec.amount("step_size")
-    )
+    attack = _class(job.spec.norm)(steps=job.spec.word("steps"), lr=job.spec.amount("step_size"))
 
     def one(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
         wanted = criterion(job, slice(row, row + 1))
