@@ -70,6 +70,7 @@ def from_far(
     One image at a time: both libraries multiply the trust region by the size of the batch.
 
     Args:
+        job: what is attacked.
         one: from an image and its start, each (1, C, H, W), and its row, to the image found.
     """
     start = far_start(job.probe, job.x, job.y, job.target, job.seed)

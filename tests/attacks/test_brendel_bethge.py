@@ -93,7 +93,7 @@ def test_the_trust_region_grows_with_the_batch(trained, toolkit) -> None:
 
 
 def test_it_ends_on_the_boundary_but_for_rounding() -> None:
-    model, x, y = oracles.two_classes("l2", [0.5, 1.0, 1.5])
+    model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
 
     def margins(x_adv: torch.Tensor) -> torch.Tensor:
         logits = model(x_adv).detach()
@@ -103,7 +103,7 @@ def test_it_ends_on_the_boundary_but_for_rounding() -> None:
     for toolkit in ("art", "foolbox"):
         ours = run(model, x, y, toolkit, num_classes=2).x_adv
         assert (model(ours).argmax(1) != y).all()
-        assert margins(ours).min() > 1e-3
+        assert margins(ours).min() > 3e-4
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def test_without_numba_it_is_left_out_and_the_rest_runs(trained, monkeypatch, tm
         lambda name, *rest: None if name == "numba" else found(name, *rest),
     )
     for toolkit in ("art", "foolbox"):
-        with pytest.raises(PrerequisiteError, match="needs numba.*pip install numba"):
+        with pytest.raises(PrerequisiteError, match=r"needs numba.*pip install numba"):
             run(trained.net, trained.x[:2], trained.y[:2], toolkit)
     path = tmp_path / "with.toml"
     path.write_text(TINY_SUITE + '\n[[attacks]]\nname = "brendel-bethge"\nnorm = "l2"\n')

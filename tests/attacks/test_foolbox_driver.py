@@ -74,7 +74,8 @@ def test_fmn_comes_to_rest_before_the_boundary(trained) -> None:
     """Where the box cuts its steps short; begun beyond the boundary it finds every image."""
     x, y = trained.x, trained.y
     attack = minimal._fmn_classes()["l2"](steps=60)
-    raw = attack.run(wrapped(trained.net), x, foolbox.Misclassification(y))
+    with attacked(trained.net, x, 0) as probe:
+        raw = attack.run(wrapped(probe), x, foolbox.Misclassification(y))
     stuck = (raw == x).flatten(1).all(1)
     assert 0 < stuck.sum() < 32
     x_adv = driven(catalogue.resolve("fmn", "l2", None, {"steps": 60}), trained.net, x, y)

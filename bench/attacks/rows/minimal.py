@@ -168,7 +168,7 @@ ROWS = (
     ),
     Attack(
         name="brendel-bethge",
-        norms={norm_: ("art", "foolbox") for norm_ in NORMS},
+        norms=dict.fromkeys(NORMS, ("art", "foolbox")),
         minimal=True,
         words={
             "steps": Word("count", 100, least=1),
