@@ -51,7 +51,8 @@ class Solver:
             float(c) * scale,
             float(r),
         )
-        return np.nan_to_num(step)
+        finite: np.ndarray[Any, Any] = np.nan_to_num(step)
+        return finite
 
 
 @cache

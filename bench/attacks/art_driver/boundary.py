@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -28,14 +29,13 @@ def _solver(norm: Norm) -> Solver:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hide the progress bar of each image, which cannot be turned off."""
-    import tqdm.auto
-
-    shown = tqdm.auto.trange
-    tqdm.auto.trange = partial(shown, disable=True)
+    bars: Any = importlib.import_module("tqdm.auto")
+    shown = bars.trange
+    bars.trange = partial(shown, disable=True)
     try:
         yield
     finally:
-        tqdm.auto.trange = shown
+        bars.trange = shown
 
 
 def _brendel_bethge(job: Job) -> torch.Tensor:

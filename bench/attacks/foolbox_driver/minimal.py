@@ -80,13 +80,13 @@ def _fmn_classes() -> Mapping[Norm, type[Any]]:
         LInfFMNAttack,
     )
 
-    class Counted(L0FMNAttack):  # type: ignore[misc]
+    class Counted(L0FMNAttack):
         """L0 FMN that keeps as many values as its ball allows, where Foolbox keeps one more."""
 
         def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
             return super().project(x, x0, epsilon - 1)
 
-    class Projected(L2FMNAttack):  # type: ignore[misc]
+    class Projected(L2FMNAttack):
         """L2 FMN that projects: Foolbox divides the norm of the image by itself."""
 
         def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
