@@ -39,6 +39,10 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "one-pixel": {"population": 20, "generations": 5},
     "salt-and-pepper": {"steps": 100},
     "ead": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
+    "ead-en": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
+    "fmn": {"steps": 30},
+    "l-bfgs": {"steps": 5, "search_steps": 4},
+    "brendel-bethge": {"steps": 5, "step_size": 0.2},
 }
 
 

@@ -74,6 +74,7 @@ def drive(
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
+        getattr(driver, "WARM", {}).get((spec.name, spec.norm), driver.prepare)()
         with attacked(model, images, seed) as probe:
             if spec.norm == "linf" and spec.radius is not None:
                 probe.radius = spec.radius

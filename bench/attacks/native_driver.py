@@ -8,6 +8,7 @@ import torch
 
 from bench.attacks.job import Job
 from bench.attacks.native.deepfool import deepfool
+from bench.attacks.native.lbfgs import lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.sparsefool import sparsefool
 from bench.spec import Norm
@@ -51,10 +52,25 @@ def _sparsefool(job: Job) -> torch.Tensor:
     return found.x_adv
 
 
+def _lbfgs(job: Job) -> torch.Tensor:
+    found = lbfgs(
+        job.probe,
+        job.x,
+        job.y,
+        job.target,
+        c=job.spec.amount("c"),
+        steps=job.spec.word("steps"),
+        search_steps=job.spec.word("search_steps"),
+    )
+    job.probe.iterations = found.iterations
+    return found.x_adv
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
+    ("l-bfgs", "l2"): _lbfgs,
     ("sparsefool", "l0"): _sparsefool,
 }

@@ -89,6 +89,22 @@ def test_not_targeting_what_cannot_be_targeted_is_fine() -> None:
     assert spec("noise", "linf", targeted="none").words == ()
 
 
+@pytest.mark.parametrize(("word", "value"), [("eot", 2), ("restarts", 2), ("random_start", True)])
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [(name, norm) for name, row in ATTACKS.items() if row.access == "white" for norm in row.norms],
+)
+def test_every_white_box_attack_has_the_word_or_refuses_it(name, norm, word, value) -> None:
+    if word in ATTACKS[name].words:
+        assert spec(name, norm, **{word: value}).word(word) == value
+        return
+    with pytest.raises(SpecError) as caught:
+        spec(name, norm, **{word: value})
+    assert str(caught.value).startswith(f"{name} ")
+    assert f"leave `{word}` out" in str(caught.value)
+    assert word not in dict(spec(name, norm).words)
+
+
 @pytest.mark.parametrize(
     ("attack", "toolkit", "says"),
     [

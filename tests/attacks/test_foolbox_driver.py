@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-import eagerpy as ep
+import eagerpy
 import foolbox
 import oracles
 import pytest
@@ -15,6 +15,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
+from bench.attacks.foolbox_driver import minimal
 from bench.attacks.instrument import attacked
 
 
@@ -48,6 +49,41 @@ def test_ead_gives_black_images_where_it_finds_none(trained) -> None:
     spec = catalogue.resolve("ead", "l1", None, {"steps": 3, "c": 1e-6, "search_steps": 1})
     for toolkit in ("art", "foolbox", "torchattacks"):
         assert torch.equal(driven(spec, trained.net, x, y, toolkit), x)
+
+
+def test_fmn_projects_onto_no_l2_ball() -> None:
+    x0, x = torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2)
+    tensors = [eagerpy.astensor(tensor) for tensor in (x, x0, torch.tensor([0.5, 3.0]))]
+    raw = foolbox.attacks.L2FMNAttack().project(*tensors).raw
+    assert raw.flatten(1).norm(dim=1).tolist() == [2, 2]
+    ours = minimal._fmn_classes()["l2"]().project(*tensors).raw
+    assert torch.allclose(ours.flatten(1).norm(dim=1), torch.tensor([0.5, 2.0]))
+
+
+def test_fmn_keeps_a_value_more_than_its_l0_ball_holds() -> None:
+    x0, x = torch.zeros(1, 1, 2, 2), torch.tensor([0.1, 0.2, 0.3, 0.4]).view(1, 1, 2, 2)
+    raw, ours = foolbox.attacks.L0FMNAttack(), minimal._fmn_classes()["l0"]()
+    for count in (1, 2, 3, 4):
+        tensors = [eagerpy.astensor(tensor) for tensor in (x, x0, torch.tensor([float(count)]))]
+        assert (ours.project(*tensors).raw != 0).sum() == count
+        if count < 4:
+            assert (raw.project(*tensors).raw != 0).sum() == count + 1
+        else:
+            with pytest.raises(IndexError):
+                raw.project(*tensors)
+
+
+def test_fmn_comes_to_rest_before_the_boundary(trained) -> None:
+    """Where the box cuts its steps short; begun beyond the boundary it finds every image."""
+    x, y = trained.x, trained.y
+    attack = minimal._fmn_classes()["l2"](steps=60)
+    with attacked(trained.net, x, 0) as probe:
+        raw = attack.run(wrapped(probe), x, foolbox.Misclassification(y))
+    stuck = (raw == x).flatten(1).all(1)
+    assert 0 < stuck.sum() < 32
+    x_adv = driven(catalogue.resolve("fmn", "l2", None, {"steps": 60}), trained.net, x, y)
+    assert (trained.net(x_adv).argmax(1) != y).all()
+    assert torch.equal(x_adv[~stuck], raw[~stuck])
 
 
 def test_cw_hardly_changes_pixels_of_0_or_1(trained) -> None:
@@ -168,11 +204,11 @@ def test_hopskipjump_shortens_its_steps_in_a_larger_batch() -> None:
     attack = foolbox.attacks.HopSkipJumpAttack()
 
     def lengths(count: int) -> torch.Tensor:
-        images, labels = ep.astensor(x[:count]), ep.astensor(y[:count])
+        images, labels = eagerpy.astensor(x[:count]), eagerpy.astensor(y[:count])
         with torch.random.fork_rng():
             gradients = attack.approximate_gradients(
-                lambda tried: ep.astensor(model(tried.raw).argmax(1)) != labels,
-                images, 50, ep.astensor(torch.full((count,), 0.1)),
+                lambda tried: eagerpy.astensor(model(tried.raw).argmax(1)) != labels,
+                images, 50, eagerpy.astensor(torch.full((count,), 0.1)),
             )  # fmt: skip
         return gradients.raw.flatten(1).norm(dim=1)
 
@@ -204,7 +240,7 @@ class Other(foolbox.criteria.Criterion):
         return "Other"
 
     def __call__(self, perturbed, outputs):
-        return ep.astensor(outputs).argmax(axis=-1) != self.label
+        return eagerpy.astensor(outputs).argmax(axis=-1) != self.label
 
 
 def test_spatial_shifts_by_less_than_a_pixel_and_asks_about_what_it_has_found(trained) -> None:

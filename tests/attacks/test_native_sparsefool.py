@@ -27,23 +27,6 @@ def changed(x: torch.Tensor, x_adv: torch.Tensor) -> list[int]:
     return (x != x_adv).flatten(1).sum(1).tolist()
 
 
-def fewest(model: oracles.Linear, x: torch.Tensor, y: torch.Tensor, beyond: float) -> list[int]:
-    """Return how many channel values must change to get `beyond` the boundary of two classes.
-
-    The largest |w_j| times the room of x_j first: the sum of that is the most k values can do.
-    """
-    w = (model.weight[1] - model.weight[0]).detach().double()
-    w = w / w.norm()
-    found = []
-    for image, label in zip(x.flatten(1).double(), y.tolist(), strict=True):
-        normal = w if label == 0 else -w
-        gap = -float(normal @ (image - 0.5)) + beyond
-        most = normal.abs() * torch.where(normal > 0, 1 - image, image)
-        total = most.sort(descending=True).values.cumsum(0)
-        found.append(int((total < gap).sum()) + 1)
-    return found
-
-
 def few_values(distance: float) -> tuple[oracles.Linear, torch.Tensor, torch.Tensor]:
     """Return two classes and images of one channel, where the largest slopes have room alike.
 
@@ -63,8 +46,8 @@ def test_no_fewer_values_reach_a_linear_boundary(distance) -> None:
     # By falling slope, a value more than the optimum at most: rooms differ a little.
     for ours, least, reach in zip(
         changed(x, tried.x_adv),
-        fewest(model, x, y, 0.0),
-        fewest(model, x, y, 1.2e-3),
+        oracles.fewest(model, x, y),
+        oracles.fewest(model, x, y, 1.2e-3),
         strict=True,
     ):
         assert least <= ours <= reach + 1
@@ -84,7 +67,7 @@ def test_the_optimum_is_met_where_all_have_the_same_room(box) -> None:
     moved = sparse_step(x, w.view_as(x), point, x - box, x + box)
     gains = w.abs().double() * box
     assert changed(x, moved) == [
-        oracles.fewest(gain, float(need)) for gain, need in zip(gains, gap, strict=True)
+        oracles.fewest_gains(gain, float(need)) for gain, need in zip(gains, gap, strict=True)
     ]
     beyond = (w * (moved - point).flatten(1)).sum(1)
     assert (beyond > 0).all()

@@ -116,7 +116,7 @@ def _ead(job: Job) -> torch.Tensor:
         beta=job.spec.amount("beta"),
         initial_const=job.spec.amount("c"),
         batch_size=len(job.x),
-        decision_rule="L1",
+        decision_rule="L1" if job.spec.norm == "l1" else "EN",
         verbose=False,
     )
     # `generate` would add two forwards of the whole batch, for a line in the log.
@@ -128,4 +128,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("ead-en", "l2"): _ead,
 }
