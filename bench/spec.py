@@ -204,6 +204,21 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FittedOn:
+    """What a perturbation is fitted on.
+
+    Attributes:
+        fingerprint: of the model's adapter.
+        surface: the one that is climbed.
+        checksum: of the images and labels.
+    """
+
+    fingerprint: str
+    surface: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One model, one attack, one toolkit, one surface, one image set: the unit of work and storage.
 
@@ -211,6 +226,7 @@ class Cell:
         fingerprint: the adapter's, so that retrained weights are another cell.
         checksum: of the images and labels themselves.
         batch_size: images a chunk; part of the identity, since some toolkits depend on it.
+        fit: of an attack that is fitted before it is applied; None for all others.
     """
 
     model: ModelRequest
@@ -223,6 +239,7 @@ class Cell:
     seed: int
     batch_size: int
     kind: Literal["attack"] = "attack"
+    fit: FittedOn | None = None
 
     def title(self) -> str:
         """Return a one-line human name."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench.attacks.art_driver import fixed, minimal, queries
-from bench.attacks.job import Job
+from bench.attacks.job import Job, Perturbation
 from bench.spec import Norm
 
 
@@ -26,3 +26,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **minimal.ATTACKS,
     **queries.ATTACKS,
 }
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = fixed.FITS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.attacks.row import (
+    ITSELF,
     Agreement,
     Attack,
     Parity,
@@ -118,5 +119,32 @@ ROWS = (
         },
         note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
         "lies beyond eps does not count; a gradient for every class a step",
+    ),
+    Attack(
+        name="universal",
+        norms={"linf": ("art", "native"), "l2": ("art", "native")},
+        words={
+            "delta": Word("amount", 0.2, least=0, below=1),
+            "passes": Word("count", 10, least=1),
+            "batch": Word("count", 100, least=1),
+            "steps": Word("count", 10, least=1),
+            "overshoot": Word("amount", 0.02, least=0),
+            "candidates": Word("count", 10, least=2),
+            "fit": Word("fit", "train 1000"),
+            "fitted_on": Word("model", ITSELF),
+        },
+        refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
+        parity=(
+            Agreement(
+                Parity(
+                    "differs",
+                    0.0,
+                    1.0,
+                    "ART draws another order, and keeps of v what the box of the last image left of it",
+                )
+            ),
+        ),
+        note="one perturbation for all images, fitted with DeepFool on `fit` until a share of "
+        "1 - delta is fooled or the passes are done; batch 1 is as published",
     ),
 )
