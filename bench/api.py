@@ -12,6 +12,7 @@ import torch
 
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve
 from bench.attacks.drive import fit as fit_perturbation
+from bench.attacks.row import ITSELF
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
@@ -176,8 +177,11 @@ def _check_fit(
         raise SpecError(
             f"{name} needs fit=(x, y), images and labels to fit on, or perturbation=v, fitted earlier"
         )
-    if fit is not None and not (isinstance(fit, tuple) and len(fit) == 2):
-        raise SpecError(f"{name}: fit={fit!r} is not a pair of images and labels")
+    if spec.word("fitted_on") != ITSELF:
+        raise SpecError(
+            f"{name}: here `fitted_on` is no model's name: fit on one model and give "
+            f"perturbation=out.perturbation to attack another"
+        )
     if perturbation is not None and perturbation.shape != x.shape[1:]:
         raise SpecError(
             f"{name}: a perturbation of shape {tuple(perturbation.shape)} does not fit images of "

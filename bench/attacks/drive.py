@@ -197,7 +197,7 @@ def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
 def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor:
     """Return which images a model gets right, bool (N,)."""
     with attacked(model, x[:0], 0) as probe, torch.no_grad(), probe.playing([]):
-        parts = zip(x.split(batch), y.split(batch), strict=True)
+        parts = zip(torch.split(x, batch), torch.split(y, batch), strict=True)
         return torch.cat([probe(part).argmax(1) == labels for part, labels in parts])
 
 

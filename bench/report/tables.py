@@ -172,18 +172,19 @@ def transfer_table(results: Results, found: pd.DataFrame | None = None) -> pd.Da
     called = names(results)
     tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for one in found.itertuples():
-        told = [part for part in called[one.cell].split(", ") if not part.startswith("fitted on ")]
-        threat = words.threat(one.norm, one.eps_text)
-        row = rows.setdefault((one.fitted_on, ", ".join(told), threat, one.toolkit), {})
-        row.setdefault(f"{one.model} (%)", words.percent(one.fooling))
-        if not words.missing(one.passes):
+    for one in found.to_dict("records"):
+        parts = called[one["cell"]].split(", ")
+        attack = ", ".join(part for part in parts if not part.startswith("fitted on "))
+        threat = words.threat(one["norm"], one["eps_text"])
+        row = rows.setdefault((one["fitted_on"], attack, threat, one["toolkit"]), {})
+        row.setdefault(f"{one['model']} (%)", words.percent(one["fooling"]))
+        if not words.missing(one["passes"]):
             row |= {
-                "fitted (%)": words.percent(one.fit_fooling),
-                "passes": words.count(one.passes),
-                "forwards": words.count(one.forwards),
-                "backwards": words.count(one.backwards),
-                "s": words.amount(one.seconds),
+                "fitted (%)": words.percent(one["fit_fooling"]),
+                "passes": words.count(one["passes"]),
+                "forwards": words.count(one["forwards"]),
+                "backwards": words.count(one["backwards"]),
+                "s": words.amount(one["seconds"]),
             }
     named = ["fitted on", "attack", "threat", "toolkit"]
     columns = [*tested, "fitted (%)", "passes", "forwards", "backwards", "s"]

@@ -40,7 +40,7 @@ def universal(
 
     The minimal r is l2-DeepFool's, of which, as in the authors' code, nothing is taken where it ran
     out of steps; x_i + v is clipped to [0, 1], also where Err is counted. With `batch` above 1 the
-    r_i of a mini-batch are found together, all from the same v, and their sum is added.
+    dv_i of a mini-batch are found together, all from the same v, and `together` is added.
 
     Args:
         f: images in [0, 1] to logits.
@@ -59,7 +59,7 @@ def universal(
     generator = torch.Generator().manual_seed(seed)
     v, err, done = torch.zeros_like(x[0]), 0.0, 0
     while err < 1 - delta and done < passes:
-        for rows in torch.randperm(len(x), generator=generator).split(batch):
+        for rows in torch.split(torch.randperm(len(x), generator=generator), batch):
             at = rows[held(f, x, y, v, rows)]
             if not len(at):
                 continue
@@ -75,10 +75,22 @@ def universal(
                 rows=at,
             )
             dv = (found.x_adv - start)[found.iterations < steps]
-            v = project(v + dv.sum(0), norm, xi)
+            if len(dv):
+                v = project(v + together(dv), norm, xi)
         done += 1
         err = fooling(f, x, y, v, max(batch, _LOOK))
     return Perturbation(v, done, err)
+
+
+def together(dv: torch.Tensor) -> torch.Tensor:
+    """Return one step (C, H, W) for the dv_i (N, C, H, W), N > 0, of a mini-batch; dv_1 for N = 1.
+
+    sum_i dv_i / ||dv_i||_2 times the mean ||dv_i||_2: each image counts alike, where a plain sum
+    would follow those that are hardest to fool.
+    """
+    length = dv.flatten(1).norm(dim=1)
+    step: torch.Tensor = (dv / length.view(-1, 1, 1, 1)).sum(0) * length.mean()
+    return step
 
 
 def held(
@@ -86,17 +98,19 @@ def held(
 ) -> torch.Tensor:
     """Return which of some images v leaves in their class y: bool (len(rows),), on the CPU."""
     with torch.no_grad(), f.playing(rows.tolist()):
-        return (f((x[rows] + v).clamp(0, 1)).argmax(1) == y[rows]).cpu()
+        logits: torch.Tensor = f((x[rows] + v).clamp(0, 1))
+    return (logits.argmax(1) == y[rows]).cpu()
 
 
 def fooling(f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, batch: int) -> float:
     """Return the share of images that v takes out of their class y."""
-    kept = sum(int(held(f, x, y, v, rows).sum()) for rows in torch.arange(len(x)).split(batch))
-    return 1 - kept / len(x)
+    parts = torch.split(torch.arange(len(x)), batch)
+    return 1 - sum(int(held(f, x, y, v, rows).sum()) for rows in parts) / len(x)
 
 
 def project(v: torch.Tensor, norm: Literal["l2", "linf"], xi: float) -> torch.Tensor:
     """Return the point of the ball of radius xi around 0 that is nearest to v."""
     if norm == "linf":
         return v.clamp(-xi, xi)
-    return v * (xi / v.norm().clamp(min=xi))
+    length: torch.Tensor = v.norm().clamp(min=xi)
+    return v * (xi / length)
