@@ -12,7 +12,6 @@ import torch
 
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve
 from bench.attacks.drive import fit as fit_perturbation
-from bench.attacks.row import ITSELF
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
@@ -20,7 +19,16 @@ from bench.runner.cell import attack_images, check_images, climbed, device_of
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
 from bench.runner.suite import load_suite
-from bench.spec import BLACK_BOX_SURFACE, TOOLKITS, Adapter, AttackSpec, Norm, Scalar, Toolkit
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    ITSELF,
+    TOOLKITS,
+    Adapter,
+    AttackSpec,
+    Norm,
+    Scalar,
+    Toolkit,
+)
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
 

@@ -38,6 +38,9 @@ COLUMNS: tuple[str, ...] = (
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
 
+#: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
+ITSELF = "itself"
+
 
 def number(value: float | str, what: str = "number") -> float:
     """Return `value` as a float; text may be a fraction such as `"8/255"`.

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from bench.attacks.row import ITSELF, QUARTER_OF_EPS, Attack, Parity, Word
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import TOOLKITS, AttackSpec, ImageSet, Norm, Scalar, Toolkit, number
+from bench.spec import ITSELF, TOOLKITS, AttackSpec, ImageSet, Norm, Scalar, Toolkit, number
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
 _PACKAGES: dict[Toolkit, tuple[str, str]] = {

@@ -15,9 +15,6 @@ WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
 QUARTER_OF_EPS = "eps/4"
 
-#: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
-ITSELF = "itself"
-
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.attacks.row import ITSELF
+from bench.spec import ITSELF
 from bench.store.results import Results
 
 

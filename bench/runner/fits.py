@@ -10,11 +10,10 @@ import torch
 
 from bench.attacks.catalogue import fit_images
 from bench.attacks.drive import Fitted, fit
-from bench.attacks.row import ITSELF
 from bench.data.datasets import LabelledImages, load
 from bench.errors import SpecError
 from bench.runner.cell import climbed, device_of, fit_identity, fit_seed
-from bench.spec import Adapter, AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
+from bench.spec import ITSELF, Adapter, AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
 from bench.store.fits import read_fit, write_fit
 from bench.store.identity import canonical_json
 from bench.store.store import Store

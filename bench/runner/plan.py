@@ -21,7 +21,6 @@ from bench.attacks.catalogue import (
     refusal,
     shortfall,
 )
-from bench.attacks.row import ITSELF
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
@@ -29,6 +28,7 @@ from bench.registry import unknown
 from bench.runner.fits import Source, other_model, source_images
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    ITSELF,
     TOOLKITS,
     Adapter,
     AttackRequest,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bench.attacks.row import (
-    ITSELF,
     Agreement,
     Attack,
     Parity,
@@ -13,6 +12,7 @@ from bench.attacks.row import (
     verdict,
 )
 from bench.attacks.rows.common import STEP_SIZE, STEPS, TARGETED, THREE
+from bench.spec import ITSELF
 
 
 def _apgd(name: str, alike: float, loss: str) -> Attack:
