@@ -128,7 +128,8 @@ def test_a_perturbation_is_fitted_once_and_shared_with_the_models_it_is_tested_o
     # Chunk by chunk, what was tried is the image plus the perturbation, clipped.
     pictures = results.pictures(next(iter(cells)))
     tried = results.rows[results.rows.cell == next(iter(cells))].set_index("index")
-    for index, x, x_adv in zip(*pictures.values(), strict=True):
+    kept = (pictures[name] for name in ("index", "x", "x_adv"))
+    for index, x, x_adv in zip(*kept, strict=True):
         if tried.correct[int(index)]:
             assert torch.equal(x_adv, (x + torch.from_numpy(own)).clamp(0, 1))
     assert (tried.forwards == 0).all()
