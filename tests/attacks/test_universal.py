@@ -72,7 +72,7 @@ def test_no_image_falls_below_its_optimum(norm, toolkit, batch) -> None:
     x, y = x[y == 0], y[y == 0]  # one perturbation cannot move both classes their way
     optimum = oracles.distances(model, x, y, norm)
     for eps in (0.0099, 0.045):
-        found = fitted(model, x, y, norm, eps, toolkit, classes=2, batch=batch, delta=0)
+        found = fitted(model, x, y, norm, eps, toolkit, classes=2, batch=batch, delta=0, passes=3)
         assert size(found.v[None], norm) <= eps * (1 + 1e-6)
         fooled = model(apply(found.v, x).x_adv).argmax(1) != y
         assert found.fooling == pytest.approx(float(fooled.float().mean()))
