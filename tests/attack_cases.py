@@ -6,12 +6,14 @@ from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
 from bench.spec import AttackSpec, Norm, Scalar, Toolkit
 
-CASES: list[tuple[str, Norm, Toolkit]] = [
+EVERY: list[tuple[str, Norm, Toolkit]] = [
     (name, norm, toolkit)
     for name, attack in ATTACKS.items()
     for norm, toolkits in attack.norms.items()
     for toolkit in toolkits
 ]
+FITTED = [case for case in EVERY if catalogue.is_fitted(case[0])]
+CASES = [case for case in EVERY if case not in FITTED]
 MINIMAL = [case for case in CASES if catalogue.is_minimal(case[0])]
 NOISE = [case for case in CASES if case[0] == "noise"]
 SEARCH = [case for case in CASES if case[0] == "square"]

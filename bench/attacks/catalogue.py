@@ -6,6 +6,7 @@ Nothing here imports torch or a toolkit.
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,18 @@ from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import GOALS, TOOLKITS, AttackSpec, Goal, Norm, Scalar, Toolkit, number
+from bench.spec import (
+    GOALS,
+    ITSELF,
+    TOOLKITS,
+    AttackSpec,
+    Goal,
+    ImageSet,
+    Norm,
+    Scalar,
+    Toolkit,
+    number,
+)
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
 _PACKAGES: dict[Toolkit, tuple[str, str]] = {
@@ -22,6 +34,7 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "foolbox": ("foolbox", "foolbox==3.3.4"),
     "torchattacks": ("torchattacks", "torchattacks==3.5.1"),
 }
+_FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 #: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
@@ -85,9 +98,25 @@ def _target(value: Scalar, what: str) -> str:
     return text if text in _TARGET_RULES else str(int(text))
 
 
+def _fit(value: Scalar, what: str) -> str:
+    found = _FIT.fullmatch(str(value).strip())
+    if found is None:
+        raise SpecError(
+            f"{what}: {value!r} is not a split and a number of images like 'train 1000'"
+        )
+    return f"{found[1]} {found[2]}"
+
+
+def _model(value: Scalar, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SpecError(f"{what}: {value!r} is neither the name of a model nor {ITSELF!r}")
+    return value.strip()
+
+
 def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
-    if rule.kind == "target":
-        return _target(value, what)
+    text_of = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
+    if text_of is not None:
+        return text_of(value, what)
     if rule.kind == "flag":
         if not isinstance(value, bool):
             raise SpecError(f"{what}: {value!r} is neither true nor false")
@@ -105,6 +134,8 @@ def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
         raise SpecError(f"{what}: {text} is too small; it must be above 0")
     if rule.least is not None and number(text) < rule.least:
         raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
+    if rule.below is not None and number(text) >= rule.below:
+        raise SpecError(f"{what}: {text} is too large; it must be below {rule.below:g}")
     return text
 
 
@@ -215,6 +246,17 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
 def is_minimal(name: str) -> bool:
     """Return whether an attack looks for the nearest adversarial image instead of taking a radius."""
     return _attack(name).minimal
+
+
+def is_fitted(name: str) -> bool:
+    """Return whether an attack is fitted on other images before it is applied to those attacked."""
+    return "fit" in _attack(name).words
+
+
+def fit_images(spec: AttackSpec, data: str) -> ImageSet:
+    """Return the images of a data set that an attack asks to be fitted on."""
+    split, count = str(spec.word("fit")).split()
+    return ImageSet(data=data, split=split, count=int(count))
 
 
 def access(name: str) -> str:

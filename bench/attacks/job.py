@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -15,9 +16,23 @@ from bench.spec import AttackSpec
 _INSIDE = 1e-3
 
 
+class Perturbation(NamedTuple):
+    """What is added to every image alike.
+
+    Attributes:
+        v: float32 (C, H, W).
+        passes: how often the images it was fitted on were gone through.
+        fooling: the share of them, clipped to [0, 1], that it takes to another class.
+    """
+
+    v: torch.Tensor
+    passes: int
+    fooling: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One attack on one batch of images.
+    """One attack on one batch of images, or one perturbation fitted on a set of them.
 
     Attributes:
         probe: the model, images to logits, frozen and counting.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.job import Job
+from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.deepfool import deepfool
 from bench.attacks.native.lbfgs import lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.sparsefool import sparsefool
+from bench.attacks.native.universal import universal
 from bench.spec import Norm
 
 
@@ -66,6 +67,24 @@ def _lbfgs(job: Job) -> torch.Tensor:
     return found.x_adv
 
 
+def _universal(job: Job) -> Perturbation:
+    spec = job.spec
+    return universal(
+        job.probe,
+        job.x,
+        job.y,
+        norm="l2" if spec.norm == "l2" else "linf",
+        xi=job.eps,
+        delta=spec.amount("delta"),
+        passes=spec.word("passes"),
+        batch=spec.word("batch"),
+        steps=spec.word("steps"),
+        overshoot=spec.amount("overshoot"),
+        candidates=spec.word("candidates"),
+        seed=job.seed,
+    )
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
@@ -73,4 +92,9 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "linf"): _deepfool,
     ("l-bfgs", "l2"): _lbfgs,
     ("sparsefool", "l0"): _sparsefool,
+}
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = {
+    ("universal", "linf"): _universal,
+    ("universal", "l2"): _universal,
 }

@@ -10,7 +10,7 @@ from typing import Literal
 from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "target"]
+WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
 QUARTER_OF_EPS = "eps/4"
@@ -22,16 +22,19 @@ class Word:
 
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the wanted class.
+            `target` a rule for the wanted class, `fit` a split and how many of its images
+            (`train 1000`), `model` the name of a model, or `itself`.
         default: its value when nobody says otherwise.
         least: the smallest value allowed; for an amount, None means anything above 0.
         once: of a count, that passes through the model do not grow in proportion to it.
+        below: what an amount must stay below; None for no bound.
     """
 
     kind: WordKind
     default: Scalar
     least: float | None = None
     once: bool = False
+    below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

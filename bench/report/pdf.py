@@ -22,12 +22,12 @@ from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
 from bench.report.tables import (
-    NUMERIC,
     Measured,
     Table,
     all_tables,
     failure_table,
     measure,
+    numeric,
     parameter_table,
 )
 from bench.store.files import atomic_write
@@ -96,6 +96,7 @@ def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
         "headline": measured.headline,
         "attacks": measured.attacks,
         "parity": measured.parity,
+        **({"transfer": measured.transfer} if len(measured.transfer) else {}),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -125,7 +126,7 @@ def latex(table: Table, label: str) -> str:
         .to_latex(
             environment="longtable",
             hrules=True,
-            column_format="".join("r" if column in NUMERIC else "l" for column in frame.columns),
+            column_format="".join("r" if numeric(column) else "l" for column in frame.columns),
             caption=words.latex(table.caption),
             label=label,
         )
@@ -171,6 +172,7 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
         "parity": _parity(tables["parity"]),
         "attacks": _table(tables["attacks"].frame, tables["attacks"].caption),
         "cost": _table(tables["cost"].frame, tables["cost"].caption),
+        "transfer": _table(tables["transfer"].frame, tables["transfer"].caption),
         "parameters": _table(
             parameter_table(results), "Attacks as they ran, with every parameter written out."
         ),
@@ -194,8 +196,7 @@ def _table(frame: pd.DataFrame, caption: str, notes: Collection[str] = ()) -> di
         "caption": caption,
         "notes": list(notes),
         "columns": [
-            {"title": column, "align": "right" if column in NUMERIC else "left"}
-            for column in columns
+            {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
         ],
         "groups": [
             {"title": str(model), "rows": rows[columns].astype(str).to_numpy().tolist()}

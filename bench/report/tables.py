@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.transfer import transfer
 from bench.report import words
 from bench.spec import BLACK_BOX_SURFACE
 from bench.store.results import Results
@@ -23,8 +24,13 @@ from bench.trust.parity import parity
 NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
-    "forwards", "backwards", "ms",
+    "forwards", "backwards", "ms", "passes", "s",
 })  # fmt: skip
+
+
+def numeric(column: str) -> bool:
+    """Return whether a column holds numbers; a share has its unit in its name."""
+    return column in NUMERIC or column.endswith("(%)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +55,18 @@ class Measured:
     curve: pd.DataFrame
     attacks: pd.DataFrame
     parity: pd.DataFrame
+    transfer: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
+    rates = attack_rates(results)
     return Measured(
         headline=headline(results),
         curve=curve(results),
-        attacks=attack_rates(results),
+        attacks=rates,
         parity=parity(results),
+        transfer=transfer(results, rates),
     )
 
 
@@ -159,6 +168,38 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     return _without_plain_surface(table)
 
 
+def transfer_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a universal perturbation: how it was fitted, and the share of images it fools.
+
+    A model's column is the share of the images it gets right that fall to the perturbation; of
+    several surfaces of a model fitted on, the first counts.
+    """
+    found = transfer(results, attack_rates(results)) if found is None else found
+    called = names(results)
+    tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for one in found.to_dict("records"):
+        parts = called[one["cell"]].split(", ")
+        attack = ", ".join(part for part in parts if not part.startswith("fitted on "))
+        threat = words.threat(one["norm"], one["eps_text"])
+        row = rows.setdefault((one["fitted_on"], attack, threat, one["toolkit"]), {})
+        row.setdefault(f"{one['model']} (%)", words.percent(one["fooling"]))
+        if not words.missing(one["passes"]):
+            row |= {
+                "fitted (%)": words.percent(one["fit_fooling"]),
+                "passes": words.count(one["passes"]),
+                "forwards": words.count(one["forwards"]),
+                "backwards": words.count(one["backwards"]),
+                "s": words.amount(one["seconds"]),
+            }
+    named = ["fitted on", "attack", "threat", "toolkit"]
+    columns = [*tested, "fitted (%)", "passes", "forwards", "backwards", "s"]
+    table = [
+        [*key, *(row.get(column, words.NONE) for column in columns)] for key, row in rows.items()
+    ]
+    return pd.DataFrame(table, columns=[*named, *columns], dtype=object)
+
+
 def failure_table(results: Results) -> pd.DataFrame:
     """Return a row a cell that failed or was never run, with the error's first line."""
     cells = results.cells
@@ -192,6 +233,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
 
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames."""
+    fitted = " Fitting a universal perturbation is counted in its own table."
     images = f"the first {results.protocol['images']} images of {_split(results)}"
     return [
         Table(
@@ -218,8 +260,16 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         Table(
             name="cost",
             caption="Cost per attacked image: passes through the model, counted the same way for "
-            "every toolkit, and milliseconds.",
+            f"every toolkit, and milliseconds.{fitted if len(measured.transfer) else ''}",
             frame=cost_table(results, measured.attacks),
+        ),
+        Table(
+            name="transfer",
+            caption="Universal perturbations from model to model: the share of the images that the "
+            "model in the column gets right which the perturbation fitted on the model in the row "
+            "takes to another class. Then the share of the images it was fitted on, and what the fit "
+            "took in all: passes over them, passes through the model, seconds.",
+            frame=transfer_table(results, measured.transfer),
         ),
     ]
 

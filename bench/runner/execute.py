@@ -13,8 +13,10 @@ from typing import Any, Literal
 import torch
 
 from bench.attacks.catalogue import access, is_minimal
+from bench.attacks.drive import Fitted
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.cell import PICTURES, CleanPredictions, check_images, compute_chunk
+from bench.runner.fits import fitted
 from bench.runner.plan import Plan
 from bench.spec import Cell
 from bench.store.identity import identity
@@ -130,6 +132,7 @@ def execute(
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
     clean: dict[Any, CleanPredictions] = {}
+    fits: dict[str, Fitted] = {}
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -137,7 +140,7 @@ def execute(
             clean = {cell.model: CleanPredictions(plan.adapters[cell.model])}
         began = time.perf_counter()
         try:
-            for images in _compute(plan, store, key, clean[cell.model], overwrite, keep_all):
+            for images in _compute(plan, store, key, clean[cell.model], fits, overwrite, keep_all):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):
             raise
@@ -164,6 +167,7 @@ def _compute(
     store: Store,
     key: str,
     clean: CleanPredictions,
+    fits: dict[str, Fitted],
     overwrite: Overwrite,
     keep_all: bool,
 ) -> Iterator[int]:
@@ -174,10 +178,16 @@ def _compute(
     done = set() if anew else store.done_chunks(key)
     keep = len(images) if keep_all else PICTURES
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    perturbation, fit = None, {}
+    if cell.fit is not None:
+        perturbation, said = fitted(
+            cell, plan.sources[key], store, key, fits, anew=overwrite == "always"
+        )
+        fit = {"fit": said}
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:
-            chunk = compute_chunk(cell, adapter, clean, images, start)
+            chunk = compute_chunk(cell, adapter, clean, images, start, perturbation)
             pictures = None
             if start < keep:
                 kept = slice(0, min(stop, keep) - start)
@@ -190,6 +200,7 @@ def _compute(
         yield stop - start
     record = {
         **_described(key, cell, adapter.spec.family),
+        **fit,
         "identity": identity(cell),
         "rows": len(images),
         "started": started,

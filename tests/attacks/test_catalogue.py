@@ -72,6 +72,12 @@ def test_one_amount_has_one_spelling() -> None:
         (("noise", "linf", "8/255", {"targeted": "next"}), "cannot be targeted"),
         (("one-pixel", "l0", 1.5), "must be whole"),
         (("one-pixel", "l0", 1, {"population": 4}), "at least 5"),
+        (("universal", "linf", "8/255", {"delta": 1}), "delta: 1 is too large; it must be below 1"),
+        (("universal", "linf", "8/255", {"fit": "train"}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fit": "train 0"}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fit": 1000}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fitted_on": " "}), "neither the name of a model nor"),
+        (("universal", "linf", "8/255", {"fitted_on": 3}), "neither the name of a model nor"),
     ],
 )
 def test_bad_requests_are_one_clear_line(call, says) -> None:
@@ -123,10 +129,15 @@ def test_refusals_name_toolkit_and_word(attack, toolkit, says) -> None:
 
 
 def test_every_listed_toolkit_takes_the_defaults() -> None:
-    for name, attack in ATTACKS.items():
-        for norm in attack.norms:
-            for toolkit in catalogue.available(name, norm):
-                assert catalogue.refusal(spec(name, norm), toolkit) is None
+    refused = {
+        (name, toolkit)
+        for name, attack in ATTACKS.items()
+        for norm in attack.norms
+        for toolkit in catalogue.available(name, norm)
+        if catalogue.refusal(spec(name, norm), toolkit) is not None
+    }
+    assert refused == {("universal", "art")}  # native's mini-batches are the default
+    assert catalogue.refusal(spec("universal", "l2", batch=1), "art") is None
 
 
 def test_parity_is_known_of_every_pair_and_symmetric() -> None:

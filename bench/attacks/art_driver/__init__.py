@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench.attacks.art_driver import boundary, fixed, minimal, queries, sparse
-from bench.attacks.job import Job
+from bench.attacks.job import Job, Perturbation
 from bench.spec import Norm
 
 
@@ -31,3 +31,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
 
 #: What an attack compiles at its first use, which is not timed either.
 WARM = boundary.WARM
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = fixed.FITS

@@ -12,6 +12,7 @@ from bench.attacks.row import (
     verdict,
 )
 from bench.attacks.rows.common import EOT, RESTARTS, STEP_SIZE, STEPS, TARGETED, THREE
+from bench.spec import ITSELF
 
 _ONE_GRADIENT = "takes one gradient a step"
 _EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
@@ -171,5 +172,32 @@ ROWS = (
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
         "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
         "out, which needs four classes",
+    ),
+    Attack(
+        name="universal",
+        norms={"linf": ("art", "native"), "l2": ("art", "native")},
+        words={
+            "delta": Word("amount", 0.2, least=0, below=1),
+            "passes": Word("count", 10, least=1),
+            "batch": Word("count", 100, least=1),
+            "steps": Word("count", 10, least=1),
+            "overshoot": Word("amount", 0.02, least=0),
+            "candidates": Word("count", 10, least=2),
+            "fit": Word("fit", "train 1000"),
+            "fitted_on": Word("model", ITSELF),
+        },
+        refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
+        parity=(
+            Agreement(
+                Parity(
+                    "differs",
+                    0.0,
+                    1.0,
+                    "ART draws another order, and keeps of v what the box of the last image left of it",
+                )
+            ),
+        ),
+        note="one perturbation for all images, fitted with DeepFool on `fit` until a share of "
+        "1 - delta is fooled or the passes are done; batch 1 is as published",
     ),
 )
