@@ -161,7 +161,7 @@ ROWS = (
         name="autoattack",
         norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
         words={
-            "steps": Word("count", 100, least=1),
+            "steps": Word("count", 100, least=1, once=True),
             "queries": Word("count", 5000, least=1),
             "apgd_t": Word("flag", True),
         },
@@ -176,10 +176,11 @@ ROWS = (
     Attack(
         name="universal",
         norms={"linf": ("art", "native"), "l2": ("art", "native")},
+        irreducible="all images share one perturbation",
         words={
             "delta": Word("amount", 0.2, least=0, below=1),
             "passes": Word("count", 10, least=1),
-            "batch": Word("count", 100, least=1),
+            "batch": Word("count", 100, least=1, once=True),
             "steps": Word("count", 10, least=1),
             "overshoot": Word("amount", 0.02, least=0),
             "candidates": Word("count", 10, least=2),

@@ -54,7 +54,7 @@ ROWS = (
         access="decision",
         words={
             "queries": _QUERIES,
-            "gradient_queries": Word("count", 100, least=1),
+            "gradient_queries": Word("count", 100, least=1, once=True),
         },
         parity=(
             Agreement(
@@ -96,6 +96,7 @@ ROWS = (
         norms={"linf": ("foolbox",)},
         minimal=True,
         access="decision",
+        irreducible="a point on the way is no turn or shift",
         words={
             "max_translation": Word("amount", 3, least=0),
             "max_rotation": Word("amount", 30, least=0),
