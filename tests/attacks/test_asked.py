@@ -112,15 +112,24 @@ def test_where_no_beginning_is_found_the_clean_image_comes_back(name, norm, tool
 class Fickle(Bright):
     """Changes its mind after some questions: nothing is class 1 any more."""
 
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         answers = super().forward(x)
-        return -answers.abs() * torch.tensor([-1, 1]) if len(self.shown) > 30 else answers
+        sign = torch.tensor([-1, 1])
+        return -answers.abs() * sign if len(self.shown) > self.after else answers
 
 
+@pytest.mark.parametrize("more", [0, 15])
 @pytest.mark.parametrize(("name", "norm", "toolkit"), WALK)
-def test_a_model_that_changes_its_mind_ends_the_search(name, norm, toolkit) -> None:
+def test_a_model_that_changes_its_mind_ends_the_search(name, norm, toolkit, more) -> None:
+    """Foolbox raises where its beginning is adversarial no more, and searches without end else."""
     x, y = dark(1)
-    tried = walk(name, norm, toolkit, Fickle(), x, y, 200)
+    model = Bright()
+    Asked(job(model, x, y, 200)).begin()
+    tried = walk(name, norm, toolkit, Fickle(len(model.shown) + more), x, y, 200)
     assert Bright()(tried.x_adv).argmax(1).item() == 1
     assert tried.forwards.item() <= 200
 
@@ -153,12 +162,17 @@ def test_rows_without_questions_are_answered_with_their_label() -> None:
     asked.left[0] = 1
     bright = torch.ones_like(x)
     assert asked(bright).argmax(1).tolist() == [1, 1]
+    assert asked(bright).argmax(1).tolist() == [1, 1]  # which it knows
+    assert asked.left.tolist() == [0, 2]
+    bright -= 0.01
     assert asked(bright).argmax(1).tolist() == [0, 1]
+    bright -= 0.01
     assert asked.left.tolist() == [0, 1]
     assert asked.distance.isfinite().all()
+    asked.left[1] = 0
     with pytest.raises(Spent):
         asked(bright)
-    assert asked.probe.forwards.tolist() == [1, 3]
+    assert asked.probe.forwards.tolist() == [1, 2]
 
 
 def test_of_one_row_as_many_images_are_asked_about_as_questions_are_left() -> None:
