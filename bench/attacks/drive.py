@@ -18,6 +18,9 @@ from bench.spec import AttackSpec, Toolkit
 
 _RANGE_SLACK = 1e-6
 
+#: How many images to fit on are predicted together.
+_LOOK = 100
+
 
 class Tried(NamedTuple):
     """What an attack came up with; whether it fools the model is for the judge to say.
@@ -152,7 +155,7 @@ def fit(
     """
     _check_request(spec, toolkit, None)
     images = _checked(x)
-    right = _right(model, images, y, spec.word("batch"))
+    right = _right(model, images, y)
     images, labels = images[right], y[right]
     if not len(images):
         raise SpecError(f"{spec.name}: the model gets none of the {len(x)} images right to fit on")
@@ -196,10 +199,10 @@ def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
     return Tried(x_adv, none, none.clone(), None, time.perf_counter() - began)
 
 
-def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor:
+def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return which images a model gets right, bool (N,)."""
     with attacked(model, x[:0], 0) as probe, torch.no_grad(), probe.playing([]):
-        parts = zip(torch.split(x, batch), torch.split(y, batch), strict=True)
+        parts = zip(torch.split(x, _LOOK), torch.split(y, _LOOK), strict=True)
         return torch.cat([probe(part).argmax(1) == labels for part, labels in parts])
 
 

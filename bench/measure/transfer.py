@@ -23,7 +23,8 @@ def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
         all). Empty without such cells.
     """
     words = dict(zip(results.cells["cell"], results.cells["words"], strict=True))
-    found = rates[[("fitted_on" in words[cell]) for cell in rates["cell"]]]
+    fitted = [cell for cell in words if "fitted_on" in words[cell]]
+    found = rates[rates["cell"].isin(fitted)]
     fitted_on = [
         model if words[cell]["fitted_on"] == ITSELF else words[cell]["fitted_on"]
         for cell, model in zip(found["cell"], found["model"], strict=True)

@@ -145,6 +145,7 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
+    moved = tables.get("transfer")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
         "title": results.title,
@@ -172,7 +173,7 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
         "parity": _parity(tables["parity"]),
         "attacks": _table(tables["attacks"].frame, tables["attacks"].caption),
         "cost": _table(tables["cost"].frame, tables["cost"].caption),
-        "transfer": _table(tables["transfer"].frame, tables["transfer"].caption),
+        "transfer": _table(moved.frame, moved.caption) if moved else None,
         "parameters": _table(
             parameter_table(results), "Attacks as they ran, with every parameter written out."
         ),

@@ -232,8 +232,12 @@ def parameter_table(results: Results) -> pd.DataFrame:
 
 
 def all_tables(results: Results, measured: Measured) -> list[Table]:
-    """Return the tables of the report, in its order; those of nothing are empty frames."""
-    fitted = " Fitting a universal perturbation is counted in its own table."
+    """Return the tables of the report, in its order; those of nothing are empty frames.
+
+    That of universal perturbations is there only where a run has some.
+    """
+    fitted = _transfer(results, measured)
+    elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
     images = f"the first {results.protocol['images']} images of {_split(results)}"
     return [
         Table(
@@ -260,9 +264,18 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         Table(
             name="cost",
             caption="Cost per attacked image: passes through the model, counted the same way for "
-            f"every toolkit, and milliseconds.{fitted if len(measured.transfer) else ''}",
+            f"every toolkit, and milliseconds.{elsewhere}",
             frame=cost_table(results, measured.attacks),
         ),
+        *fitted,
+    ]
+
+
+def _transfer(results: Results, measured: Measured) -> list[Table]:
+    """Return the table of universal perturbations, of a run that has some."""
+    if measured.transfer.empty:
+        return []
+    return [
         Table(
             name="transfer",
             caption="Universal perturbations from model to model: the share of the images that the "

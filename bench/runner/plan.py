@@ -249,6 +249,7 @@ def _cells(
         fingerprint = adapter.fingerprint()
         for attack, able in runners:
             for spec, surface, source in _ways(attack, request, adapter, fits, left_out):
+                fit = None if source is None else source.named()
                 for toolkit in able:
                     cell = Cell(
                         model=request,
@@ -260,7 +261,7 @@ def _cells(
                         checksum=checksum,
                         seed=suite.seed,
                         batch_size=batch_size,
-                        fit=None if source is None else source.named(),
+                        fit=fit,
                     )
                     key = cell_key(cell)
                     cells[key] = cell

@@ -269,6 +269,7 @@ def test_a_mini_batch_follows_no_image_more_than_another() -> None:
     dv = torch.tensor([[3.0, 4.0], [0.0, 1.0]]).view(2, 1, 1, 2)
     assert together(dv).flatten().tolist() == pytest.approx([3 * 0.6, 3 * 1.8])
     assert torch.allclose(together(dv[:1]), dv[0])
+    assert not together(torch.zeros(2, 1, 1, 2)).any()  # not NaN, which v would keep
 
 
 @pytest.mark.parametrize("toolkit", ["art", "native"])

@@ -35,7 +35,7 @@ def test_headline_is_the_worst_case_recomputed_from_the_boundary(results: Result
 
 def test_tables_are_text_with_a_row_a_figure(results: Results, measured: Measured) -> None:
     made = {table.name: table.frame for table in tables.all_tables(results, measured)}
-    assert list(made) == ["headline", "parity", "attacks", "cost", "transfer"]
+    assert list(made) == ["headline", "parity", "attacks", "cost"]
     assert len(made["headline"]) == len(measured.headline)
     assert len(made["parity"]) == len(measured.parity)
     assert len(made["attacks"]) == len(results.cells)

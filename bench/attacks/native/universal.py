@@ -12,6 +12,7 @@ from bench.attacks.native.deepfool import deepfool
 
 #: How many images are looked at together, at least, when those that v fools are counted.
 _LOOK = 100
+_TINY = 1e-12
 
 
 def universal(
@@ -88,7 +89,8 @@ def together(dv: torch.Tensor) -> torch.Tensor:
     sum_i dv_i / ||dv_i||_2 times the mean ||dv_i||_2: each image counts alike, where a plain sum
     would follow those that are hardest to fool.
     """
-    length = dv.flatten(1).norm(dim=1)
+    # Rounded otherwise in another batch, an image at the boundary may seem to be across already.
+    length = dv.flatten(1).norm(dim=1).clamp(min=_TINY)
     step: torch.Tensor = (dv / length.view(-1, 1, 1, 1)).sum(0) * length.mean()
     return step
 
