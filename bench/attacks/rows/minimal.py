@@ -172,7 +172,7 @@ ROWS = (
         minimal=True,
         words={
             "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 0.01),
+            "step_size": Word("amount", 0.1),
             "targeted": TARGETED,
         },
         needs={"art": "numba", "foolbox": "numba"},
