@@ -12,9 +12,6 @@ import torch
 from bench.attacks.job import Job
 from bench.attacks.native.start import far_start
 
-#: Changes below this Foolbox does not count as changed values.
-_UNCHANGED = 1e-4
-
 #: By what share of the change an image is taken across the boundary.
 _NUDGE = 1e-3
 
@@ -87,13 +84,9 @@ def from_far(
 def _across(job: Job, image: torch.Tensor, tried: torch.Tensor, row: int) -> torch.Tensor:
     """Return an image a hair beyond the boundary, where it fools the model; as it is, where not.
 
-    The attack ends on the boundary but for rounding, so that the class would be left to chance. Its
-    l0 variant also leaves changes that it does not count.
+    The attack ends on the boundary but for rounding, so that the class would be left to chance.
     """
-    change = tried - image
-    if job.spec.norm == "l0":
-        change = torch.where(change.abs() > _UNCHANGED, change, 0)
-    beyond = (image + (1 + _NUDGE) * change).clamp(0, 1)
+    beyond = (image + (1 + _NUDGE) * (tried - image)).clamp(0, 1)
     with torch.no_grad():
         label = job.probe(beyond).argmax(1)
     fooled = label != job.y[row] if job.target is None else label == job.target[row]

@@ -101,7 +101,9 @@ def drive(
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
-        getattr(driver, "WARM", {}).get((spec.name, spec.norm), driver.prepare)()
+        warm = getattr(driver, "WARM", {}).get((spec.name, spec.norm))
+        if warm is not None:
+            warm()
         with attacked(model, images, seed) as probe:
             if spec.norm == "linf" and spec.radius is not None:
                 probe.radius = spec.radius

@@ -14,9 +14,9 @@ import torch
 from bench.attacks.art_driver.common import classifier, one_hot
 from bench.attacks.boundary import Solver, compiled, from_far
 from bench.attacks.job import Job
-from bench.spec import NORMS, Norm
+from bench.spec import Norm
 
-_ORDER: Mapping[Norm, float] = {"l0": 0, "l1": 1, "l2": 2, "linf": np.inf}
+_ORDER: Mapping[Norm, float] = {"l1": 1, "l2": 2, "linf": np.inf}
 
 
 def _solver(norm: Norm) -> Solver:
@@ -63,8 +63,8 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
-    ("brendel-bethge", norm): _brendel_bethge for norm in NORMS
+    ("brendel-bethge", norm): _brendel_bethge for norm in _ORDER
 }
 WARM: Mapping[tuple[str, Norm], Callable[[], object]] = {
-    ("brendel-bethge", norm): partial(_solver, norm) for norm in NORMS
+    ("brendel-bethge", norm): partial(_solver, norm) for norm in _ORDER
 }

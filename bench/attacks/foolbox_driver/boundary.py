@@ -11,9 +11,13 @@ import torch
 from bench.attacks.boundary import Solver, compiled, from_far
 from bench.attacks.foolbox_driver.common import criterion, model
 from bench.attacks.job import Job
-from bench.spec import NORMS, Norm
+from bench.spec import Norm
 
-_CLASSES: Mapping[Norm, str] = {"linf": "Linfinity"}
+_CLASSES: Mapping[Norm, str] = {
+    "l1": "L1BrendelBethgeAttack",
+    "l2": "L2BrendelBethgeAttack",
+    "linf": "LinfinityBrendelBethgeAttack",
+}
 
 
 def _solver(norm: Norm) -> Solver:
@@ -27,7 +31,7 @@ def _solver(norm: Norm) -> Solver:
 def _class(norm: Norm) -> type[Any]:
     from foolbox.attacks import brendel_bethge
 
-    kind: Any = getattr(brendel_bethge, f"{_CLASSES.get(norm, norm.upper())}BrendelBethgeAttack")
+    kind: Any = getattr(brendel_bethge, _CLASSES[norm])
 
     class Guarded(kind):  # type: ignore[misc]
         """Brendel-Bethge with a solver that comes to an end."""
@@ -50,8 +54,8 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
-    ("brendel-bethge", norm): _brendel_bethge for norm in NORMS
+    ("brendel-bethge", norm): _brendel_bethge for norm in _CLASSES
 }
 WARM: Mapping[tuple[str, Norm], Callable[[], object]] = {
-    ("brendel-bethge", norm): partial(_solver, norm) for norm in NORMS
+    ("brendel-bethge", norm): partial(_solver, norm) for norm in _CLASSES
 }
