@@ -49,6 +49,14 @@ def _compiles_nothing() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_gradient_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget what toolkits, run raw, accumulate in the parameters of the shared network."""
+    yield
+    if "trained" in request.fixturenames:
+        request.getfixturevalue("trained").net.zero_grad(set_to_none=True)
+
+
 @pytest.fixture(scope="session")
 def trained() -> Trained:
     """A small network trained on scikit-learn's digits, and 32 test images that it gets right."""

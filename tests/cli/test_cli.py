@@ -121,7 +121,7 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     cells = map(json.loads, plan.splitlines())
     key = next(cell["cell"] for cell in cells if cell["attack"] == "pgd linf 0.1")
     show = invoke("show", key[:12], cwd=folder)
-    assert "digits/mlp · pgd linf 0.1 · torchattacks\nrandom_start yes, " in show.stderr
+    assert "digits/mlp · pgd linf 0.1 · torchattacks\neot 1, random_start yes, " in show.stderr
     assert ", steps 3, " in show.stderr
     assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
     assert "success" in show.stdout
@@ -258,7 +258,7 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     assert expected[what] in names
     keys = {
         "models": "name family data parameters clean_accuracy surfaces weights",
-        "attacks": "name norms toolkits kind access targeted note where absent unavailable",
+        "attacks": "name norms toolkits kind access targeted goals note where absent unavailable",
     }
     if what in keys:
         assert " ".join(records[0]) == keys[what]

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 import torch
-from attack_cases import CASES
+from attack_cases import CASES, EPS
 
 import bench
 from bench.attacks import catalogue
@@ -78,7 +78,7 @@ def test_counts_multiply_but_for_those_that_are_marked(monkeypatch):
 
 @pytest.mark.parametrize(("name", "norm"), sorted({case[:2] for case in CASES}))
 def test_every_attack_has_a_number_of_passes(name, norm):
-    eps = None if catalogue.is_minimal(name) else "0.1"
+    eps = None if catalogue.is_minimal(name) else EPS[norm]
     assert passes(name, dict(catalogue.resolve(name, norm, eps).words), 10) >= 1
 
 
