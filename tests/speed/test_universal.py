@@ -1,6 +1,7 @@
 """Universal perturbations beside ART's on CIFAR-10: time of a fit, and fooling of unseen images."""
 
 import os
+import statistics
 import time
 
 import pytest
@@ -13,8 +14,9 @@ pytestmark = [
 ]
 
 FIT = 300
-#: At equal passes ART takes some nine times as long; ours fools more after the first than its after three.
-PASSES = 3
+ROUNDS = 5
+#: Ours fools more after its first pass than ART's after two; at equal passes it is less than ten times as fast.
+PASSES = 2
 FASTER_THAN_ART = 10
 
 
@@ -38,18 +40,24 @@ def fitted(cnn, norm, eps, toolkit, **words):
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", "10/255"), ("l2", 1.5)])
 def test_arts_fooling_rate_is_reached_in_a_tenth_of_its_time(benchmark, cnn, norm, eps):
-    found = {}
+    turns = []
 
     def turn():
-        found["one"] = fitted(cnn, norm, eps, "native", passes=1)
-        found["native"] = fitted(cnn, norm, eps, "native", passes=PASSES)
-        found["art"] = fitted(cnn, norm, eps, "art", batch=1, passes=PASSES)
+        turns.append({
+            "one pass": fitted(cnn, norm, eps, "native", passes=1),
+            "as many passes": fitted(cnn, norm, eps, "native", passes=PASSES),
+            "art": fitted(cnn, norm, eps, "art", batch=1, passes=PASSES),
+        })  # fmt: skip
 
-    benchmark.pedantic(turn, rounds=1)
-    for name, (seconds, fooling) in found.items():
-        benchmark.extra_info[name] = {"seconds": round(seconds, 1), "fooling": round(fooling, 3)}
-        print(f"\n{norm} {eps} {name}: {seconds:.1f} s, {fooling:.1%} of unseen images")
-    (first, reached), (ours, most), (theirs, wanted) = found.values()
-    assert theirs / first >= FASTER_THAN_ART
-    assert wanted <= reached <= most
-    assert theirs > ours
+    benchmark.pedantic(turn, rounds=ROUNDS)
+    ratios = {}
+    for ours in ("one pass", "as many passes"):
+        each = [found["art"][0] / found[ours][0] for found in turns]
+        ratios[ours] = statistics.median(each)
+        told = ", ".join(f"{ratio:.1f}" for ratio in sorted(each))
+        print(f"\n{norm} {eps}, {ours}: {ratios[ours]:.1f} times ART's speed ({told}), "
+              f"{turns[0][ours][1]:.1%} of unseen images, ART {turns[0]['art'][1]:.1%}")  # fmt: skip
+    benchmark.extra_info |= {name: round(ratio, 1) for name, ratio in ratios.items()}
+    assert ratios["one pass"] >= FASTER_THAN_ART
+    for found in turns:
+        assert found["art"][1] <= found["one pass"][1]
