@@ -33,6 +33,10 @@ def numeric(column: str) -> bool:
     return column in NUMERIC or column.endswith("(%)")
 
 
+#: Words that go without saying where they are 1.
+_ONCE = ("eot", "restarts")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A display frame with what is printed above it.
@@ -86,6 +90,7 @@ def names(results: Results) -> dict[str, str]:
             differing |= {word for word in every if len({one.get(word) for one in given}) > 1}
         for cell, words_of_it in zip(group["cell"], group["words"], strict=True):
             telling = (differing | _aims(words_of_it)) & set(words_of_it)
+            telling -= {word for word in _ONCE if words_of_it.get(word) == 1}
             told = [_told(word, words_of_it[word]) for word in sorted(telling)]
             called[str(cell)] = ", ".join([str(attack), *told])
     return called
