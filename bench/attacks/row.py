@@ -132,6 +132,11 @@ def rate(within: float, cause: str) -> Parity:
     return Parity("rate", -within, within, cause)
 
 
+def differs(cause: str) -> Parity:
+    """Return that two toolkits have different algorithms under one name."""
+    return Parity("differs", 0.0, 1.0, cause)
+
+
 def norm(low: float, high: float, cause: str) -> Parity:
     """Return that the ratio of median norms, left to right, lies in [low, high]."""
     return Parity("norm", low, high, cause)

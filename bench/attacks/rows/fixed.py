@@ -8,6 +8,7 @@ from bench.attacks.row import (
     Parity,
     Refusal,
     Word,
+    differs,
     identical,
     verdict,
 )
@@ -190,11 +191,8 @@ ROWS = (
         refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
         parity=(
             Agreement(
-                Parity(
-                    "differs",
-                    0.0,
-                    1.0,
-                    "ART draws another order, and keeps of v what the box of the last image left of it",
+                differs(
+                    "ART draws another order, and keeps of v what the box of the last image left of it"
                 )
             ),
         ),

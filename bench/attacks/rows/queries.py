@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
-    Parity,
     Word,
+    differs,
     norm,
     rate,
 )
@@ -80,12 +80,9 @@ ROWS = (
         },
         parity=(
             Agreement(
-                Parity(
-                    "differs",
-                    0.0,
-                    1.0,
+                differs(
                     "ART tries twenty directions a step and adapts its lengths at once, Foolbox tries "
-                    "one and adapts them after some hundreds of steps",
+                    "one and adapts them after some hundreds of steps"
                 )
             ),
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
-    Parity,
     Refusal,
     Word,
+    differs,
     verdict,
 )
 from bench.attacks.rows.common import TARGETED
@@ -30,12 +30,9 @@ ROWS = (
         ),
         parity=(
             Agreement(
-                Parity(
-                    "differs",
-                    0.0,
-                    1.0,
+                differs(
                     "torchattacks begins each linear solution at the clean image, with the gradient "
-                    "far beyond the boundary; the authors' code, as native, goes on from the last",
+                    "far beyond the boundary; the authors' code, as native, goes on from the last"
                 )
             ),
         ),
@@ -53,12 +50,9 @@ ROWS = (
         },
         parity=(
             Agreement(
-                Parity(
-                    "differs",
-                    0.0,
-                    1.0,
+                differs(
                     "torchattacks takes the best pair of the paper's map, so many times as there are "
-                    "pairs; ART the two values of steepest gradient of the wanted class alone",
+                    "pairs; ART the two values of steepest gradient of the wanted class alone"
                 )
             ),
         ),
