@@ -10,15 +10,25 @@ from typing import Literal
 import pandas as pd
 import torch
 
-from bench.attacks.catalogue import access, refusal, resolve
+from bench.attacks.catalogue import access, is_fitted, refusal, resolve
+from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
-from bench.runner.cell import attack_images, check_images, device_of
+from bench.runner.cell import attack_images, check_images, climbed, device_of
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
 from bench.runner.suite import load_suite
-from bench.spec import BLACK_BOX_SURFACE, TOOLKITS, Adapter, Norm, Scalar, Toolkit
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    ITSELF,
+    TOOLKITS,
+    Adapter,
+    AttackSpec,
+    Norm,
+    Scalar,
+    Toolkit,
+)
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
 
@@ -31,10 +41,13 @@ class Attacked:
         x_adv: the images tried, float32 (N, C, H, W); an image the model already gets wrong is
             not attacked and stays as it was.
         rows: a row an image, with the columns of a stored result.
+        perturbation: float32 (C, H, W), what a universal attack added to every image; None for
+            other attacks.
     """
 
     x_adv: torch.Tensor
     rows: pd.DataFrame
+    perturbation: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,8 @@ def attack(
     surface: str | None = None,
     seed: int = 0,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    fit: tuple[torch.Tensor, torch.Tensor] | None = None,
+    perturbation: torch.Tensor | None = None,
     **words: Scalar,
 ) -> Attacked:
     """Attack a batch, judge what came out, and return images and rows; nothing is stored.
@@ -102,10 +117,14 @@ def attack(
         surface: which of the model's surfaces to climb; None for its first.
         seed: of all randomness.
         batch_size: images attacked together.
+        fit: images and labels like `x` and `y`, others than these, that a universal perturbation is
+            fitted on.
+        perturbation: (C, H, W), one fitted earlier, on this model or another, to apply instead.
         words: the attack's parameters.
 
     Raises:
-        SpecError: a name, word or number that cannot be understood.
+        SpecError: a name, word or number that cannot be understood; neither or both of `fit` and
+            `perturbation` for a universal attack, or one of them for another.
         UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
         AttackError: the toolkit failed.
     """
@@ -116,16 +135,24 @@ def attack(
     if why is not None:
         raise UnsupportedAttack(why)
     check_images(model, x, y)
+    _check_fit(spec, x, fit, perturbation)
     if surface is None:
-        white = access(name) == "white"
+        white = access(name) == "white" and perturbation is None
         surface = next(iter(model.surfaces()), None) if white else BLACK_BOX_SURFACE
         if surface is None:
             raise SpecError(f"{model.spec.name} has no gradient; {name} is a white-box attack")
     device = device_of(model)
+    if fit is not None:
+        check_images(model, *fit)
+        perturbation = fit_perturbation(
+            spec, toolkit, climbed(model, spec, surface),
+            fit[0].to(device).float(), fit[1].to(device).long(),
+            num_classes=model.spec.num_classes, seed=seed,
+        ).v  # fmt: skip
     chunks = [
         attack_images(
             model, part, labels, spec, toolkit, surface, model.predict(part),
-            seed=seed + start, target_seed=seed + start, start=start,
+            seed=seed + start, target_seed=seed + start, start=start, perturbation=perturbation,
         )
         for start, part, labels in (
             (start, x[start : start + batch_size].to(device).float(),
@@ -138,7 +165,36 @@ def attack(
     return Attacked(
         torch.cat([chunk.x_adv for chunk in chunks]).to(x.device),
         pd.concat([chunk.rows for chunk in chunks], ignore_index=True),
+        None if perturbation is None else perturbation.detach().to(x.device),
     )
+
+
+def _check_fit(
+    spec: AttackSpec,
+    x: torch.Tensor,
+    fit: tuple[torch.Tensor, torch.Tensor] | None,
+    perturbation: torch.Tensor | None,
+) -> None:
+    name = spec.name
+    given = [fit is not None, perturbation is not None]
+    if not is_fitted(name):
+        if any(given):
+            raise SpecError(f"{name} is not fitted; leave `fit` and `perturbation` out")
+        return
+    if sum(given) != 1:
+        raise SpecError(
+            f"{name} needs fit=(x, y), images and labels to fit on, or perturbation=v, fitted earlier"
+        )
+    if spec.word("fitted_on") != ITSELF:
+        raise SpecError(
+            f"{name}: here `fitted_on` is no model's name: fit on one model and give "
+            f"perturbation=out.perturbation to attack another"
+        )
+    if perturbation is not None and perturbation.shape != x.shape[1:]:
+        raise SpecError(
+            f"{name}: a perturbation of shape {tuple(perturbation.shape)} does not fit images of "
+            f"shape {tuple(x.shape[1:])}"
+        )
 
 
 def run(

@@ -40,6 +40,9 @@ COLUMNS: tuple[str, ...] = (
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
 
+#: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
+ITSELF = "itself"
+
 
 def number(value: float | str, what: str = "number") -> float:
     """Return `value` as a float; text may be a fraction such as `"8/255"`.
@@ -229,6 +232,21 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FittedOn:
+    """What a perturbation is fitted on.
+
+    Attributes:
+        fingerprint: of the model's adapter.
+        surface: the one that is climbed.
+        checksum: of the images and labels.
+    """
+
+    fingerprint: str
+    surface: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One model, one attack, one toolkit, one surface, one image set: the unit of work and storage.
 
@@ -236,6 +254,7 @@ class Cell:
         fingerprint: the adapter's, so that retrained weights are another cell.
         checksum: of the images and labels themselves.
         batch_size: images a chunk; part of the identity, since some toolkits depend on it.
+        fit: of an attack that is fitted before it is applied; None for all others.
     """
 
     model: ModelRequest
@@ -248,6 +267,7 @@ class Cell:
     seed: int
     batch_size: int
     kind: Literal["attack"] = "attack"
+    fit: FittedOn | None = None
 
     def title(self) -> str:
         """Return a one-line human name."""

@@ -79,3 +79,43 @@ def test_bench_has_the_names_it_says_and_no_others():
         assert getattr(bench, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = bench.nothing
+
+
+def test_a_universal_perturbation_is_fitted_and_used_again():
+    model = bench.load_model("digits/mlp")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    other = bench.wrap(net, 10, (1, 8, 8))
+    fit = bench.load_data("digits", split="train", images=20)
+    x, y = bench.load_data("digits", images=12)
+    asked = {"norm": "linf", "eps": 0.15, "toolkit": "native"}
+    out = bench.attack(model, x, y, "universal", **asked, fit=fit, passes=1, batch_size=5)
+    v = out.perturbation
+    assert 0 < float(v.abs().max()) <= 0.15 * (1 + 1e-6)
+    right = torch.tensor(out.rows.correct.tolist())
+    assert torch.equal(out.x_adv[right], (x + v).clamp(0, 1)[right])
+    labels = other.predict(x).labels
+    moved = bench.attack(other, x, labels, "universal", **asked, perturbation=v)
+    assert torch.equal(moved.perturbation, v)
+    assert moved.rows.surface.unique().tolist() == ["predict"]
+    assert moved.rows.invalid.isna().all()
+    beyond = bench.attack(model, x, y, "universal", **asked, perturbation=4 * v)
+    assert beyond.rows[beyond.rows.correct].invalid.str.contains("over budget").any()
+    assert bench.attack(model, x, y, "fgsm", **{**asked, "toolkit": "art"}).perturbation is None
+
+
+@pytest.mark.parametrize(("name", "settings", "says"), [
+    ("universal", {}, "needs fit=(x, y)"),
+    ("universal", {"fit": True, "perturbation": torch.zeros(1, 8, 8)}, "needs fit=(x, y)"),
+    ("universal", {"perturbation": torch.zeros(8, 8)}, "shape (8, 8) does not fit images of shape (1, 8, 8)"),
+    ("universal", {"fit": True, "fitted_on": "digits/cnn"}, "perturbation="),
+    ("noise", {"fit": True}, "noise is not fitted"),
+])  # fmt: skip
+def test_what_is_fitted_on_is_asked_for_where_it_belongs(name, settings, says):
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=4)
+    if "fit" in settings:
+        settings = {**settings, "fit": (x, y)}
+    with pytest.raises(SpecError, match=re.escape(says)):
+        bench.attack(model, x, y, name, norm="linf", eps=0.1, toolkit="native", **settings)

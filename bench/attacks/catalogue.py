@@ -6,6 +6,7 @@ Nothing here imports torch or a toolkit.
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,18 @@ from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import GOALS, TOOLKITS, AttackSpec, Goal, Norm, Scalar, Toolkit, number
+from bench.spec import (
+    GOALS,
+    ITSELF,
+    TOOLKITS,
+    AttackSpec,
+    Goal,
+    ImageSet,
+    Norm,
+    Scalar,
+    Toolkit,
+    number,
+)
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
 _PACKAGES: dict[Toolkit, tuple[str, str]] = {
@@ -22,6 +34,7 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "foolbox": ("foolbox", "foolbox==3.3.4"),
     "torchattacks": ("torchattacks", "torchattacks==3.5.1"),
 }
+_FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 #: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
@@ -71,6 +84,8 @@ def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
     if value <= 0 or (norm == "linf" and value > 1):
         bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
         raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
+    if norm == "l0" and value != int(value):
+        raise SpecError(f"{attack.name}: eps={text} is no number of pixels; in l0 it must be whole")
     return text
 
 
@@ -83,9 +98,25 @@ def _target(value: Scalar, what: str) -> str:
     return text if text in _TARGET_RULES else str(int(text))
 
 
+def _fit(value: Scalar, what: str) -> str:
+    found = _FIT.fullmatch(str(value).strip())
+    if found is None:
+        raise SpecError(
+            f"{what}: {value!r} is not a split and a number of images like 'train 1000'"
+        )
+    return f"{found[1]} {found[2]}"
+
+
+def _model(value: Scalar, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SpecError(f"{what}: {value!r} is neither the name of a model nor {ITSELF!r}")
+    return value.strip()
+
+
 def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
-    if rule.kind == "target":
-        return _target(value, what)
+    text_of = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
+    if text_of is not None:
+        return text_of(value, what)
     if rule.kind == "flag":
         if not isinstance(value, bool):
             raise SpecError(f"{what}: {value!r} is neither true nor false")
@@ -103,6 +134,8 @@ def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
         raise SpecError(f"{what}: {text} is too small; it must be above 0")
     if rule.least is not None and number(text) < rule.least:
         raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
+    if rule.below is not None and number(text) >= rule.below:
+        raise SpecError(f"{what}: {text} is too large; it must be below {rule.below:g}")
     return text
 
 
@@ -215,13 +248,28 @@ def is_minimal(name: str) -> bool:
     return _attack(name).minimal
 
 
+def is_fitted(name: str) -> bool:
+    """Return whether an attack is fitted on other images before it is applied to those attacked."""
+    return "fit" in _attack(name).words
+
+
+def fit_images(spec: AttackSpec, data: str) -> ImageSet:
+    """Return the images of a data set that an attack asks to be fitted on."""
+    split, count = str(spec.word("fit")).split()
+    return ImageSet(data=data, split=split, count=int(count))
+
+
 def access(name: str) -> str:
     """Return what an attack needs of a model: `white` (gradients), `score` or `decision`."""
     return _attack(name).access
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return one dictionary an attack, for tables and `--json`."""
+    """Return one dictionary an attack, for tables and `--json`.
+
+    `where` holds the norms of each toolkit that has the attack, `absent` why one that seems to have
+    it does not (wholly or in a norm), `unavailable` the command without which one cannot run it.
+    """
     return [
         {
             "name": attack.name,
@@ -232,6 +280,13 @@ def listing() -> list[dict[str, Any]]:
             "targeted": "targeted" in attack.words,
             "goals": _goals(attack),
             "note": attack.note,
+            "where": {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))},
+            "absent": dict(attack.absent),
+            "unavailable": {
+                kit: command
+                for kit in TOOLKITS
+                if _norms_of(attack, kit) and (command := remedy(attack.name, kit))
+            },
         }
         for attack in ATTACKS.values()
     ]
@@ -243,19 +298,46 @@ def _goals(attack: Attack) -> list[Goal]:
     return ["misclassification", *aimed, *reduced]
 
 
+def _norms_of(attack: Attack, toolkit: Toolkit) -> list[str]:
+    return [norm for norm, toolkits in attack.norms.items() if toolkit in toolkits]
+
+
+def optional() -> dict[str, list[tuple[str, Toolkit]]]:
+    """Return the packages that some attacks need beside their toolkit, and which attacks do."""
+    found: dict[str, list[tuple[str, Toolkit]]] = {}
+    for attack in ATTACKS.values():
+        for toolkit, package in attack.needs.items():
+            found.setdefault(package, []).append((attack.name, toolkit))
+    return found
+
+
 def installed(toolkit: Toolkit) -> bool:
     """Return whether a toolkit can be imported, without importing it."""
-    return toolkit == "native" or importlib.util.find_spec(_PACKAGES[toolkit][0]) is not None
+    return toolkit == "native" or here(_PACKAGES[toolkit][0])
+
+
+def here(package: str) -> bool:
+    """Return whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def remedy(name: str, toolkit: Toolkit) -> str | None:
+    """Return the command that installs what a toolkit lacks to run an attack; None if it can."""
+    if not installed(toolkit):
+        return install_command(toolkit)
+    needed = _attack(name).needs.get(toolkit)
+    return None if needed is None or here(needed) else f"pip install {needed}"
 
 
 def shortfall(name: str, toolkit: Toolkit) -> str | None:
     """Return what must be installed before a toolkit can run an attack, with the command; else None."""
-    if not installed(toolkit):
-        return f"{toolkit} is not installed; run: {install_command(toolkit)}"
-    needed = _attack(name).needs.get(toolkit)
-    if needed is None or importlib.util.find_spec(needed) is not None:
+    command = remedy(name, toolkit)
+    if command is None:
         return None
-    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: pip install {needed}"
+    if not installed(toolkit):
+        return f"{toolkit} is not installed; run: {command}"
+    needed = _attack(name).needs[toolkit]
+    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: {command}"
 
 
 def install_command(toolkit: Toolkit) -> str:

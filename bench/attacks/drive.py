@@ -11,12 +11,15 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
-from bench.attacks.job import Job
+from bench.attacks.job import Job, Perturbation
 from bench.attacks.reduction import drawn_back
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
 _RANGE_SLACK = 1e-6
+
+#: How many images to fit on are predicted together.
+_LOOK = 100
 
 
 class Tried(NamedTuple):
@@ -36,6 +39,28 @@ class Tried(NamedTuple):
     forwards: torch.Tensor
     backwards: torch.Tensor
     iterations: torch.Tensor | None
+    seconds: float
+
+
+class Fitted(NamedTuple):
+    """A perturbation for all images, and what it took to fit it.
+
+    Attributes:
+        v: float32 (C, H, W).
+        images: how many it was fitted on: those the model gets right.
+        passes: how often they were gone through.
+        fooling: the share of them, clipped to [0, 1], that v takes to another class.
+        forwards: images that went through the model in all.
+        backwards: gradients taken through it in all.
+        seconds: wall time of the fit alone, without importing the toolkit.
+    """
+
+    v: torch.Tensor
+    images: int
+    passes: int
+    fooling: float
+    forwards: int
+    backwards: int
     seconds: float
 
 
@@ -69,11 +94,16 @@ def drive(
         SpecError: images outside [0, 1], or targets where none belong.
         AttackError: the toolkit failed, or memory ran out.
     """
+    if catalogue.is_fitted(spec.name):
+        raise SpecError(f"{spec.name} is fitted on other images first; give them as `fit`")
     _check_request(spec, toolkit, target)
     images = _checked(x)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
+        warm = getattr(driver, "WARM", {}).get((spec.name, spec.norm))
+        if warm is not None:
+            warm()
         with attacked(model, images, seed) as probe:
             if spec.norm == "linf" and spec.radius is not None:
                 probe.radius = spec.radius
@@ -93,6 +123,89 @@ def drive(
         raise _wrapped(error, spec, toolkit, len(x)) from error
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
     return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds)
+
+
+def fit(
+    spec: AttackSpec,
+    toolkit: Toolkit,
+    model: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    num_classes: int,
+    seed: int,
+) -> Fitted:
+    """Return the one perturbation that a toolkit fits on images; the model and all state are kept.
+
+    Images the model gets wrong take no part, so that the clean prediction of the others is their
+    label.
+
+    Args:
+        spec: of a fitted attack, from `catalogue.resolve`.
+        toolkit: the library that runs it.
+        model: images in [0, 1] to logits, on the device of `x`.
+        x: images to fit on, float32 (N, C, H, W) in [0, 1].
+        y: int64 (N,), their labels.
+        num_classes: the number of logits.
+        seed: of every random draw; the same seed gives the same perturbation.
+
+    Raises:
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        PrerequisiteError: the toolkit is not installed.
+        SpecError: images outside [0, 1], or none that the model gets right.
+        AttackError: the toolkit failed, or memory ran out.
+    """
+    _check_request(spec, toolkit, None)
+    images = _checked(x)
+    right = _right(model, images, y)
+    images, labels = images[right], y[right]
+    if not len(images):
+        raise SpecError(f"{spec.name}: the model gets none of the {len(x)} images right to fit on")
+    driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
+    try:
+        driver.prepare()
+        with attacked(model, images, seed) as probe:
+            job = Job(
+                spec=spec,
+                probe=probe,
+                x=images,
+                y=labels,
+                target=None,
+                num_classes=num_classes,
+                seed=seed,
+            )
+            began = time.perf_counter()
+            found: Perturbation = driver.FITS[spec.name, spec.norm](job)
+            seconds = time.perf_counter() - began
+    except BenchError:
+        raise
+    except Exception as error:
+        raise _wrapped(error, spec, toolkit, spec.word("batch"), "batch") from error
+    passes = int(probe.forwards.sum()), int(probe.backwards.sum())
+    return Fitted(
+        found.v.detach().float().contiguous(),
+        len(images), found.passes, found.fooling, *passes, seconds,
+    )  # fmt: skip
+
+
+def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
+    """Return clip(x + v, 0, 1), for which no pass through a model is made.
+
+    Args:
+        v: float32 (C, H, W).
+        x: images, float32 (N, C, H, W) in [0, 1].
+    """
+    began = time.perf_counter()
+    x_adv = (x + v.to(x)).clamp(0, 1)
+    none = torch.zeros(len(x), dtype=torch.int64)
+    return Tried(x_adv, none, none.clone(), None, time.perf_counter() - began)
+
+
+def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return which images a model gets right, bool (N,)."""
+    with attacked(model, x[:0], 0) as probe, torch.no_grad(), probe.playing([]):
+        parts = zip(torch.split(x, _LOOK), torch.split(y, _LOOK), strict=True)
+        return torch.cat([probe(part).argmax(1) == labels for part, labels in parts])
 
 
 def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | None) -> None:
@@ -143,12 +256,14 @@ def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
     return torch.full((count,), int(words.get("steps", once)), dtype=torch.int64)
 
 
-def _wrapped(error: Exception, spec: AttackSpec, toolkit: str, count: int) -> AttackError:
+def _wrapped(
+    error: Exception, spec: AttackSpec, toolkit: str, count: int, word: str = "--batch-size"
+) -> AttackError:
     text = " ".join(str(error).split())
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if out_of_memory or "can't allocate memory" in text:
         return AttackError(
             f"{toolkit} {spec.name}: out of memory with {count} images at a time; "
-            "use a smaller --batch-size"
+            f"use a smaller {word}"
         )
     return AttackError(f"{toolkit} {spec.name}: {type(error).__name__}: {text}")

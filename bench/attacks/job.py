@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from bench.attacks.instrument import Probe
+from bench.attacks.native.deepfool import likeliest_others
 from bench.attacks.native.noise import ball_point
 from bench.errors import UnsupportedAttack
 from bench.spec import AttackSpec
@@ -14,9 +16,23 @@ from bench.spec import AttackSpec
 _INSIDE = 1e-3
 
 
+class Perturbation(NamedTuple):
+    """What is added to every image alike.
+
+    Attributes:
+        v: float32 (C, H, W).
+        passes: how often the images it was fitted on were gone through.
+        fooling: the share of them, clipped to [0, 1], that it takes to another class.
+    """
+
+    v: torch.Tensor
+    passes: int
+    fooling: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One attack on one batch of images.
+    """One attack on one batch of images, or one perturbation fitted on a set of them.
 
     Attributes:
         probe: the model, images to logits, frozen and counting.
@@ -77,3 +93,39 @@ class Job:
         """Return C&W's images with the clean image where it gave back its beginning: none found."""
         moved = (found != self.inside()).flatten(1).any(1)
         return torch.where(moved.view(-1, 1, 1, 1), found, self.x)
+
+    def clean_unless_fooled(self, found: torch.Tensor) -> torch.Tensor:
+        """Return images with the clean one where the goal is not reached, by a forward an image."""
+        with torch.no_grad():
+            labels = self.probe(found).argmax(1)
+        reached = labels != self.y if self.target is None else labels == self.target
+        return torch.where(reached.view(-1, 1, 1, 1), found, self.x)
+
+    def aim(self) -> torch.Tensor:
+        """Return the classes that an attack is led to which must have one, as JSMA.
+
+        The wanted ones; of an untargeted attack the likeliest but the labels, by a forward an image.
+        """
+        if self.target is not None:
+            return self.target
+        with torch.no_grad():
+            return likeliest_others(self.probe(self.x), self.y, 1).squeeze(1)
+
+    def pairs(self) -> int:
+        """Return how many pairs of channel values JSMA may change, rounded down as in its paper.
+
+        Raises:
+            UnsupportedAttack: `gamma` is no share, or not of a single pair.
+        """
+        gamma, values = self.spec.amount("gamma"), self.x[0].numel()
+        pairs = int(gamma * values / 2 + 1e-9)
+        if gamma > 1 or not pairs:
+            raise UnsupportedAttack(
+                f"{self.spec.name} changes values in pairs, so gamma must lie between "
+                f"{2 / values:.4g} and 1 here (gamma={gamma:g} was asked for)"
+            )
+        return pairs
+
+    def row_seed(self, row: int) -> int:
+        """Return a seed for one image of the batch, whatever the others need."""
+        return (self.seed + row) % 2**32

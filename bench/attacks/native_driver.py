@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.job import Job
+from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.deepfool import deepfool
+from bench.attacks.native.lbfgs import lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.sparsefool import sparsefool
+from bench.attacks.native.universal import universal
 from bench.spec import Norm
 
 
@@ -45,9 +47,42 @@ def _sparsefool(job: Job) -> torch.Tensor:
         steps=job.spec.word("steps"),
         overshoot=job.spec.amount("overshoot"),
         candidates=job.spec.word("candidates"),
+        box=job.spec.amount("box"),
     )
     job.probe.iterations = found.iterations
     return found.x_adv
+
+
+def _lbfgs(job: Job) -> torch.Tensor:
+    found = lbfgs(
+        job.probe,
+        job.x,
+        job.y,
+        job.target,
+        c=job.spec.amount("c"),
+        steps=job.spec.word("steps"),
+        search_steps=job.spec.word("search_steps"),
+    )
+    job.probe.iterations = found.iterations
+    return found.x_adv
+
+
+def _universal(job: Job) -> Perturbation:
+    spec = job.spec
+    return universal(
+        job.probe,
+        job.x,
+        job.y,
+        norm="l2" if spec.norm == "l2" else "linf",
+        xi=job.eps,
+        delta=spec.amount("delta"),
+        passes=spec.word("passes"),
+        batch=spec.word("batch"),
+        steps=spec.word("steps"),
+        overshoot=spec.amount("overshoot"),
+        candidates=spec.word("candidates"),
+        seed=job.seed,
+    )
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
@@ -55,5 +90,11 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("noise", "l2"): _noise,
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
+    ("l-bfgs", "l2"): _lbfgs,
     ("sparsefool", "l0"): _sparsefool,
+}
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = {
+    ("universal", "linf"): _universal,
+    ("universal", "l2"): _universal,
 }

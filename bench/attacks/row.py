@@ -9,8 +9,8 @@ from typing import Literal
 
 from bench.spec import Norm, Scalar, Toolkit
 
-ParityClass = Literal["identical", "one-ulp", "verdict", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "target"]
+ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
+WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
 QUARTER_OF_EPS = "eps/4"
@@ -22,14 +22,19 @@ class Word:
 
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the wanted class.
+            `target` a rule for the wanted class, `fit` a split and how many of its images
+            (`train 1000`), `model` the name of a model, or `itself`.
         default: its value when nobody says otherwise.
         least: the smallest value allowed; for an amount, None means anything above 0.
+        once: of a count, that passes through the model do not grow in proportion to it.
+        below: what an amount must stay below; None for no bound.
     """
 
     kind: WordKind
     default: Scalar
     least: float | None = None
+    once: bool = False
+    below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,11 @@ class Parity:
 
     Attributes:
         cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `norm`: median norms are alike; `differs`: they are not the same algorithm,
-            and are shown side by side but not judged.
-        low: the smallest share of equal verdicts, or the smallest ratio of median norms.
+            images fall; `rate`: as many images fall, though not the same ones; `norm`: median norms
+            are alike; `differs`: they are not the same algorithm, and are shown side by side but
+            not judged.
+        low: the smallest share of equal verdicts, the smallest difference of success rates, left
+            less right, or the smallest ratio of median norms.
         high: the largest.
         cause: why they agree no further.
     """
@@ -63,6 +70,8 @@ class Parity:
 
     def swapped(self) -> Parity:
         """Return the same with left and right exchanged."""
+        if self.cls == "rate":
+            return Parity(self.cls, -self.high, -self.low, self.cause)
         if self.cls != "norm":
             return self
         return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
@@ -88,6 +97,8 @@ class Attack:
         absent: why a toolkit that seems to have it does not.
         irreducible: why it cannot aim at less confidence under the same label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
+        every_class: each of its steps takes a gradient for every class of the model.
+        singly: toolkits that give the model one image at a time, which makes a pass dearer.
         note: one line for people.
     """
 
@@ -96,6 +107,8 @@ class Attack:
     note: str
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
+    every_class: bool = False
+    singly: tuple[Toolkit, ...] = ()
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""
@@ -112,6 +125,16 @@ def identical(cause: str) -> Parity:
 def verdict(cause: str, low: float = 0.99) -> Parity:
     """Return that the same images fall, but for a share of 1 - `low`."""
     return Parity("verdict", low, 1.0, cause)
+
+
+def rate(within: float, cause: str) -> Parity:
+    """Return that success rates differ by no more than `within`, whichever images fall."""
+    return Parity("rate", -within, within, cause)
+
+
+def differs(cause: str) -> Parity:
+    """Return that two toolkits have different algorithms under one name."""
+    return Parity("differs", 0.0, 1.0, cause)
 
 
 def norm(low: float, high: float, cause: str) -> Parity:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,9 +24,13 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
 
 Mode = Literal["rich", "plain", "none"]
+
+#: Lines of words are no longer than this, however wide the terminal.
+_WIDTH = 100
 
 
 def say(line: str) -> None:
@@ -45,6 +51,22 @@ def print_table(rows: Sequence[Mapping[Any, Any]]) -> None:
     # As wide as it takes: what is piped into a file must not be cut at a terminal's width.
     width = Console(width=10_000).measure(table).maximum
     Console(file=sys.stdout, width=width, soft_wrap=True).print(table)
+
+
+def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
+    """Print names with a sentence each under a title on stdout, in lines of a terminal's width."""
+    if not items:
+        return
+    room = min(shutil.get_terminal_size((_WIDTH, 0)).columns, _WIDTH)
+    indent = max(len(name) for name, _ in items) + 2
+    click.echo(f"\n{title}")
+    for name, words in items:
+        click.echo(
+            textwrap.fill(
+                words, room, initial_indent=name.ljust(indent), subsequent_indent=" " * indent,
+                break_long_words=False, break_on_hyphens=False,
+            )
+        )  # fmt: skip
 
 
 class Display:
@@ -77,13 +99,17 @@ class Display:
         elif self.mode == "plain":
             say(line)
 
-    def begin(self, plan: Plan) -> None:
-        """Show what is going to be done."""
+    def begin(self, plan: Plan, expected: Estimate) -> None:
+        """Show what is going to be done, and about how long it will take."""
         self.titles = {key: cell.title() for key, cell in plan.cells.items()}
         self.images = len(plan.images)
         for line in plan.left_out:
             self.note(f"left out: {line}")
-        self.note(f"{len(plan.cells)} cells of {self.images} images")
+        self.note(expected.line())
+        if self.as_json:
+            event = {"event": "plan", "cells": expected.cells, "images": expected.images,
+                     "to_do": len(expected.seconds), "seconds": round(expected.total, 1)}  # fmt: skip
+            click.echo(json.dumps(event))
         self.task = self.progress.add_task("", total=len(plan.cells) * self.images)
 
     def __call__(self, event: Mapping[str, Any]) -> None:

@@ -45,15 +45,23 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _toolkits() -> list[dict[str, Any]]:
-    from bench.attacks.catalogue import install_command, installed
+    from bench.attacks.catalogue import here, install_command, installed, optional
     from bench.spec import TOOLKITS
 
-    return [
+    found = [
         _finding(toolkit, "ok", "installed")
         if installed(toolkit)
         else _finding(toolkit, "missing", f"run: {install_command(toolkit)}")
         for toolkit in TOOLKITS
     ]
+    for package, attacks in optional().items():
+        named = ", ".join(f"{toolkit}'s {attack}" for attack, toolkit in attacks)
+        found.append(
+            _finding(package, "ok", f"installed, for {named}")
+            if here(package)
+            else _finding(package, "note", f"for {named}; to have them run: pip install {package}")
+        )
+    return found
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -26,9 +26,61 @@ def ls(what: str, plugin: Path | None, as_json: bool) -> None:
         for record in records:
             click.echo(json.dumps(record))
         return
+    _SCREENS.get(what, _screen)(records)
+
+
+def _screen(records: list[dict[str, Any]]) -> None:
     from bench.cli.display import print_table
 
     print_table([{key: _plain(value) for key, value in record.items()} for record in records])
+
+
+def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
+    """Print which toolkit has an attack in which norms, then in words what each is and lacks."""
+    from bench.cli.display import print_list, print_table
+    from bench.spec import TOOLKITS
+
+    print_table([
+        {
+            "attack": record["name"],
+            "kind": record["kind"],
+            "access": record["access"],
+            "targeted": "yes" if record["targeted"] else "",
+            **{kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS},
+        }
+        for record in records
+    ])  # fmt: skip
+    print_list("What they do", [(record["name"], record["note"]) for record in records])
+    print_list("What a toolkit lacks or has wrong", [
+        (" ".join([record["name"], *_lacking(record, kit), f"({kit})"]), reason)
+        for record in records
+        for kit, reason in record["absent"].items()
+    ])  # fmt: skip
+    print_list("What must be installed first", [
+        (f"{record['name']} ({kit})", command)
+        for record in records
+        for kit, command in record["unavailable"].items()
+    ])  # fmt: skip
+
+
+def _lacking(record: dict[str, Any], toolkit: str) -> list[str]:
+    """Return the norms of an attack that a toolkit lacks; none where it has the attack in none."""
+    there = record["where"].get(toolkit, ())
+    return [norm for norm in record["norms"] if norm not in there] if there else []
+
+
+def _screen_of_toolkits(records: list[dict[str, Any]]) -> None:
+    from bench.cli.display import print_list, print_table
+
+    print_table([
+        {"toolkit": record["name"], "installed": record["installed"],
+         "attacks": len(record["attacks"])}
+        for record in records
+    ])  # fmt: skip
+    print_list("Attacks", [(record["name"], ", ".join(record["attacks"])) for record in records])
+    print_list("Optional packages", [
+        (package, words) for record in records for package, words in record["optional"].items()
+    ])  # fmt: skip
 
 
 def _plain(value: Any) -> Any:
@@ -89,9 +141,23 @@ def _toolkits() -> list[dict[str, Any]]:
             "name": toolkit,
             "installed": "yes" if installed(toolkit) else f"no; run: {install_command(toolkit)}",
             "attacks": [entry["name"] for entry in listing() if toolkit in entry["toolkits"]],
+            "optional": _optional(toolkit),
         }
         for toolkit in TOOLKITS
     ]
+
+
+def _optional(toolkit: str) -> dict[str, str]:
+    """Return which packages some attacks of a toolkit need beside it, and whether they are here."""
+    from bench.attacks.catalogue import here, optional
+
+    found = {}
+    for package, attacks in optional().items():
+        named = ", ".join(name for name, kit in attacks if kit == toolkit)
+        if named:
+            state = "installed" if here(package) else f"not installed; run: pip install {package}"
+            found[package] = f"{state}; for {toolkit}'s {named}"
+    return found
 
 
 _RECORDS = {
@@ -101,3 +167,5 @@ _RECORDS = {
     "datasets": _datasets,
     "toolkits": _toolkits,
 }
+
+_SCREENS = {"attacks": _screen_of_attacks, "toolkits": _screen_of_toolkits}

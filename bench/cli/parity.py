@@ -17,8 +17,8 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     """Compare each attack between toolkits; exit 1 where two differ more than they should.
 
     Reads the suite's last run; computes nothing. Expected classes: identical, one-ulp, verdict
-    (at least 99 % of the verdicts equal, or at most 2 discordant), norm (ratio of median norms),
-    differs (two algorithms under one name: shown, never judged).
+    (at least 99 % of the verdicts equal, or at most 2 discordant), rate (success rates alike),
+    norm (ratio of median norms), differs (two algorithms under one name: shown, never judged).
     """
     from bench.cli.display import print_table, say
     from bench.report.tables import parity_table

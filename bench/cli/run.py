@@ -21,6 +21,7 @@ from bench.cli.options import (
 from bench.errors import SpecError
 
 if TYPE_CHECKING:
+    from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
     from bench.store.store import Store
 
@@ -79,12 +80,13 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         from bench.registry import load_plugin
 
         load_plugin(options["plugin"])
-    from bench.runner.execute import execute, parse_shard
+    from bench.runner.estimate import estimate
+    from bench.runner.execute import execute, parse_shard, todo
     from bench.runner.plan import make_plan
     from bench.runner.suite import load_suite
     from bench.store.store import open_store
 
-    parse_shard(options["shard"])
+    shard = parse_shard(options["shard"])
     asked = load_suite(suite)
     from bench.cli.display import make_display, say
 
@@ -96,13 +98,16 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
             device=options["device"], data=options["data"],
         )  # fmt: skip
         store = open_store(options["results"])
+        keep_all = options["keep"] == "all"
+        wanted = todo(plan, store, options["overwrite"], shard, keep_all)
+        expected = estimate(plan, store, wanted)
         if options["dry_run"]:
-            _print_plan(plan, store, options)
+            _print_plan(plan, store, expected, options["as_json"])
             return
-        display.begin(plan)
+        display.begin(plan, expected)
         outcome = execute(
             plan, store, overwrite=options["overwrite"], shard=options["shard"],
-            keep_all=options["keep"] == "all", on_event=display,
+            keep_all=keep_all, on_event=display, wanted=wanted,
         )  # fmt: skip
     _finish(asked.name, options)
     if outcome.failed:
@@ -119,31 +124,30 @@ def _images(text: str | None) -> int | str | None:
     return int(text)
 
 
-def _print_plan(plan: Plan, store: Store, options: dict[str, Any]) -> None:
+def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> None:
     from bench.cli.display import print_table, say
-    from bench.runner.execute import parse_shard, todo
 
-    shard = parse_shard(options["shard"])
-    wanted = set(todo(plan, store, options["overwrite"], shard, options["keep"] == "all"))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "cell": key,
             "model": cell.model.title(),
             "attack": cell.attack.title(),
             "toolkit": cell.toolkit,
             "surface": cell.surface,
-            "state": "to do" if key in wanted else ("done" if store.is_done(key) else "not here"),
+            "state": "to do" if key in expected.seconds
+            else ("done" if store.is_done(key) else "not here"),
+            "seconds": round(expected.seconds[key], 1) if key in expected.seconds else None,
         }
         for key, cell in plan.cells.items()
-    ]
-    if options["as_json"]:
+    ]  # fmt: skip
+    if as_json:
         for row in rows:
             click.echo(json.dumps(row))
     else:
         print_table(rows)
     for line in plan.left_out:
         say(f"left out: {line}")
-    say(f"{len(rows)} cells of {len(plan.images)} images, {len(wanted)} to do")
+    say(expected.line())
 
 
 def _finish(suite: str, options: dict[str, Any]) -> None:

@@ -16,11 +16,20 @@ from bench.cli.options import results_option
 def show(cell: str, results: Path) -> None:
     """Show what is stored of CELL; the first letters of its key will do."""
     from bench.cli.display import print_table, say
+    from bench.report.words import parameters
+    from bench.store.runlog import runs
     from bench.store.store import open_store
 
     store = open_store(results)
     key = store.find(cell)
     record, error = store.record(key), store.last_error(key)
+    # What failed is recorded in the log of the run that asked for it.
+    asked = (cell for run in runs(store) for cell in run["cells"] if cell["cell"] == key)
+    about = record or next(asked, None)
+    if about is not None:
+        attack = " ".join(str(about[part]) for part in ("attack", "norm", "eps") if about[part])
+        say(f"{about['model']} · {attack} · {about['toolkit']}")
+        say(parameters(about["words"]) or "the attack has no words")
     if record is not None:
         click.echo(json.dumps(record, indent=2))
         rows = store.rows(key)

@@ -19,14 +19,15 @@ from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
 from bench.report.figures import accuracy_figures, caption
+from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
 from bench.report.tables import (
-    NUMERIC,
     Measured,
     Table,
     all_tables,
     failure_table,
     measure,
+    numeric,
     parameter_table,
 )
 from bench.store.files import atomic_write
@@ -95,6 +96,7 @@ def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
         "headline": measured.headline,
         "attacks": measured.attacks,
         "parity": measured.parity,
+        **({"transfer": measured.transfer} if len(measured.transfer) else {}),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -124,7 +126,7 @@ def latex(table: Table, label: str) -> str:
         .to_latex(
             environment="longtable",
             hrules=True,
-            column_format="".join("r" if column in NUMERIC else "l" for column in frame.columns),
+            column_format="".join("r" if numeric(column) else "l" for column in frame.columns),
             caption=words.latex(table.caption),
             label=label,
         )
@@ -143,6 +145,7 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
+    moved = tables.get("transfer")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
         "title": results.title,
@@ -163,10 +166,14 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
             for figure in drawn
         ],
         "grid": _grid(grid, attachments) if grid else None,
+        "gallery": [
+            _sheet(turn, sheet, attachments) for turn, sheet in enumerate(gallery(results))
+        ],
         "agreement": _agreement(tables["parity"].frame),
         "parity": _parity(tables["parity"]),
         "attacks": _table(tables["attacks"].frame, tables["attacks"].caption),
         "cost": _table(tables["cost"].frame, tables["cost"].caption),
+        "transfer": _table(moved.frame, moved.caption) if moved else None,
         "parameters": _table(
             parameter_table(results), "Attacks as they ran, with every parameter written out."
         ),
@@ -190,8 +197,7 @@ def _table(frame: pd.DataFrame, caption: str, notes: Collection[str] = ()) -> di
         "caption": caption,
         "notes": list(notes),
         "columns": [
-            {"title": column, "align": "right" if column in NUMERIC else "left"}
-            for column in columns
+            {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
         ],
         "groups": [
             {"title": str(model), "rows": rows[columns].astype(str).to_numpy().tolist()}
@@ -224,8 +230,12 @@ def _agreement(frame: pd.DataFrame) -> str:
     ]
     if counts.get("FAIL", 0):
         said.append(f"{counts['FAIL']} did not (FAIL)")
-    if counts.get("not judged", 0):
-        said.append(f"{counts['not judged']} could not be judged")
+    incomparable = int((frame["expected"] == "differs").sum())
+    unjudged = counts.get("not judged", 0) - incomparable
+    if unjudged:
+        said.append(f"{unjudged} could not be judged")
+    if incomparable:
+        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
     return "; ".join(said) + "."
 
 
@@ -301,4 +311,26 @@ def _grid(grid: Grid, attachments: dict[str, bytes]) -> dict[str, Any]:
             }
             for turn, original in enumerate(grid.originals)
         ],
+    }
+
+
+def _sheet(turn: int, sheet: Sheet, attachments: dict[str, bytes]) -> dict[str, Any]:
+    """Return a sheet of the gallery for the template, and attach its images."""
+    attachments[f"sheet-{turn}.png"] = sheet.original.png
+    panels = []
+    for at, panel in enumerate(sheet.panels):
+        tried, added = f"panel-{turn}-{at}.png", f"added-{turn}-{at}.png"
+        attachments |= {tried: panel.tried.png, added: panel.added}
+        panels.append({
+            "attack": panel.attack, "toolkit": panel.toolkit, "norm": panel.norm,
+            "size": panel.size, "factor": panel.factor, "fooled": panel.fooled,
+            "label": panel.tried.below, "tried": tried, "added": added,
+        })  # fmt: skip
+    return {
+        "model": sheet.model,
+        "index": sheet.index,
+        "original": f"sheet-{turn}.png",
+        "label": sheet.original.below,
+        "panels": panels,
+        "without": list(sheet.without),
     }

@@ -65,7 +65,7 @@ def picture_grid(results: Results) -> Grid | None:
     """Return the first attacked images of the first model that has any; None where none has."""
     if results.rows.empty:
         return None
-    classes = _classes(results)
+    classes = classes_of(results)
     for model in results.cells["model"].unique():
         kept = _chosen(results, model)
         rows = {cell: _attacked(results, cell, kept[cell]) for cell in kept}
@@ -74,8 +74,8 @@ def picture_grid(results: Results) -> Grid | None:
             first = next(iter(kept))
             originals = tuple(
                 Picture(
-                    png=_png(_image(kept[first], "x", index)),
-                    below=_label(rows[first][index], "clean", classes),
+                    png=to_png(image_of(kept[first], "x", index)),
+                    below=label_of(rows[first][index], "clean", classes),
                 )
                 for index in indices
             )
@@ -135,15 +135,16 @@ def _column(
     indices: list[int],
     classes: tuple[str, ...],
 ) -> Column:
-    changes = [_image(kept, "x_adv", index) - _image(kept, "x", index) for index in indices]
+    changes = [image_of(kept, "x_adv", index) - image_of(kept, "x", index) for index in indices]
     largest = max(float(np.abs(change).max()) for change in changes)
-    factor = next((f for f in _FACTORS if f * largest <= 0.5), 1)
+    factor = 1
     pairs = []
     for index, change in zip(indices, changes, strict=True):
         distance = words.amount(float(rows[index][cell["norm"]]))
-        added = Picture(png=_png(0.5 + factor * change), below=distance)
-        below = _label(rows[index], "adv", classes)
-        pairs.append((added, Picture(png=_png(_image(kept, "x_adv", index)), below=below)))
+        factor, shown = amplified(change, largest)
+        added = Picture(png=to_png(shown), below=distance)
+        below = label_of(rows[index], "adv", classes)
+        pairs.append((added, Picture(png=to_png(image_of(kept, "x_adv", index)), below=below)))
     return Column(
         attack=called,
         threat=words.threat(cell["norm"], cell["eps"]),
@@ -153,25 +154,33 @@ def _column(
     )
 
 
-def _label(row: Row, which: str, classes: tuple[str, ...]) -> str:
+def amplified(change: NDArray[np.float32], largest: float) -> tuple[int, NDArray[np.float32]]:
+    """Return a change around grey, and the factor that makes one of size `largest` visible."""
+    factor = next((f for f in _FACTORS if f * largest <= 0.5 * (1 + 1e-3)), 1)
+    return factor, 0.5 + factor * change
+
+
+def label_of(row: Row, which: str, classes: tuple[str, ...]) -> str:
+    """Return what a model said: class and confidence; `which` is `clean` or `adv`."""
     label, confidence = int(row[f"{which}_label"]), row[f"{which}_confidence"]
     name = "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
     return name if words.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
 
 
-def _classes(results: Results) -> tuple[str, ...]:
+def classes_of(results: Results) -> tuple[str, ...]:
     """Return the class names of the run's data set; none where it is not one of ours."""
     known = DATASETS.get(str(results.protocol["data"]))
     return known.classes if known else ()
 
 
-def _image(kept: Kept, name: str, index: int) -> NDArray[np.float32]:
+def image_of(kept: Kept, name: str, index: int) -> NDArray[np.float32]:
+    """Return one of the kept pictures, (C, H, W)."""
     at = int(np.flatnonzero(np.asarray(kept["index"]) == index)[0])
     image: NDArray[np.float32] = np.asarray(kept[name][at], dtype=np.float32)
     return image
 
 
-def _png(image: NDArray[np.float32]) -> bytes:
+def to_png(image: NDArray[np.float32]) -> bytes:
     """Return an image (C, H, W) in [0, 1] as PNG; what lies outside is cut off."""
     pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
     times = max(1, round(_PIXELS / pixels.shape[-1]))

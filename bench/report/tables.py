@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.transfer import transfer
 from bench.report import words
 from bench.spec import BLACK_BOX_SURFACE
 from bench.store.results import Results
@@ -23,8 +24,17 @@ from bench.trust.parity import parity
 NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
-    "forwards", "backwards", "ms",
+    "forwards", "backwards", "ms", "passes", "s",
 })  # fmt: skip
+
+
+def numeric(column: str) -> bool:
+    """Return whether a column holds numbers; a share has its unit in its name."""
+    return column in NUMERIC or column.endswith("(%)")
+
+
+#: Words that go without saying where they are 1.
+_ONCE = ("eot", "restarts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +59,18 @@ class Measured:
     curve: pd.DataFrame
     attacks: pd.DataFrame
     parity: pd.DataFrame
+    transfer: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
+    rates = attack_rates(results)
     return Measured(
         headline=headline(results),
         curve=curve(results),
-        attacks=attack_rates(results),
+        attacks=rates,
         parity=parity(results),
+        transfer=transfer(results, rates),
     )
 
 
@@ -77,6 +90,7 @@ def names(results: Results) -> dict[str, str]:
             differing |= {word for word in every if len({one.get(word) for one in given}) > 1}
         for cell, words_of_it in zip(group["cell"], group["words"], strict=True):
             telling = (differing | _aims(words_of_it)) & set(words_of_it)
+            telling -= {word for word in _ONCE if words_of_it.get(word) == 1}
             told = [_told(word, words_of_it[word]) for word in sorted(telling)]
             called[str(cell)] = ", ".join([str(attack), *told])
     return called
@@ -159,6 +173,38 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     return _without_plain_surface(table)
 
 
+def transfer_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a universal perturbation: how it was fitted, and the share of images it fools.
+
+    A model's column is the share of the images it gets right that fall to the perturbation; of
+    several surfaces of a model fitted on, the first counts.
+    """
+    found = transfer(results, attack_rates(results)) if found is None else found
+    called = names(results)
+    tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for one in found.to_dict("records"):
+        parts = called[one["cell"]].split(", ")
+        attack = ", ".join(part for part in parts if not part.startswith("fitted on "))
+        threat = words.threat(one["norm"], one["eps_text"])
+        row = rows.setdefault((one["fitted_on"], attack, threat, one["toolkit"]), {})
+        row.setdefault(f"{one['model']} (%)", words.percent(one["fooling"]))
+        if not words.missing(one["passes"]):
+            row |= {
+                "fitted (%)": words.percent(one["fit_fooling"]),
+                "passes": words.count(one["passes"]),
+                "forwards": words.count(one["forwards"]),
+                "backwards": words.count(one["backwards"]),
+                "s": words.amount(one["seconds"]),
+            }
+    named = ["fitted on", "attack", "threat", "toolkit"]
+    columns = [*tested, "fitted (%)", "passes", "forwards", "backwards", "s"]
+    table = [
+        [*key, *(row.get(column, words.NONE) for column in columns)] for key, row in rows.items()
+    ]
+    return pd.DataFrame(table, columns=[*named, *columns], dtype=object)
+
+
 def failure_table(results: Results) -> pd.DataFrame:
     """Return a row a cell that failed or was never run, with the error's first line."""
     cells = results.cells
@@ -179,7 +225,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
     called = names(results)
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells.to_dict("records"):
-        given = _parameters(cell["words"])
+        given = words.parameters(cell["words"])
         radii = rows.setdefault((called[cell["cell"]], cell["norm"], given), [])
         radius = words.threat("", cell["eps"]).strip()
         if radius not in radii:
@@ -191,7 +237,12 @@ def parameter_table(results: Results) -> pd.DataFrame:
 
 
 def all_tables(results: Results, measured: Measured) -> list[Table]:
-    """Return the tables of the report, in its order; those of nothing are empty frames."""
+    """Return the tables of the report, in its order; those of nothing are empty frames.
+
+    That of universal perturbations is there only where a run has some.
+    """
+    fitted = _transfer(results, measured)
+    elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
     images = f"the first {results.protocol['images']} images of {_split(results)}"
     return [
         Table(
@@ -218,8 +269,25 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         Table(
             name="cost",
             caption="Cost per attacked image: passes through the model, counted the same way for "
-            "every toolkit, and milliseconds.",
+            f"every toolkit, and milliseconds.{elsewhere}",
             frame=cost_table(results, measured.attacks),
+        ),
+        *fitted,
+    ]
+
+
+def _transfer(results: Results, measured: Measured) -> list[Table]:
+    """Return the table of universal perturbations, of a run that has some."""
+    if measured.transfer.empty:
+        return []
+    return [
+        Table(
+            name="transfer",
+            caption="Universal perturbations from model to model: the share of the images that the "
+            "model in the column gets right which the perturbation fitted on the model in the row "
+            "takes to another class. Then the share of the images it was fitted on, and what the fit "
+            "took in all: passes over them, passes through the model, seconds.",
+            frame=transfer_table(results, measured.transfer),
         ),
     ]
 
@@ -268,23 +336,17 @@ def _attack_note(row: pd.Series[float]) -> str:
     )
 
 
-def _parameters(given: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {_word(value)}" for name, value in sorted(given.items()))
-
-
 def _told(word: str, value: object) -> str:
     if word == "goal":
         return str(value).replace("-", " ")
     said = word.replace("_", " ")
-    if isinstance(value, bool):
-        return said if value else f"no {said}"
+    if word == "targeted" and value == "none":
+        return "untargeted"
+    if value is False or value == "none":
+        return f"no {said}"
+    if value is True:
+        return said
     return f"{said} {value}"
-
-
-def _word(value: object) -> str:
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
 
 
 def _without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,6 +81,15 @@ def threat(norm: str, eps: float | str | None) -> str:
     if isinstance(eps, str):
         return f"{norm} {eps}"
     return f"{norm} {eps_text(None if missing(eps) else eps)}"
+
+
+def parameters(given: Mapping[str, object]) -> str:
+    """Return the words of an attack in one line: `random_start yes, steps 10`."""
+    flags = {True: "yes", False: "no"}
+    return ", ".join(
+        f"{name} {flags[value] if isinstance(value, bool) else value}"
+        for name, value in sorted(given.items())
+    )
 
 
 def text(value: Any) -> str:

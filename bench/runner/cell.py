@@ -14,12 +14,12 @@ import pandas as pd
 import torch
 
 from bench.attacks.catalogue import access
-from bench.attacks.drive import Tried, drive
+from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
 from bench.spec import BLACK_BOX_SURFACE, COLUMNS, Adapter, AttackSpec, Cell, Prediction, Toolkit
-from bench.store.identity import cell_key, identity
+from bench.store.identity import canonical_json, cell_key, identity
 
 PICTURES = 16
 
@@ -64,15 +64,42 @@ def chunk_seed(cell: Cell, start: int) -> int:
     return _seed(repr(sorted(named.items())), start)
 
 
+def fit_identity(cell: Cell) -> dict[str, Any]:
+    """Return everything that decides the perturbation a cell applies, as plain JSON values.
+
+    Cells of other models, and of other images under attack, may have the same: then they share it.
+    """
+    named = identity(cell)
+    words = {word: said for word, said in cell.attack.words if word not in ("fit", "fitted_on")}
+    attack = {**named["attack"], "words": words}
+    return {name: named[name] for name in ("version", "fit", "toolkit", "seed")} | {
+        "attack": attack
+    }
+
+
+def fit_seed(cell: Cell) -> int:
+    """Return the seed of a cell's perturbation; toolkits share it."""
+    named = {key: value for key, value in fit_identity(cell).items() if key != "toolkit"}
+    return _seed(canonical_json(named))
+
+
 def _seed(*parts: object) -> int:
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 
 def compute_chunk(
-    cell: Cell, adapter: Adapter, clean: CleanPredictions, images: LabelledImages, start: int
+    cell: Cell,
+    adapter: Adapter,
+    clean: CleanPredictions,
+    images: LabelledImages,
+    start: int,
+    perturbation: torch.Tensor | None = None,
 ) -> Chunk:
-    """Return the rows of the chunk of a cell that begins at image `start`."""
+    """Return the rows of the chunk of a cell that begins at image `start`.
+
+    `perturbation` (C, H, W) is what a fitted attack adds to every image.
+    """
     device = device_of(adapter)
     part = slice(start, start + cell.batch_size)
     x = (images.raw[part].float() / images.top).to(device)
@@ -88,6 +115,7 @@ def compute_chunk(
     return attack_images(
         adapter, x, y, cell.attack, cell.toolkit, cell.surface, clean.of(start, x),
         seed=chunk_seed(cell, start), target_seed=target_seed, start=start, named=named,
+        perturbation=perturbation,
     )  # fmt: skip
 
 
@@ -112,6 +140,7 @@ def attack_images(
     target_seed: int,
     start: int = 0,
     named: dict[str, Any] | None = None,
+    perturbation: torch.Tensor | None = None,
 ) -> Chunk:
     """Attack the images a model gets right, judge what was tried, and return a row an image.
 
@@ -127,6 +156,7 @@ def attack_images(
         target_seed: of randomly drawn targets, the same for all toolkits.
         start: index of the first image.
         named: the row columns that say what this is.
+        perturbation: (C, H, W), what a fitted attack adds to every image; None for other attacks.
     """
     target = targets(spec.targeted, clean.scores, y, target_seed)
     chosen = clean.labels == y
@@ -139,8 +169,8 @@ def attack_images(
     x_adv = x.clone()
     tried, verdict = None, None
     if len(at):
-        tried = drive(
-            spec, toolkit, _module(adapter, spec, surface), x[at], y[at],
+        tried = apply(perturbation, x[at]) if perturbation is not None else drive(
+            spec, toolkit, climbed(adapter, spec, surface), x[at], y[at],
             target=aim, num_classes=adapter.spec.num_classes, seed=seed,
         )  # fmt: skip
         shown = readable(x[at], tried.x_adv)
@@ -164,7 +194,12 @@ def attack_images(
     return Chunk(pd.DataFrame({name: columns[name] for name in COLUMNS}), x, x_adv)
 
 
-def _module(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module:
+def climbed(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module:
+    """Return the module that an attack is given: one of the model's surfaces, or its answers alone.
+
+    Raises:
+        SpecError: the model has no such surface, or the attack takes none.
+    """
     if surface == BLACK_BOX_SURFACE:
         return BlackBox(adapter)
     if access(spec.name) != "white":

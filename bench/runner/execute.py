@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,8 +13,10 @@ from typing import Any, Literal
 import torch
 
 from bench.attacks.catalogue import access, is_minimal
+from bench.attacks.drive import Fitted
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.cell import PICTURES, CleanPredictions, check_images, compute_chunk
+from bench.runner.fits import fitted
 from bench.runner.plan import Plan
 from bench.spec import Cell
 from bench.store.identity import identity
@@ -105,6 +107,7 @@ def execute(
     shard: str | None = None,
     keep_all: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
+    wanted: Collection[str] | None = None,
 ) -> Outcome:
     """Compute what is missing of a plan and log what was asked for.
 
@@ -116,17 +119,20 @@ def execute(
         shard: `I/N` to compute only the I-th of N shares of the cells.
         keep_all: keep every image tried, not the first 16 of a cell.
         on_event: told of each cell as it starts, advances, ends or fails.
+        wanted: what `todo` returned of the same, where it is at hand: it reads every finished cell.
 
     Raises:
         StoreError: rows cannot be saved; nothing saved before is lost.
     """
-    wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
+    if wanted is None:
+        wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
     log = start_run(store, _asked(plan, shard))
     kept = tuple(key for key in plan.cells if key not in wanted and store.is_done(key))
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
     clean: dict[Any, CleanPredictions] = {}
+    fits: dict[str, Fitted] = {}
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -134,7 +140,7 @@ def execute(
             clean = {cell.model: CleanPredictions(plan.adapters[cell.model])}
         began = time.perf_counter()
         try:
-            for images in _compute(plan, store, key, clean[cell.model], overwrite, keep_all):
+            for images in _compute(plan, store, key, clean[cell.model], fits, overwrite, keep_all):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):
             raise
@@ -161,6 +167,7 @@ def _compute(
     store: Store,
     key: str,
     clean: CleanPredictions,
+    fits: dict[str, Fitted],
     overwrite: Overwrite,
     keep_all: bool,
 ) -> Iterator[int]:
@@ -171,10 +178,16 @@ def _compute(
     done = set() if anew else store.done_chunks(key)
     keep = len(images) if keep_all else PICTURES
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    perturbation, fit = None, {}
+    if cell.fit is not None:
+        perturbation, said = fitted(
+            cell, plan.sources[key], store, key, fits, anew=overwrite == "always"
+        )
+        fit = {"fit": said}
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:
-            chunk = compute_chunk(cell, adapter, clean, images, start)
+            chunk = compute_chunk(cell, adapter, clean, images, start, perturbation)
             pictures = None
             if start < keep:
                 kept = slice(0, min(stop, keep) - start)
@@ -187,6 +200,7 @@ def _compute(
         yield stop - start
     record = {
         **_described(key, cell, adapter.spec.family),
+        **fit,
         "identity": identity(cell),
         "rows": len(images),
         "started": started,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 import torch
 
@@ -16,6 +18,7 @@ from bench.attacks.catalogue import (
     available,
     install_command,
     installed,
+    is_fitted,
     refusal,
     shortfall,
 )
@@ -23,11 +26,14 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import unknown
+from bench.runner.fits import Source, other_model, source_images
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    ITSELF,
     TOOLKITS,
     Adapter,
     AttackRequest,
+    AttackSpec,
     Cell,
     ModelRequest,
     Suite,
@@ -49,6 +55,7 @@ class Plan:
         adapters: the models, each loaded once.
         images: the images and labels under attack.
         left_out: in words, what the suite asks for that cannot be run, and why.
+        sources: key of a cell with a fitted attack to what that is fitted on.
     """
 
     suite: Suite
@@ -58,6 +65,7 @@ class Plan:
     batch_size: int
     device: str
     left_out: tuple[str, ...]
+    sources: dict[str, Source] = field(default_factory=dict)
 
 
 def make_plan(
@@ -89,6 +97,7 @@ def make_plan(
     """
     for toolkit in toolkits:
         _check_toolkit(toolkit)
+    asked = suite.models
     suite = _narrowed(suite, models, attacks, images)
     found = load(suite.images.data, suite.images.split, data)
     if (suite.images.count or 0) > len(found):
@@ -98,12 +107,18 @@ def make_plan(
         )
     subset = found.first(suite.images.count)
     where = resolve_device(device)
-    adapters = {}
-    for request in suite.models:
+
+    @cache
+    def loaded(request: ModelRequest) -> Adapter:
         adapter = load_model(request.name, dict(request.options), device=where, data=data)
         _check_fits(suite, request, adapter)
-        adapters[request] = adapter
-    cells, left_out = _cells(suite, adapters, toolkits, subset.checksum(), batch_size)
+        return adapter
+
+    adapters = {request: loaded(request) for request in suite.models}
+    fits = _Fits(suite, {request.title(): request for request in asked}, loaded, data)
+    cells, sources, left_out = _cells(
+        suite, adapters, toolkits, subset.checksum(), batch_size, fits
+    )
     if not cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
@@ -115,6 +130,7 @@ def make_plan(
         batch_size=batch_size,
         device=where,
         left_out=left_out,
+        sources=sources,
     )
 
 
@@ -200,35 +216,95 @@ def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
             )
 
 
+class _Fits(NamedTuple):
+    """How to come by what perturbations are fitted on.
+
+    Attributes:
+        known: the suite's models by title, those a filter leaves out included.
+        loaded: loads a model, each once.
+        data: the data folder.
+    """
+
+    suite: Suite
+    known: Mapping[str, ModelRequest]
+    loaded: Callable[[ModelRequest], Adapter]
+    data: str | os.PathLike[str] | None
+
+    def source(self, spec: AttackSpec, adapter: Adapter, surface: str) -> Source:
+        """Return what an attack is fitted on."""
+        images = source_images(spec, self.suite.images, self.data)
+        return Source(adapter=adapter, surface=surface, images=images)
+
+    def named(self, name: str) -> Adapter:
+        """Return the model of a name, loaded."""
+        return self.loaded(self.known.get(name, ModelRequest(name=name)))
+
+
 def _cells(
     suite: Suite,
     adapters: dict[ModelRequest, Adapter],
     toolkits: Sequence[str],
     checksum: str,
     batch_size: int,
-) -> tuple[dict[str, Cell], tuple[str, ...]]:
-    """Return the cells by key, model by model, and what was left out, in words."""
+    fits: _Fits,
+) -> tuple[dict[str, Cell], dict[str, Source], tuple[str, ...]]:
+    """Return the cells by key, model by model, what is fitted for them, and what was left out."""
     left_out: dict[str, None] = {}  # an ordered set
     runners = [(attack, tuple(_runners(attack, toolkits, left_out))) for attack in suite.attacks]
     cells: dict[str, Cell] = {}
+    sources: dict[str, Source] = {}
     for request, adapter in adapters.items():
         fingerprint = adapter.fingerprint()
         for attack, able in runners:
-            for surface in _surfaces(attack, request, adapter, left_out):
+            for spec, surface, source in _ways(attack, request, adapter, fits, left_out):
+                fit = None if source is None else source.named()
                 for toolkit in able:
                     cell = Cell(
                         model=request,
                         fingerprint=fingerprint,
-                        attack=attack.spec,
+                        attack=spec,
                         toolkit=toolkit,
                         surface=surface,
                         images=suite.images,
                         checksum=checksum,
                         seed=suite.seed,
                         batch_size=batch_size,
+                        fit=fit,
                     )
-                    cells[cell_key(cell)] = cell
-    return cells, tuple(left_out)
+                    key = cell_key(cell)
+                    cells[key] = cell
+                    if source is not None:
+                        sources[key] = source
+    return cells, sources, tuple(left_out)
+
+
+def _ways(
+    attack: AttackRequest,
+    request: ModelRequest,
+    adapter: Adapter,
+    fits: _Fits,
+    left_out: dict[str, None],
+) -> Iterator[tuple[AttackSpec, str, Source | None]]:
+    """Yield the attack, the surface and what is fitted on, of each cell that a toolkit gets.
+
+    Of a perturbation fitted on another model the one under attack shows nothing: it is a black box.
+    """
+    spec = attack.spec
+    if not is_fitted(spec.name):
+        yield from ((spec, name, None) for name in _surfaces(attack, request, adapter, left_out))
+        return
+    other = other_model(spec, request)
+    if other is not None:
+        model, title = fits.named(other), ModelRequest(name=other)
+        for name in tuple(_surfaces(attack, title, model, left_out))[:1]:
+            yield spec, BLACK_BOX_SURFACE, fits.source(spec, model, name)
+        return
+    # Named or not, the model itself makes the same cell.
+    spec = dataclasses.replace(
+        spec, words=tuple(sorted({**dict(spec.words), "fitted_on": ITSELF}.items()))
+    )
+    for name in _surfaces(attack, request, adapter, left_out):
+        yield spec, name, fits.source(spec, adapter, name)
 
 
 def _runners(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Any
@@ -29,9 +30,11 @@ def identity(cell: Cell) -> dict[str, Any]:
     """Return everything that decides a cell's rows, as plain JSON values.
 
     Device, host and library versions are left out on purpose: they are recorded beside the rows,
-    but an upgrade does not make all results worthless.
+    but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
+    the cells of fitted attacks alone.
     """
-    return {
+    fit = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    return fit | {
         "version": IDENTITY_VERSION,
         "kind": cell.kind,
         "model": {

@@ -11,11 +11,14 @@ import pandas as pd
 from bench.errors import PrerequisiteError
 from bench.spec import number
 from bench.store import columns
+from bench.store.fits import read_perturbation
 from bench.store.runlog import runs
 from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 _PLANNED = (
     "cell", "model", "family", "attack", "norm", "eps", "toolkit", "surface", "goal", "targeted",
@@ -56,6 +59,30 @@ class Results:
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept of a done cell; see `Store.pictures`."""
         return self.store.pictures(cell)
+
+    def fit(self, cell: str) -> dict[str, Any] | None:
+        """Return what is recorded of the fit of a cell's perturbation; None where there is none.
+
+        `images, passes, fooling` (share of those images), `forwards, backwards` (in all), `seconds`,
+        and the `file` and `picture` it is kept in, in the folder `arrays` of the cell.
+        """
+        record = self.store.record(cell)
+        fit: dict[str, Any] | None = None if record is None else record.get("fit")
+        return fit
+
+    def perturbation(self, cell: str) -> NDArray[np.float32] | None:
+        """Return the perturbation that a done cell adds to every image, float32 (C, H, W).
+
+        None for a cell that is not done or whose attack has no such perturbation.
+
+        Raises:
+            StoreError: its file is missing or damaged.
+        """
+        fit = self.fit(cell)
+        if fit is None:
+            return None
+        v: NDArray[np.float32] = read_perturbation(self.store.folder(cell), fit).numpy()
+        return v
 
 
 def load_results(root: str | Path, suite: str) -> Results:

@@ -31,6 +31,7 @@ import pandas as pd
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
 from bench.store.files import TEMPORARY, atomic_write
+from bench.store.fits import check_perturbation
 
 if TYPE_CHECKING:
     import torch
@@ -128,6 +129,7 @@ class Store:
             for part in record["parts"]:
                 self._read_part(key, part)
                 self._find_pictures(key, part)
+            check_perturbation(self.folder(key), record.get("fit"))
         except StoreError as error:
             _log.warning("%s", error)
             return False
@@ -258,10 +260,9 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        attempts = self._attempts(key)
-        return (
-            self._read_json(self.folder(key) / f"error-{max(attempts)}.json") if attempts else None
-        )
+        if not (attempts := self._attempts(key)):
+            return None
+        return self._read_json(self.folder(key) / f"error-{max(attempts)}.json")
 
     def rows(self, key: str) -> pd.DataFrame:
         """Return the rows of a finished cell: `spec.COLUMNS`, an image a row, in file order.

@@ -58,8 +58,10 @@ def parity(results: Results) -> pd.DataFrame:
     - `identical`: the kept pictures are equal, the four norms of every image are equal, and so are
       all verdicts;
     - `one-ulp`: no pixel of the kept pictures differs by more than 2**-23, and `verdict` holds;
-    - `verdict`: at least 99 % of the verdicts are equal (less where the catalogue says so, as for
-      random searches), or at most two differ;
+    - `verdict`: at least 99 % of the verdicts are equal (less where the catalogue says so), or at
+      most two differ;
+    - `rate`: the success rates differ by no more than the catalogue says, or by two images: what two
+      random searches can agree on, of which two runs of one toolkit differ as much;
     - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order;
     - `differs`: two algorithms under one name; never judged.
 
@@ -200,6 +202,9 @@ def _passed(
     agree = pair.discordant <= max(_FEW, (1 - share) * pair.n)
     if expected.cls == "verdict":
         return agree
+    if expected.cls == "rate":
+        more = pair.only_left - pair.only_right
+        return abs(more) <= _FEW or bool(expected.low <= more / pair.n <= expected.high)
     if expected.cls == "norm":
         return None if ratio is None else bool(expected.low <= ratio <= expected.high)
     if expected.cls == "one-ulp":

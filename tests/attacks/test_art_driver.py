@@ -7,12 +7,17 @@ import oracles
 import pytest
 import torch
 from art.attacks.evasion import (
+    AutoAttack,
     AutoProjectedGradientDescent,
+    BoundaryAttack,
     CarliniL2Method,
     DeepFool,
     ElasticNet,
     FastGradientMethod,
     HopSkipJump,
+    PixelAttack,
+    SaliencyMapMethod,
+    SpatialTransformation,
     SquareAttack,
 )
 from art.estimators.classification import PyTorchClassifier
@@ -21,7 +26,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
-from bench.attacks.instrument import attacked
+from bench.attacks.instrument import attacked, seeded
 from bench.errors import UnsupportedAttack
 
 
@@ -240,3 +245,107 @@ def test_square_in_l2_divides_by_the_weight_of_its_window() -> None:
     fallen = [(model(images).argmax(1) != y).sum() for images in (found, theirs)]
     assert fallen[0] < 0.8 * fallen[1]
     assert "should multiply" in catalogue.refusal(spec, "art")
+
+
+def test_jsma_takes_targets_for_labels(trained) -> None:
+    x, y = trained.x[:4], trained.y[:4]
+    raw = SaliencyMapMethod(wrapped(trained.net), theta=1.0, verbose=False)
+    assert (raw.generate(x.numpy(), y.numpy()) == x.numpy()).all()
+    assert (driven(quick("jsma", "l0"), trained.net, x, y).x_adv != x).flatten(1).any(1).all()
+
+
+def test_jsma_changes_more_values_than_gamma() -> None:
+    model, x, y = oracles.grey(6.0, (1, 8, 8))
+    attack = SaliencyMapMethod(wrapped(model, classes=2), theta=1.0, gamma=0.05, verbose=False)
+    assert (attack.generate(x.numpy(), (1 - y).numpy()) != x.numpy()).sum() == 4 > 0.05 * 64
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": "5/64"})
+    assert torch.equal(driven(spec, model, x, y, 2).x_adv, x)  # four values are not enough
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": "6/64"})
+    assert (driven(spec, model, x, y, 2).x_adv != x).sum() == 6
+
+
+def test_one_pixel_changes_other_pixels_by_rounding(trained) -> None:
+    x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = trained.net(x).argmax(1)
+    raw = PixelAttack(wrapped(trained.net), th=1, max_iter=1)
+    with seeded(0, x.device):
+        found = raw.generate(x.numpy(), (y.numpy() + 1) % 10)  # it is of another class
+    assert (found != x.numpy()).sum() > 1
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 5, "generations": 1})
+    assert (driven(spec, trained.net, x, y).x_adv != x).sum() == 1
+
+
+class Constant(nn.Module):
+    """A first logit that never moves, and a second that one pixel lifts above it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        still = 0 * x[:, 0, 0, 0]
+        return torch.stack([still + 1.0, 1.2 * x[:, 0, 2, 3], still], 1)
+
+
+def test_one_pixel_minimises_the_labels_own_logit() -> None:
+    x, y = torch.full((1, 1, 6, 6), 0.2), torch.zeros(1, dtype=torch.int64)
+    raw = PixelAttack(wrapped(Constant(), (1, 6, 6), 3), th=1, max_iter=15)
+    with seeded(0, x.device):
+        found = raw.generate(x.numpy(), y.numpy())
+    assert Constant()(torch.from_numpy(found)).argmax(1) == y
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 400, "generations": 15})
+    assert Constant()(driven(spec, Constant(), x, y, 3).x_adv).argmax(1) != y
+
+
+def test_one_pixel_refuses_two_classes() -> None:
+    model, x, y = oracles.grey(60.0, (1, 8, 8))
+    with pytest.raises(ValueError, match="binary"):
+        PixelAttack(wrapped(model, classes=2), th=1).generate(x.numpy(), y.numpy())
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 5, "generations": 1})
+    assert driven(spec, model, x, y, 2).iterations.tolist() == [1]
+
+
+def test_boundary_is_targeted_unless_told_otherwise(trained) -> None:
+    with pytest.raises(ValueError, match="need to be provided for a targeted"):
+        BoundaryAttack(wrapped(trained.net), verbose=False).generate(trained.x[:1].numpy())
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_hopskipjump_gives_another_image_than_its_best(trained, norm) -> None:
+    """It stops after a jump away from the boundary, and asks five times for a line in the log."""
+    x, y, order = trained.x[:1], trained.y[:1], {"l2": 2, "linf": np.inf}[norm]
+    shown = []
+
+    class Noted(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            shown.append(images)
+            return trained.net(images)
+
+    with attacked(Noted(), x, 0) as probe, torch.no_grad():
+        attack = HopSkipJump(wrapped(probe), norm=order, max_iter=4, init_eval=20, verbose=False)
+        start = np.random.default_rng(0).uniform(size=x.shape).astype(np.float32)
+        found = torch.from_numpy(attack.generate(x.numpy(), y.numpy(), x_adv_init=start))
+    asked = torch.cat(shown)
+    fooled = asked[trained.net(asked).argmax(1) != y]
+    away = (fooled - x).flatten(1).norm(p=order, dim=1)
+    assert (found - x).flatten(1).norm(p=order) > 1.1 * away.min()
+    # The step between boundary and image, and how far around it is looked, as in the paper.
+    assert attack.theta == pytest.approx(0.01 / (8 if norm == "l2" else 64))
+
+
+def test_spatial_shifts_the_channels_of_images() -> None:
+    """It takes the first two of (C, H, W) for height and width."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+    attack = SpatialTransformation(
+        wrapped(model, (1, 8, 8), 3), max_translation=40, num_translations=5, max_rotation=0,
+        num_rotations=1, verbose=False,
+    )  # fmt: skip
+    attack.generate(np.random.default_rng(0).random((4, 1, 8, 8), np.float32))
+    assert attack.attack_trans_x == 0 or attack.attack_trans_y == 0
+    reason = catalogue.refusal(catalogue.resolve("spatial", "linf"), "art")
+    assert "along channels" in reason
+
+
+def test_autoattack_is_another_attack(trained) -> None:
+    attack = AutoAttack(wrapped(trained.net), eps=0.1)
+    kinds = [type(part).__name__ for part in attack.attacks]
+    assert "DeepFool" in kinds
+    assert not any(part.targeted for part in attack.attacks)
+    spec = catalogue.resolve("autoattack", "linf", 0.1)
+    assert "DeepFool for FAB" in catalogue.refusal(spec, "art")

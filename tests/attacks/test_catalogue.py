@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def spec(name: str, norm: str, **words):
-    eps = None if catalogue.is_minimal(name) else "8/255"
+    eps = None if catalogue.is_minimal(name) else "3" if norm == "l0" else "8/255"
     return catalogue.resolve(name, norm, eps, words)
 
 
@@ -70,6 +70,14 @@ def test_one_amount_has_one_spelling() -> None:
         (("deepfool", "l2", None, {"overshoot": -0.1}), "at least 0"),
         (("deepfool", "l2", None, {"candidates": 1}), "at least 2"),
         (("noise", "linf", "8/255", {"targeted": "next"}), "cannot be targeted"),
+        (("one-pixel", "l0", 1.5), "must be whole"),
+        (("one-pixel", "l0", 1, {"population": 4}), "at least 5"),
+        (("universal", "linf", "8/255", {"delta": 1}), "delta: 1 is too large; it must be below 1"),
+        (("universal", "linf", "8/255", {"fit": "train"}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fit": "train 0"}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fit": 1000}), "like 'train 1000'"),
+        (("universal", "linf", "8/255", {"fitted_on": " "}), "neither the name of a model nor"),
+        (("universal", "linf", "8/255", {"fitted_on": 3}), "neither the name of a model nor"),
     ],
 )
 def test_bad_requests_are_one_clear_line(call, says) -> None:
@@ -85,6 +93,22 @@ def test_an_l2_radius_may_exceed_one() -> None:
 
 def test_not_targeting_what_cannot_be_targeted_is_fine() -> None:
     assert spec("noise", "linf", targeted="none").words == ()
+
+
+@pytest.mark.parametrize(("word", "value"), [("eot", 2), ("restarts", 2), ("random_start", True)])
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [(name, norm) for name, row in ATTACKS.items() if row.access == "white" for norm in row.norms],
+)
+def test_every_white_box_attack_has_the_word_or_refuses_it(name, norm, word, value) -> None:
+    if word in ATTACKS[name].words:
+        assert spec(name, norm, **{word: value}).word(word) == value
+        return
+    with pytest.raises(SpecError) as caught:
+        spec(name, norm, **{word: value})
+    assert str(caught.value).startswith(f"{name} ")
+    assert f"leave `{word}` out" in str(caught.value)
+    assert word not in dict(spec(name, norm).words)
 
 
 @pytest.mark.parametrize(
@@ -105,10 +129,15 @@ def test_refusals_name_toolkit_and_word(attack, toolkit, says) -> None:
 
 
 def test_every_listed_toolkit_takes_the_defaults() -> None:
-    for name, attack in ATTACKS.items():
-        for norm in attack.norms:
-            for toolkit in catalogue.available(name, norm):
-                assert catalogue.refusal(spec(name, norm), toolkit) is None
+    refused = {
+        (name, toolkit)
+        for name, attack in ATTACKS.items()
+        for norm in attack.norms
+        for toolkit in catalogue.available(name, norm)
+        if catalogue.refusal(spec(name, norm), toolkit) is not None
+    }
+    assert refused == {("universal", "art")}  # native's mini-batches are the default
+    assert catalogue.refusal(spec("universal", "l2", batch=1), "art") is None
 
 
 def test_parity_is_known_of_every_pair_and_symmetric() -> None:
@@ -141,7 +170,12 @@ def test_listing_says_what_the_table_says() -> None:
         "targeted": True,
         "goals": list(GOALS),
         "note": ATTACKS["cw"].note,
+        "where": {"art": ["l2"], "foolbox": ["l2"], "torchattacks": ["l2"]},
+        "absent": {},
+        "unavailable": {},
     }
+    assert rows["noise"]["absent"] == dict(ATTACKS["noise"].absent)
+    assert "torchattacks" not in rows["noise"]["where"]
     assert rows["noise"]["access"] == "decision"
     assert not rows["noise"]["targeted"]
 

@@ -15,6 +15,7 @@ from bench.attacks.drive import Tried, drive
 from bench.attacks.native.sparsefool import sparse_step
 from bench.errors import UnsupportedAttack
 from bench.measure.norms import distances
+from bench.spec import number
 
 
 def run(model, x, y, toolkit="native", num_classes: int = 10, **words) -> Tried:
@@ -24,23 +25,6 @@ def run(model, x, y, toolkit="native", num_classes: int = 10, **words) -> Tried:
 
 def changed(x: torch.Tensor, x_adv: torch.Tensor) -> list[int]:
     return (x != x_adv).flatten(1).sum(1).tolist()
-
-
-def fewest(model: oracles.Linear, x: torch.Tensor, y: torch.Tensor, beyond: float) -> list[int]:
-    """Return how many channel values must change to get `beyond` the boundary of two classes.
-
-    The largest |w_j| times the room of x_j first: the sum of that is the most k values can do.
-    """
-    w = (model.weight[1] - model.weight[0]).detach().double()
-    w = w / w.norm()
-    found = []
-    for image, label in zip(x.flatten(1).double(), y.tolist(), strict=True):
-        normal = w if label == 0 else -w
-        gap = -float(normal @ (image - 0.5)) + beyond
-        most = normal.abs() * torch.where(normal > 0, 1 - image, image)
-        total = most.sort(descending=True).values.cumsum(0)
-        found.append(int((total < gap).sum()) + 1)
-    return found
 
 
 def few_values(distance: float) -> tuple[oracles.Linear, torch.Tensor, torch.Tensor]:
@@ -62,8 +46,8 @@ def test_no_fewer_values_reach_a_linear_boundary(distance) -> None:
     # By falling slope, a value more than the optimum at most: rooms differ a little.
     for ours, least, reach in zip(
         changed(x, tried.x_adv),
-        fewest(model, x, y, 0.0),
-        fewest(model, x, y, 1.2e-3),
+        oracles.fewest(model, x, y),
+        oracles.fewest(model, x, y, 1.2e-3),
         strict=True,
     ):
         assert least <= ours <= reach + 1
@@ -71,21 +55,35 @@ def test_no_fewer_values_reach_a_linear_boundary(distance) -> None:
     assert distances(x, tried.x_adv)["l0"].tolist() == changed(x, tried.x_adv)
 
 
-def test_the_optimum_is_met_where_all_have_the_same_room() -> None:
+@pytest.mark.parametrize("box", [0.5, 0.1])
+def test_the_optimum_is_met_where_all_have_the_same_room(box) -> None:
     """At x = 1/2 falling slope is the best order, so the closed form is met exactly."""
     generator = torch.Generator().manual_seed(3)
     w = torch.randn(5, 64, generator=generator)
     w = w / w.norm(dim=1, keepdim=True)
     x = torch.full((5, 1, 8, 8), 0.5)
-    gap = torch.tensor([0.05, 0.2, 0.5, 1.0, 1.5])
+    gap = torch.tensor([0.05, 0.2, 0.5, 1.0, 1.5]) * box / 0.5
     point = x + (gap[:, None] * w).view_as(x)
-    moved = sparse_step(x, w.view_as(x), point)
-    total = (w.abs().double() / 2).sort(dim=1, descending=True).values.cumsum(1)
-    least = (total < gap[:, None].double()).sum(1) + 1
-    assert changed(x, moved) == least.tolist()
+    moved = sparse_step(x, w.view_as(x), point, x - box, x + box)
+    gains = w.abs().double() * box
+    assert changed(x, moved) == [
+        oracles.fewest_gains(gain, float(need)) for gain, need in zip(gains, gap, strict=True)
+    ]
     beyond = (w * (moved - point).flatten(1)).sum(1)
     assert (beyond > 0).all()
     assert (beyond <= 1e-3 + 1e-6).all()
+
+
+@pytest.mark.parametrize("box", ["0.5", "51/255"])
+def test_no_value_leaves_its_box_and_more_pixels_move(trained, box) -> None:
+    x, y = trained.x[:16], trained.y[:16]
+    free, boxed = run(trained.net, x, y), run(trained.net, x, y, box=box)
+    assert (boxed.x_adv - x).abs().max() <= number(box) + 1e-6
+    assert (free.x_adv - x).abs().max() > number(box) + 0.1
+    assert (trained.net(boxed.x_adv).argmax(1) != y).float().mean() > 0.9
+    assert sum(changed(x, boxed.x_adv)) > sum(changed(x, free.x_adv))
+    with pytest.raises(UnsupportedAttack, match="box"):
+        run(trained.net, x, y, "torchattacks", box=box)
 
 
 def authors_solver(x_0: torch.Tensor, normal: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
@@ -109,7 +107,7 @@ def test_sorting_does_what_the_authors_loop_does(scale) -> None:
     w[:, :5] = 0
     w = w / w.norm(dim=1, keepdim=True)
     point = x + scale * torch.rand(20, 1, generator=generator) * w
-    moved = sparse_step(x, w, point)
+    moved = sparse_step(x, w, point, torch.zeros_like(x), torch.ones_like(x))
     loop = torch.stack([authors_solver(*args) for args in zip(x, w, point, strict=True)])
     assert torch.allclose(moved, loop, atol=1e-4)
     assert changed(x, moved) == changed(x, loop)
@@ -153,7 +151,7 @@ def test_torchattacks_moves_every_pixel_where_the_plane_lies_behind_the_image(tr
     x, w = torch.full((1, 1, 4, 4), 0.5), torch.full((1, 1, 4, 4), 0.25)
     behind = x - 0.02
     assert (solver(x, w.clone(), behind) != x).all()
-    assert changed(x, sparse_step(x, w, behind)) == [1]
+    assert changed(x, sparse_step(x, w, behind, 0 * x, 0 * x + 1)) == [1]
     expected = catalogue.expected_parity(
         catalogue.resolve("sparsefool", "l0"), "native", "torchattacks"
     )
@@ -183,7 +181,24 @@ def test_torchattacks_tries_every_class() -> None:
 
 def test_passes_are_counted_by_image() -> None:
     model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
     tried = run(model, x, y, num_classes=2)
-    # DeepFool's step and look; the normal at the boundary; a look at what is tried.
-    assert (tried.iterations.tolist(), tried.forwards.tolist()) == ([1] * 3, [4] * 3)
+    assert sizes == [3, 3, 3]  # none of them empty
+    # A gradient at the image and one at the boundary; a look at what is tried.
+    assert (tried.iterations.tolist(), tried.forwards.tolist()) == ([1] * 3, [3] * 3)
     assert tried.backwards.tolist() == [2] * 3
+
+
+def test_only_classes_that_may_be_nearer_cost_a_gradient() -> None:
+    """Logits 0, -1, -1.4 and -1.6 at x: the third is within 1.5 times the least gap, and steeper."""
+    slopes = torch.zeros(4, 75)
+    slopes[1, 0], slopes[2, 1], slopes[3, 2] = 4.0, 8.0, 8.0
+    model = oracles.Linear(slopes, torch.tensor([0.0, -1.0, -1.4, -1.6]))
+    x, y = torch.full((1, *oracles.SHAPE), 0.5), torch.zeros(1, dtype=torch.int64)
+    words = {"lambda": 1, "overshoot": 0, "steps": 1}
+    tried = run(model, x, y, num_classes=4, **words)
+    # The image's gradient, its rival's, the one at the boundary; a look at what is tried.
+    assert (tried.forwards.tolist(), tried.backwards.tolist()) == ([4], [3])
+    # Towards the third class, at a distance of 1.4 / 8, not the second at 1 / 4.
+    assert (tried.x_adv != x).flatten(1).nonzero().tolist() == [[0, 1]]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import oracles
 import pytest
 import torch
 import torchattacks
 from attack_cases import quick
 from torch import nn
+from torchattacks.attacks._differential_evolution import DifferentialEvolutionSolver
 
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
 from bench.attacks.instrument import attacked
+from bench.attacks.torchattacks_driver.sparse import _jsma_class, _one_pixel_class
 from bench.errors import UnsupportedAttack
 
 
@@ -190,6 +193,114 @@ def test_fab_finds_what_its_own_restarts_find(trained, norm, eps) -> None:
         raw = torchattacks.FAB(probe, norm=norm.capitalize(), eps=eps, steps=10)(x, y)
     spec = catalogue.resolve("fab", norm, eps, {"steps": 10})
     assert torch.equal(driven(spec, trained.net, x, y), raw)
+
+
+def test_jsma_untargeted_is_led_to_one_of_ten_classes() -> None:
+    """To the label + 1, modulo 10 whatever the model has."""
+    model, x, y = oracles.grey(1.0, (1, 8, 8))
+    with pytest.raises(IndexError):
+        torchattacks.JSMA(model.eval(), gamma=1)(x, y + 1)
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": 1})
+    assert (model(driven(spec, model, x, y, 2)).argmax(1) != y).all()
+
+
+def test_jsma_to_a_class_is_torchattacks_own(trained) -> None:
+    x, y = trained.x[:6], trained.y[:6]
+    target = (y + 1) % 10
+    with attacked(trained.net, x, 0) as probe:
+        raw = torchattacks.JSMA(probe, gamma=0.5)(x, y)
+    spec = quick("jsma", "l0", targeted="next")
+    arguments = {"target": target, "num_classes": 10, "seed": 0}
+    ours = drive(spec, "torchattacks", trained.net, x, y, **arguments).x_adv
+    reached = trained.net(raw).argmax(1) == target
+    assert reached.sum() >= 4
+    assert torch.equal(ours[reached], raw[reached])
+
+
+def test_jsma_cannot_flatten_channels_last_images() -> None:
+    model, x, y = oracles.grey(1.0, (3, 4, 4))
+    across = x.contiguous(memory_format=torch.channels_last)
+    with attacked(model, x, 0) as probe, pytest.raises(RuntimeError, match="view size"):
+        torchattacks.JSMA(probe)(across, y)
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": 1})
+    assert torch.equal(driven(spec, model, across, y, 2), driven(spec, model, x, y, 2))
+
+
+def test_jsma_moves_the_first_value_where_no_pair_helps() -> None:
+    """Only pixel 3 gains, and it is white."""
+    model, x, y = oracles.grey(1.0, (1, 3, 3), sure=3)
+    model.weight.data = model.weight.data.abs() * torch.tensor([[-1.0], [1.0]])
+    x[..., 1, 0] = 1.0
+    model.bias[0] += 9
+    with attacked(model, x, 0) as probe:
+        attack = torchattacks.JSMA(probe, gamma=1)
+        attack.set_mode_targeted_by_label(quiet=True)
+        raw = attack(x, 1 - y)
+    assert (raw != x).flatten().nonzero().tolist() == [[0]]
+    spec = catalogue.resolve("jsma", "l0", None, {"gamma": 1})
+    tried = drive(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    assert torch.equal(tried.x_adv, x)
+    assert tried.backwards.tolist() == [2]  # and no more
+
+
+def test_jsma_moves_a_value_once_and_more_of_them_than_gamma() -> None:
+    model, x, y = oracles.grey(3.0, (1, 8, 8))
+    with attacked(model, x, 0) as probe:
+        attack = torchattacks.JSMA(probe, theta=0.1, gamma=0.05)
+        attack.set_mode_targeted_by_label(quiet=True)
+        raw = attack(x, 1 - y)
+    moved = (raw - x)[raw != x]
+    assert len(moved) == 4 > 0.05 * 64
+    assert torch.allclose(moved, torch.tensor(0.1))
+    spec = catalogue.resolve("jsma", "l0", None, {"theta": 0.1, "gamma": 0.5})
+    ours = driven(spec, model, x, y, 2) - x
+    assert ours.max() > 0.15
+    assert (ours != 0).sum() <= 32
+
+
+@pytest.mark.parametrize("rows", [7, 256])
+def test_the_best_pair_is_found_a_few_rows_at_a_time(monkeypatch, rows) -> None:
+    monkeypatch.setattr("bench.attacks.torchattacks_driver.sparse._ROWS", rows)
+    generator = torch.Generator().manual_seed(0)
+    attack = _jsma_class()(oracles.grey(1.0, (1, 6, 6))[0])
+    for _ in range(10):
+        jacobian = torch.randn(5, 36, generator=generator)
+        attack.image = torch.rand(36, generator=generator).round()  # half of them are at 1
+        free, label = attack.image < 0.5, torch.tensor([2])
+        whole = super(_jsma_class(), attack).saliency_map(jacobian, label, True, free, 36)
+        ours = attack.saliency_map(jacobian, label, True, free.clone(), 36)
+        assert [int(i) for i in ours] == [int(i) for i in whole]
+
+
+def test_one_pixel_rounds_its_population_down() -> None:
+    """To a multiple of 2 + C for each pixel; numpy 2 no longer lets us give it one of our own."""
+    model, x, y = oracles.grey(60.0, (1, 6, 6))
+    with attacked(model, x, 0) as probe:
+        torchattacks.OnePixel(probe, pixels=1, steps=2, popsize=10)(x, y)
+        assert probe.forwards.tolist() == [9 * 3 + 2]
+        with pytest.raises(AttributeError, match="asfarray"):
+            DifferentialEvolutionSolver(lambda _: 0, [(0, 1)] * 3, init=np.zeros((10, 3)))
+    spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 10, "generations": 2})
+    tried = drive(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    assert tried.forwards.tolist() == [10 * 3 + 2]
+
+
+def test_one_pixel_forgets_how_good_its_best_member_is() -> None:
+    """Its losses are a column, whose rows its solver swaps without a copy."""
+    losses = np.array([3.0, 1.0, 2.0, 5.0, 4.0])
+
+    def first(shape: tuple[int, ...]) -> float:
+        solver = DifferentialEvolutionSolver(lambda _: losses.reshape(shape).copy(), [(0, 1)])
+        solver.num_population_members = 5
+        solver.init_population_random()
+        solver._calculate_population_energies()
+        return float(np.ravel(solver.population_energies)[0])
+
+    assert first((5, 1)) == 3
+    assert first((5,)) == 1
+    model, x, y = oracles.grey(60.0, (1, 6, 6))
+    attack = _one_pixel_class()(model)
+    assert attack._loss(x, y, np.zeros((5, 3))).shape == (5,)
 
 
 class Flat(nn.Module):

@@ -1,7 +1,9 @@
 """The command line as its users meet it: a process, its two streams and its exit code."""
 
+import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.attacks import catalogue
+from bench.attacks.rows import ATTACKS
 from bench.cli.main import cli
 from bench.spec import COLUMNS
 
@@ -70,6 +74,7 @@ def test_run_prints_the_headline_and_writes_the_report(done):
     for name in ("tiny-headline.csv", "tiny-attacks.csv", "tiny-parity.csv", "tiny.pdf"):
         assert (folder / "reports" / name).stat().st_size > 0
         assert f"reports/{name}" in process.stderr
+    assert re.search("9 cells of 30 images, 9 to do, (under|about) [0-9]+ ", process.stderr)
     assert "[9/9]" in process.stderr
 
 
@@ -80,8 +85,10 @@ def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     events = [json.loads(line) for line in process.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["kept"] * 9 + ["headline"] * 2 + ["report"]
-    assert all(0 <= event["robust_accuracy"] <= 1 for event in events[9:11])
+    kinds = [event["event"] for event in events]
+    assert kinds == ["plan"] + ["kept"] * 9 + ["headline"] * 2 + ["report"]
+    assert events[0] == {"event": "plan", "cells": 9, "images": 30, "to_do": 0, "seconds": 0}
+    assert all(0 <= event["robust_accuracy"] <= 1 for event in events[10:12])
 
 
 def test_dry_run_prints_the_plan(invoke, done):
@@ -91,7 +98,8 @@ def test_dry_run_prints_the_plan(invoke, done):
     )
     plan = [json.loads(line) for line in process.stdout.splitlines()]
     assert [cell["state"] for cell in plan] == ["to do"] * 9
-    assert "9 cells of 20 images, 9 to do" in process.stderr
+    assert all(cell["seconds"] > 0 for cell in plan)
+    assert re.search("9 cells of 20 images, 9 to do, (under|about) [0-9]+ ", process.stderr)
 
 
 def test_report_parity_and_show_read_what_is_stored(invoke, done):
@@ -109,8 +117,12 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     assert parity.stdout.count("pass") == 6
     assert "6 pairs: 6 agree as expected, 0 do not" in parity.stderr
 
-    key = next((folder / "results" / "cells").glob("*/*")).name
+    plan = invoke("run", "--suite", "tiny.toml", "--dry-run", "--json", cwd=folder).stdout
+    cells = map(json.loads, plan.splitlines())
+    key = next(cell["cell"] for cell in cells if cell["attack"] == "pgd linf 0.1")
     show = invoke("show", key[:12], cwd=folder)
+    assert "digits/mlp · pgd linf 0.1 · torchattacks\neot 1, random_start yes, " in show.stderr
+    assert ", steps 3, " in show.stderr
     assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
     assert "success" in show.stdout
 
@@ -208,6 +220,10 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     assert process.returncode == 1
     assert "FAILED" in process.stderr
     assert "8 of 9 cells failed" in process.stderr
+    failed = next((tmp_path / "r").glob("cells/*/*/error-1.json")).parent.name
+    show = invoke("show", failed, "--results", tmp_path / "r", cwd=folder)
+    assert show.stderr.startswith("my-net · ")
+    assert "ZeroDivisionError" in show.stdout
     assert "8 of 8 attacks did not run" in process.stdout or "INVALID" in process.stdout
 
 
@@ -242,7 +258,7 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     assert expected[what] in names
     keys = {
         "models": "name family data parameters clean_accuracy surfaces weights",
-        "attacks": "name norms toolkits kind access targeted note",
+        "attacks": "name norms toolkits kind access targeted goals note where absent unavailable",
     }
     if what in keys:
         assert " ".join(records[0]) == keys[what]
@@ -268,6 +284,44 @@ def test_names_are_completed_in_the_shell(tmp_path):
     assert complete("bench run --suite cif") == ["cifar10"]
     assert "fashion-mnist/cnn" in complete("bench validate fash")
     assert complete("bench run --suite digits --toolkit foo") == ["foolbox"]
+
+
+@pytest.fixture
+def lacking(monkeypatch):
+    """Give a small table: one attack lacks a package, one a norm in a toolkit, one nothing."""
+    rows = {
+        "pgd": dataclasses.replace(ATTACKS["pgd"], needs={"art": "no_such_package"}),
+        "square": dataclasses.replace(
+            ATTACKS["square"], absent={"art": "it is wrong there", "foolbox": "never had it"}
+        ),
+        "noise": dataclasses.replace(ATTACKS["noise"], absent={}, note="a word " * 40),
+    }
+    monkeypatch.setattr(catalogue, "ATTACKS", rows)
+
+
+def test_ls_attacks_says_what_is_wrong_where_and_what_to_install(invoke, lacking, tmp_path):
+    screen = invoke("ls", "attacks", cwd=tmp_path, COLUMNS="100").stdout
+    assert max(map(len, screen.splitlines())) <= 100
+    lines = [" ".join(line.split()) for line in screen.splitlines()]
+    assert "pgd fixed white yes l2 linf l2 linf l2 linf" in lines
+    assert "square l2 (art) it is wrong there" in lines
+    assert "square (foolbox) never had it" in lines
+    assert "pgd (art) pip install no_such_package" in lines
+    assert " ".join(lines).count("a word") == 40  # wrapped, not cut
+    records = invoke("ls", "attacks", "--json", cwd=tmp_path).stdout.splitlines()
+    by_name = {record["name"]: record for record in map(json.loads, records)}
+    assert by_name["square"]["absent"] == {"art": "it is wrong there", "foolbox": "never had it"}
+    assert by_name["square"]["where"]["torchattacks"] == ["linf", "l2"]
+    assert by_name["pgd"]["unavailable"] == {"art": "pip install no_such_package"}
+    assert by_name["noise"]["unavailable"] == by_name["noise"]["absent"] == {}
+
+
+def test_optional_packages_are_told_of(invoke, lacking, tmp_path):
+    kits = invoke("ls", "toolkits", cwd=tmp_path, COLUMNS="100").stdout
+    assert "not installed; run: pip install no_such_package; for art's pgd" in kits
+    doctor = invoke("doctor", cwd=tmp_path)
+    assert doctor.returncode == 0, doctor.stdout  # what is optional may be missing
+    assert "for art's pgd; to have them run: pip install no_such_package" in doctor.stdout
 
 
 def test_doctor_says_what_is_here(invoke, tmp_path):

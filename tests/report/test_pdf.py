@@ -11,8 +11,10 @@ import pymupdf
 import pytest
 
 from bench.errors import SpecError
-from bench.report.pdf import latex, write_report
-from bench.report.tables import Measured, Table, all_tables, headline_table
+from bench.report.gallery import gallery
+from bench.report.pdf import _agreement, latex, write_report
+from bench.report.pictures import picture_grid
+from bench.report.tables import Measured, Table, all_tables, headline_table, parity_table
 from bench.store.results import Results
 
 FORMATS = ("pdf", "csv", "latex")
@@ -85,10 +87,17 @@ def test_pdf_shows_flags_failures_and_verdicts(report: dict[str, list[Path]]) ->
     assert "random_start no" in text
 
 
-def test_pdf_has_its_pictures_and_only_its_own_fonts(report: dict[str, list[Path]]) -> None:
+def test_pdf_has_its_pictures_and_only_its_own_fonts(
+    results: Results, report: dict[str, list[Path]]
+) -> None:
     document = pymupdf.open(report["pdf"][0])
     pictures = {image[0] for page in document for image in page.get_images()}
-    assert len(pictures) == 4 * (1 + 2 + 2)  # DeepFool and CW are alike here, and stored once
+    grid, sheets = picture_grid(results), gallery(results)
+    assert grid is not None
+    placed = [picture.png for picture in (*grid.originals, *(sheet.original for sheet in sheets))]
+    placed += [one.png for column in grid.columns for pair in column.pairs for one in pair]
+    placed += [png for sheet in sheets for it in sheet.panels for png in (it.tried.png, it.added)]
+    assert len(pictures) == len(set(placed))  # what is alike is stored once
     fonts = {
         font[3].partition("+")[2].removesuffix("-Identity-H")
         for page in document
@@ -111,9 +120,9 @@ def test_same_store_same_bytes(
 
 def test_a_table_over_two_pages_repeats_its_head(report: dict[str, list[Path]]) -> None:
     pages = [page.get_text() for page in pymupdf.open(report["pdf"][0])]
-    parity = [turn for turn, text in enumerate(pages) if "McNemar\np" in text]
-    assert len(parity) == 2
-    assert all("digits/wide" in pages[turn] for turn in parity)  # and names its group again
+    attacks = [turn for turn, text in enumerate(pages) if "median\ndistance" in text]
+    assert len(attacks) == 2
+    assert "digits/wide" in pages[attacks[1]]  # and names its group again
 
 
 def test_csv_holds_the_raw_numbers(measured: Measured, report: dict[str, list[Path]]) -> None:
@@ -183,6 +192,31 @@ def test_one_model_one_norm_one_toolkit(small: Results, tmp_path: Path) -> None:
     assert "Left out" not in text
     assert "Cells without a result" not in text
     assert "Figure 1. Accuracy against the ℓ∞ radius, digits/cnn, n = 40" in text
+
+
+def test_two_algorithms_of_one_name_are_not_counted_as_unjudged(
+    results: Results, measured: Measured
+) -> None:
+    table = parity_table(results, measured.parity)
+    unjudged = table["result"] == "not judged"
+    assert unjudged.sum() == 2
+    table.loc[unjudged.idxmax(), "expected"] = "differs"
+    assert _agreement(table).endswith(
+        "1 could not be judged; 1 compared two algorithms of one name, which is not judged."
+    )
+
+
+def test_a_gallery_goes_on_where_a_page_is_full(
+    small: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sheet,) = gallery(small)
+    full = dataclasses.replace(sheet, panels=sheet.panels * 60, without=("fab", "square"))
+    monkeypatch.setattr("bench.report.pdf.gallery", lambda results: [full])
+    path = write_report(small, tmp_path, ["pdf"])["pdf"][0]
+    pages = [page.get_text().count("foolbox\nℓ∞") for page in pymupdf.open(path)]
+    assert sorted(pages)[-2:] == [13, 47]  # the first of 48 is the original
+    assert "No picture of this image: fab, square." in _text(path)
+    assert "digits/cnn, continued" in _text(path)
 
 
 def test_names_are_words_never_program(small: Results, tmp_path: Path) -> None:

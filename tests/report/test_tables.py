@@ -118,14 +118,25 @@ def test_variants_of_an_attack_are_told_apart(results: Results) -> None:
     again = results.cells[pgd].assign(
         cell="again-" + results.cells["cell"],
         words=[
-            {**given, "random_start": True, "steps": 20} for given in results.cells[pgd]["words"]
+            {**given, "random_start": True, "steps": 20, "eot": 1}
+            for given in results.cells[pgd]["words"]
         ],
     )
-    cells = pd.concat([results.cells, again], ignore_index=True)
+    aimed = results.cells[pgd].assign(
+        cell="aimed-" + results.cells["cell"],
+        norm="l2",
+        words=[
+            {**given, "targeted": "next", "restarts": 3} for given in results.cells[pgd]["words"]
+        ],
+    )
+    aimless = results.cells[pgd].assign(cell="aimless-" + results.cells["cell"], norm="l2")
+    cells = pd.concat([results.cells, again, aimed, aimless], ignore_index=True)
     called = tables.names(dataclasses.replace(results, cells=cells))
     cell = str(results.cells.loc[pgd, "cell"].iloc[0])
     assert called[cell] == "pgd, no random start, steps 10"
     assert called[f"again-{cell}"] == "pgd, random start, steps 20"
+    assert called[f"aimed-{cell}"] == "pgd, restarts 3, targeted next"
+    assert called[f"aimless-{cell}"] == "pgd, untargeted"
     assert {called[cell] for cell in results.cells.loc[~pgd, "cell"]} == {"deepfool", "cw", "noise"}
 
 

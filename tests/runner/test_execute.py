@@ -65,11 +65,11 @@ def test_a_run_that_stops_within_a_cell_goes_on_after_its_last_chunk(plan, tmp_p
     calls = []
     compute = running.compute_chunk
 
-    def stopping(cell, adapter, clean, images, start):
+    def stopping(cell, adapter, clean, images, start, *rest):
         calls.append(start)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return compute(cell, adapter, clean, images, start)
+        return compute(cell, adapter, clean, images, start, *rest)
 
     monkeypatch.setattr(running, "compute_chunk", stopping)
     with pytest.raises(KeyboardInterrupt):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SpecError
-from bench.spec import AttackSpec, Cell, ImageSet, ModelRequest
+from bench.spec import AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
 from bench.store.identity import canonical_json, cell_key, identity
 
 CELL = Cell(
@@ -24,6 +24,8 @@ CELL = Cell(
     seed=0,
     batch_size=100,
 )
+
+FITTED_ON = FittedOn(fingerprint="89abcdef", surface="network", checksum="beef")
 
 NAMES = st.text(min_size=1, max_size=8)
 COUNTS = st.integers(0, 10**6)
@@ -70,6 +72,7 @@ CHANGES = [
     {"checksum": "food"},
     {"seed": 1},
     {"batch_size": 99},
+    {"fit": FITTED_ON},
 ]
 
 
@@ -81,6 +84,13 @@ def test_golden_hash() -> None:
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_any_change_is_another_cell(change: dict[str, object]) -> None:
     assert cell_key(dataclasses.replace(CELL, **change)) != cell_key(CELL)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(FittedOn)])
+def test_a_perturbation_fitted_otherwise_is_another_cell(field: str) -> None:
+    fitted = dataclasses.replace(CELL, fit=FITTED_ON)
+    other = dataclasses.replace(FITTED_ON, **{field: "other"})
+    assert cell_key(dataclasses.replace(CELL, fit=other)) != cell_key(fitted)
 
 
 def test_every_field_of_a_cell_is_tried() -> None:

@@ -193,6 +193,25 @@ def test_verdict_allows_two_or_one_in_a_hundred(results: Results, expect: Any) -
     assert not pick(parity(changed(results, "pgd", "success", flip, 3)))["passed"]
 
 
+def test_rate_asks_how_many_fall_not_which(results: Results, expect: Any) -> None:
+    def passed(stand: int, fall: int) -> bool:
+        """Return the verdict where some of one toolkit's that fell stand and others fall."""
+
+        def exchange(values: pd.Series) -> pd.Series:
+            fell, stood = values.index[values][:stand], values.index[~values][:fall]
+            assert (len(fell), len(stood)) == (stand, fall)
+            return values.where(~values.index.isin(fell), False) | values.index.isin(stood)
+
+        found = parity(changed(results, "pgd", "success", exchange, 36))
+        return bool(pick(found)["passed"])
+
+    expect(Expected("rate", low=-0.1, high=0.1))
+    assert passed(5, 5)
+    assert [passed(count, 0) for count in (3, 4)] == [True, False]
+    expect(Expected("rate", low=-0.01, high=0.01))
+    assert [passed(0, count) for count in (2, 3)] == [True, False]
+
+
 @pytest.mark.parametrize(("flips", "passed"), [(3, True), (4, False)])
 def test_verdict_of_300_images_allows_three(
     results: Results, expect: Any, flips: int, passed: bool

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.art_driver import fixed, minimal, queries
-from bench.attacks.job import Job
+from bench.attacks.art_driver import boundary, fixed, minimal, queries, sparse
+from bench.attacks.job import Job, Perturbation
 from bench.spec import Norm
 
 
@@ -24,5 +24,12 @@ def prepare() -> None:
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **fixed.ATTACKS,
     **minimal.ATTACKS,
+    **boundary.ATTACKS,
     **queries.ATTACKS,
+    **sparse.ATTACKS,
 }
+
+#: What an attack compiles at its first use, which is not timed either.
+WARM = boundary.WARM
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = fixed.FITS

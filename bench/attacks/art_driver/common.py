@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bench.attacks.job import Job
+from bench.errors import UnsupportedAttack
 
 
 @cache
@@ -34,12 +35,12 @@ def classifier_class() -> type[Any]:
     return Estimator
 
 
-def classifier(job: Job, kind: type[Any] | None = None) -> Any:
-    """Return the model as ART sees it, on the device of the images."""
+def classifier(job: Job, kind: type[Any] | None = None, net: nn.Module | None = None) -> Any:
+    """Return the model, or what stands for it, as ART sees it, on the device of the images."""
     # ART's 'gpu' is the current one.
     with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
         return (kind or classifier_class())(
-            model=job.probe,
+            model=job.probe if net is None else net,
             loss=nn.CrossEntropyLoss(),
             input_shape=tuple(job.x.shape[1:]),
             nb_classes=job.num_classes,
@@ -57,3 +58,18 @@ def generate(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
     """Return the images of an attack that is given the classes."""
     found = attack.generate(x.cpu().numpy(), one_hot(job).cpu().numpy())
     return torch.from_numpy(found).to(job.x)
+
+
+def need_every_class(job: Job) -> None:
+    """Raise where ART's DeepFool would try fewer classes than the model has.
+
+    Raises:
+        UnsupportedAttack: `candidates` is fewer than the model's classes.
+    """
+    candidates = job.spec.word("candidates")
+    if candidates < job.num_classes:
+        raise UnsupportedAttack(
+            "art's deepfool mixes up classes when it tries fewer than all: "
+            f"candidates={candidates} is fewer than the model's {job.num_classes}; set "
+            f"candidates={job.num_classes} or use another toolkit"
+        )

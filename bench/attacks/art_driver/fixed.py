@@ -10,10 +10,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.attacks.art_driver.common import classifier, classifier_class, generate, one_hot
-from bench.attacks.job import Job
+from bench.attacks.art_driver.common import (
+    classifier,
+    classifier_class,
+    generate,
+    need_every_class,
+    one_hot,
+)
+from bench.attacks.job import Job, Perturbation
 from bench.attacks.restarts import restarted
 from bench.spec import Norm
+
+#: How many images ART's universal perturbation looks at together.
+_LOOK = 100
 
 
 @cache
@@ -170,6 +179,51 @@ def _apgd(job: Job) -> torch.Tensor:
     return found
 
 
+@cache
+def _counting_class() -> type[Any]:
+    class Counting(classifier_class()):  # type: ignore[misc]
+        """A classifier that counts the passes over the images: ART looks at them all after each.
+
+        It asks for that one image at a time, and alone asks so; they are looked at in batches.
+        """
+
+        passes = 0
+
+        def predict(self, x: Any, batch_size: int = _LOOK, *args: Any, **kwargs: Any) -> Any:
+            self.passes += batch_size == 1
+            return super().predict(x, batch_size=_LOOK)
+
+    return Counting
+
+
+def _universal(job: Job) -> Perturbation:
+    from art.attacks.evasion import UniversalPerturbation
+
+    need_every_class(job)
+    inner = {
+        "max_iter": job.spec.word("steps"),
+        "epsilon": job.spec.amount("overshoot"),
+        "nb_grads": job.spec.word("candidates"),
+        "batch_size": _LOOK,
+        "verbose": False,
+    }
+    estimator = classifier(job, _counting_class())
+    attack = UniversalPerturbation(
+        estimator,
+        attacker="deepfool",
+        attacker_params=inner,
+        delta=job.spec.amount("delta"),
+        max_iter=job.spec.word("passes"),
+        eps=job.eps,
+        norm=np.inf if job.spec.norm == "linf" else 2,
+        verbose=False,
+    )
+    with job.probe.playing([0]):  # only the sum is asked for
+        attack.generate(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
+    v = torch.from_numpy(attack.noise[0]).to(job.x)
+    return Perturbation(v, estimator.passes, float(attack.fooling_rate))
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
     ("bim", "linf"): _descend,
@@ -180,4 +234,9 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("apgd-ce", "l2"): _apgd,
     ("apgd-dlr", "linf"): _apgd,
     ("apgd-dlr", "l2"): _apgd,
+}
+
+FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = {
+    ("universal", "linf"): _universal,
+    ("universal", "l2"): _universal,
 }

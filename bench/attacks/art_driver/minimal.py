@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.attacks.art_driver.common import classifier, classifier_class, generate, one_hot
+from bench.attacks.art_driver.common import (
+    classifier,
+    classifier_class,
+    generate,
+    need_every_class,
+    one_hot,
+)
 from bench.attacks.job import Job
-from bench.errors import UnsupportedAttack
 from bench.spec import Norm
 
 #: Adam steps that one iteration of ART's line search is worth (see `_cw`).
@@ -56,18 +61,12 @@ def _settling_class() -> type[Any]:
 def _deepfool(job: Job) -> torch.Tensor:
     from art.attacks.evasion import DeepFool
 
-    candidates = job.spec.word("candidates")
-    if candidates < job.num_classes:
-        raise UnsupportedAttack(
-            "art's deepfool mixes up classes when it tries fewer than all: "
-            f"candidates={candidates} is fewer than the model's {job.num_classes}; set "
-            f"candidates={job.num_classes} or use another toolkit"
-        )
+    need_every_class(job)
     attack = DeepFool(
         classifier(job, _settling_class()),
         max_iter=job.spec.word("steps"),
         epsilon=job.spec.amount("overshoot"),
-        nb_grads=candidates,
+        nb_grads=job.spec.word("candidates"),
         batch_size=len(job.x),
         verbose=False,
     )
@@ -116,7 +115,7 @@ def _ead(job: Job) -> torch.Tensor:
         beta=job.spec.amount("beta"),
         initial_const=job.spec.amount("c"),
         batch_size=len(job.x),
-        decision_rule="L1",
+        decision_rule="L1" if job.spec.norm == "l1" else "EN",
         verbose=False,
     )
     # `generate` would add two forwards of the whole batch, for a line in the log.
@@ -128,4 +127,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("ead-en", "l2"): _ead,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from bench.attacks.art_driver.common import classifier, classifier_class, generate
+from bench.attacks.asked import Asked, one_by_one
 from bench.attacks.job import Job
 from bench.spec import Norm
 
@@ -56,6 +58,62 @@ def _square(job: Job) -> torch.Tensor:
     return torch.where(torch.from_numpy(fooled).to(job.x.device).view(-1, 1, 1, 1), found, job.x)
 
 
+@cache
+def _direct_class() -> type[Any]:
+    class Direct(classifier_class()):  # type: ignore[misc]
+        """A classifier without ART's data loader, which takes longer than a small model's answer."""
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            return self.model(torch.from_numpy(x).to(self.device)).cpu().numpy()
+
+    return Direct
+
+
+def _hopskipjump(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import HopSkipJump
+
+    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
+        attack = HopSkipJump(
+            classifier(job, _direct_class(), asked),
+            norm=2 if job.spec.norm == "l2" else np.inf,
+            max_iter=sys.maxsize,  # the questions end it
+            max_eval=sys.maxsize,
+            init_eval=job.spec.word("gradient_queries"),
+            verbose=False,
+        )
+        # The authors' theta, of which their search and delta are made; ART's is 0.01 d times as large.
+        size = job.x[0].numel()
+        attack.theta = size ** (-1.5 if job.spec.norm == "l2" else -2)
+        x = job.x[row].cpu().numpy()
+        # `generate` would ask five times more.
+        attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), None, 0.0, 1.0)
+
+    return one_by_one(job, search)
+
+
+def _boundary(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import BoundaryAttack
+
+    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
+        delta, epsilon = job.spec.amount("spherical_step"), job.spec.amount("source_step")
+        attack = BoundaryAttack(
+            classifier(job, _direct_class(), asked),
+            targeted=False,
+            delta=delta,
+            epsilon=epsilon,
+            max_iter=sys.maxsize,  # the questions end it
+            verbose=False,
+        )
+        x = job.x[row].cpu().numpy()
+        # `generate` would ask five times more.
+        attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), -1, delta, epsilon, 0.0, 1.0)
+
+    return one_by_one(job, search)
+
+
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("square", "linf"): _square,
+    ("hopskipjump", "l2"): _hopskipjump,
+    ("hopskipjump", "linf"): _hopskipjump,
+    ("boundary", "l2"): _boundary,
 }

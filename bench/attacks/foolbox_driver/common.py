@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from bench.attacks.job import Job
 
 
-def model(job: Job) -> Any:
-    """Return the model as Foolbox sees it."""
+def model(job: Job, net: nn.Module | None = None) -> Any:
+    """Return the model, or what stands for it, as Foolbox sees it."""
     from foolbox.models.pytorch import PyTorchModel
 
-    return PyTorchModel(job.probe, bounds=(0, 1), device=job.x.device)
+    return PyTorchModel(job.probe if net is None else net, bounds=(0, 1), device=job.x.device)
 
 
-def criterion(job: Job) -> Any:
-    """Return what Foolbox is to reach: the wanted class, or any but the label."""
+def criterion(job: Job, rows: Any = slice(None)) -> Any:
+    """Return what Foolbox is to reach with some rows: the wanted class, or any but the label."""
     from foolbox.criteria import Misclassification, TargetedMisclassification
 
-    return (
-        TargetedMisclassification(job.target)
-        if job.target is not None
-        else Misclassification(job.y)
-    )
+    kind = Misclassification if job.target is None else TargetedMisclassification
+    return kind(job.goal[rows])
 
 
 def within_budget(job: Job, attack: Any) -> torch.Tensor:

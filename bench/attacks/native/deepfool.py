@@ -9,8 +9,8 @@ import torch
 from bench.attacks.instrument import Probe
 
 #: What the authors' code and Foolbox add to the length of every step and to every slope.
-_NUDGE = 1e-4
-_TINY = 1e-8
+NUDGE = 1e-4
+TINY = 1e-8
 
 
 class Crossed(NamedTuple):
@@ -101,7 +101,7 @@ def _step(
     for k in range(others.shape[1]):
         last = k == others.shape[1] - 1
         (w_k,) = torch.autograd.grad(gaps[:, k].sum(), x, retain_graph=not last)
-        slope_k = w_k.flatten(1).norm(p=2 if norm == "l2" else 1, dim=1) + _TINY
+        slope_k = w_k.flatten(1).norm(p=2 if norm == "l2" else 1, dim=1) + TINY
         distance_k = gaps[:, k].detach().abs() / slope_k
         if k == 0:
             distance, slope, w = distance_k, slope_k, w_k
@@ -110,5 +110,5 @@ def _step(
         distance = torch.where(nearer, distance_k, distance)
         slope = torch.where(nearer, slope_k, slope)
         w[nearer] = w_k[nearer]
-    length = (distance + _NUDGE).view(-1, 1, 1, 1)
+    length = (distance + NUDGE).view(-1, 1, 1, 1)
     return length * (w / slope.view(-1, 1, 1, 1) if norm == "l2" else w.sign())

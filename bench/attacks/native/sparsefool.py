@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.deepfool import Crossed, deepfool, likeliest_others
+from bench.attacks.native.deepfool import NUDGE, TINY, Crossed, likeliest_others
 
 #: The authors' code lets DeepFool take 50 steps and goes this far beyond the plane.
 _DEEPFOOL_STEPS = 50
 _BETA = 1e-3
-_TINY = 1e-30
+_LEAST = 1e-30
+
+#: A class so many times as far below in its logit as the likeliest other one is taken for farther:
+#: its boundary is nearer only where its slope is more than so many times as steep.
+_STEEPER = 1.5
 
 
 def sparsefool(
@@ -22,6 +26,7 @@ def sparsefool(
     steps: int,
     overshoot: float,
     candidates: int,
+    box: float,
 ) -> Crossed:
     """Move few coordinates, each as far as the box allows, until the class changes.
 
@@ -30,10 +35,11 @@ def sparsefool(
         x_B     = l2-DeepFool(x_i), of class k
         w       = grad(f_k - f_y)(x_B)
         x_{i+1} = LinearSolver(x_i, w, x_i + lambda (x_B - x_i))                 algorithm 1
-        tried   = clip(x_0 + (1 + overshoot) (x_{i+1} - x_0), 0, 1)
+        tried   = clip(x_0 + (1 + overshoot) (x_{i+1} - x_0), x_0 - box, x_0 + box)
 
-    Like the authors' code it goes on from x_i and looks at what is tried; k is the likeliest class
-    but y at x_B. What an image does never depends on the others, but for rounding.
+    all within [0, 1] too. Like the authors' code it goes on from x_i and looks at what is tried; k
+    is the likeliest class but y at x_B. What an image does never depends on the others, but for
+    rounding.
 
     Args:
         model: images in [0, 1] to logits.
@@ -43,31 +49,24 @@ def sparsefool(
         steps: at most so many planes.
         overshoot: by what share each boundary, and the image found, are overstepped.
         candidates: how many classes DeepFool tries, y among them.
+        box: how far a value may be moved, the paper's delta on the scale of [0, 1].
 
     Returns:
         The images, the clean one where the class never changed, and the planes each took.
     """
+    low, high = (x - box).clamp(min=0), (x + box).clamp(max=1)
     reached, found = x.clone(), x.clone()
     iterations = torch.zeros(len(x), dtype=torch.int64)
     at = torch.arange(len(x), device=x.device)
     for _ in range(steps):
-        here, label, rows = reached[at], y[at], at.cpu()
-        boundary = deepfool(
-            model,
-            here,
-            label,
-            norm="l2",
-            steps=_DEEPFOOL_STEPS,
-            overshoot=overshoot,
-            candidates=candidates,
-            rows=rows,
-        ).x_adv
-        with model.playing(rows.tolist()):
-            w = _normal(model, boundary, label)
-        moved = sparse_step(here, w, here + lam * (boundary - here))
-        tried = (x[at] + (1 + overshoot) * (moved - x[at])).clamp(0, 1)
+        here, clean, bounds, rows = reached[at], x[at], (low[at], high[at]), at.cpu()
+        boundary, w = _boundary(
+            model, here, y[at], rows=rows, overshoot=overshoot, candidates=candidates
+        )
+        moved = sparse_step(here, w, here + lam * (boundary - here), *bounds)
+        tried = (clean + (1 + overshoot) * (moved - clean)).clamp(*bounds)
         with torch.no_grad(), model.playing(rows.tolist()):
-            crossed = model(tried).argmax(1) != label
+            crossed = model(tried).argmax(1) != y[at]
         iterations[rows] += 1
         reached[at] = moved
         found[at[crossed]] = tried[crossed]
@@ -77,37 +76,114 @@ def sparsefool(
     return Crossed(found, iterations)
 
 
-def _normal(model: Probe, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the normals of the boundaries at x to the likeliest other classes, of length 1."""
-    x = x.requires_grad_()
-    logits = model(x)
-    other = likeliest_others(logits.detach(), y, 1)
-    gap = logits.gather(1, other) - logits.gather(1, y[:, None])
-    (w,) = torch.autograd.grad(gap.sum(), x)
-    length: torch.Tensor = w.flatten(1).norm(dim=1).clamp(min=_TINY)
-    return w / length.view(-1, 1, 1, 1)
+def _boundary(
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    rows: torch.Tensor,
+    overshoot: float,
+    candidates: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return where l2-DeepFool crosses a boundary, and the normals there, of length 1.
+
+    The steps are those of `deepfool`, made of one forward and one gradient at each point: the
+    gradient of the likeliest other class is the normal where the class has changed, and where it
+    has not, that of the nearest candidate, unless another is as likely and steeper.
+    """
+    point, total, normal = x.clone(), torch.zeros_like(x), torch.zeros_like(x)
+    at, others = torch.arange(len(x), device=x.device), torch.empty(0)
+    for step in range(_DEEPFOOL_STEPS + 1):
+        here, label = point[at].requires_grad_(), y[at]
+        with model.playing(rows[at.cpu()].tolist()):
+            logits = model(here)
+            seen = logits.detach()
+            if step == 0:
+                others = likeliest_others(seen, y, candidates - 1)
+            done = seen.argmax(1) != label
+            if step == _DEEPFOOL_STEPS:
+                done = torch.ones_like(done)
+            gaps = (seen.gather(1, others[at]) - seen.gather(1, label[:, None])).abs()
+            nearest = others[at].gather(1, gaps.argmin(1, keepdim=True))
+            chosen = torch.where(done[:, None], likeliest_others(seen, label, 1), nearest)
+            gap = logits.gather(1, chosen) - logits.gather(1, label[:, None])
+            (w,) = torch.autograd.grad(gap.sum(), here)
+        normal[at[done]] = w[done]
+        at, w, gaps = at[~done], w[~done], gaps[~done]
+        if not len(at):
+            break
+        length, direction = _nearest(model, point[at], y[at], others[at], gaps, w, rows[at.cpu()])
+        total[at] += length.view(-1, 1, 1, 1) * direction
+        point[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
+    size = normal.flatten(1).norm(dim=1).clamp(min=_LEAST)
+    return point, normal / size.view(-1, 1, 1, 1)
 
 
-def sparse_step(x: torch.Tensor, w: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+def _nearest(
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    others: torch.Tensor,
+    gaps: torch.Tensor,
+    w: torch.Tensor,
+    rows: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the distance (N,) to the nearest of the linearised boundaries, and the way there.
+
+    `others` are the candidates (N, K), `gaps` their |f_k - f_y|, and `w` the gradients for those of
+    the least gap.
+    """
+    least, first = gaps.min(1, keepdim=True)
+    rivals = (gaps < _STEEPER * least).scatter(1, first, value=False)
+    slopes = w.flatten(1).norm(dim=1) + TINY
+    distance = least.squeeze(1) / slopes
+    direction = w / slopes.view(-1, 1, 1, 1)
+    # A gradient each, in batches no larger than the one that is attacked.
+    for pairs in torch.split(rivals.nonzero(), len(model.forwards)):
+        if not len(pairs):
+            break
+        row, column = pairs.unbind(1)
+        with model.playing(rows[row.cpu()].tolist()):
+            here = x[row].requires_grad_()
+            logits = model(here)
+            gap = logits.gather(1, others[row, column, None]) - logits.gather(1, y[row, None])
+            (w_k,) = torch.autograd.grad(gap.sum(), here)
+        slope = w_k.flatten(1).norm(dim=1) + TINY
+        away, number = torch.full_like(gaps, torch.inf), torch.zeros_like(others)
+        away[row, column] = gaps[row, column] / slope
+        number[row, column] = torch.arange(len(row), device=row.device)
+        shortest, of = away.min(1, keepdim=True)
+        nearer = shortest.squeeze(1) < distance
+        chosen = number.gather(1, of).squeeze(1)[nearer]
+        distance[nearer] = shortest.squeeze(1)[nearer]
+        direction[nearer] = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
+    return distance + NUDGE, direction
+
+
+def sparse_step(
+    x: torch.Tensor, w: torch.Tensor, point: torch.Tensor, low: torch.Tensor, high: torch.Tensor
+) -> torch.Tensor:
     """Return x moved just beyond the plane through `point`, in as few coordinates as will do.
 
     Algorithm 1: coordinates in the order of falling |w_j| move towards sign(w_j), each as far as
-    needed or to its bound, 0 or 1. What those before j can do is a cumulative sum. Where all
-    together do not reach the plane, all are at their bounds; an x beyond the plane already goes as
-    far again, where the authors' loop would move every coordinate.
+    needed or to its bound. What those before j can do is a cumulative sum. Where all together do
+    not reach the plane, all are at their bounds; an x beyond the plane already goes as far again,
+    where the authors' loop would move every coordinate.
 
     Args:
-        x: float32 (N, ...) in [0, 1].
+        x: float32 (N, ...), between its bounds.
         w: the planes' normals, of length 1 and of the shape of x.
         point: a point of each plane, of the shape of x.
+        low: the least each coordinate may become, of the shape of x.
+        high: the most, of the shape of x.
     """
     flat, normal = x.flatten(1), w.flatten(1)
-    gap = (normal * (point.flatten(1) - flat)).sum(1, keepdim=True).abs().clamp(min=_TINY)
+    gap = (normal * (point.flatten(1) - flat)).sum(1, keepdim=True).abs().clamp(min=_LEAST)
     slope, order = normal.abs().sort(dim=1, descending=True)
-    sign = normal.sign().gather(1, order)
-    start = flat.gather(1, order)
-    room = torch.where(sign > 0, 1 - start, start) * (sign != 0)
+    sign = normal.sign()
+    free = torch.where(sign > 0, high.flatten(1) - flat, flat - low.flatten(1)) * (sign != 0)
+    sign, room, start = (values.gather(1, order) for values in (sign, free, flat))
     reach = slope * room
     before = reach.cumsum(1) - reach
-    move = ((gap + _BETA - before) / slope.clamp(min=_TINY)).minimum(room) * (before < gap)
-    return flat.scatter(1, order, (start + sign * move).clamp(0, 1)).view_as(x)
+    move = ((gap + _BETA - before) / slope.clamp(min=_LEAST)).minimum(room) * (before < gap)
+    return flat.scatter(1, order, start + sign * move).view_as(x).clamp(low, high)

@@ -8,10 +8,12 @@ from bench.attacks.row import (
     Parity,
     Refusal,
     Word,
+    differs,
     identical,
     verdict,
 )
 from bench.attacks.rows.common import EOT, RESTARTS, STEP_SIZE, STEPS, TARGETED, THREE
+from bench.spec import ITSELF
 
 _ONE_GRADIENT = "takes one gradient a step"
 _EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
@@ -36,6 +38,15 @@ def _apgd(name: str, alike: float, loss: str) -> Attack:
         note=f"steps along the gradient of {loss}, halved where they stop to help",
     )
 
+
+_FAB = {
+    "steps": Word("count", 100, least=1),
+    "restarts": RESTARTS,
+    "alpha_max": Word("amount", 0.1),
+    "eta": Word("amount", 1.05, least=1),
+    "beta": Word("amount", 0.9),
+}
+_TARGETS = Word("count", 9, least=1)
 
 ROWS = (
     Attack(
@@ -118,14 +129,74 @@ ROWS = (
             "l2": ("torchattacks",),
             "l1": ("torchattacks",),
         },
+        every_class=True,
+        words=_FAB,
+        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
+        "lies beyond eps does not count; a gradient for every class a step",
+    ),
+    Attack(
+        name="fab-t",
+        norms={
+            "linf": ("torchattacks",),
+            "l2": ("torchattacks",),
+            "l1": ("torchattacks",),
+        },
+        words={**_FAB, "targets": _TARGETS},
+        note="FAB towards each of the classes most likely next in turn, at most `targets` of them; a "
+        "gradient a step",
+    ),
+    Attack(
+        name="apgd-t",
+        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
         words={
             "steps": Word("count", 100, least=1),
             "restarts": RESTARTS,
-            "alpha_max": Word("amount", 0.1),
-            "eta": Word("amount", 1.05, least=1),
-            "beta": Word("amount", 0.9),
+            "eot": EOT,
+            "targets": _TARGETS,
         },
-        note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
-        "lies beyond eps does not count; a gradient for every class a step",
+        absent={"art": "its ratio of differences of logits knows no target"},
+        note="APGD on the targeted ratio of differences of logits, towards each of the classes most "
+        "likely next in turn, at most `targets` of them; it needs four classes",
+    ),
+    Attack(
+        name="autoattack",
+        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
+        words={
+            "steps": Word("count", 100, least=1, once=True),
+            "queries": Word("count", 5000, least=1),
+            "apgd_t": Word("flag", True),
+        },
+        absent={
+            "art": "its class of that name has DeepFool for FAB and no targeted part, and needs a "
+            "package that it does not name"
+        },
+        note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
+        "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
+        "out, which needs four classes",
+    ),
+    Attack(
+        name="universal",
+        norms={"linf": ("art", "native"), "l2": ("art", "native")},
+        irreducible="all images share one perturbation",
+        words={
+            "delta": Word("amount", 0.2, least=0, below=1),
+            "passes": Word("count", 10, least=1),
+            "batch": Word("count", 100, least=1, once=True),
+            "steps": Word("count", 10, least=1),
+            "overshoot": Word("amount", 0.02, least=0),
+            "candidates": Word("count", 10, least=2),
+            "fit": Word("fit", "train 1000"),
+            "fitted_on": Word("model", ITSELF),
+        },
+        refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
+        parity=(
+            Agreement(
+                differs(
+                    "ART draws another order, and keeps of v what the box of the last image left of it"
+                )
+            ),
+        ),
+        note="one perturbation for all images, fitted with DeepFool on `fit` until a share of "
+        "1 - delta is fooled or the passes are done; batch 1 is as published",
     ),
 )

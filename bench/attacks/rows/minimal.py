@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench.attacks.row import (
     Agreement,
     Attack,
@@ -11,17 +13,49 @@ from bench.attacks.row import (
     verdict,
 )
 from bench.attacks.rows.common import TARGETED, THREE
+from bench.spec import Norm, Toolkit
 
 _ART_CW = (
     "ART descends with a line search instead of Adam; its line search was tuned on CIFAR-10 to come "
     "within these bounds, so that they are no independent test of it"
 )
 
+
+def _ead(
+    name: str, threat: Norm, rule: str, pairs: Mapping[tuple[Toolkit, Toolkit], tuple[float, float]]
+) -> Attack:
+    """Return EAD under one of its two rules of which image counts; the descent is the same."""
+    causes = {"art": "ART drops the pull of the l2 norm where an image is adversarial"}
+    alike = "the same search over c; torchattacks' momentum is a step ahead"
+    return Attack(
+        name=name,
+        norms={threat: THREE},
+        minimal=True,
+        words={
+            "c": Word("amount", 0.001),
+            "beta": Word("amount", 0.001, least=0),
+            "steps": Word("count", 100, least=1),
+            "step_size": Word("amount", 0.01),
+            "search_steps": Word("count", 9, least=1),
+            "confidence": Word("amount", 0.0, least=0),
+            "targeted": TARGETED,
+        },
+        refusals=(Refusal("art", "confidence", "0", "keeps images that lack the confidence"),),
+        parity=tuple(
+            Agreement(norm(*bounds, causes.get(pair[1], alike)), pair=pair)
+            for pair, bounds in pairs.items()
+        ),
+        note="elastic net: least l2 norm plus beta times l1 plus c times the margin, by FISTA, with "
+        f"a search over c; of the images found the one of least {rule} counts",
+    )
+
+
 ROWS = (
     Attack(
         name="deepfool",
         norms={"l2": (*THREE, "native"), "linf": ("foolbox", "native")},
         minimal=True,
+        singly=("torchattacks",),
         words={
             "steps": Word("count", 50, least=1),
             "overshoot": Word("amount", 0.02, least=0),
@@ -36,6 +70,19 @@ ROWS = (
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox and native, which drops finished images from the batch",
+    ),
+    Attack(
+        name="l-bfgs",
+        norms={"l2": ("native",)},
+        minimal=True,
+        words={
+            "c": Word("amount", 10),
+            "steps": Word("count", 10, least=1),
+            "search_steps": Word("count", 10, least=1),
+            "targeted": TARGETED,
+        },
+        note="c times the squared l2 norm plus the cross-entropy, by L-BFGS-B, with a search for the "
+        "largest c that will do; unlike in cw, c weighs the distance; an image at a time",
     ),
     Attack(
         name="cw",
@@ -86,41 +133,58 @@ ROWS = (
         note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
         "grows where it is not; it begins at init_eps",
     ),
+    _ead(
+        "ead",
+        "l1",
+        "l1 norm",
+        {
+            ("foolbox", "torchattacks"): (0.9, 1.1),
+            ("foolbox", "art"): (1 / 1.05, 1.25),
+            ("torchattacks", "art"): (1 / 1.1, 1.25),
+        },
+    ),
+    _ead(
+        "ead-en",
+        "l2",
+        "elastic-net distance (squared l2 plus beta times l1)",
+        {
+            ("foolbox", "torchattacks"): (0.9, 1.1),
+            ("foolbox", "art"): (0.9, 1.1),
+            ("torchattacks", "art"): (0.9, 1.1),
+        },
+    ),
     Attack(
-        name="ead",
-        norms={"l1": THREE},
+        name="fmn",
+        norms={"l0": ("foolbox",), "l1": ("foolbox",), "l2": ("foolbox",), "linf": ("foolbox",)},
         minimal=True,
         words={
-            "c": Word("amount", 0.001),
-            "beta": Word("amount", 0.001, least=0),
             "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 0.01),
-            "search_steps": Word("count", 9, least=1),
-            "confidence": Word("amount", 0.0, least=0),
+            "step_size": Word("amount", 1.0),
+            "gamma": Word("amount", 0.05),
             "targeted": TARGETED,
         },
-        refusals=(Refusal("art", "confidence", "0", "keeps images that lack the confidence"),),
+        note="gradient steps within a ball that shrinks by gamma where the image is adversarial and "
+        "grows where it is not; step_size falls to a hundredth; its l0 ball counts channel values, "
+        "not pixels",
+    ),
+    Attack(
+        name="brendel-bethge",
+        norms=dict.fromkeys(("l1", "l2", "linf"), ("art", "foolbox")),
+        minimal=True,
+        words={
+            "steps": Word("count", 100, least=1),
+            "step_size": Word("amount", 0.1),
+            "targeted": TARGETED,
+        },
+        needs={"art": "numba", "foolbox": "numba"},
         parity=(
             Agreement(
-                norm(0.9, 1.1, "the same search over c; torchattacks' momentum is a step ahead"),
-                pair=("foolbox", "torchattacks"),
-            ),
-            Agreement(
-                norm(
-                    1 / 1.05,
-                    1.25,
-                    "ART drops the pull of the l2 norm where an image is adversarial",
-                ),
-                pair=("foolbox", "art"),
-            ),
-            Agreement(
-                norm(
-                    1 / 1.1, 1.25, "ART drops the pull of the l2 norm where an image is adversarial"
-                ),
-                pair=("torchattacks", "art"),
+                norm(0.98, 1.02, "the same steps and start, rounded otherwise"),
+                pair=("art", "foolbox"),
             ),
         ),
-        note="elastic net: least l2 norm plus beta times l1 plus c times the margin, by FISTA, with a "
-        "search over c; of the images found the one of least l1 counts",
+        note="from a noise image along the boundary to the nearest point of it, in a trust region of "
+        "step_size times the number of values; compiles for a minute at first use; the l0 variant "
+        "is left out, since it stays with most pixels of the noise",
     ),
 )

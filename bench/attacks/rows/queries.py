@@ -6,10 +6,14 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Word,
+    differs,
     norm,
-    verdict,
+    rate,
 )
 from bench.attacks.rows.common import RESTARTS
+
+#: The last question is kept for the image that was found.
+_QUERIES = Word("count", 5000, least=2)
 
 ROWS = (
     Attack(
@@ -22,7 +26,12 @@ ROWS = (
             "restarts": RESTARTS,
         },
         absent={"art": "it divides by the weight of a window that it should multiply by"},
-        parity=(Agreement(verdict("each draws its own squares", 0.8)),),
+        parity=(
+            Agreement(
+                # With 100 queries two seeds of torchattacks differ as much; with 1000 all are alike.
+                rate(0.2, "each draws its own squares, torchattacks one for a whole batch")
+            ),
+        ),
         note="random squares, kept where the margin shrinks; queries are steps of each restart, and "
         "p_init is the share of pixels of the first square",
     ),
@@ -37,5 +46,65 @@ ROWS = (
             ),
         ),
         note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2",
+    ),
+    Attack(
+        name="hopskipjump",
+        norms={"l2": ("art", "foolbox"), "linf": ("art", "foolbox")},
+        minimal=True,
+        access="decision",
+        words={
+            "queries": _QUERIES,
+            "gradient_queries": Word("count", 100, least=1, once=True),
+        },
+        parity=(
+            Agreement(
+                # Set after the ratios seen on twenty images of digits and of CIFAR-10.
+                norm(
+                    0.7, 1.25, "each draws its own directions, and ART looks farther around a step"
+                ),
+                pair=("art", "foolbox"),
+            ),
+        ),
+        note="jumps along a gradient estimated at the boundary from decisions alone; queries are all "
+        "questions about an image, gradient_queries those of the first estimate",
+    ),
+    Attack(
+        name="boundary",
+        norms={"l2": ("art", "foolbox")},
+        minimal=True,
+        access="decision",
+        words={
+            "queries": _QUERIES,
+            "spherical_step": Word("amount", 0.01),
+            "source_step": Word("amount", 0.01),
+        },
+        parity=(
+            Agreement(
+                differs(
+                    "ART tries twenty directions a step and adapts its lengths at once, Foolbox tries "
+                    "one and adapts them after some hundreds of steps"
+                )
+            ),
+        ),
+        note="a random walk along the boundary towards the image; queries are all questions about it",
+    ),
+    Attack(
+        name="spatial",
+        norms={"linf": ("foolbox",)},
+        minimal=True,
+        access="decision",
+        irreducible="a point on the way is no turn or shift",
+        words={
+            "max_translation": Word("amount", 3, least=0),
+            "max_rotation": Word("amount", 30, least=0),
+            "translations": Word("count", 5, least=1),
+            "rotations": Word("count", 5, least=1),
+        },
+        absent={
+            "art": "its translations go along channels and rows of images laid out (C, H, W), and "
+            "the whole batch gets one transformation"
+        },
+        note="turns by up to max_rotation degrees and shifts by up to max_translation pixels along "
+        "each side, on a grid; its threat is no ball: distances are reported, not made small",
     ),
 )

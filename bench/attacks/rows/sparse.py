@@ -5,33 +5,86 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
-    Parity,
+    Refusal,
     Word,
+    differs,
+    verdict,
 )
+from bench.attacks.rows.common import TARGETED
 
 ROWS = (
     Attack(
         name="sparsefool",
         norms={"l0": ("torchattacks", "native")},
         minimal=True,
+        singly=("torchattacks",),
         words={
             "lambda": Word("amount", 3.0, least=1),
             "steps": Word("count", 20, least=1),
             "overshoot": Word("amount", 0.02, least=0),
             "candidates": Word("count", 10, least=2),
+            "box": Word("amount", 1.0),
         },
+        refusals=(
+            Refusal("torchattacks", "box", "1", "moves every pixel as far as [0, 1] allows"),
+        ),
         parity=(
             Agreement(
-                Parity(
-                    "differs",
-                    0.0,
-                    1.0,
+                differs(
                     "torchattacks begins each linear solution at the clean image, with the gradient "
-                    "far beyond the boundary; the authors' code, as native, goes on from the last",
+                    "far beyond the boundary; the authors' code, as native, goes on from the last"
                 )
             ),
         ),
-        note="few pixels, each as far as needed; torchattacks restarts each step from the clean image "
-        "and takes every class as a candidate",
+        note="few pixels, each as far as needed and at most by box; torchattacks restarts each step "
+        "from the clean image and takes every class as a candidate",
+    ),
+    Attack(
+        name="jsma",
+        norms={"l0": ("art", "torchattacks")},
+        minimal=True,
+        words={
+            "theta": Word("amount", 1.0),
+            "gamma": Word("amount", 0.1),
+            "targeted": TARGETED,
+        },
+        parity=(
+            Agreement(
+                differs(
+                    "torchattacks takes the best pair of the paper's map, so many times as there are "
+                    "pairs; ART the two values of steepest gradient of the wanted class alone"
+                )
+            ),
+        ),
+        note="values raised by theta in pairs, a share gamma of them at most, towards one class: with "
+        "targeted=none the likeliest but the label",
+    ),
+    Attack(
+        name="one-pixel",
+        norms={"l0": ("art", "torchattacks")},
+        access="score",
+        words={
+            "population": Word("count", 400, least=5),
+            "generations": Word("count", 100, least=1),
+            "targeted": TARGETED,
+        },
+        parity=(
+            Agreement(
+                verdict(
+                    "each draws its own population: ART a Latin hypercube of colours of 8 bits", 0.8
+                )
+            ),
+        ),
+        note="places and colours of eps pixels by differential evolution, until the class changes; the "
+        "paper goes on until it is sure",
+    ),
+    Attack(
+        name="salt-and-pepper",
+        norms={"l2": ("foolbox",)},
+        minimal=True,
+        access="decision",
+        words={"steps": Word("count", 1000, least=1)},
+        note="pixels drawn at random turn white or black, fewer where the class changed; of the images "
+        "found the one of least l2 counts",
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench.attacks.job import Job
-from bench.attacks.torchattacks_driver import fixed, minimal, queries, sparse
+from bench.attacks.torchattacks_driver import ensemble, fixed, minimal, queries, sparse
 from bench.spec import Norm
 
 
@@ -24,4 +24,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **minimal.ATTACKS,
     **queries.ATTACKS,
     **sparse.ATTACKS,
+    **ensemble.ATTACKS,
 }

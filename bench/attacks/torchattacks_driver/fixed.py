@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -99,6 +100,52 @@ def _apgd(job: Job) -> torch.Tensor:
 
 
 @cache
+def _apgd_t_class() -> type[Any]:
+    from torchattacks import APGD, APGDT
+
+    class Targeted(APGDT):  # type: ignore[misc]
+        """APGD-T that descends as torchattacks' APGD does.
+
+        Its own descent takes, in l2, the step of the first image of the batch for all of them.
+        """
+
+        loss = "dlr"
+
+        def attack_single_run(self, x_in: torch.Tensor, y_in: torch.Tensor) -> Any:
+            with torch.no_grad():
+                ranked = self.get_logits(x_in).argsort(1)
+            self.wanted = ranked[:, -self.target_class]
+            return APGD.attack_single_run(self, x_in, y_in)
+
+        def dlr_loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            loss: torch.Tensor = self.dlr_loss_targeted(x, y, self.wanted)
+            return loss
+
+    return Targeted
+
+
+def _apgd_t(job: Job) -> torch.Tensor:
+    job.need_classes(4, "compares the first logit with the third and fourth")
+    attack = _apgd_t_class()(
+        job.probe,
+        norm="Linf" if job.spec.norm == "linf" else "L2",
+        eps=job.eps,
+        steps=job.spec.word("steps"),
+        n_restarts=job.spec.word("restarts"),
+        seed=job.seed,
+        eot_iter=job.spec.word("eot"),
+        n_classes=1 + _targets(job),
+    )
+    # Where it finds none it gives back the image itself.
+    return run(job, attack, job.x)
+
+
+def _targets(job: Job) -> int:
+    """Return how many classes are aimed at: no more than there are beside the label."""
+    return min(int(job.spec.word("targets")), job.num_classes - 1)
+
+
+@cache
 def _fab_class() -> type[Any]:
     from torchattacks import FAB
 
@@ -110,9 +157,15 @@ def _fab_class() -> type[Any]:
         def perturb(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             best = x.clone()
             left = torch.arange(len(x), device=x.device)
-            for restart in range(self.n_restarts):
+            once = self.attack_single_run
+            ranks = [1]
+            if self.multi_targeted:
+                once = self.attack_single_run_targeted
+                ranks = list(range(2, self.n_target_classes + 2))
+            for rank, restart in product(ranks, range(self.n_restarts)):
+                self.target_class = rank
                 with torch.no_grad():
-                    found = self.attack_single_run(x[left], y[left], use_rand_start=restart > 0)
+                    found = once(x[left], y[left], use_rand_start=restart > 0)
                 moved = (found - x[left]).flatten(1).norm(p=self.order, dim=1)
                 # An image that it finds nothing for, it gives back as it is.
                 within = (moved > 0) & (moved <= self.eps)
@@ -135,7 +188,8 @@ def _fab(job: Job) -> torch.Tensor:
         alpha_max=job.spec.amount("alpha_max"),
         eta=job.spec.amount("eta"),
         beta=job.spec.amount("beta"),
-        n_classes=job.num_classes,
+        multi_targeted=job.spec.name == "fab-t",
+        n_classes=1 + _targets(job) if job.spec.name == "fab-t" else job.num_classes,
     )
     attack.order = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}[job.spec.norm]
     return run(job, attack, job.x)
@@ -154,4 +208,9 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("apgd-ce", "l2"): _apgd,
     ("apgd-dlr", "linf"): _apgd,
     ("apgd-dlr", "l2"): _apgd,
+    ("apgd-t", "linf"): _apgd_t,
+    ("apgd-t", "l2"): _apgd_t,
+    ("fab-t", "linf"): _fab,
+    ("fab-t", "l2"): _fab,
+    ("fab-t", "l1"): _fab,
 }

@@ -70,10 +70,10 @@ def _cw(job: Job) -> torch.Tensor:
 
 
 @cache
-def _ead_class() -> type[Any]:
-    from torchattacks import EADL1
+def _ead_class(norm: Norm) -> type[Any]:
+    from torchattacks import EADEN, EADL1
 
-    class Elastic(EADL1):  # type: ignore[misc]
+    class Elastic(EADL1 if norm == "l1" else EADEN):  # type: ignore[misc]
         """EAD on positive logits that keeps its reference image and begins each search step there.
 
         Its first step would overwrite the image that distances are measured from, each step of the
@@ -103,7 +103,7 @@ def _ead_class() -> type[Any]:
 
 
 def _ead(job: Job) -> torch.Tensor:
-    attack = _ead_class()(
+    attack = _ead_class(job.spec.norm)(
         job.probe,
         kappa=job.spec.amount("confidence"),
         lr=job.spec.amount("step_size"),
@@ -121,4 +121,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "l2"): _deepfool,
     ("cw", "l2"): _cw,
     ("ead", "l1"): _ead,
+    ("ead-en", "l2"): _ead,
 }

@@ -6,12 +6,20 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
+from bench.attacks.evolution import exact_population
 from bench.attacks.job import Job
 from bench.attacks.torchattacks_driver.common import check_candidates
 from bench.attacks.torchattacks_driver.minimal import deepfool_class
 from bench.spec import Norm
+
+#: How many rows of the matrix of pairs are looked through at a time (see `_jsma_class`).
+_ROWS = 256
+
+#: A value that is not below this is no longer raised.
+_AT_BOUND = 0.99
 
 
 @cache
@@ -40,15 +48,122 @@ def _sparsefool(job: Job) -> torch.Tensor:
     attack.deepfool = deepfool_class()(job.probe)
     found = []
     for row in range(len(job.x)):
-        image, label = job.x[row : row + 1], job.y[row : row + 1]
         with job.probe.playing([row]):
-            tried = attack(image, label)
-            with torch.no_grad():
-                fooled = bool(job.probe(tried).argmax(1) != label)
-        found.append(tried if fooled else image)
+            found.append(attack(job.x[row : row + 1], job.y[row : row + 1]))
+    return job.clean_unless_fooled(torch.cat(found))
+
+
+@cache
+def _jsma_class() -> type[Any]:
+    from torchattacks import JSMA
+
+    class Saliency(JSMA):  # type: ignore[misc]
+        """JSMA that stops where no pair helps, and looks for the pair in a few rows at a time.
+
+        Where none helps it would move the first value of the image, twice; the matrix of all pairs
+        takes hundreds of megabytes for an image of 3x32x32. As in the paper, a value may be moved
+        again until it is at its bound.
+        """
+
+        image: torch.Tensor
+
+        def compute_jacobian(self, image: torch.Tensor) -> Any:
+            self.image = image
+            return super().compute_jacobian(image)
+
+        @torch.no_grad()
+        def saliency_map(
+            self, jacobian: Any, target_label: Any, increasing: Any, space: Any, count: int
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            space.copy_((self.image < _AT_BOUND).flatten())
+            free = space.nonzero().squeeze(1)
+            wanted = jacobian[target_label].squeeze(0)[free]
+            rest = jacobian.sum(0)[free] - wanted
+            best, pair = 0.0, free.new_empty((2, 0))
+            for top in range(0, len(free), _ROWS):
+                rows = slice(top, top + _ROWS)
+                gain = (wanted[rows, None] + wanted[None, top:]).clamp_(min=0)
+                score = gain.mul_((rest[rows, None] + rest[None, top:]).clamp_(max=0).neg_())
+                score.diagonal().zero_()
+                most, at = score.flatten().max(0)
+                if most > best:
+                    first, second = divmod(int(at), score.shape[1])
+                    best, pair = float(most), free[[top + first, top + second]].view(2, 1)
+            if not best:
+                space.zero_()  # its loop ends
+            return pair[0], pair[1]
+
+    return Saliency
+
+
+def _jsma(job: Job) -> torch.Tensor:
+    values = job.x[0].numel()
+    attack = _jsma_class()(
+        job.probe,
+        theta=job.spec.amount("theta"),
+        # It rounds up the number of pairs.
+        gamma=(2 * job.pairs() - 0.5) / values,
+    )
+    attack.set_mode_targeted_by_label(quiet=True)
+    aim, found = job.aim(), []
+    for row in range(len(job.x)):
+        with job.probe.playing([row]):
+            # It cannot flatten channels_last images.
+            found.append(attack(job.x[row : row + 1].contiguous(), aim[row : row + 1]))
+    return job.clean_unless_fooled(torch.cat(found))
+
+
+@cache
+def _one_pixel_class() -> type[Any]:
+    from torchattacks import OnePixel
+    from torchattacks.attacks._differential_evolution import DifferentialEvolutionSolver
+
+    class Evolving(OnePixel):  # type: ignore[misc]
+        """OnePixel with as many members as are asked for, that counts its generations.
+
+        Its losses come as a column, and in columns its solver's swap of the best member with the
+        first loses the best one's loss.
+        """
+
+        members: int
+        generations = 0
+        forward = exact_population(OnePixel.forward, DifferentialEvolutionSolver)
+
+        def _loss(self, *args: Any) -> Any:
+            return super()._loss(*args).reshape(-1)
+
+        def _attack_success(self, *args: Any) -> bool:
+            self.generations += 1
+            reached: bool = super()._attack_success(*args)
+            return reached
+
+    return Evolving
+
+
+def _one_pixel(job: Job) -> torch.Tensor:
+    population = job.spec.word("population")
+    attack = _one_pixel_class()(
+        job.probe,
+        pixels=int(job.eps),
+        steps=job.spec.word("generations"),
+        inf_batch=population,
+    )
+    attack.members = population
+    if job.target is not None:
+        attack.set_mode_targeted_by_label(quiet=True)
+    found, taken = [], []
+    for row in range(len(job.x)):
+        attack.generations = 0
+        np.random.seed(job.row_seed(row))  # noqa: NPY002
+        with job.probe.playing([row]):
+            found.append(attack(job.x[row : row + 1], job.goal[row : row + 1]))
+        taken.append(attack.generations)
+    job.probe.iterations = torch.tensor(taken)
     return torch.cat(found)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("sparsefool", "l0"): _sparsefool,
+    ("jsma", "l0"): _jsma,
+    ("one-pixel", "l0"): _one_pixel,
 }

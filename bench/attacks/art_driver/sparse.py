@@ -1,0 +1,103 @@
+"""Attacks that change few pixels: ART behind the canonical words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.attacks.art_driver.common import classifier, classifier_class
+from bench.attacks.evolution import exact_population
+from bench.attacks.job import Job
+from bench.spec import Norm
+
+
+def _jsma(job: Job) -> torch.Tensor:
+    from art.attacks.evasion import SaliencyMapMethod
+
+    values = job.x[0].numel()
+    attack = SaliencyMapMethod(
+        classifier(job),
+        theta=job.spec.amount("theta"),
+        # It takes another pair wherever no more than this share has changed.
+        gamma=(2 * job.pairs() - 1.5) / values,
+        verbose=False,
+    )
+    aim, found = job.aim().cpu().numpy(), []
+    for row in range(len(job.x)):
+        with job.probe.playing([row]):
+            image = attack.generate(job.x[row : row + 1].cpu().numpy(), aim[row : row + 1])
+        found.append(torch.from_numpy(image).to(job.x))
+    return job.clean_unless_fooled(torch.cat(found))
+
+
+@cache
+def _sure_class() -> type[Any]:
+    class Sure(classifier_class()):  # type: ignore[misc]
+        """A classifier that gives probabilities: of logits, PixelAttack minimises the label's own."""
+
+        def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+            logits = torch.from_numpy(super().predict(x, batch_size=len(x)))
+            return logits.softmax(1).numpy()
+
+    return Sure
+
+
+@cache
+def _pixel_class() -> type[Any]:
+    from art.attacks.evasion import PixelAttack
+    from art.attacks.evasion.pixel_threshold import DifferentialEvolutionSolver
+
+    class Evolving(PixelAttack):  # type: ignore[misc]
+        """PixelAttack with as many members as are asked for, that remembers its last best one.
+
+        It would send the whole image to 0 to 255 and back, which changes some pixels by rounding.
+        """
+
+        members: int
+        looks = 0
+        best: Any = None
+        _attack = exact_population(PixelAttack._attack, DifferentialEvolutionSolver)
+
+        def _perturb_image(self, x: Any, img: Any) -> Any:
+            written = super()._perturb_image(x, np.full_like(img, np.nan))
+            return np.where(np.isnan(written), img, written / 255).astype(np.float32)
+
+        def _attack_success(self, adv_x: Any, x: Any, target_class: Any) -> bool:
+            self.looks += 1
+            self.best = self._perturb_image(adv_x, x)
+            reached: bool = super()._attack_success(adv_x, x, target_class)
+            return reached
+
+    return Evolving
+
+
+def _one_pixel(job: Job) -> torch.Tensor:
+    pixels = int(job.eps)
+    attack = _pixel_class()(
+        classifier(job, _sure_class()),
+        th=pixels,
+        es=1,
+        max_iter=job.spec.word("generations"),
+        targeted=job.target is not None,
+    )
+    attack.members = job.spec.word("population")
+    images, goal, found, taken = job.x.cpu().numpy(), job.goal.tolist(), [], []
+    for row in range(len(images)):
+        attack.looks = 0
+        np.random.seed(job.row_seed(row))  # noqa: NPY002
+        with job.probe.playing([row]), np.errstate(divide="ignore"):
+            attack._attack(images[row], goal[row], pixels)
+        found.append(torch.from_numpy(attack.best).to(job.x))
+        taken.append(attack.looks - 1)  # and one at the end
+    job.probe.iterations = torch.tensor(taken)
+    return torch.cat(found)
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("jsma", "l0"): _jsma,
+    ("one-pixel", "l0"): _one_pixel,
+}

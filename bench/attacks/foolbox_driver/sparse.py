@@ -1,0 +1,25 @@
+"""Attacks that change few pixels: Foolbox behind the canonical words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from bench.attacks.foolbox_driver.common import criterion, model
+from bench.attacks.job import Job
+from bench.spec import Norm
+
+
+def _salt_and_pepper(job: Job) -> torch.Tensor:
+    from foolbox.attacks.saltandpepper import SaltAndPepperNoiseAttack
+
+    attack = SaltAndPepperNoiseAttack(steps=job.spec.word("steps"))
+    # Where it finds none it gives back the image itself.
+    found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    return found
+
+
+ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("salt-and-pepper", "l2"): _salt_and_pepper,
+}

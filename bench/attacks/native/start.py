@@ -1,0 +1,84 @@
+"""An image far away that fools the model, for attacks that come from there to the boundary."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from bench.attacks.instrument import Probe
+
+_DRAWS = 20
+_CLIMB = 20
+_STEP = 0.05
+
+
+class Start(NamedTuple):
+    """Where an attack begins.
+
+    Attributes:
+        x: float32 (N, C, H, W) in [0, 1]; of an image without a start, its last trial.
+        found: bool (N,), which of them fool the model.
+    """
+
+    x: torch.Tensor
+    found: torch.Tensor
+
+
+def far_start(
+    model: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    target: torch.Tensor | None,
+    seed: int,
+    rows: torch.Tensor | None = None,
+) -> Start:
+    """Return the first of a few noise images that fools the model; failing that, a climb from x.
+
+    Uniform noise is where Foolbox and ART begin too. A network gives nearly all of it one class,
+    so the images of that class, and nearly every targeted attack, take signed steps up the margin
+    instead, as far as the box reaches. All images try the same noise, so none depends on another.
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1].
+        y: int64 (N,), the labels to get away from.
+        target: int64 (N,), the wanted classes; None for any but y.
+        seed: of the noise, drawn on the CPU so that devices agree.
+        rows: int64 (N,), which of the attacked images these are; None for all.
+    """
+    rows = torch.arange(len(x)) if rows is None else rows.cpu()
+    generator = torch.Generator().manual_seed(seed)
+    start = x.clone()
+    found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for _ in range(_DRAWS):
+        noise = torch.rand(x[0].shape, generator=generator).to(x.device)
+        at = (~found).nonzero().flatten()
+        if not len(at):
+            break
+        with torch.no_grad(), model.playing(rows[at.cpu()].tolist()):
+            fooled = _margin(model(noise.expand(len(at), *x[0].shape)), y, target, at) > 0
+        start[at[fooled]] = noise
+        found[at[fooled]] = True
+    for _ in range(_CLIMB):
+        at = (~found).nonzero().flatten()
+        if not len(at):
+            break
+        with model.playing(rows[at.cpu()].tolist()):
+            point = start[at].requires_grad_()
+            margin = _margin(model(point), y, target, at)
+            (slope,) = torch.autograd.grad(margin.sum(), point)
+            start[at] = (point.detach() + _STEP * slope.sign()).clamp(0, 1)
+            with torch.no_grad():
+                found[at] = _margin(model(start[at]), y, target, at) > 0
+    return Start(start, found)
+
+
+def _margin(
+    logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None, at: torch.Tensor
+) -> torch.Tensor:
+    """Return how far (n,) the wanted class, or the best but y, is above the best of the others."""
+    named = (y if target is None else target)[at][:, None]
+    own = logits.gather(1, named).squeeze(1)
+    other = logits.scatter(1, named, -torch.inf).amax(1)
+    return other - own if target is None else own - other

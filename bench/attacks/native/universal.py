@@ -1,0 +1,118 @@
+"""Universal perturbations: one v that takes most images to another class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from bench.attacks.instrument import Probe
+from bench.attacks.job import Perturbation
+from bench.attacks.native.deepfool import deepfool
+
+#: How many images are looked at together, at least, when those that v fools are counted.
+_LOOK = 100
+_TINY = 1e-12
+
+
+def universal(
+    f: Probe,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    norm: Literal["l2", "linf"],
+    xi: float,
+    delta: float,
+    passes: int,
+    batch: int,
+    steps: int,
+    overshoot: float,
+    candidates: int,
+    seed: int,
+) -> Perturbation:
+    """Fit one perturbation on a set of images.
+
+    Moosavi-Dezfooli et al., 'Universal adversarial perturbations', CVPR 2017, algorithm 1:
+
+        while Err(X + v) < 1 - delta:
+            for each x_i with f(x_i + v) = f(x_i):
+                dv_i = argmin_r ||r||_2  such that  f(x_i + v + r) != f(x_i)
+                v    = P_{p,xi}(v + dv_i)
+
+    The minimal r is l2-DeepFool's, of which, as in the authors' code, nothing is taken where it ran
+    out of steps; x_i + v is clipped to [0, 1], also where Err is counted. With `batch` above 1 the
+    dv_i of a mini-batch are found together, all from the same v, and `together` is added.
+
+    Args:
+        f: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1], all of class y.
+        y: int64 (N,).
+        norm: of the ball that v is kept in.
+        xi: its radius.
+        delta: one less the share of images to be fooled.
+        passes: at most so many over all images, each in another order.
+        batch: how many images v is improved with at a time; 1 is the published algorithm.
+        steps: of DeepFool, at most.
+        overshoot: by what share DeepFool oversteps a boundary.
+        candidates: how many classes DeepFool tries, y among them.
+        seed: of the orders, drawn on the CPU so that devices agree.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    v, err, done = torch.zeros_like(x[0]), 0.0, 0
+    while err < 1 - delta and done < passes:
+        for rows in torch.split(torch.randperm(len(x), generator=generator), batch):
+            at = rows[held(f, x, y, v, rows)]
+            if not len(at):
+                continue
+            start = (x[at] + v).clamp(0, 1)
+            found = deepfool(
+                f,
+                start,
+                y[at],
+                norm="l2",
+                steps=steps,
+                overshoot=overshoot,
+                candidates=candidates,
+                rows=at,
+            )
+            dv = (found.x_adv - start)[found.iterations < steps]
+            if len(dv):
+                v = project(v + together(dv), norm, xi)
+        done += 1
+        err = fooling(f, x, y, v, max(batch, _LOOK))
+    return Perturbation(v, done, err)
+
+
+def together(dv: torch.Tensor) -> torch.Tensor:
+    """Return one step (C, H, W) for the dv_i (N, C, H, W), N > 0, of a mini-batch; dv_1 for N = 1.
+
+    sum_i dv_i / ||dv_i||_2 times the mean ||dv_i||_2: each image counts alike, where a plain sum
+    would follow those that are hardest to fool.
+    """
+    # Rounded otherwise in another batch, an image at the boundary may seem to be across already.
+    length = dv.flatten(1).norm(dim=1).clamp(min=_TINY)
+    step: torch.Tensor = (dv / length.view(-1, 1, 1, 1)).sum(0) * length.mean()
+    return step
+
+
+def held(
+    f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor:
+    """Return which of some images v leaves in their class y: bool (len(rows),), on the CPU."""
+    with torch.no_grad(), f.playing(rows.tolist()):
+        logits: torch.Tensor = f((x[rows] + v).clamp(0, 1))
+    return (logits.argmax(1) == y[rows]).cpu()
+
+
+def fooling(f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, batch: int) -> float:
+    """Return the share of images that v takes out of their class y."""
+    parts = torch.split(torch.arange(len(x)), batch)
+    return 1 - sum(int(held(f, x, y, v, rows).sum()) for rows in parts) / len(x)
+
+
+def project(v: torch.Tensor, norm: Literal["l2", "linf"], xi: float) -> torch.Tensor:
+    """Return the point of the ball of radius xi around 0 that is nearest to v."""
+    if norm == "linf":
+        return v.clamp(-xi, xi)
+    length: torch.Tensor = v.norm().clamp(min=xi)
+    return v * (xi / length)

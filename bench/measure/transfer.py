@@ -1,0 +1,42 @@
+"""How often a perturbation fitted on one model fools another."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.spec import ITSELF
+from bench.store.results import Results
+
+
+def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
+    """Return how often the universal perturbations of a run fool each model, a row a cell.
+
+    Args:
+        results: the cells of a suite's last run.
+        rates: of `bench.measure.robustness.attack_rates`.
+
+    Returns:
+        `cell, fitted_on, model, attack, toolkit, norm, eps_text`; `attacked` (images that the model
+        gets right), `fooling` (the share of them that fell) with `low, high` (95 % Wilson); of the
+        fit, null where the cell is not done: `fit_images` (those the model fitted on gets right),
+        `fit_fooling` (the share of them that v fools), `passes, forwards, backwards, seconds` (in
+        all). Empty without such cells.
+    """
+    words = dict(zip(results.cells["cell"], results.cells["words"], strict=True))
+    fitted = [cell for cell in words if "fitted_on" in words[cell]]
+    found = rates[rates["cell"].isin(fitted)]
+    fitted_on = [
+        model if words[cell]["fitted_on"] == ITSELF else words[cell]["fitted_on"]
+        for cell, model in zip(found["cell"], found["model"], strict=True)
+    ]
+    table = found[["cell", "model", "attack", "toolkit", "norm", "eps_text", "attacked"]].copy()
+    table.insert(1, "fitted_on", pd.Series(fitted_on, index=table.index, dtype="str"))
+    table["fooling"] = found["success_rate"]
+    table[["low", "high"]] = found[["low", "high"]]
+    facts = [results.fit(cell) or {} for cell in found["cell"]]
+    for column, fact in {
+        "fit_images": "images", "fit_fooling": "fooling", "passes": "passes",
+        "forwards": "forwards", "backwards": "backwards", "seconds": "seconds",
+    }.items():  # fmt: skip
+        table[column] = pd.array([one.get(fact) for one in facts], dtype="Float64")
+    return table.reset_index(drop=True)

@@ -1,0 +1,169 @@
+"""How long a run will take, said before it begins: passes through the model times what one costs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.attacks.instrument import seeded
+from bench.attacks.rows import ATTACKS
+from bench.errors import StoreError
+from bench.runner.cell import device_of
+from bench.runner.plan import Plan
+from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
+from bench.store.store import Store
+
+#: About what a cell takes beside its attack: judging, hashing, and files that are synced.
+CELL_SECONDS = 0.05
+
+#: Seconds that a timed pass may take (a slow model is shown fewer images), and how many are timed.
+_PATIENCE = 0.1
+_TRIES = 20
+
+#: What tells one kind of work from another, in a cell's record.
+_WORK = ("model", "surface", "toolkit", "attack", "norm")
+Work = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run is about to do.
+
+    Attributes:
+        cells: how many the plan has.
+        images: of each cell.
+        seconds: for each cell that is to be computed, about how long it will take.
+    """
+
+    cells: int
+    images: int
+    seconds: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """Return about how many seconds all will take."""
+        return sum(self.seconds.values())
+
+    def line(self) -> str:
+        """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
+        said = f"{self.cells} cells of {self.images} images, {len(self.seconds)} to do"
+        return f"{said}, {duration(self.total)}" if self.seconds else said
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as far as it can be foretold: `under 10 s`, `about 4 min`, `about 3 h`."""
+    if seconds < 10:
+        return "under 10 s"
+    if seconds < 55:
+        return f"about {round(seconds / 5) * 5} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"about {minutes} min"
+    hours = seconds / 3600
+    return f"about {hours:.1f} h" if hours < 9.95 else f"about {round(hours)} h"
+
+
+def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
+    """Return about how many passes through the model an image takes; many attacks stop earlier.
+
+    It is the product of the attack's counts (steps, restarts, ...), but for those that its row
+    marks as `once`.
+
+    Args:
+        name: of the attack.
+        words: its parameters.
+        num_classes: of the model.
+    """
+    attack = ATTACKS[name]
+    scaling = [
+        word for word, rule in attack.words.items() if rule.kind == "count" and not rule.once
+    ]
+    product = math.prod(int(words[word]) for word in scaling if word in words)
+    return product * (num_classes if attack.every_class else 1)
+
+
+def work(cell: Cell) -> Work:
+    """Return what kind of work a cell is: alike for all its radii, words and image sets."""
+    spec = cell.attack
+    return cell.model.title(), cell.surface, cell.toolkit, spec.name, spec.norm
+
+
+def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
+    """Return how long the wanted cells of a plan will take.
+
+    Where the store holds a cell of the same attack, toolkit and model, it tells what a pass took;
+    elsewhere a few images are sent through the model.
+
+    Args:
+        plan: what is run.
+        store: where results go.
+        wanted: the keys of the cells that are to be computed.
+    """
+    cells = {key: plan.cells[key] for key in wanted}
+    classes = {work(cell): plan.adapters[cell.model].spec.num_classes for cell in cells.values()}
+    paces = _stored(store, plan.device, classes)
+    measured: dict[tuple[ModelRequest, str, int], float] = {}
+    seconds = {}
+    for key, cell in cells.items():
+        kind, attack = work(cell), ATTACKS[cell.attack.name]
+        batch = 1 if cell.toolkit in attack.singly else min(plan.batch_size, len(plan.images))
+        view = cell.model, cell.surface, batch
+        if kind not in paces and view not in measured:
+            measured[view] = _measured(plan, *view)
+        pace = paces[kind] if kind in paces else measured[view]
+        count = passes(cell.attack.name, dict(cell.attack.words), classes[kind])
+        seconds[key] = CELL_SECONDS + len(plan.images) * count * pace
+    return Estimate(len(plan.cells), len(plan.images), seconds)
+
+
+def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:
+    """Return the seconds an image and pass of the newest finished cell of each kind of work."""
+    newest: dict[Work, dict[str, Any]] = {}
+    for path in store.root.glob("cells/*/*/cell.json") if classes else ():
+        with suppress(StoreError):  # a damaged record says nothing
+            record = store.record(path.parent.name) or {}
+            kind = tuple(str(record.get(name)) for name in _WORK)
+            if kind in classes and record["device"] == device:
+                known = newest.get(kind, record)
+                newest[kind] = max(known, record, key=lambda one: str(one["finished"]))
+    paces = {}
+    for kind, record in newest.items():
+        with suppress(StoreError):
+            taken = float(store.rows(record["cell"])["seconds"].mean())
+            paces[kind] = taken / passes(record["attack"], record["words"], classes[kind])
+    return paces
+
+
+def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> float:
+    """Return the seconds an image of a pass through a model: a gradient, or an answer alone."""
+    adapter = plan.adapters[model]
+    few = plan.images.first(batch)
+    device = device_of(adapter)
+    x, y = few.images.to(device), few.labels.to(device)
+
+    def ask(count: int) -> float:
+        began = time.perf_counter()
+        if surface == BLACK_BOX_SURFACE:
+            adapter.predict(x[:count])
+        else:
+            adapter.gradient(x[:count], y[:count], surface=surface)
+        if x.is_cuda:
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began
+
+    # Some models draw at random: asked here, they must not answer otherwise in the run. One that
+    # cannot answer is no error yet: its cells will fail, and say why.
+    with seeded(0, device), suppress(Exception):
+        ask(1)  # the first pass is slower
+        count = max(1, min(len(x), int(_PATIENCE / ask(1))))
+        taken = [ask(count)]
+        while len(taken) < _TRIES and sum(taken) < _PATIENCE:
+            taken.append(ask(count))
+        return min(taken) / count  # whatever else the machine does makes a pass slower
+    return 0.0

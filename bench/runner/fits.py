@@ -1,0 +1,112 @@
+"""Perturbations that are fitted once and then applied chunk by chunk: on what, and the fit itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.attacks.catalogue import fit_images
+from bench.attacks.drive import Fitted, fit
+from bench.data.datasets import LabelledImages, load
+from bench.errors import SpecError
+from bench.runner.cell import climbed, device_of, fit_identity, fit_seed
+from bench.spec import ITSELF, Adapter, AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
+from bench.store.fits import read_fit, write_fit
+from bench.store.identity import canonical_json
+from bench.store.store import Store
+
+_FACTS = ("images", "passes", "fooling", "forwards", "backwards", "seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a perturbation is fitted on.
+
+    Attributes:
+        adapter: the model, of which `surface` is climbed.
+        images: the images and their labels.
+    """
+
+    adapter: Adapter
+    surface: str
+    images: LabelledImages
+
+    def named(self) -> FittedOn:
+        """Return it as a cell names it."""
+        return FittedOn(
+            fingerprint=self.adapter.fingerprint(),
+            surface=self.surface,
+            checksum=self.images.checksum(),
+        )
+
+
+def source_images(
+    spec: AttackSpec, attacked: ImageSet, data: str | os.PathLike[str] | None
+) -> LabelledImages:
+    """Return the images that an attack is fitted on.
+
+    Args:
+        spec: of a fitted attack.
+        attacked: the images under attack.
+        data: the data folder.
+
+    Raises:
+        SpecError: they are of the split under attack, or the split has fewer.
+        PrerequisiteError: they are not there.
+    """
+    wanted = fit_images(spec, attacked.data)
+    if wanted.split == attacked.split:
+        raise SpecError(
+            f"{spec.name}: fit={spec.word('fit')} is of the split under attack, which would flatter "
+            f"it; fit it on another split"
+        )
+    found = load(wanted.data, wanted.split, data)
+    if (wanted.count or 0) > len(found):
+        raise SpecError(
+            f"{spec.name}: fit={spec.word('fit')} asks for more images than the {len(found)} of "
+            f"{wanted.data} {wanted.split}"
+        )
+    return found.first(wanted.count)
+
+
+def other_model(spec: AttackSpec, request: ModelRequest) -> str | None:
+    """Return the name of the model that an attack on another is fitted on; None for the same."""
+    name = str(spec.word("fitted_on"))
+    return None if name in (ITSELF, request.title()) else name
+
+
+def fitted(
+    cell: Cell, source: Source, store: Store, key: str, known: dict[str, Fitted], *, anew: bool
+) -> tuple[torch.Tensor, dict[str, Any]]:
+    """Return the perturbation (C, H, W) of a cell, saved, and what is said of it in the cell's record.
+
+    It is the one an earlier start of the cell saved, else one that another cell of this run fitted,
+    else it is fitted now.
+
+    Args:
+        cell: of a fitted attack.
+        source: what it is fitted on.
+        store: where it is saved.
+        key: of the cell.
+        known: the perturbations of this run, to which this one is added.
+        anew: whether not to go on with one saved earlier.
+    """
+    name = canonical_json(fit_identity(cell))
+    saved = None if anew else read_fit(store.folder(key))
+    if saved is not None:
+        v, said = saved
+        known.setdefault(name, Fitted(v, **{fact: said[fact] for fact in _FACTS}))
+        return saved
+    if name not in known:
+        adapter, device = source.adapter, device_of(source.adapter)
+        known[name] = fit(
+            cell.attack, cell.toolkit, climbed(adapter, cell.attack, source.surface),
+            source.images.images.to(device), source.images.labels.to(device),
+            num_classes=adapter.spec.num_classes, seed=fit_seed(cell),
+        )  # fmt: skip
+    found = known[name]
+    facts = {fact: getattr(found, fact) for fact in _FACTS}
+    return found.v, write_fit(store.folder(key), found.v, facts)

@@ -1,0 +1,112 @@
+"""Perturbations fitted for a cell: an array, a picture of it, and what the fit took.
+
+Both files are named by their content and are written before `fit.json`, which names them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import StoreError
+from bench.store.files import atomic_write
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+_PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its pixels away
+
+
+def write_fit(folder: Path, v: torch.Tensor, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a perturbation into the folder of a cell, with its picture; return what is said of it.
+
+    Args:
+        folder: of the cell.
+        v: float32 (C, H, W).
+        facts: plain JSON values.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    from safetensors.torch import save
+
+    v = v.detach().cpu().contiguous()
+    data = save({"v": v})
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = f"perturbation-{sha256[:8]}"
+    said = {
+        **facts,
+        "file": f"{name}.safetensors",
+        "picture": f"{name}.png",
+        "bytes": len(data),
+        "sha256": sha256,
+    }
+    atomic_write(folder / "arrays" / said["picture"], picture(v.numpy()))
+    atomic_write(folder / "arrays" / said["file"], data)
+    atomic_write(folder / "fit.json", (json.dumps(said, indent=1) + "\n").encode())
+    return said
+
+
+def read_fit(folder: Path) -> tuple[torch.Tensor, dict[str, Any]] | None:
+    """Return the perturbation last fitted for a cell and what is said of it; None without a sound one."""
+    try:
+        said: dict[str, Any] = json.loads((folder / "fit.json").read_bytes())
+        return read_perturbation(folder, said), said
+    except (OSError, ValueError, StoreError):
+        return None
+
+
+def read_perturbation(folder: Path, said: Mapping[str, Any]) -> torch.Tensor:
+    """Return a perturbation, float32 (C, H, W), by what is said of it.
+
+    Raises:
+        StoreError: its file is missing or damaged.
+    """
+    from safetensors.torch import load
+
+    check_perturbation(folder, said)
+    path = folder / "arrays" / said["file"]
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != said["sha256"]:
+        raise _damaged(path)
+    return load(data)["v"]
+
+
+def check_perturbation(folder: Path, said: Mapping[str, Any] | None) -> None:
+    """Raise unless the file of a perturbation is there in its full size; None asks for none.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    if said is None:
+        return
+    path = folder / "arrays" / str(said["file"])
+    if not path.is_file() or path.stat().st_size != said["bytes"]:
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is missing or damaged; make it again with: bench run --suite NAME --overwrite missing"
+    )
+
+
+def picture(v: NDArray[np.float32]) -> bytes:
+    """Return a perturbation (C, H, W) as PNG: grey is 0, its largest entry is white or black."""
+    import numpy as np
+    from PIL import Image
+
+    largest = float(np.abs(v).max()) or 1.0
+    pixels = np.rint(255 * (0.5 + 0.5 * v / largest)).astype(np.uint8)
+    times = max(1, round(_PIXELS / v.shape[-1]))
+    pixels = pixels.repeat(times, axis=1).repeat(times, axis=2)
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    file = io.BytesIO()
+    image.save(file, format="png")
+    return file.getvalue()

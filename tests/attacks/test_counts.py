@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import oracles
+
+from bench.attacks import catalogue
+from bench.attacks.drive import drive
+
+
+def test_counts_of_minimal_attacks_by_hand() -> None:
+    """On two linear classes: one step of DeepFool, C&W's and DDN's steps as asked."""
+    model, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
+
+    def counts(name: str, toolkit, norm="l2", **words) -> list[list[int]]:
+        spec = catalogue.resolve(name, norm, None, words)
+        tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+        return [tried.forwards.tolist(), tried.backwards.tolist()]
+
+    # A jacobian of two classes, then the look that finds the class changed.
+    assert counts("deepfool", "torchattacks") == [[2] * 3, [2] * 3]
+    # A gradient for the step, a look that finds the class changed.
+    assert counts("deepfool", "native") == [[2] * 3, [1] * 3]
+    # Logits for the ranking, a gradient for the step, one that finds the class changed.
+    assert counts("deepfool", "foolbox") == [[3] * 3, [2] * 3]
+    assert counts("cw", "foolbox", steps=7) == [[7] * 3, [7] * 3]
+    assert counts("cw", "foolbox", steps=7, search_steps=2) == [[14] * 3, [14] * 3]
+    assert counts("cw", "torchattacks", steps=7) == [[7] * 3, [7] * 3]
+    # A look at each point of the descent, and a gradient where it goes on from.
+    ead = {"norm": "l1", "steps": 7, "search_steps": 2}
+    assert counts("ead", "foolbox", **ead) == [[28] * 3, [14] * 3]
+    assert counts("ead", "torchattacks", **ead) == [[29] * 3, [14] * 3]
+    # One gradient for each of two classes.
+    assert counts("ead", "art", **ead) == [[56] * 3, [28] * 3]
+    # The rule by which an image counts costs nothing.
+    ead_en = {**ead, "norm": "l2"}
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        assert counts("ead-en", toolkit, **ead_en) == counts("ead", toolkit, **ead)
+    assert counts("ddn", "foolbox", steps=7) == [[7] * 3, [7] * 3]
+    for norm in ("l0", "l1", "l2", "linf"):
+        assert counts("fmn", "foolbox", norm=norm, steps=20) == [[20] * 3, [20] * 3]
+    # Two gradients an iteration; steps=9 are 3 iterations.
+    assert counts("cw", "art", steps=9)[1] == [6] * 3

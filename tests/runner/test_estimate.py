@@ -1,0 +1,149 @@
+import dataclasses
+
+import pytest
+import torch
+from attack_cases import CASES, EPS
+
+import bench
+from bench.attacks import catalogue
+from bench.attacks.drive import drive
+from bench.attacks.row import Word
+from bench.attacks.rows import ATTACKS
+from bench.runner import estimate as estimating
+from bench.runner.estimate import CELL_SECONDS, Estimate, duration, estimate, passes
+from bench.runner.execute import execute
+from bench.runner.plan import make_plan
+from bench.runner.suite import load_suite
+from bench.store.store import open_store
+
+
+@pytest.fixture
+def plan(tiny_suite):
+    return make_plan(load_suite(str(tiny_suite)))
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Say of every pass that it takes a millisecond; return the models that were asked about."""
+    asked = []
+
+    def measured(plan, model, surface, batch):
+        asked.append((model.name, surface, batch))
+        return 0.001
+
+    monkeypatch.setattr(estimating, "_measured", measured)
+    return asked
+
+
+def test_passes_are_no_fewer_than_the_attacks_of_the_digits_suite_take():
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=2)
+    y = model.predict(x).labels
+    one_radius = {
+        (a.spec.name, a.spec.norm, a.spec.words): a.spec for a in load_suite("digits").attacks
+    }
+    for spec in one_radius.values():
+        said = passes(spec.name, dict(spec.words), 10)
+        for toolkit in catalogue.available(spec.name, spec.norm):
+            tried = drive(
+                spec, toolkit, model.surfaces()["network"], x, y, target=None, num_classes=10, seed=0
+            )  # fmt: skip
+            assert int(tried.backwards.max()) <= said, (spec.title(), toolkit)
+            if not catalogue.is_minimal(spec.name):
+                assert int(tried.forwards.max()) <= said <= int(tried.backwards.max()) + 1
+
+
+def test_a_gradient_for_every_class_counts_as_often_as_there_are_classes():
+    model = bench.load_model("digits/mlp")
+    x, _ = bench.load_data("digits", images=4)
+    spec = catalogue.resolve("fab", "l2", 0.5, {"steps": 3})
+    tried = drive(
+        spec, "torchattacks", model.surfaces()["network"], x, model.predict(x).labels,
+        target=None, num_classes=10, seed=0,
+    )  # fmt: skip
+    assert passes("fab", dict(spec.words), 10) == 30 == int(tried.backwards.max())
+
+
+def test_counts_multiply_but_for_those_that_are_marked(monkeypatch):
+    words = {"steps": 7, "restarts": 3, "pixels": 5, "size": "0.5"}
+    rules = {
+        "steps": Word("count", 1), "restarts": Word("count", 1),
+        "pixels": Word("count", 1, once=True), "size": Word("amount", 1.0),
+    }  # fmt: skip
+    row = dataclasses.replace(ATTACKS["pgd"], name="odd", words=rules)
+    monkeypatch.setattr(estimating, "ATTACKS", {"odd": row})
+    assert passes("odd", words, 10) == 21
+    assert passes("odd", {"steps": 7}, 10) == 7  # of a record older than the other words
+
+
+@pytest.mark.parametrize(("name", "norm"), sorted({case[:2] for case in CASES}))
+def test_every_attack_has_a_number_of_passes(name, norm):
+    eps = None if catalogue.is_minimal(name) else EPS[norm]
+    assert passes(name, dict(catalogue.resolve(name, norm, eps).words), 10) >= 1
+
+
+def test_a_new_run_is_estimated_from_passes_through_each_model(plan, tmp_path, unmeasured):
+    expected = estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
+    assert (expected.cells, expected.images) == (9, 30)
+    by_attack = {plan.cells[key].attack.name: s for key, s in expected.seconds.items()}
+    assert by_attack == pytest.approx({
+        name: CELL_SECONDS + 30 * count * 0.001
+        for name, count in {"fgsm": 1, "pgd": 3, "deepfool": 100, "noise": 1}.items()
+    })  # fmt: skip
+    assert expected.total == pytest.approx(sum(expected.seconds.values()))
+    assert unmeasured == [("digits/mlp", "network", 30), ("digits/mlp", "predict", 30)]
+
+
+def test_attacks_that_go_image_by_image_are_timed_so(tiny_suite, tmp_path, unmeasured):
+    text = tiny_suite.read_text().replace('"foolbox"', '"foolbox", "torchattacks"')
+    tiny_suite.write_text(text)
+    plan = make_plan(load_suite(str(tiny_suite)), attacks=["deepfool"])
+    estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
+    assert unmeasured == [("digits/mlp", "network", 30), ("digits/mlp", "network", 1)]
+
+
+def test_what_the_store_holds_of_an_attack_is_a_better_estimate(plan, tmp_path, unmeasured):
+    store = open_store(tmp_path / "r")
+    key, cell = next((k, c) for k, c in plan.cells.items() if c.attack.name == "pgd")
+    execute(dataclasses.replace(plan, cells={key: cell}), store)
+    taken = float(store.rows(key).seconds.mean())
+    more = catalogue.resolve("pgd", "linf", 0.2, {"steps": 30})
+    wanted = {"a": dataclasses.replace(cell, attack=more)}
+    longer = dataclasses.replace(plan, cells=wanted)
+    assert estimate(longer, store, ["a"]).total == pytest.approx(CELL_SECONDS + 30 * 10 * taken)
+    assert unmeasured == []
+    estimate(dataclasses.replace(longer, device="cuda"), store, ["a"])  # it was slower on the CPU
+    assert unmeasured == [("digits/mlp", "network", 30)]
+
+
+def test_nothing_to_do_asks_no_model(plan, tmp_path, unmeasured):
+    expected = estimate(plan, open_store(tmp_path / "r"), [])
+    assert expected.line() == "9 cells of 30 images, 0 to do"
+    assert unmeasured == []
+
+
+def test_asking_leaves_random_states_alone_and_needs_no_gradient(registry, tiny_suite, tmp_path):
+    shown = []
+
+    def predict(x):
+        shown.append(len(x))
+        return x.flatten(1)[:, :10] + torch.rand(len(x), 10)
+
+    bench.register_model("dice", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
+    plan = make_plan(load_suite(str(tiny_suite)), models=["dice"])
+    shown.clear()
+    before = torch.get_rng_state()
+    expected = estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert 1 <= max(shown) <= 30
+    assert expected.total > CELL_SECONDS
+
+
+@pytest.mark.parametrize(("seconds", "said"), [
+    (2, "under 10 s"), (12, "about 10 s"), (53, "about 55 s"), (58, "about 1 min"),
+    (240, "about 4 min"), (3570, "about 1.0 h"), (9000, "about 2.5 h"), (90000, "about 25 h"),
+])  # fmt: skip
+def test_durations_in_words(seconds, said):
+    assert duration(seconds) == said
+    line = Estimate(68, 200, {"a": seconds / 2, "b": seconds / 2}).line()
+    assert line == f"68 cells of 200 images, 2 to do, {said}"
