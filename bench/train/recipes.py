@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
-from typing import Any
 
 from bench.registry import unknown
 from bench.spec import Family
@@ -76,41 +76,33 @@ RECIPES: dict[str, Recipe] = {
     ),
 }  # fmt: skip
 
-#: What the networks of the deep-metric-learning study have in common, by data set.
-_TRUNKS: dict[str, dict[str, Any]] = {
-    "digits": {"like": "digits/cnn", "epochs": 20},
-    "mnist": {"like": "mnist/cnn", "epochs": 4},
-    "fashion-mnist": {"like": "fashion-mnist/cnn", "epochs": 4},
-    "cifar10": {"like": "cifar10/cnn", "epochs": 8},
-}
-#: Peaks of the one-cycle schedule; a metric loss is a mean over fewer pairs and takes smaller steps.
-_PEAKS = {("cross-entropy", "sgd"): 0.05, ("cross-entropy", "adam"): 0.002}
-_METRIC_PEAKS = {"sgd": 0.05, "adam": 0.002}
+#: The peak of the one-cycle schedule by optimiser.
+_PEAKS = {"sgd": 0.05, "adam": 0.002}
 
 
-def _studied() -> dict[str, Recipe]:
-    """Return the recipes of the study: deep learning and deep metric learning on the same trunks."""
+def _compared(like: str) -> dict[str, Recipe]:
+    """Return recipes for deep learning (dl) and deep metric learning (dml) on one trunk.
+
+    Args:
+        like: the model whose network, data and augmentation they have.
+    """
+    plain = RECIPES[like]
     found = {}
-    for data, trunk in _TRUNKS.items():
-        for loss in ("cross-entropy", "contrastive", "triplet"):
-            metric = loss != "cross-entropy"
-            for optimiser in ("sgd", "adam"):
-                peak = _METRIC_PEAKS[optimiser] if metric else _PEAKS[loss, optimiser]
-                name = f"{data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"
-                found[name] = dataclasses.replace(
-                    RECIPES[trunk["like"]],
-                    loss=loss,
-                    miner="multi-similarity" if metric else "",
-                    embedding=64 if metric else 0,
-                    optimiser=optimiser,
-                    learning_rate=peak,
-                    weight_decay=4e-4,
-                    epochs=trunk["epochs"],
-                )
+    for loss, optimiser in itertools.product(("cross-entropy", "contrastive", "triplet"), _PEAKS):
+        metric = loss != "cross-entropy"
+        found[f"{plain.data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
+            plain,
+            loss=loss,
+            miner="multi-similarity" if metric else "",
+            embedding=64 if metric else 0,
+            optimiser=optimiser,
+            learning_rate=_PEAKS[optimiser],
+            weight_decay=4e-4,
+        )
     return found
 
 
-RECIPES |= _studied()
+RECIPES |= _compared("digits/cnn")
 
 
 def recipe(name: str) -> Recipe:
