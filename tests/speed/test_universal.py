@@ -15,8 +15,6 @@ pytestmark = [
 
 FIT = 300
 ROUNDS = 5
-#: Ours fools more after its first pass than ART's after two; at equal passes it is less than ten times as fast.
-PASSES = 2
 FASTER_THAN_ART = 10
 
 
@@ -27,37 +25,31 @@ def cnn():
     return bench.load_model("cifar10/cnn"), seen, bench.load_data("cifar10", images=500)
 
 
-def fitted(cnn, norm, eps, toolkit, **words):
-    """Return the CPU seconds of a fit, and the share of unseen images that fall to it."""
+def fitted(cnn, norm, eps, toolkit, batch):
+    """Return the processor's seconds of a fit of one pass, and the share of unseen images that fall."""
     model, seen, (x, y) = cnn
+    options = {"norm": norm, "eps": eps, "toolkit": toolkit, "passes": 1, "batch": batch}
     began = time.process_time()
-    out = bench.attack(
-        model, x, y, "universal", norm=norm, eps=eps, toolkit=toolkit, fit=seen, **words
-    )
+    v = bench.attack(model, x[:1], y[:1], "universal", fit=seen, **options).perturbation
     taken = time.process_time() - began
-    return taken, float(out.rows[out.rows.correct].success.mean())
+    rows = bench.attack(model, x, y, "universal", perturbation=v, **options).rows
+    return taken, float(rows[rows.correct].success.mean())
 
 
 @pytest.mark.parametrize(("norm", "eps"), [("linf", "10/255"), ("l2", 1.5)])
-def test_arts_fooling_rate_is_reached_in_a_tenth_of_its_time(benchmark, cnn, norm, eps):
+def test_a_pass_fools_more_than_arts_in_a_tenth_of_its_time(benchmark, cnn, norm, eps):
     turns = []
 
     def turn():
-        turns.append({
-            "one pass": fitted(cnn, norm, eps, "native", passes=1),
-            "as many passes": fitted(cnn, norm, eps, "native", passes=PASSES),
-            "art": fitted(cnn, norm, eps, "art", batch=1, passes=PASSES),
-        })  # fmt: skip
+        turns.append((fitted(cnn, norm, eps, "native", 100), fitted(cnn, norm, eps, "art", 1)))
 
     benchmark.pedantic(turn, rounds=ROUNDS)
-    ratios = {}
-    for ours in ("one pass", "as many passes"):
-        each = [found["art"][0] / found[ours][0] for found in turns]
-        ratios[ours] = statistics.median(each)
-        told = ", ".join(f"{ratio:.1f}" for ratio in sorted(each))
-        print(f"\n{norm} {eps}, {ours}: {ratios[ours]:.1f} times ART's speed ({told}), "
-              f"{turns[0][ours][1]:.1%} of unseen images, ART {turns[0]['art'][1]:.1%}")  # fmt: skip
-    benchmark.extra_info |= {name: round(ratio, 1) for name, ratio in ratios.items()}
-    assert ratios["one pass"] >= FASTER_THAN_ART
-    for found in turns:
-        assert found["art"][1] <= found["one pass"][1]
+    ratios = [theirs[0] / ours[0] for ours, theirs in turns]
+    ratio = statistics.median(ratios)
+    benchmark.extra_info["ours / theirs"] = round(ratio, 1)
+    ours, theirs = turns[0]
+    print(f"\n{norm} {eps}: {ratio:.1f} times ART's speed "
+          f"({', '.join(f'{one:.1f}' for one in sorted(ratios))}), "
+          f"{ours[1]:.1%} of unseen images, ART {theirs[1]:.1%}")  # fmt: skip
+    assert ratio >= FASTER_THAN_ART
+    assert all(theirs[1] <= ours[1] for ours, theirs in turns)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import torch
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.deepfool import NUDGE, TINY, Crossed, likeliest_others
+from bench.attacks.native.deepfool import Crossed, likeliest_others, nearest_boundary
 
 #: The authors' code lets DeepFool take 50 steps and goes this far beyond the plane.
 _DEEPFOOL_STEPS = 50
 _BETA = 1e-3
 _LEAST = 1e-30
-
-#: A class so many times as far below in its logit as the likeliest other one is taken for farther:
-#: its boundary is nearer only where its slope is more than so many times as steep.
-_STEEPER = 1.5
 
 
 def sparsefool(
@@ -112,52 +108,13 @@ def _boundary(
         at, w, gaps = at[~done], w[~done], gaps[~done]
         if not len(at):
             break
-        length, direction = _nearest(model, point[at], y[at], others[at], gaps, w, rows[at.cpu()])
+        length, direction = nearest_boundary(
+            model, point[at], y[at], others[at], gaps, w, rows[at.cpu()]
+        )
         total[at] += length.view(-1, 1, 1, 1) * direction
         point[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
     size = normal.flatten(1).norm(dim=1).clamp(min=_LEAST)
     return point, normal / size.view(-1, 1, 1, 1)
-
-
-def _nearest(
-    model: Probe,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    others: torch.Tensor,
-    gaps: torch.Tensor,
-    w: torch.Tensor,
-    rows: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the distance (N,) to the nearest of the linearised boundaries, and the way there.
-
-    `others` are the candidates (N, K), `gaps` their |f_k - f_y|, and `w` the gradients for those of
-    the least gap.
-    """
-    least, first = gaps.min(1, keepdim=True)
-    rivals = (gaps < _STEEPER * least).scatter(1, first, value=False)
-    slopes = w.flatten(1).norm(dim=1) + TINY
-    distance = least.squeeze(1) / slopes
-    direction = w / slopes.view(-1, 1, 1, 1)
-    # A gradient each, in batches no larger than the one that is attacked.
-    for pairs in torch.split(rivals.nonzero(), len(model.forwards)):
-        if not len(pairs):
-            break
-        row, column = pairs.unbind(1)
-        with model.playing(rows[row.cpu()].tolist()):
-            here = x[row].requires_grad_()
-            logits = model(here)
-            gap = logits.gather(1, others[row, column, None]) - logits.gather(1, y[row, None])
-            (w_k,) = torch.autograd.grad(gap.sum(), here)
-        slope = w_k.flatten(1).norm(dim=1) + TINY
-        away, number = torch.full_like(gaps, torch.inf), torch.zeros_like(others)
-        away[row, column] = gaps[row, column] / slope
-        number[row, column] = torch.arange(len(row), device=row.device)
-        shortest, of = away.min(1, keepdim=True)
-        nearer = shortest.squeeze(1) < distance
-        chosen = number.gather(1, of).squeeze(1)[nearer]
-        distance[nearer] = shortest.squeeze(1)[nearer]
-        direction[nearer] = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
-    return distance + NUDGE, direction
 
 
 def sparse_step(

@@ -74,6 +74,7 @@ def universal(
                 overshoot=overshoot,
                 candidates=candidates,
                 rows=at,
+                every_gradient=False,
             )
             dv = (found.x_adv - start)[found.iterations < steps]
             if len(dv):
