@@ -11,7 +11,7 @@ run: $(VENV)/.installed
 
 # Two workers on one thread each: small networks gain nothing from sharing out their products.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
