@@ -18,7 +18,6 @@ pytestmark = [
 
 ROUNDS = 5
 FASTER_THAN_FOOLBOX = 3
-# 42 was measured on one thread, in processor time; in wall time on a busy machine 24 at the least.
 FASTER_THAN_TORCHATTACKS = 20
 
 
