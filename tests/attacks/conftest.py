@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.attacks.boundary import Solver
+from bench.attacks.brendel_bethge import Solver
 from bench.data.datasets import load
 
 
@@ -44,7 +44,7 @@ class Nearest:
 def _compiles_nothing() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for toolkit in ("art", "foolbox"):
-            where = f"bench.attacks.{toolkit}_driver.boundary.compiled"
+            where = f"bench.attacks.{toolkit}_driver.brendel_bethge.compiled"
             patch.setattr(where, lambda kind: Solver(Nearest()))
         yield
 

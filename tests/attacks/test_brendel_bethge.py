@@ -19,9 +19,9 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.art_driver.common import classifier
-from bench.attacks.boundary import Solver, compiled
+from bench.attacks.brendel_bethge import Solver, compiled
 from bench.attacks.drive import Tried, drive
-from bench.attacks.foolbox_driver import boundary
+from bench.attacks.foolbox_driver import brendel_bethge as driver
 from bench.attacks.instrument import Probe, attacked
 from bench.attacks.job import Job
 from bench.attacks.native.start import far_start
@@ -41,7 +41,7 @@ class Recorder:
     """The solver of these tests, which notes the trust regions it is given."""
 
     def __init__(self) -> None:
-        self.solver: Any = boundary.compiled(None)
+        self.solver: Any = driver.compiled(None)
         self.regions: list[float] = []
 
     def solve(self, *arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from attack_cases import MINIMAL as EVERY
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.boundary import Solver
+from bench.attacks.brendel_bethge import Solver
 from bench.attacks.drive import drive
 from bench.attacks.native.noise import noise
 from bench.measure.norms import distances
@@ -65,7 +65,7 @@ ALONE = ("l-bfgs", "brendel-bethge", "salt-and-pepper")
 def interpreted(monkeypatch) -> None:
     """Run the libraries' own Brendel-Bethge solvers, uncompiled."""
     for toolkit in ("art", "foolbox"):
-        where = f"bench.attacks.{toolkit}_driver.boundary.compiled"
+        where = f"bench.attacks.{toolkit}_driver.brendel_bethge.compiled"
         monkeypatch.setattr(where, lambda kind: Solver(oracles.interpreted(kind)))
 
 

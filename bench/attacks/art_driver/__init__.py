@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.art_driver import boundary, fixed, minimal, queries, sparse
+from bench.attacks.art_driver import brendel_bethge, fixed, minimal, queries, sparse
 from bench.attacks.job import Job, Perturbation
 from bench.spec import Norm
 
@@ -24,12 +24,12 @@ def prepare() -> None:
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **fixed.ATTACKS,
     **minimal.ATTACKS,
-    **boundary.ATTACKS,
+    **brendel_bethge.ATTACKS,
     **queries.ATTACKS,
     **sparse.ATTACKS,
 }
 
 #: What an attack compiles at its first use, which is not timed either.
-WARM = boundary.WARM
+WARM = brendel_bethge.WARM
 
 FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = fixed.FITS

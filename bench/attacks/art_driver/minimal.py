@@ -82,8 +82,7 @@ def _cw(job: Job) -> torch.Tensor:
     ART descends by a line search where Carlini and Wagner use Adam. An iteration tries some six
     images and moves further than a step of Adam, so `steps` is divided by three. Its step may
     double twice, not five times: ART leaves the hinge out of its gradient, so an image that has
-    crossed the boundary by a long step hardly comes back (median l2 1.55 times Foolbox's on a
-    CIFAR-10 network, 1.14 with two).
+    crossed the boundary by a long step hardly comes back.
     """
     from art.attacks.evasion import CarliniL2Method
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from bench.attacks.foolbox_driver import boundary, fixed, minimal, queries, sparse
+from bench.attacks.foolbox_driver import brendel_bethge, fixed, minimal, queries, sparse
 from bench.attacks.job import Job
 from bench.spec import Norm
 
@@ -24,10 +24,10 @@ def prepare() -> None:
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **fixed.ATTACKS,
     **minimal.ATTACKS,
-    **boundary.ATTACKS,
+    **brendel_bethge.ATTACKS,
     **queries.ATTACKS,
     **sparse.ATTACKS,
 }
 
 #: What an attack compiles at its first use, which is not timed either.
-WARM = boundary.WARM
+WARM = brendel_bethge.WARM

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bench.attacks.boundary import Solver, compiled, from_far
+from bench.attacks.brendel_bethge import Solver, compiled, from_far
 from bench.attacks.foolbox_driver.common import criterion, model
 from bench.attacks.job import Job
 from bench.spec import Norm

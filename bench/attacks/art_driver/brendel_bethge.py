@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bench.attacks.art_driver.common import classifier, one_hot
-from bench.attacks.boundary import Solver, compiled, from_far
+from bench.attacks.brendel_bethge import Solver, compiled, from_far
 from bench.attacks.job import Job
 from bench.spec import Norm
 
