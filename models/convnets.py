@@ -49,6 +49,11 @@ def six_convs(outputs: int = 10, width: int = 24) -> nn.Sequential:
     )
 
 
+def slim_six_convs(outputs: int = 10) -> nn.Sequential:
+    """Return `six_convs` of two thirds the width."""
+    return six_convs(outputs, width=16)
+
+
 def _block(c_in: int, c_out: int) -> list[nn.Module]:
     return [
         nn.Conv2d(c_in, c_out, 3, padding=1),
@@ -83,6 +88,11 @@ def three_blocks(outputs: int = 10, widths: tuple[int, int, int] = (32, 64, 128)
             nn.Linear(hidden // 2, outputs),
         ),
     )
+
+
+def slim_three_blocks(outputs: int = 10) -> nn.Sequential:
+    """Return `three_blocks` of three quarters the width."""
+    return three_blocks(outputs, (24, 48, 96))
 
 
 def digits_cnn(outputs: int = 10) -> nn.Sequential:

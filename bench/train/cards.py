@@ -26,6 +26,11 @@ def weights_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
+def moments_file(folder: Path, name: str) -> Path:
+    """Return where embeddings watched during a model's training lie in a folder of weights."""
+    return folder / f"{name}.moments.safetensors"
+
+
 def weights_folder(name: str) -> Path | None:
     """Return the folder whose weights a model is loaded with, or None where there are none."""
     for folder in (retrained_dir(), SHIPPED):

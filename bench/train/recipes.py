@@ -80,11 +80,13 @@ RECIPES: dict[str, Recipe] = {
 _PEAKS = {"sgd": 0.05, "adam": 0.002}
 
 
-def _compared(like: str) -> dict[str, Recipe]:
+def _compared(like: str, network: str, epochs: int) -> dict[str, Recipe]:
     """Return recipes for deep learning (dl) and deep metric learning (dml) on one trunk.
 
     Args:
-        like: the model whose network, data and augmentation they have.
+        like: the model whose data and augmentation they have.
+        network: the function that builds the trunk with its head.
+        epochs: how long each is trained.
     """
     plain = RECIPES[like]
     found = {}
@@ -92,17 +94,22 @@ def _compared(like: str) -> dict[str, Recipe]:
         metric = loss != "cross-entropy"
         found[f"{plain.data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
             plain,
+            network=f"bench.models.convnets:{network}",
             loss=loss,
             miner="multi-similarity" if metric else "",
             embedding=64 if metric else 0,
             optimiser=optimiser,
             learning_rate=_PEAKS[optimiser],
             weight_decay=4e-4,
+            epochs=epochs,
         )
     return found
 
 
-RECIPES |= _compared("digits/cnn")
+RECIPES |= _compared("digits/cnn", "digits_cnn", 20)
+RECIPES |= _compared("mnist/cnn", "slim_six_convs", 4)
+RECIPES |= _compared("fashion-mnist/cnn", "slim_six_convs", 4)
+RECIPES |= _compared("cifar10/cnn", "slim_three_blocks", 8)
 
 
 def recipe(name: str) -> Recipe:

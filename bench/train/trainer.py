@@ -40,7 +40,7 @@ def train(
     recipe: Recipe,
     data: LabelledImages,
     device: torch.device | str = "cpu",
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    watch: Callable[[Epoch, nn.Module], None] = lambda epoch, net: None,
 ) -> nn.Module:
     """Return a network trained by a recipe, in eval mode, on the CPU.
 
@@ -48,7 +48,7 @@ def train(
         recipe: what to build and how to train it.
         data: the training images.
         device: where to train.
-        report: called after each epoch.
+        watch: called after each epoch, with the network as it is then.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -75,7 +75,8 @@ def train(
                 loss_sum += loss.item() * len(rows)
                 hits += _hits(recipe, outputs.detach(), labels[rows])
             seconds = time.perf_counter() - start
-            report(Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds))
+            epoch = Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds)
+            watch(epoch, net)
     return net.eval().cpu().to(memory_format=torch.contiguous_format)
 
 

@@ -22,7 +22,8 @@ from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
-from bench.train.cards import damaged, read_card, weights_file
+from bench.train.cards import damaged, moments_file, read_card, weights_file
+from bench.train.moments import Moments
 from bench.train.neighbours import neighbours
 from bench.train.recipes import Recipe, recipe
 from bench.train.trainer import Epoch, build, train
@@ -35,16 +36,26 @@ def train_to(
     device: str = "cpu",
     report: Callable[[Epoch], None] = lambda epoch: None,
 ) -> dict[str, Any]:
-    """Train a model by its recipe, write weights and card into a folder, return the card."""
-    epochs: list[Epoch] = []
+    """Train a model by its recipe, write weights and card into a folder, return the card.
 
-    def keep(epoch: Epoch) -> None:
+    Of an embedding, what it made of a few test images at three moments is written too.
+    """
+    rules = recipe(name)
+    images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
+    epochs: list[Epoch] = []
+    moments = Moments(rules, test) if rules.embedding else None
+
+    def watch(epoch: Epoch, net: nn.Module) -> None:
         epochs.append(epoch)
+        if moments is not None:
+            moments.watch(epoch, net)
         report(epoch)
 
-    rules = recipe(name)
-    net = train(rules, load(rules.data, "train", data_root), device, keep)
-    return write_weights(folder, name, net, data_root, device, epochs)
+    net = train(rules, images, device, watch)
+    card = write_weights(folder, name, net, data_root, device, epochs)
+    if moments is not None:
+        atomic_write(moments_file(folder, name), moments.payload())
+    return card
 
 
 def write_weights(

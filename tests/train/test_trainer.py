@@ -33,7 +33,7 @@ def test_training_learns_and_reports_each_epoch():
     seen = []
     data, test = load("digits", "train"), load("digits", "test")
     rules = dataclasses.replace(RECIPES["digits/mlp"], epochs=5)
-    net = train(rules, data, report=seen.append)
+    net = train(rules, data, watch=lambda epoch, _: seen.append(epoch))
     assert [epoch.number for epoch in seen] == [1, 2, 3, 4, 5]
     assert seen[-1].loss < seen[0].loss
     assert not net.training
