@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve
+from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
-from bench.runner.cell import attack_images, check_images, climbed, device_of
+from bench.runner.cell import attack_images, check_images, climbed, device_of, targets
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
 from bench.runner.suite import load_suite
@@ -149,17 +150,17 @@ def attack(
             fit[0].to(device).float(), fit[1].to(device).long(),
             num_classes=model.spec.num_classes, seed=seed,
         ).v  # fmt: skip
-    chunks = [
-        attack_images(
-            model, part, labels, spec, toolkit, surface, model.predict(part),
-            seed=seed + start, target_seed=seed + start, start=start, perturbation=perturbation,
-        )
-        for start, part, labels in (
-            (start, x[start : start + batch_size].to(device).float(),
-             y[start : start + batch_size].to(device).long())
-            for start in range(0, len(x), batch_size)
-        )
-    ]  # fmt: skip
+    chunks = []
+    for start in range(0, len(x), batch_size):
+        part = x[start : start + batch_size].to(device).float()
+        labels = y[start : start + batch_size].to(device).long()
+        clean = model.predict(part)
+        chunks.append(attack_images(
+            model, part, labels, spec, toolkit, surface, clean,
+            targets(spec.targeted, clean.scores, labels, seed + start),
+            seed=seed + start, start=start,
+            found=None if perturbation is None else apply(perturbation, part),
+        ))  # fmt: skip
     if not chunks:
         raise SpecError("there are no images to attack")
     return Attacked(

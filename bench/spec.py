@@ -6,6 +6,7 @@ and suites without loading it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -197,10 +198,16 @@ class ImageSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """A model a suite asks for, with options for its factory."""
+    """A model a suite asks for, with options for its factory.
+
+    Attributes:
+        climbed: the options of the same model whose surfaces attacks climb in place of this one's;
+            None for its own.
+    """
 
     name: str
     options: tuple[tuple[str, Scalar], ...] = ()
+    climbed: tuple[tuple[str, Scalar], ...] | None = None
 
     def title(self) -> str:
         """Return the name with its options written out: `...-knn1-cosine`, others as `key=value`."""
@@ -212,20 +219,29 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackRequest:
-    """An attack a suite asks for; None stands for every toolkit, or every surface, that there is."""
+    """An attack a suite asks for; None stands for every toolkit, surface or model that there is.
+
+    Attributes:
+        models: globs over the titles of the models that are attacked.
+    """
 
     spec: AttackSpec
     toolkits: tuple[Toolkit, ...] | None = None
     surfaces: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """What a suite file says, checked."""
+    """What a suite file says, checked.
+
+    Attributes:
+        images: one set of images for each data set; a model is attacked on those of its own.
+    """
 
     name: str
     title: str
-    images: ImageSet
+    images: tuple[ImageSet, ...]
     seed: int
     models: tuple[ModelRequest, ...]
     attacks: tuple[AttackRequest, ...]
@@ -247,6 +263,18 @@ class FittedOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Climbed:
+    """The model whose surface was climbed for several that judge the same images.
+
+    Attributes:
+        fingerprint: of its adapter.
+    """
+
+    model: ModelRequest
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One model, one attack, one toolkit, one surface, one image set: the unit of work and storage.
 
@@ -255,6 +283,8 @@ class Cell:
         checksum: of the images and labels themselves.
         batch_size: images a chunk; part of the identity, since some toolkits depend on it.
         fit: of an attack that is fitted before it is applied; None for all others.
+        climbed: whose surface it is, where several models judge the same images, this one's or
+            another's; None where the model is attacked by itself.
     """
 
     model: ModelRequest
@@ -268,6 +298,15 @@ class Cell:
     batch_size: int
     kind: Literal["attack"] = "attack"
     fit: FittedOn | None = None
+    climbed: Climbed | None = None
+
+    def maker(self) -> Cell:
+        """Return the cell that the images tried are made for: this one, or the climbed model's."""
+        if self.climbed is None:
+            return self
+        return dataclasses.replace(
+            self, model=self.climbed.model, fingerprint=self.climbed.fingerprint
+        )
 
     def title(self) -> str:
         """Return a one-line human name."""

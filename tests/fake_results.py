@@ -162,11 +162,13 @@ def planned(cell: Cell, access: str) -> dict[str, Any]:
         "cell": cell_key(cell),
         "model": cell.model.title(),
         "family": "network",
+        "data": "digits",
         "attack": cell.attack.name,
         "norm": cell.attack.norm,
         "eps": cell.attack.eps,
         "toolkit": cell.toolkit,
         "surface": cell.surface,
+        "climbed": None,
         "goal": cell.attack.goal,
         "targeted": cell.attack.targeted,
         "words": dict(cell.attack.words),
@@ -181,12 +183,14 @@ def asked(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
         "suite": suite,
         "title": "A synthetic run",
         "protocol": {
-            "data": "digits", "split": "test", "images": IMAGES, "seed": 0, "batch_size": CHUNK,
+            "data": ["digits"], "split": "test", "images": IMAGES, "seed": 0, "batch_size": CHUNK,
             "device": "cpu", "versions": VERSIONS, "host": "nowhere",
         },
         "cells": [planned(cell, access) for cell, access in plan],
         "models": [
-            {"model": name, "family": "network", "clean_accuracy": 0.9} for name in MODELS
+            {"model": name, "family": "network", "data": "digits", "clean_accuracy": 0.9,
+             "moments": None}
+            for name in MODELS
         ],
         "left_out": ["digits/cnn · noise linf 24/255: torchattacks has no noise for linf"],
         "shard": None,

@@ -88,7 +88,7 @@ class Display:
         )
         self.task: Any = None
         self.titles: dict[str, str] = {}
-        self.images = 0
+        self.images: dict[str, int] = {}
         self.seen = 0
         self.within = 0
 
@@ -102,7 +102,7 @@ class Display:
     def begin(self, plan: Plan, expected: Estimate) -> None:
         """Show what is going to be done, and about how long it will take."""
         self.titles = {key: cell.title() for key, cell in plan.cells.items()}
-        self.images = len(plan.images)
+        self.images = {key: len(plan.images_of(cell)) for key, cell in plan.cells.items()}
         for line in plan.left_out:
             self.note(f"left out: {line}")
         self.note(expected.line())
@@ -110,7 +110,7 @@ class Display:
             event = {"event": "plan", "cells": expected.cells, "images": expected.images,
                      "to_do": len(expected.seconds), "seconds": round(expected.total, 1)}  # fmt: skip
             click.echo(json.dumps(event))
-        self.task = self.progress.add_task("", total=len(plan.cells) * self.images)
+        self.task = self.progress.add_task("", total=sum(self.images.values()))
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Show one event of `bench.runner.execute`."""
@@ -125,7 +125,7 @@ class Display:
             self.progress.advance(self.task, event["images"])
         else:
             self.seen += 1
-            self.progress.advance(self.task, self.images - self.within)
+            self.progress.advance(self.task, self.images[event["cell"]] - self.within)
             self.within = 0
             if kind == "failed":
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: FAILED: {event['error']}")

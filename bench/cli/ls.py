@@ -108,9 +108,9 @@ def _suites() -> list[dict[str, Any]]:
     return [
         {
             "name": suite.name,
-            "data": suite.images.data,
-            "images": suite.images.count or "all",
-            "models": [model.name for model in suite.models],
+            "data": ", ".join(one.data for one in suite.images),
+            "images": suite.images[0].count or "all",
+            "models": list(dict.fromkeys(model.name for model in suite.models)),
             "title": suite.title,
         }
         for suite in suites

@@ -87,7 +87,7 @@ def _sheet(results: Results, model: str) -> Sheet | None:
     shown = list(_strongest(results, rows, list(cells["attack"].unique())))
     if not shown:
         return None
-    classes, eps = classes_of(results), dict(zip(cells["cell"], cells["eps"], strict=True))
+    classes, eps = classes_of(results, model), dict(zip(cells["cell"], cells["eps"], strict=True))
     row, kept = shown[0]
     names = {str(row["attack"]) for row, _ in shown}
     return Sheet(

@@ -260,7 +260,8 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     images = protocol["images"]
     smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
     said = [
-        ("Data", f"{protocol['data']}, split {protocol['split']}, first {images} images{smoke}"),
+        ("Data", f"{', '.join(protocol['data'])}, split {protocol['split']}, "
+                 f"first {images} images{smoke}"),
         ("Models", ", ".join(model["model"] for model in results.models)),
         ("Attacks", ", ".join(cells["attack"].unique())),
         ("Threats", ", ".join(_threats(cells))),

@@ -65,8 +65,8 @@ def picture_grid(results: Results) -> Grid | None:
     """Return the first attacked images of the first model that has any; None where none has."""
     if results.rows.empty:
         return None
-    classes = classes_of(results)
     for model in results.cells["model"].unique():
+        classes = classes_of(results, model)
         kept = _chosen(results, model)
         rows = {cell: _attacked(results, cell, kept[cell]) for cell in kept}
         indices = _shared(list(rows.values()))
@@ -167,9 +167,9 @@ def label_of(row: Row, which: str, classes: tuple[str, ...]) -> str:
     return name if words.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
 
 
-def classes_of(results: Results) -> tuple[str, ...]:
-    """Return the class names of the run's data set; none where it is not one of ours."""
-    known = DATASETS.get(str(results.protocol["data"]))
+def classes_of(results: Results, model: str) -> tuple[str, ...]:
+    """Return the class names of a model's data set; none where it is not one of ours."""
+    known = DATASETS.get(next(one["data"] for one in results.models if one["model"] == model))
     return known.classes if known else ()
 
 

@@ -293,7 +293,7 @@ def _transfer(results: Results, measured: Measured) -> list[Table]:
 
 
 def _split(results: Results) -> str:
-    return f"{results.protocol['data']} ({results.protocol['split']})"
+    return f"{', '.join(results.protocol['data'])} ({results.protocol['split']})"
 
 
 def _each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:

@@ -6,7 +6,7 @@ Clean images go to the driver, what it returns goes to the judge, and rows come 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -50,6 +50,30 @@ class CleanPredictions:
         return self.known[start]
 
 
+@dataclass(slots=True)
+class Shared:
+    """What was last found on a surface that is climbed for several models, by the chunk's start."""
+
+    made_for: str = ""
+    found: dict[int, Tried] = field(default_factory=dict)
+
+    def of(self, maker: str, start: int, find: Callable[[], Tried]) -> Tried:
+        """Return what was found for a cell, finding it if it was not."""
+        if maker != self.made_for:
+            self.made_for, self.found = maker, {}
+        if start not in self.found:
+            self.found[start] = find()
+        return self.found[start]
+
+
+class Climber(NamedTuple):
+    """A model whose surfaces are climbed for several others, and what it says of clean images."""
+
+    adapter: Adapter
+    clean: CleanPredictions
+    shared: Shared
+
+
 class Chunk(NamedTuple):
     """What was found out about some images: a row each, and the images tried."""
 
@@ -60,7 +84,7 @@ class Chunk(NamedTuple):
 
 def chunk_seed(cell: Cell, start: int) -> int:
     """Return the seed of a chunk; toolkits share it, so that their random starts can agree."""
-    named = {key: value for key, value in identity(cell).items() if key != "toolkit"}
+    named = {key: value for key, value in identity(cell.maker()).items() if key != "toolkit"}
     return _seed(repr(sorted(named.items())), start)
 
 
@@ -95,10 +119,22 @@ def compute_chunk(
     images: LabelledImages,
     start: int,
     perturbation: torch.Tensor | None = None,
+    climber: Climber | None = None,
 ) -> Chunk:
     """Return the rows of the chunk of a cell that begins at image `start`.
 
-    `perturbation` (C, H, W) is what a fitted attack adds to every image.
+    Where the cell's images are made on another model's surface, all images of the chunk are
+    attacked there, also those that model gets wrong: what one judge is shown must not depend on
+    which others there are.
+
+    Args:
+        cell: what is computed.
+        adapter: the model, which judges.
+        clean: what it says of clean images.
+        images: of the cell.
+        start: where the chunk begins.
+        perturbation: (C, H, W), what a fitted attack adds to every image.
+        climber: whose surface is climbed, for a cell that says so.
     """
     device = device_of(adapter)
     part = slice(start, start + cell.batch_size)
@@ -112,10 +148,21 @@ def compute_chunk(
         "split": cell.images.split,
         "model": cell.model.title(),
     }
+    seed, spec, said = chunk_seed(cell, start), cell.attack, clean.of(start, x)
+    guide = said if climber is None else climber.clean.of(start, x)
+    target = targets(spec.targeted, guide.scores, y, target_seed)
+    found = None if perturbation is None else apply(perturbation, x)
+    if climber is not None:
+        module = climbed(climber.adapter, spec, cell.surface)
+        classes = adapter.spec.num_classes
+        found = climber.shared.of(
+            cell_key(cell.maker()), start,
+            lambda: drive(spec, cell.toolkit, module, x, y, target=target, num_classes=classes,
+                          seed=seed),
+        )  # fmt: skip
     return attack_images(
-        adapter, x, y, cell.attack, cell.toolkit, cell.surface, clean.of(start, x),
-        seed=chunk_seed(cell, start), target_seed=target_seed, start=start, named=named,
-        perturbation=perturbation,
+        adapter, x, y, spec, cell.toolkit, cell.surface, said, target,
+        seed=seed, start=start, named=named, found=found,
     )  # fmt: skip
 
 
@@ -135,12 +182,12 @@ def attack_images(
     toolkit: Toolkit,
     surface: str,
     clean: Prediction,
+    target: torch.Tensor | None,
     *,
     seed: int,
-    target_seed: int,
     start: int = 0,
     named: dict[str, Any] | None = None,
-    perturbation: torch.Tensor | None = None,
+    found: Tried | None = None,
 ) -> Chunk:
     """Attack the images a model gets right, judge what was tried, and return a row an image.
 
@@ -152,13 +199,12 @@ def attack_images(
         toolkit: who runs it.
         surface: the name of one of the model's surfaces, or `predict` for black-box attacks.
         clean: the model's decision about `x`.
+        target: the label each image is to get, (N,); None for an untargeted attack.
         seed: of the attack's randomness.
-        target_seed: of randomly drawn targets, the same for all toolkits.
         start: index of the first image.
         named: the row columns that say what this is.
-        perturbation: (C, H, W), what a fitted attack adds to every image; None for other attacks.
+        found: what was already found for all of `x`, in place of an attack.
     """
-    target = targets(spec.targeted, clean.scores, y, target_seed)
     chosen = clean.labels == y
     if target is not None:
         chosen &= target != y
@@ -169,7 +215,7 @@ def attack_images(
     x_adv = x.clone()
     tried, verdict = None, None
     if len(at):
-        tried = apply(perturbation, x[at]) if perturbation is not None else drive(
+        tried = _of(found, at) if found is not None else drive(
             spec, toolkit, climbed(adapter, spec, surface), x[at], y[at],
             target=aim, num_classes=adapter.spec.num_classes, seed=seed,
         )  # fmt: skip
@@ -192,6 +238,18 @@ def attack_images(
         **_attacked(len(x), at.tolist(), clean, aim, tried, verdict),
     }  # fmt: skip
     return Chunk(pd.DataFrame({name: columns[name] for name in COLUMNS}), x, x_adv)
+
+
+def _of(found: Tried, at: torch.Tensor) -> Tried:
+    """Return what was found for some of the images, and their share of the time."""
+    rows = at.cpu()
+    return Tried(
+        found.x_adv[at],
+        found.forwards[rows],
+        found.backwards[rows],
+        None if found.iterations is None else found.iterations[rows],
+        found.seconds * len(at) / len(found.x_adv),
+    )
 
 
 def climbed(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module:

@@ -17,6 +17,7 @@ from bench.errors import StoreError
 from bench.runner.cell import device_of
 from bench.runner.plan import Plan
 from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
+from bench.store.identity import cell_key
 from bench.store.store import Store
 
 #: About what a cell takes beside its attack: judging, hashing, and files that are synced.
@@ -111,15 +112,19 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     measured: dict[tuple[ModelRequest, str, int], float] = {}
     seconds = {}
     for key, cell in cells.items():
-        kind, attack = work(cell), ATTACKS[cell.attack.name]
-        batch = 1 if cell.toolkit in attack.singly else min(plan.batch_size, len(plan.images))
-        view = cell.model, cell.surface, batch
+        kind, attack, images = work(cell), ATTACKS[cell.attack.name], len(plan.images_of(cell))
+        if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
+            seconds[key] = CELL_SECONDS  # the images are made in another cell
+            continue
+        batch = 1 if cell.toolkit in attack.singly else min(plan.batch_size, images)
+        view = cell.maker().model, cell.surface, batch
         if kind not in paces and view not in measured:
             measured[view] = _measured(plan, *view)
         pace = paces[kind] if kind in paces else measured[view]
         count = passes(cell.attack.name, dict(cell.attack.words), classes[kind])
-        seconds[key] = CELL_SECONDS + len(plan.images) * count * pace
-    return Estimate(len(plan.cells), len(plan.images), seconds)
+        seconds[key] = CELL_SECONDS + images * count * pace
+    most = max(len(images) for images in plan.images.values())
+    return Estimate(len(plan.cells), most, seconds)
 
 
 def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:
@@ -143,7 +148,7 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
 def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> float:
     """Return the seconds an image of a pass through a model: a gradient, or an answer alone."""
     adapter = plan.adapters[model]
-    few = plan.images.first(batch)
+    few = plan.images[adapter.spec.data].first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Literal
@@ -15,14 +15,22 @@ import torch
 from bench.attacks.catalogue import access, is_minimal
 from bench.attacks.drive import Fitted
 from bench.errors import PrerequisiteError, SpecError, StoreError
-from bench.runner.cell import PICTURES, CleanPredictions, check_images, compute_chunk
+from bench.runner.cell import (
+    PICTURES,
+    CleanPredictions,
+    Climber,
+    Shared,
+    check_images,
+    compute_chunk,
+)
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
-from bench.spec import Cell
-from bench.store.identity import identity
+from bench.spec import Cell, ModelRequest
+from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
-from bench.train.cards import read_card, weights_folder
+from bench.train.cards import moments_file, read_card, weights_folder
+from bench.train.moments import read_moments
 
 Overwrite = Literal["never", "missing", "failed", "always"]
 Event = dict[str, Any]
@@ -79,7 +87,7 @@ def todo(
     keep_all: bool = False,
 ) -> list[str]:
     """Return the keys of the cells a run has to compute, in the plan's order."""
-    keys = [key for key in plan.cells if shard is None or int(key, 16) % shard[1] == shard[0] - 1]
+    keys = [key for key, cell in plan.cells.items() if _in_shard(cell, shard)]
     if overwrite == "always":
         return keys
     if overwrite == "never":
@@ -91,12 +99,24 @@ def todo(
     return [key for key in keys if not _held(plan, store, key, keep_all)]
 
 
+def _in_shard(cell: Cell, shard: tuple[int, int] | None) -> bool:
+    # Cells that judge the same images stay together, so that these are made once.
+    return shard is None or int(cell_key(cell.maker()), 16) % shard[1] == shard[0] - 1
+
+
 def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
     if not store.is_done(key):
         return False
     # Asked to keep every image, a cell that kept fewer is not what was asked for.
     record = store.record(key) or {}
-    return not keep_all or int(record["pictures"]) >= len(plan.images)
+    return not keep_all or int(record["pictures"]) >= _pictures(plan, plan.cells[key], keep_all)
+
+
+def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
+    """Return how many images tried are kept of a cell: none that lie in another's already."""
+    if cell.maker() != cell:
+        return 0
+    return len(plan.images_of(cell)) if keep_all else PICTURES
 
 
 def execute(
@@ -131,16 +151,13 @@ def execute(
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    clean: dict[Any, CleanPredictions] = {}
-    fits: dict[str, Fitted] = {}
+    known = _Known({one: CleanPredictions(model) for one, model in plan.adapters.items()})
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
-        if cell.model not in clean:
-            clean = {cell.model: CleanPredictions(plan.adapters[cell.model])}
         began = time.perf_counter()
         try:
-            for images in _compute(plan, store, key, clean[cell.model], fits, overwrite, keep_all):
+            for images in _compute(plan, store, key, known, overwrite, keep_all):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):
             raise
@@ -162,32 +179,42 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     on_event(event)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What several cells of a run share."""
+
+    clean: dict[ModelRequest, CleanPredictions]
+    shared: Shared = field(default_factory=Shared)
+    fits: dict[str, Fitted] = field(default_factory=dict)
+
+
 def _compute(
-    plan: Plan,
-    store: Store,
-    key: str,
-    clean: CleanPredictions,
-    fits: dict[str, Fitted],
-    overwrite: Overwrite,
-    keep_all: bool,
+    plan: Plan, store: Store, key: str, known: _Known, overwrite: Overwrite, keep_all: bool
 ) -> Iterator[int]:
     """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
-    cell, adapter, images = plan.cells[key], plan.adapters[plan.cells[key].model], plan.images
+    cell = plan.cells[key]
+    adapter, images = plan.adapters[cell.model], plan.images_of(cell)
     check_images(adapter, images.first(1).images, images.labels[:1])
     anew = overwrite == "always" or keep_all
     done = set() if anew else store.done_chunks(key)
-    keep = len(images) if keep_all else PICTURES
+    keep = _pictures(plan, cell, keep_all)
+    climber = None
+    if cell.climbed is not None:
+        maker = cell.climbed.model
+        climber = Climber(plan.adapters[maker], known.clean[maker], known.shared)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     perturbation, fit = None, {}
     if cell.fit is not None:
         perturbation, said = fitted(
-            cell, plan.sources[key], store, key, fits, anew=overwrite == "always"
+            cell, plan.sources[key], store, key, known.fits, anew=overwrite == "always"
         )
         fit = {"fit": said}
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:
-            chunk = compute_chunk(cell, adapter, clean, images, start, perturbation)
+            chunk = compute_chunk(
+                cell, adapter, known.clean[cell.model], images, start, perturbation, climber
+            )
             pictures = None
             if start < keep:
                 kept = slice(0, min(stop, keep) - start)
@@ -217,11 +244,13 @@ def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "cell": key,
         "model": cell.model.title(),
         "family": family,
+        "data": cell.images.data,
         "attack": spec.name,
         "norm": spec.norm,
         "eps": spec.eps,
         "toolkit": cell.toolkit,
         "surface": cell.surface,
+        "climbed": None if cell.maker() == cell else cell.maker().model.title(),
         "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.words),
@@ -236,9 +265,9 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
         "suite": suite.name,
         "title": suite.title,
         "protocol": {
-            "data": suite.images.data,
-            "split": suite.images.split,
-            "images": len(plan.images),
+            "data": [one.data for one in suite.images],
+            "split": suite.images[0].split,
+            "images": max(len(images) for images in plan.images.values()),
             "seed": suite.seed,
             "batch_size": plan.batch_size,
             "device": plan.device,
@@ -252,10 +281,12 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
         "models": [
             {
                 "model": request.title(),
-                "family": adapter.spec.family,
+                "family": plan.adapters[request].spec.family,
+                "data": plan.adapters[request].spec.data,
                 "clean_accuracy": _card_accuracy(request.name),
+                "moments": _moments(request.name),
             }
-            for request, adapter in plan.adapters.items()
+            for request in suite.models
         ],
         "left_out": list(plan.left_out),
         "shard": shard,
@@ -266,3 +297,16 @@ def _card_accuracy(name: str) -> float | None:
     folder = weights_folder(name)
     card = read_card(folder, name) if folder else None
     return None if card is None else card["clean_accuracy"]
+
+
+def _moments(name: str) -> dict[str, Any] | None:
+    """Return how a model's embedding came to be, as its report draws it; None where it was not watched."""
+    folder = weights_folder(name)
+    path = moments_file(folder, name) if folder else None
+    if path is None or not path.is_file():
+        return None
+    points, labels = read_moments(path.read_bytes())
+    return {
+        "labels": labels.tolist(),
+        "epochs": {str(epoch): found.tolist() for epoch, found in points.items()},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import tomllib
 from collections.abc import Iterator
@@ -31,10 +32,11 @@ _Open = ConfigDict(extra="allow", strict=True)
 
 
 class _Model(BaseModel):
-    """A `[[models]]` table; further keys are options of the model's factory."""
+    """A `[[models]]` table; further keys are options of the model's factory, and a list multiplies."""
 
     model_config = _Open
-    name: str
+    name: str | Annotated[list[str], Field(min_length=1)]
+    climbed: dict[str, bool | int | float | str] | None = None
 
 
 class _Attack(BaseModel):
@@ -46,6 +48,7 @@ class _Attack(BaseModel):
     eps: str | float | int | list[str | float | int] | None = None
     toolkits: list[Toolkit] | None = None
     surfaces: list[str] | None = None
+    models: list[str] | None = None
 
 
 class _Suite(BaseModel):
@@ -53,7 +56,7 @@ class _Suite(BaseModel):
 
     model_config = _Strict
     title: str
-    data: str
+    data: str | Annotated[list[str], Field(min_length=1)]
     split: Literal["train", "test"] = "test"
     images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
     seed: Annotated[int, Field(ge=0)] = 0
@@ -96,20 +99,23 @@ def load_suite(named: str) -> Suite:
         raise SpecError(f"{path}: not a UTF-8 text file") from error
     except ValidationError as error:
         raise SpecError(_in_words(path, error)) from error
-    if given.data not in DATASETS:
-        raise SpecError(f"{path}: data: {unknown('data set', given.data, list(DATASETS))}")
+    for name in _listed(given.data):
+        if name not in DATASETS:
+            raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
+    count = None if given.images == "all" else given.images
+    models = tuple(one for i, table in enumerate(given.models) for one in _models(path, i, table))
     return Suite(
         name=path.stem,
         title=given.title,
-        images=ImageSet(
-            data=given.data,
-            split=given.split,
-            count=None if given.images == "all" else given.images,
+        images=tuple(
+            ImageSet(data=name, split=given.split, count=count) for name in _listed(given.data)
         ),
         seed=given.seed,
-        models=tuple(_model(path, i, table) for i, table in enumerate(given.models)),
+        models=models,
         attacks=tuple(
-            request for i, table in enumerate(given.attacks) for request in _attacks(path, i, table)
+            request
+            for i, table in enumerate(given.attacks)
+            for request in _attacks(path, i, table, [model.title() for model in models])
         ),
     )
 
@@ -133,17 +139,37 @@ def _in_words(path: Path, error: ValidationError) -> str:
     return f"{path}: {where}: {message} (it says {first['input']!r})"
 
 
-def _model(path: Path, index: int, table: _Model) -> ModelRequest:
-    options = table.model_extra or {}
-    for key, value in options.items():
-        if not isinstance(value, bool | int | float | str):
-            raise SpecError(
-                f"{path}: models[{index + 1}].{key}: {value!r} is not a number, text or true/false"
-            )
-    return ModelRequest(name=table.name, options=tuple(sorted(options.items())))
+def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
+    """Return the models of a table, one for each name and combination of its options."""
+    axes = {key: _listed(value) for key, value in sorted((table.model_extra or {}).items())}
+    for key, values in axes.items():
+        for value in values:
+            if not isinstance(value, bool | int | float | str):
+                raise SpecError(
+                    f"{path}: models[{index + 1}].{key}: {value!r} is not a number, text or "
+                    f"true/false"
+                )
+    climbed = None if table.climbed is None else tuple(sorted(table.climbed.items()))
+    variants = [tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    if climbed is not None and climbed not in variants:
+        raise SpecError(
+            f"{path}: models[{index + 1}].climbed: {table.climbed!r} is none of the table's own "
+            f"combinations of {', '.join(axes) or 'options, of which there are none'}"
+        )
+    return [
+        ModelRequest(name=name, options=one, climbed=climbed)
+        for name in _listed(table.name)
+        for one in variants
+    ]
 
 
-def _attacks(path: Path, index: int, table: _Attack) -> Iterator[AttackRequest]:
+def _attacks(
+    path: Path, index: int, table: _Attack, titles: list[str]
+) -> Iterator[AttackRequest]:
+    for glob in table.models or ():
+        if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
+            known = unknown("model in this suite", glob, titles)
+            raise SpecError(f"{path}: attacks[{index + 1}].models: {known}")
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
@@ -158,6 +184,7 @@ def _attacks(path: Path, index: int, table: _Attack) -> Iterator[AttackRequest]:
             spec=spec,
             toolkits=None if table.toolkits is None else tuple(table.toolkits),
             surfaces=None if table.surfaces is None else tuple(table.surfaces),
+            models=None if table.models is None else tuple(table.models),
         )
 
 

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from bench.errors import SpecError
-from bench.spec import Cell
+from bench.spec import Cell, ModelRequest
 
 #: Raised when the meaning of a cell changes, so that rows of the old meaning are never found again.
 IDENTITY_VERSION = 1
@@ -31,17 +31,15 @@ def identity(cell: Cell) -> dict[str, Any]:
 
     Device, host and library versions are left out on purpose: they are recorded beside the rows,
     but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
-    the cells of fitted attacks alone.
+    the cells of fitted attacks alone, whose surface is climbed where that is said of the model.
     """
-    fit = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
-    return fit | {
+    some = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    if cell.climbed is not None:
+        some["climbed"] = _model(cell.climbed.model, cell.climbed.fingerprint)
+    return some | {
         "version": IDENTITY_VERSION,
         "kind": cell.kind,
-        "model": {
-            "name": cell.model.name,
-            "options": dict(cell.model.options),
-            "fingerprint": cell.fingerprint,
-        },
+        "model": _model(cell.model, cell.fingerprint),
         "attack": {
             "name": cell.attack.name,
             "norm": cell.attack.norm,
@@ -59,6 +57,10 @@ def identity(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "batch_size": cell.batch_size,
     }
+
+
+def _model(request: ModelRequest, fingerprint: str) -> dict[str, Any]:
+    return {"name": request.name, "options": dict(request.options), "fingerprint": fingerprint}
 
 
 def cell_key(cell: Cell) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PLANNED = (
-    "cell", "model", "family", "attack", "norm", "eps", "toolkit", "surface", "goal", "targeted",
-    "words", "kind", "access",
+    "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "climbed",
+    "goal", "targeted", "words", "kind", "access",
 )  # fmt: skip
 _TEXT = [name for name in _PLANNED if name != "words"]
 
@@ -33,15 +33,19 @@ class Results:
 
     Attributes:
         started: when the run started, ISO 8601 in UTC.
-        protocol: data, split, images, seed, batch_size, device, versions, host.
-        cells: a row a planned cell, in the plan's order: `cell, model, family, attack, norm, eps`
-            (text, null for a minimal-norm attack), `toolkit, surface, goal, targeted, words` (dict),
+        protocol: data (names), split, images (of the largest set), seed, batch_size, device,
+            versions, host.
+        cells: a row a planned cell, in the plan's order: `cell, model, family, data, attack, norm,
+            eps` (text, null for a minimal-norm attack), `toolkit, surface, climbed` (the model whose
+            surface that is, null for the cell's own), `goal, targeted, words` (dict),
             `kind` (fixed or minimal), `access, radius` (eps as a number), `status` (done, failed or
             missing), `error` (the last line of why it failed), `images, correct, successes,
             invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
             The counts and means are null where the cell is not done.
         rows: all rows of the done cells, `spec.COLUMNS`.
-        models: a dict a model: `model, family, clean_accuracy` (its card's, may be None).
+        models: a dict a model: `model, family, data, clean_accuracy` (its card's, may be None),
+            `moments` (None, or `labels` and `epochs`: epoch to points (x, y), the embedding of a few
+            test images while it was trained).
         left_out: a line for each thing the suite names that could not be planned.
         store: where the pictures are.
     """

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import torch
 
 #: The layout of the folder; another number means another Crossfire wrote it.
-SCHEMA = 2
+SCHEMA = 3
 
 _PART = re.compile(r"(\d{5,})-(\d{5,})-([0-9a-f]{8})\.parquet")
 _ERROR = re.compile(r"error-(\d+)\.json")

@@ -143,7 +143,7 @@ def test_pictures_are_kept_for_the_first_sixteen_or_for_all(plan, tmp_path):
     assert set(execute(plan, store, keep_all=True).computed) == set(plan.cells)
     pictures = store.pictures(key)
     assert pictures["index"].tolist() == list(range(30))
-    assert torch.equal(pictures["x"], plan.images.images)
+    assert torch.equal(pictures["x"], plan.images["digits"].images)
     gap = (pictures["x_adv"] - pictures["x"]).flatten(1).abs().amax(1).double()
     attacked = store.rows(key).linf.fillna(0.0)
     assert np.allclose(gap.numpy(), attacked.to_numpy(dtype=float), atol=1e-7)
@@ -161,7 +161,7 @@ def test_clean_images_are_predicted_once_a_model(plan, tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(adapter), "predict", counting)
     execute(plan, open_store(tmp_path / "r"))
-    clean = plan.images.images
+    clean = plan.images["digits"].images
     chunks = [clean[start : start + 8] for start in range(0, 30, 8)]
     for chunk in chunks:
         hits = [x for x in seen if x.shape == chunk.shape and torch.equal(x, chunk)]

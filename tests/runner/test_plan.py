@@ -27,7 +27,7 @@ def test_cells_are_models_times_attacks_times_toolkits(tiny_suite):
     titles = [cell.title() for cell in plan.cells.values()]
     assert len(titles) == len(set(titles)) == 2 * 3 + 1 + 1 + 1
     assert "digits/mlp · fgsm linf 0.1 · art" in titles
-    assert len(plan.images) == 30
+    assert len(plan.images["digits"]) == 30
     assert {cell.surface for cell in plan.cells.values()} == {"network", "predict"}
 
 

@@ -30,7 +30,7 @@ def written(tmp_path, text):
 
 def test_a_list_multiplies_and_defaults_are_written_out(tmp_path):
     suite = load_suite(written(tmp_path, GOOD))
-    assert (suite.name, suite.images.split, suite.images.count, suite.seed) == (
+    assert (suite.name, suite.images[0].split, suite.images[0].count, suite.seed) == (
         "mine",
         "test",
         200,
@@ -84,8 +84,10 @@ def test_an_unknown_suite_names_the_nearest():
 @pytest.mark.parametrize("name", shipped_suites())
 def test_shipped_suites_are_sound(name):
     suite = load_suite(name)
-    assert suite.images.data == name.removesuffix("-full")
-    assert suite.images.count in (100, 200)
+    assert {one.count for one in suite.images} <= {100, 200}
+    if suite.name.endswith("dml"):
+        return
+    assert suite.images[0].data == name.removesuffix("-full")
     assert {a.spec.name for a in suite.attacks} >= {"fgsm", "bim", "pgd", "deepfool", "cw", "noise"}
 
 

@@ -1,0 +1,215 @@
+"""Which cells a suite's models and attacks make: toolkits, surfaces and what is fitted for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.attacks.catalogue import access, available, is_fitted, refusal, shortfall
+from bench.data.datasets import LabelledImages
+from bench.errors import UnsupportedAttack
+from bench.runner.fits import Source, other_model, source_images
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    ITSELF,
+    Adapter,
+    AttackRequest,
+    AttackSpec,
+    Cell,
+    Climbed,
+    ImageSet,
+    ModelRequest,
+    Suite,
+    Toolkit,
+)
+from bench.store.identity import cell_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What cells are made of.
+
+    Attributes:
+        suite: with the models and attacks that are left after its filters.
+        known: all models of the suite by title, those a filter leaves out included.
+        loaded: loads a model, each once.
+        images: by data set.
+        toolkits: the only ones wanted; none for all.
+        data: the data folder.
+    """
+
+    suite: Suite
+    known: Mapping[str, ModelRequest]
+    loaded: Callable[[ModelRequest], Adapter]
+    images: Mapping[str, LabelledImages]
+    toolkits: Sequence[str]
+    batch_size: int
+    data: str | os.PathLike[str] | None
+
+    def source(self, spec: AttackSpec, adapter: Adapter, surface: str) -> Source:
+        """Return what an attack is fitted on."""
+        images = source_images(spec, self.image_set(adapter), self.data)
+        return Source(adapter=adapter, surface=surface, images=images)
+
+    def named(self, name: str) -> Adapter:
+        """Return the model of a name, loaded."""
+        return self.loaded(self.known.get(name, ModelRequest(name=name)))
+
+    def image_set(self, adapter: Adapter) -> ImageSet:
+        """Return the images that a model is attacked on: those of its data set."""
+        return next(one for one in self.suite.images if one.data == adapter.spec.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """The cells of a suite.
+
+    Attributes:
+        cells: key to cell; those that judge the same images are next to each other.
+        sources: key of a cell with a fitted attack to what that is fitted on.
+        left_out: in words, what the suite asks for that cannot be run, and why.
+    """
+
+    cells: dict[str, Cell]
+    sources: dict[str, Source]
+    left_out: tuple[str, ...]
+
+
+def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
+    """Return the cells of every model under attack, model by model."""
+    left_out: dict[str, None] = {}  # an ordered set
+    runners = [
+        (attack, tuple(_runners(attack, given.toolkits, left_out)))
+        for attack in given.suite.attacks
+    ]
+    checksums = {name: images.checksum() for name, images in given.images.items()}
+    groups: dict[str, dict[str, Cell]] = {}
+    sources: dict[str, Source] = {}
+    for request, adapter in adapters.items():
+        climbed = _climbed(request, given)
+        fingerprint, images = adapter.fingerprint(), given.image_set(adapter)
+        for attack, able in runners:
+            if not _is_for(attack, request):
+                continue
+            for spec, surface, source in _ways(attack, request, adapter, given, left_out):
+                for toolkit in able:
+                    cell = Cell(
+                        model=request,
+                        fingerprint=fingerprint,
+                        attack=spec,
+                        toolkit=toolkit,
+                        surface=surface,
+                        images=images,
+                        checksum=checksums[images.data],
+                        seed=given.suite.seed,
+                        batch_size=given.batch_size,
+                        fit=None if source is None else source.named(),
+                        climbed=None if _asks_itself(spec, surface) else climbed,
+                    )
+                    key = cell_key(cell)
+                    groups.setdefault(cell_key(cell.maker()), {})[key] = cell
+                    if source is not None:
+                        sources[key] = source
+    cells = {key: cell for group in groups.values() for key, cell in group.items()}
+    return Made(cells=cells, sources=sources, left_out=tuple(left_out))
+
+
+def climbed_request(request: ModelRequest) -> ModelRequest:
+    """Return the variant of a model whose surfaces attacks on it climb."""
+    options = request.options if request.climbed is None else request.climbed
+    return dataclasses.replace(request, options=options)
+
+
+def _climbed(request: ModelRequest, given: Given) -> Climbed | None:
+    if request.climbed is None:
+        return None
+    climbed = climbed_request(request)
+    return Climbed(model=climbed, fingerprint=given.loaded(climbed).fingerprint())
+
+
+def _asks_itself(spec: AttackSpec, surface: str) -> bool:
+    """Return whether an attack asks the model itself, or brings its own images."""
+    return surface == BLACK_BOX_SURFACE or is_fitted(spec.name)
+
+
+def _is_for(attack: AttackRequest, request: ModelRequest) -> bool:
+    globs = attack.models
+    return globs is None or any(fnmatch.fnmatchcase(request.title(), glob) for glob in globs)
+
+
+def _ways(
+    attack: AttackRequest,
+    request: ModelRequest,
+    adapter: Adapter,
+    given: Given,
+    left_out: dict[str, None],
+) -> Iterator[tuple[AttackSpec, str, Source | None]]:
+    """Yield the attack, the surface and what is fitted on, of each cell that a toolkit gets.
+
+    Of a perturbation fitted on another model the one under attack shows nothing: it is a black box.
+    """
+    spec = attack.spec
+    if not is_fitted(spec.name):
+        yield from ((spec, name, None) for name in _surfaces(attack, request, adapter, left_out))
+        return
+    other = other_model(spec, request)
+    if other is not None:
+        model, title = given.named(other), ModelRequest(name=other)
+        for name in tuple(_surfaces(attack, title, model, left_out))[:1]:
+            yield spec, BLACK_BOX_SURFACE, given.source(spec, model, name)
+        return
+    # Named or not, the model itself makes the same cell.
+    spec = dataclasses.replace(
+        spec, words=tuple(sorted({**dict(spec.words), "fitted_on": ITSELF}.items()))
+    )
+    for name in _surfaces(attack, request, adapter, left_out):
+        yield spec, name, given.source(spec, adapter, name)
+
+
+def _runners(
+    attack: AttackRequest, wanted: Sequence[str], left_out: dict[str, None]
+) -> Iterator[Toolkit]:
+    """Yield the toolkits that run an attack.
+
+    Raises:
+        UnsupportedAttack: the suite names a toolkit that does not have the attack or cannot honour
+            one of its words. Where it names none, such a toolkit is left out, and that is said.
+    """
+    spec = attack.spec
+    for toolkit in attack.toolkits or available(spec.name, spec.norm):
+        if wanted and toolkit not in wanted:
+            continue
+        why = refusal(spec, toolkit)
+        if why is not None:
+            if attack.toolkits is not None:
+                raise UnsupportedAttack(why)
+            left_out[why] = None
+        elif (lacking := shortfall(spec.name, toolkit)) is not None:
+            left_out[lacking] = None
+        else:
+            yield toolkit
+
+
+def _surfaces(
+    attack: AttackRequest, request: ModelRequest, adapter: Adapter, left_out: dict[str, None]
+) -> Sequence[str]:
+    if access(attack.spec.name) != "white":
+        return (BLACK_BOX_SURFACE,)
+    offered = adapter.surfaces()
+    if not offered:
+        left_out[
+            f"{request.title()} has no gradient: {attack.spec.name} and other white-box attacks "
+            f"do not reach it"
+        ] = None
+        return ()
+    if attack.surfaces is None:
+        return tuple(offered)
+    for name in attack.surfaces:
+        if name not in offered:
+            left_out[f"{request.title()} has no surface {name!r}; it has {', '.join(offered)}"] = (
+                None
+            )
+    return tuple(name for name in attack.surfaces if name in offered)
