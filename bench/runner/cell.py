@@ -18,22 +18,46 @@ from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
-from bench.spec import BLACK_BOX_SURFACE, COLUMNS, Adapter, AttackSpec, Cell, Prediction, Toolkit
+from bench.spec import (
+    ABSTAINING_IS_WRONG,
+    BLACK_BOX_SURFACE,
+    COLUMNS,
+    Adapter,
+    AttackSpec,
+    Cell,
+    Prediction,
+    Toolkit,
+)
 from bench.store.identity import canonical_json, cell_key, identity
 
 PICTURES = 16
 
 
 class BlackBox(torch.nn.Module):
-    """A model's answers without its gradient: all that a black-box attack is shown."""
+    """A model's answers without its gradient: all that a black-box attack is shown.
+
+    Toolkits take the class of the largest score for the decision. Of a tied vote that may be the true
+    class, although a tie is a wrong answer. So a model of a family that may say no class has one
+    class more here, the last, which has the largest score where it says none, and the least elsewhere.
+
+    Attributes:
+        classes: how many scores an image gets.
+    """
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
+        self.may_abstain = adapter.spec.family in ABSTAINING_IS_WRONG
+        self.classes = adapter.spec.num_classes + self.may_abstain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores (N, C) of images (N, C, H, W), cut off from any graph."""
-        return self.adapter.predict(x.detach()).scores.detach()
+        """Return the scores (N, classes) of images (N, C, H, W), cut off from any graph."""
+        labels, scores = self.adapter.predict(x.detach())
+        scores = scores.detach()
+        if not self.may_abstain:
+            return scores
+        none = torch.where(labels < 0, scores.amax(1) + 1, scores.amin(1))
+        return torch.cat([scores, none.unsqueeze(1)], dim=1)
 
 
 @dataclass(slots=True)
@@ -169,10 +193,14 @@ def attack_images(
     x_adv = x.clone()
     tried, verdict = None, None
     if len(at):
-        tried = apply(perturbation, x[at]) if perturbation is not None else drive(
-            spec, toolkit, climbed(adapter, spec, surface), x[at], y[at],
-            target=aim, num_classes=adapter.spec.num_classes, seed=seed,
-        )  # fmt: skip
+        if perturbation is not None:
+            tried = apply(perturbation, x[at])
+        else:
+            net = climbed(adapter, spec, surface)
+            classes = net.classes if isinstance(net, BlackBox) else adapter.spec.num_classes
+            tried = drive(
+                spec, toolkit, net, x[at], y[at], target=aim, num_classes=classes, seed=seed
+            )
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else adapter.predict(shown)
         sure = confidence(clean, adapter.spec)[at]

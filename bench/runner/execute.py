@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+from bench.adapters.neighbours import NeighboursAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.attacks.drive import Fitted
 from bench.errors import PrerequisiteError, SpecError, StoreError
@@ -254,6 +255,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "model": request.title(),
                 "family": adapter.spec.family,
                 "clean_accuracy": _card_accuracy(request.name),
+                "surrogate": adapter.agreement if isinstance(adapter, NeighboursAdapter) else None,
             }
             for request, adapter in plan.adapters.items()
         ],

@@ -41,7 +41,9 @@ class Results:
             invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
             The counts and means are null where the cell is not done.
         rows: all rows of the done cells, `spec.COLUMNS`.
-        models: a dict a model: `model, family, clean_accuracy` (its card's, may be None).
+        models: a dict a model: `model, family, clean_accuracy` (its card's, may be None), `surrogate`
+            (how often its differentiable vote says what the vote says, as `agreement_of` returns it;
+            None for other families).
         left_out: a line for each thing the suite names that could not be planned.
         store: where the pictures are.
     """

@@ -196,3 +196,25 @@ def test_a_black_box_attack_needs_no_surface(model, images):
     x, y = images[0][:4], images[1][:4]
     out = bench.attack(model, x, y, "noise", norm="linf", eps=0.3, toolkit="native")
     assert (out.rows.surface == "predict").all()
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit", "words"), [
+    ("hopskipjump", "l2", "art", {"queries": 60, "gradient_queries": 10}),
+    ("hopskipjump", "linf", "foolbox", {"queries": 60, "gradient_queries": 10}),
+    ("boundary", "l2", "foolbox", {"queries": 60}),
+    ("square", "linf", "torchattacks", {"queries": 30, "eps": 0.5}),
+    ("square", "linf", "art", {"queries": 30, "eps": 0.5}),
+])  # fmt: skip
+def test_a_tied_vote_is_found_by_attacks_that_see_answers_alone(images, name, norm, toolkit, words):
+    """Two vote, so that every way to another class leads through a tie, which is its nearest end."""
+    twice = bench.load_model(NAME, {"k": 2, "distance": "cosine"})
+    x, y = images[0][:6], images[1][:6]
+    assert (twice.predict(x).labels == y).all()
+    rows = bench.attack(twice, x, y, name, norm=norm, toolkit=toolkit, **words).rows
+    away = rows[norm] > 0  # what was not found is the image itself
+    assert away.any()
+    assert rows.success[away].all()
+    assert rows.success.tolist() == (rows.adv_label != rows.label).tolist()
+    if name != "square":
+        assert away.all()
+        assert rows.abstained.mean() > 0.5
