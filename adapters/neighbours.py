@@ -1,46 +1,20 @@
-"""Metric learning: an embedding, a bank of embedded training images, and the vote of the nearest."""
+"""Metric learning: an embedding, embedded training images, and the vote of the nearest of them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from bench.adapters.losses import per_image_loss
 from bench.adapters.network import eval_mode, weights_digest
+from bench.adapters.stored import Bank, Stored
 from bench.errors import SpecError
 from bench.spec import Loss, ModelSpec, Prediction
-
-#: Similarity of embeddings (N, D) with stored ones (M, D): (N, M), larger is nearer.
-Similarity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bank:
-    """Embedded training images, sorted by class.
-
-    Attributes:
-        embeddings: float32 (M, D).
-        labels: int64 (M,), ascending.
-        data: the data set they come from.
-        split: and its split.
-        indices: which images of it, in words: `all`, or a range such as `0-1999`.
-        checksum: of the images and labels themselves.
-    """
-
-    embeddings: torch.Tensor
-    labels: torch.Tensor
-    data: str
-    split: str
-    indices: str
-    checksum: str
-
-    def title(self) -> str:
-        """Return the name of the bank: data set, split and indices."""
-        return f"{self.data} {self.split} {self.indices}"
 
 
 def votes(similarity: torch.Tensor, labels: torch.Tensor, k: int, num_classes: int) -> Prediction:
@@ -48,7 +22,7 @@ def votes(similarity: torch.Tensor, labels: torch.Tensor, k: int, num_classes: i
 
     Args:
         similarity: (N, M), larger is nearer.
-        labels: of the stored images (M,).
+        labels: of the stored images, (M,), or (N, M) where each row has others.
         k: how many vote; more than M are M.
         num_classes: C.
 
@@ -57,7 +31,8 @@ def votes(similarity: torch.Tensor, labels: torch.Tensor, k: int, num_classes: i
     """
     nearest = similarity.topk(min(k, similarity.shape[1]), dim=1).indices
     counts = similarity.new_zeros(len(similarity), num_classes)
-    counts.scatter_add_(1, labels[nearest], torch.ones_like(nearest, dtype=counts.dtype))
+    chosen = labels.expand_as(similarity).gather(1, nearest)
+    counts.scatter_add_(1, chosen, torch.ones_like(nearest, dtype=counts.dtype))
     most = counts.amax(1, keepdim=True)
     tied = (counts == most).sum(1) > 1
     return Prediction(counts.argmax(1).masked_fill(tied, -1), counts / nearest.shape[1])
@@ -72,26 +47,39 @@ class NeighboursAdapter:
 
     Attributes:
         embed: images (N, C, H, W) in [0, 1] to embeddings (N, D).
-        similarity: of embeddings with those of the bank.
-        distance: its name.
+        stored: the images that vote.
+        k: how many of them do.
+        surrogates: by name.
         settings: what else decides the surrogates, such as a temperature, in words.
+        agreement: how well the differentiable vote repeats the vote, and where that was measured.
     """
 
     spec: ModelSpec
     embed: nn.Module
-    bank: Bank
+    stored: Stored
     k: int
-    distance: str
-    similarity: Similarity
     surrogates: Mapping[str, nn.Module]
     settings: str = ""
+    agreement: Mapping[str, Any] | None = None
+
+    @property
+    def bank(self) -> Bank:
+        """Return the images that vote, as they were embedded."""
+        return self.stored.bank
+
+    @property
+    def distance(self) -> str:
+        """Return the name of the distance."""
+        return self.stored.distance.name
 
     def predict(self, x: torch.Tensor) -> Prediction:
         """Return the vote, -1 where it is tied, and the share of each class in it."""
         with eval_mode(self.embed), torch.no_grad():
-            similarity = self.similarity(self.embed(x), self.bank.embeddings.to(x.device))
-        labels = self.bank.labels.to(x.device)
-        return votes(similarity, labels, self.k, self.spec.num_classes)
+            embeddings = self.embed(x)
+            # No more than k of a class can be among the k nearest.
+            nearest = torch.cat(self.stored.nearest(embeddings, self.k), dim=1)
+            near = self.stored.similarity(embeddings, nearest)
+        return votes(near, self.stored.labels[nearest], self.k, self.spec.num_classes)
 
     def gradient(
         self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None

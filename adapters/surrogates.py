@@ -8,66 +8,85 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.neighbours import Bank, Similarity
+from bench.adapters.stored import Stored
 
-#: Stored images of each class that are summed over: all others are too far to count.
-_NEAREST = 32
+#: Stored images of each class that are summed over, or k + 1 where that is more: at most k of a
+#: class vote.
+NEAREST = 8
 #: Logits are similarities of at most about 1 times this, so that a loss over them does not saturate.
 _SCALE = 16.0
+#: The logit of a class without a stored image, which no vote is ever for.
+_NEVER = -1e4
+#: So many temperatures beyond the middle, a stored image counts as a whole one.
+_WHOLE = 20
+
+#: Embeddings (N, D), anchors (M, D), their labels (M,) and the number of classes C to losses (N, C),
+#: one for each label an image might have.
+LossesByLabel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 class _OverBank(nn.Module):
-    """A surrogate over a bank, which moves with the module."""
+    """A surrogate over the nearest stored images of each class.
 
-    embeddings: torch.Tensor
+    The search for them takes no gradient; the gradient flows through those found alone.
+    """
 
-    def __init__(self, embed: nn.Module, bank: Bank, similarity: Similarity) -> None:
+    def __init__(self, embed: nn.Module, stored: Stored) -> None:
         super().__init__()
-        self.embed = embed
-        self.similarity = similarity
-        self.sizes = torch.bincount(bank.labels).tolist()
-        self.register_buffer("embeddings", bank.embeddings, persistent=False)
+        self.embed, self.stored = embed, stored
 
-    def by_class(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the similarities of images with the stored ones of each class."""
-        near = self.similarity(self.embed(x), self.embeddings)
-        return torch.split(near, self.sizes, dim=1)
+    def by_class(self, x: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
+        """Return for each class the similarities of images with its nearest, (N, at most count)."""
+        embeddings = self.embed(x)
+        nearest = self.stored.nearest(embeddings, count)
+        near = self.stored.similarity(embeddings, torch.cat(nearest, dim=1))
+        return torch.split(near, [part.shape[1] for part in nearest], dim=1)
 
 
 class SoftNeighbours(_OverBank):
     """A differentiable vote.
 
-    score_c = log of the sum over the stored i of class c of sigmoid((s_i - t) / tau), with t midway
-    between the k-th and the (k+1)-th similarity: a stored image counts as one or nothing as tau falls.
+    score_c = log of the sum over the nearest stored i of class c of sigmoid((s_i - t) / tau), with t
+    midway between the k-th and the (k+1)-th similarity: a stored image counts as one or nothing as
+    tau falls.
     """
 
-    def __init__(
-        self, embed: nn.Module, bank: Bank, similarity: Similarity, k: int, temperature: float
-    ) -> None:
-        super().__init__(embed, bank, similarity)
+    def __init__(self, embed: nn.Module, stored: Stored, k: int, temperature: float) -> None:
+        super().__init__(embed, stored)
         self.k, self.temperature = k, temperature
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores (N, C), scaled by tau."""
-        return _SCALE * self.temperature * soft_votes(self.by_class(x), self.k, self.temperature)
+        scores = soft_votes(self.by_class(x, candidates(self.k)), self.k, self.temperature)
+        return (_SCALE * self.temperature * scores).clamp(min=_NEVER)
+
+
+def candidates(k: int) -> int:
+    """Return how many of each class a differentiable vote of k is over."""
+    return max(NEAREST, k + 1)
 
 
 def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: float) -> torch.Tensor:
     """Return the scores (N, C) of a differentiable vote; see `SoftNeighbours`.
 
     Args:
-        similarities: (N, M_c) for each class c.
-        k: how many vote.
+        similarities: (N, L_c) for each class c, the largest there are; -inf for one without any.
+        k: how many vote; where there are no more than k, all count whole.
         temperature: tau, in units of similarity.
     """
-    nearest = [part.topk(min(max(_NEAREST, k + 1), part.shape[1]), dim=1).values
-               for part in similarities]  # fmt: skip
-    ranked = (
-        torch.cat(nearest, 1).topk(min(k + 1, sum(part.shape[1] for part in nearest)), 1).values
-    )
-    middle = (ranked[:, -2:-1] + ranked[:, -1:]) / 2
+    every = torch.cat(similarities, dim=1)
+    if every.shape[1] > k:
+        middle = every.topk(k + 1, dim=1).values[:, -2:].mean(1, keepdim=True)
+    else:
+        middle = every.amin(1, keepdim=True) - _WHOLE * temperature
     return torch.stack(
-        [F.logsigmoid((part - middle) / temperature).logsumexp(1) for part in nearest], dim=1
+        [
+            F.logsigmoid((part - middle) / temperature).logsumexp(1)
+            if part.shape[1]
+            else every.new_full((len(every),), -torch.inf)
+            for part in similarities
+        ],
+        dim=1,
     )
 
 
@@ -76,7 +95,13 @@ class NearestOfClass(_OverBank):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the largest similarities (N, C), scaled."""
-        return _SCALE * torch.stack([part.amax(1) for part in self.by_class(x)], dim=1)
+        return torch.stack(
+            [
+                _SCALE * part.squeeze(1) if part.shape[1] else x.new_full((len(x),), _NEVER)
+                for part in self.by_class(x, 1)
+            ],
+            dim=1,
+        )
 
 
 class MetricLoss(nn.Module):
@@ -84,24 +109,24 @@ class MetricLoss(nn.Module):
 
     anchors: torch.Tensor
     anchor_labels: torch.Tensor
+    absent: torch.Tensor
 
     def __init__(
         self,
         embed: nn.Module,
         anchors: torch.Tensor,
         anchor_labels: torch.Tensor,
-        loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+        classes: int,
+        losses: LossesByLabel,
     ) -> None:
         super().__init__()
-        self.embed, self.loss = embed, loss
-        self.classes = int(anchor_labels.max()) + 1
+        self.embed, self.losses, self.classes = embed, losses, classes
+        absent = torch.bincount(anchor_labels, minlength=classes) == 0
         self.register_buffer("anchors", anchors, persistent=False)
         self.register_buffer("anchor_labels", anchor_labels, persistent=False)
+        self.register_buffer("absent", absent, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return minus the loss (N, C) for each label that an image might have."""
-        embedded = self.embed(x)
-        supposed = torch.arange(self.classes, device=x.device).repeat(len(x))
-        each = embedded.repeat_interleave(self.classes, dim=0)
-        losses = self.loss(each, supposed, self.anchors, self.anchor_labels)
-        return -_SCALE * losses.view(len(x), self.classes)
+        """Return minus the loss (N, C) for each label that an image might have, scaled."""
+        losses = self.losses(self.embed(x), self.anchors, self.anchor_labels, self.classes)
+        return (-_SCALE * losses).masked_fill(self.absent, _NEVER)

@@ -38,6 +38,10 @@ COLUMNS: tuple[str, ...] = (
     "adversarial_radius",
 )  # fmt: skip
 
+#: Families whose answer of no class (a tied vote) is a wrong answer, so a success of an attack; where
+#: abstaining is the family's guarantee (smoothed), it is none.
+ABSTAINING_IS_WRONG: tuple[Family, ...] = ("neighbours", "features")
+
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
 

@@ -49,7 +49,9 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
     return register
 
 
-def _trained(name: str, data_root: Path | None, options: Mapping[str, Scalar]) -> Adapter:
+def _trained(
+    name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
+) -> Adapter:
     from bench.train.weights import as_written, load_weights, train_to
 
     folder = weights_folder(name)
@@ -59,7 +61,7 @@ def _trained(name: str, data_root: Path | None, options: Mapping[str, Scalar]) -
         if card is None or card["recipe"] != as_written(RECIPES[name]):
             folder = retrained_dir()
             train_to(folder, name, data_root)
-    return load_weights(folder or SHIPPED, name, data_root, options)
+    return load_weights(folder or SHIPPED, name, data_root, options, device)
 
 
 def load_model(
@@ -92,7 +94,7 @@ def load_model(
     entry = MODELS[name]
     factory, facts = entry.load(), entry.facts
     if facts["recipe"]:
-        adapter = _trained(name, data_dir(data), dict(options or {}))
+        adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
         adapter = _made(name, factory, dict(options or {}))
     if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter):

@@ -257,11 +257,10 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
     versions = protocol["versions"]
-    images = protocol["images"]
+    images, sets = protocol["images"], ", ".join(protocol["data"])
     smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
     said = [
-        ("Data", f"{', '.join(protocol['data'])}, split {protocol['split']}, "
-                 f"first {images} images{smoke}"),
+        ("Data", f"{sets}, split {protocol['split']}, first {images} images{smoke}"),
         ("Models", ", ".join(model["model"] for model in results.models)),
         ("Attacks", ", ".join(cells["attack"].unique())),
         ("Threats", ", ".join(_threats(cells))),

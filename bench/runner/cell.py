@@ -6,8 +6,7 @@ Clean images go to the driver, what it returns goes to the judge, and rows come 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,60 +17,47 @@ from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
-from bench.spec import BLACK_BOX_SURFACE, COLUMNS, Adapter, AttackSpec, Cell, Prediction, Toolkit
+from bench.runner.shared import CleanPredictions, Climber
+from bench.spec import (
+    ABSTAINING_IS_WRONG,
+    BLACK_BOX_SURFACE,
+    COLUMNS,
+    Adapter,
+    AttackSpec,
+    Cell,
+    Prediction,
+    Toolkit,
+)
 from bench.store.identity import canonical_json, cell_key, identity
 
 PICTURES = 16
 
 
 class BlackBox(torch.nn.Module):
-    """A model's answers without its gradient: all that a black-box attack is shown."""
+    """A model's answers without its gradient: all that a black-box attack is shown.
+
+    Toolkits take the class of the largest score for the decision. Of a tied vote that may be the true
+    class, although a tie is a wrong answer. So a model of a family that may say no class has one
+    class more here, the last, which has the largest score where it says none, and the least elsewhere.
+
+    Attributes:
+        classes: how many scores an image gets.
+    """
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
+        self.may_abstain = adapter.spec.family in ABSTAINING_IS_WRONG
+        self.classes = adapter.spec.num_classes + self.may_abstain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores (N, C) of images (N, C, H, W), cut off from any graph."""
-        return self.adapter.predict(x.detach()).scores.detach()
-
-
-@dataclass(slots=True)
-class CleanPredictions:
-    """What a model says of the clean images, asked once a chunk and shared by all its cells."""
-
-    adapter: Adapter
-    known: dict[int, Prediction] = field(default_factory=dict)
-
-    def of(self, start: int, x: torch.Tensor) -> Prediction:
-        """Return the model's decision about the chunk of images that begins at `start`."""
-        if start not in self.known:
-            self.known[start] = self.adapter.predict(x)
-        return self.known[start]
-
-
-@dataclass(slots=True)
-class Shared:
-    """What was last found on a surface that is climbed for several models, by the chunk's start."""
-
-    made_for: str = ""
-    found: dict[int, Tried] = field(default_factory=dict)
-
-    def of(self, maker: str, start: int, find: Callable[[], Tried]) -> Tried:
-        """Return what was found for a cell, finding it if it was not."""
-        if maker != self.made_for:
-            self.made_for, self.found = maker, {}
-        if start not in self.found:
-            self.found[start] = find()
-        return self.found[start]
-
-
-class Climber(NamedTuple):
-    """A model whose surfaces are climbed for several others, and what it says of clean images."""
-
-    adapter: Adapter
-    clean: CleanPredictions
-    shared: Shared
+        """Return the scores (N, classes) of images (N, C, H, W), cut off from any graph."""
+        labels, scores = self.adapter.predict(x.detach())
+        scores = scores.detach()
+        if not self.may_abstain:
+            return scores
+        none = torch.where(labels < 0, scores.amax(1) + 1, scores.amin(1))
+        return torch.cat([scores, none.unsqueeze(1)], dim=1)
 
 
 class Chunk(NamedTuple):
@@ -215,10 +201,14 @@ def attack_images(
     x_adv = x.clone()
     tried, verdict = None, None
     if len(at):
-        tried = _of(found, at) if found is not None else drive(
-            spec, toolkit, climbed(adapter, spec, surface), x[at], y[at],
-            target=aim, num_classes=adapter.spec.num_classes, seed=seed,
-        )  # fmt: skip
+        if found is not None:
+            tried = _of(found, at)
+        else:
+            net = climbed(adapter, spec, surface)
+            classes = net.classes if isinstance(net, BlackBox) else adapter.spec.num_classes
+            tried = drive(
+                spec, toolkit, net, x[at], y[at], target=aim, num_classes=classes, seed=seed
+            )
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else adapter.predict(shown)
         sure = confidence(clean, adapter.spec)[at]

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Literal
 
 import torch
 
+from bench.adapters.neighbours import NeighboursAdapter
 from bench.attacks.catalogue import access, is_minimal
-from bench.attacks.drive import Fitted
 from bench.errors import PrerequisiteError, SpecError, StoreError
-from bench.runner.cell import (
-    PICTURES,
-    CleanPredictions,
-    Climber,
-    Shared,
-    check_images,
-    compute_chunk,
-)
+from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
-from bench.spec import Cell, ModelRequest
+from bench.runner.shared import CleanPredictions, Climber, Known
+from bench.spec import Adapter, Cell
 from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
@@ -151,7 +145,7 @@ def execute(
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    known = _Known({one: CleanPredictions(model) for one, model in plan.adapters.items()})
+    known = Known({one: CleanPredictions(model) for one, model in plan.adapters.items()})
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -179,17 +173,8 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     on_event(event)
 
 
-@dataclass(slots=True)
-class _Known:
-    """What several cells of a run share."""
-
-    clean: dict[ModelRequest, CleanPredictions]
-    shared: Shared = field(default_factory=Shared)
-    fits: dict[str, Fitted] = field(default_factory=dict)
-
-
 def _compute(
-    plan: Plan, store: Store, key: str, known: _Known, overwrite: Overwrite, keep_all: bool
+    plan: Plan, store: Store, key: str, known: Known, overwrite: Overwrite, keep_all: bool
 ) -> Iterator[int]:
     """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
     cell = plan.cells[key]
@@ -285,6 +270,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "data": plan.adapters[request].spec.data,
                 "clean_accuracy": _card_accuracy(request.name),
                 "moments": _moments(request.name),
+                "surrogate": _surrogate(plan.adapters[request]),
             }
             for request in suite.models
         ],
@@ -310,3 +296,7 @@ def _moments(name: str) -> dict[str, Any] | None:
         "labels": labels.tolist(),
         "epochs": {str(epoch): found.tolist() for epoch, found in points.items()},
     }
+
+
+def _surrogate(adapter: Adapter) -> Mapping[str, Any] | None:
+    return adapter.agreement if isinstance(adapter, NeighboursAdapter) else None

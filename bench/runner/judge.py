@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.measure.norms import distances
-from bench.spec import AttackSpec, ModelSpec, Prediction
+from bench.spec import ABSTAINING_IS_WRONG, AttackSpec, ModelSpec, Prediction
 
 RANGE_SLACK = 1e-6
 BORDERLINE = 1e-4
@@ -58,7 +58,8 @@ def judge(
 
     Success iff finite, of the same shape, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
     float64 norm, and the goal is reached: labelled otherwise than `y`; targeted, as `target`; for
-    confidence reduction as `y`, with at most half of the confidence in the clean image.
+    confidence reduction as `y`, with at most half of the confidence in the clean image. No label at
+    all is another one where the family says so (`ABSTAINING_IS_WRONG`): a tied vote is a wrong answer.
 
     Args:
         spec: the attack, with its norm and radius.
@@ -82,6 +83,8 @@ def judge(
     invalid = _reasons(spec, x_adv, lengths)
     sure = confidence(prediction, model)
     goal = _reached(spec, y, prediction.labels, target, sure, sure_before)
+    if model.family not in ABSTAINING_IS_WRONG:
+        goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
     abstained = (prediction.labels < 0).tolist()
     return Verdict(

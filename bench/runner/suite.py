@@ -150,7 +150,9 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
                     f"true/false"
                 )
     climbed = None if table.climbed is None else tuple(sorted(table.climbed.items()))
-    variants = [tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    variants = [
+        tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
+    ]
     if climbed is not None and climbed not in variants:
         raise SpecError(
             f"{path}: models[{index + 1}].climbed: {table.climbed!r} is none of the table's own "
@@ -163,9 +165,7 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     ]
 
 
-def _attacks(
-    path: Path, index: int, table: _Attack, titles: list[str]
-) -> Iterator[AttackRequest]:
+def _attacks(path: Path, index: int, table: _Attack, titles: list[str]) -> Iterator[AttackRequest]:
     for glob in table.models or ():
         if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
             known = unknown("model in this suite", glob, titles)

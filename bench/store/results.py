@@ -45,7 +45,8 @@ class Results:
         rows: all rows of the done cells, `spec.COLUMNS`.
         models: a dict a model: `model, family, data, clean_accuracy` (its card's, may be None),
             `moments` (None, or `labels` and `epochs`: epoch to points (x, y), the embedding of a few
-            test images while it was trained).
+            test images while it was trained), `surrogate` (how often its differentiable vote says
+            what the vote says, as `agreement_of` returns it; None for other families).
         left_out: a line for each thing the suite names that could not be planned.
         store: where the pictures are.
     """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from bench.adapters.neighbours import Bank, NeighboursAdapter
+from bench.adapters.neighbours import NeighboursAdapter
+from bench.adapters.stored import Bank
 from bench.adapters.surrogates import MetricLoss, NearestOfClass, SoftNeighbours
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.spec import ModelSpec, Scalar
-from bench.train.banks import bank_of, temperature_of
-from bench.train.objectives import loss_by_image, similarity
+from bench.train.agreement import agreement_of
+from bench.train.banks import stored_of
+from bench.train.objectives import losses_by_label
 from bench.train.recipes import Recipe
 
 #: Stored images of each class that the metric loss is measured against.
@@ -31,12 +34,13 @@ def neighbours(
     """Return the vote of the k nearest training images.
 
     Its surfaces are `soft-knn`, a differentiable vote; `nearest-other`, the largest similarity to
-    each class; and `metric-loss`, the loss the embedding was trained with.
+    each class; and `metric-loss`, the loss the embedding was trained with, which a loss without anchors
+    (ranked-list) cannot be.
 
     Args:
         name: of the model.
         rules: its recipe.
-        embed: images (N, C, H, W) in [0, 1] to embeddings.
+        embed: images (N, C, H, W) in [0, 1] to embeddings; its models share it within a process.
         data_root: the data folder.
         k: how many vote.
         distance: cosine, euclidean, manhattan, dot-product or snr.
@@ -46,11 +50,20 @@ def neighbours(
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise SpecError(f"{name}: k={k!r} is not a whole number from 1")
-    near = similarity(str(distance))
+    stored = stored_of(embed, rules.data, data_root, str(distance))
+    agreement = agreement_of(embed, stored, k, data_root)
+    temperature = float(agreement["temperature"])
+    surrogates: dict[str, nn.Module] = {
+        "soft-knn": SoftNeighbours(embed, stored, k, temperature),
+        "nearest-other": NearestOfClass(embed, stored),
+    }
+    bank, losses = stored.bank, losses_by_label(rules.loss)
+    if losses is not None:
+        few = _anchors(bank)
+        surrogates["metric-loss"] = MetricLoss(
+            embed, bank.embeddings[few], bank.labels[few], bank.classes, losses
+        )
     data = DATASETS[rules.data]
-    bank = bank_of(embed, rules.data, data_root)
-    temperature = temperature_of(bank, near, k, str(distance))
-    anchors = _anchors(bank)
     spec = ModelSpec(
         name=name, family="neighbours", data=rules.data, input_shape=data.input_shape,
         num_classes=len(data.classes), scores="probabilities",
@@ -58,24 +71,17 @@ def neighbours(
     return NeighboursAdapter(
         spec=spec,
         embed=embed,
-        bank=bank,
+        stored=stored,
         k=k,
-        distance=str(distance),
-        similarity=near,
-        surrogates={
-            "soft-knn": SoftNeighbours(embed, bank, near, k, temperature),
-            "nearest-other": NearestOfClass(embed, bank, near),
-            "metric-loss": MetricLoss(
-                embed, bank.embeddings[anchors], bank.labels[anchors], loss_by_image(rules.loss)
-            ),
-        },
+        surrogates=surrogates,
         settings=f"temperature {temperature!r} anchors {_ANCHORS} {rules.loss}",
+        agreement=agreement,
     )
 
 
 def _anchors(bank: Bank) -> torch.Tensor:
     """Return the places in a bank of the first few images of each class."""
-    ends = torch.bincount(bank.labels).cumsum(0).tolist()
+    ends = list(itertools.accumulate(bank.sizes()))
     starts = [0, *ends[:-1]]
     return torch.cat(
         [torch.arange(start, min(start + _ANCHORS, end))

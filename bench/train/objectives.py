@@ -1,4 +1,4 @@
-"""What a network is trained to lessen, by name; the losses, miners and distances are a library's."""
+"""What a network is trained to lessen, by name; the losses and miners are a library's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.adapters.surrogates import LossesByLabel
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.train.recipes import Recipe
@@ -25,13 +26,8 @@ _LOSSES = {
 }
 #: What the library has no default for.
 _SETTINGS: dict[str, dict[str, float]] = {"ranked-list": {"margin": 0.4, "Tn": 10}}
-_DISTANCES: dict[str, tuple[str, dict[str, Any]]] = {
-    "cosine": ("CosineSimilarity", {}),
-    "euclidean": ("LpDistance", {"normalize_embeddings": False}),
-    "manhattan": ("LpDistance", {"normalize_embeddings": False, "p": 1}),
-    "dot-product": ("DotProductSimilarity", {"normalize_embeddings": False}),
-    "snr": ("SNRDistance", {"normalize_embeddings": False}),
-}
+#: Those that compare the images of one batch alone, never an image with stored ones.
+_WITHOUT_ANCHORS = ("ranked-list",)
 
 
 def objective(recipe: Recipe) -> Objective:
@@ -75,22 +71,59 @@ def _miner(name: str) -> Any:
     return MultiSimilarityMiner() if name else None
 
 
-def loss_by_image(name: str) -> Callable[..., torch.Tensor]:
-    """Return a metric loss with one value an image, against stored anchors.
+def losses_by_label(name: str) -> LossesByLabel | None:
+    """Return a metric loss with one value an image and label, against stored anchors.
 
-    The function takes embeddings (N, D), the labels they are to have (N,), anchors (M, D) and theirs
-    (M,), and returns (N,): the mean over the pairs or triplets that begin at the image, summed over
-    the parts of the loss.
+    It is the mean over the pairs or triplets that begin at the image, were the label its own, summed
+    over the parts of the loss; None for a loss that takes no anchors.
     """
+    if name in _WITHOUT_ANCHORS:
+        return None
+    return {"contrastive": _contrastive, "triplet": _triplet}.get(name) or _by_library(name)
+
+
+def _contrastive(
+    embeddings: torch.Tensor, anchors: torch.Tensor, owners: torch.Tensor, classes: int
+) -> torch.Tensor:
+    loss = metric_loss("contrastive")
+    apart = loss.distance(embeddings, anchors)
+    own = nn.functional.one_hot(owners, classes).to(apart)
+    pulled, pushed = (apart - loss.pos_margin).relu(), (loss.neg_margin - apart).relu()
+    found: torch.Tensor = _mean(pulled, own) + _mean(pushed, 1 - own)
+    return found
+
+
+def _mean(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Return the means (N, C) of values (N, M) over those chosen (M, C); 0 where none is."""
+    return values @ chosen / chosen.sum(0).clamp(min=1)
+
+
+def _triplet(
+    embeddings: torch.Tensor, anchors: torch.Tensor, owners: torch.Tensor, classes: int
+) -> torch.Tensor:
+    loss = metric_loss("triplet")
+    apart = loss.distance(embeddings, anchors)
+    columns = []
+    for label in range(classes):
+        own, others = apart[:, owners == label], apart[:, owners != label]
+        violations = (own.unsqueeze(2) - others.unsqueeze(1) + loss.margin).relu()
+        columns.append(violations.flatten(1).sum(1) / max(1, violations[0].numel()))
+    return torch.stack(columns, dim=1)
+
+
+def _by_library(name: str) -> LossesByLabel:
+    """Return a loss of the library, asked about every image under every label."""
     from pytorch_metric_learning.reducers import DoNothingReducer
 
     loss = metric_loss(name, reducer=DoNothingReducer())
 
-    def by_image(
-        embeddings: torch.Tensor, labels: torch.Tensor, anchors: torch.Tensor, owners: torch.Tensor
+    def by_label(
+        embeddings: torch.Tensor, anchors: torch.Tensor, owners: torch.Tensor, classes: int
     ) -> torch.Tensor:
-        parts = loss(embeddings, labels, ref_emb=anchors, ref_labels=owners)
-        total = embeddings.new_zeros(len(embeddings))
+        labels = torch.arange(classes, device=embeddings.device).repeat(len(embeddings))
+        each = embeddings.repeat_interleave(classes, dim=0)
+        parts = loss(each, labels, ref_emb=anchors, ref_labels=owners)
+        total = each.new_zeros(len(each))
         for part in parts.values():
             values, indices = part["losses"], part["indices"]
             if not torch.is_tensor(values):
@@ -99,27 +132,6 @@ def loss_by_image(name: str) -> Callable[..., torch.Tensor]:
             sums = torch.zeros_like(total).index_add(0, first, values.flatten())
             counts = torch.bincount(first, minlength=len(total)).clamp(min=1)
             total = total + sums / counts
-        return total
+        return total.view(-1, classes)
 
-    return by_image
-
-
-def similarity(name: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return a distance of pytorch-metric-learning, with its sign such that larger is nearer.
-
-    Raises:
-        SpecError: there is none of that name.
-    """
-    from pytorch_metric_learning import distances
-
-    if name not in _DISTANCES:
-        raise unknown("distance", name, list(_DISTANCES))
-    kind, settings = _DISTANCES[name]
-    distance = getattr(distances, kind)(**settings)
-    sign = 1 if distance.is_inverted else -1
-
-    def near(embeddings: torch.Tensor, stored: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = sign * distance(embeddings, stored)
-        return found
-
-    return near
+    return by_label

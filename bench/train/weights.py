@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ def load_weights(
     name: str,
     data_root: Path | None = None,
     options: Mapping[str, Scalar] | None = None,
+    device: str = "cpu",
 ) -> Adapter:
     """Return a model with the weights of a folder, checked against their card.
 
@@ -133,6 +135,7 @@ def load_weights(
         name: of the model.
         data_root: the data folder, for a model that remembers its training images.
         options: of the model.
+        device: where it is about to be moved; it is not moved here.
 
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
@@ -146,7 +149,7 @@ def load_weights(
         raise damaged(name, path, "its sha256 is not the one on its card")
     rules = Recipe(**{**card["recipe"], **_tuples(card["recipe"])})
     try:
-        return _assembled(name, rules, payload, data_root, options or {})
+        return _assembled(name, rules, payload, data_root, options or {}, device)
     except (SafetensorError, RuntimeError) as error:
         raise damaged(name, path, str(error).splitlines()[0]) from error
 
@@ -157,17 +160,32 @@ def _assembled(
     payload: bytes,
     data_root: Path | None,
     options: Mapping[str, Scalar],
+    device: str = "cpu",
 ) -> Adapter:
-    net: nn.Module = build(rules)
-    state = load_tensors(payload)
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     if rules.embedding:
-        embed = Normalised(net.eval(), rules.mean, rules.std)
-        return neighbours(name, rules, embed, data_root, **options)
+        return neighbours(name, rules, _embedding(rules, payload, device), data_root, **options)
     if options:
         raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
     data = DATASETS[rules.data]
-    return wrap(net.eval(), len(data.classes), data.input_shape, rules.mean, rules.std)
+    net = _network(rules, payload)
+    return wrap(net, len(data.classes), data.input_shape, rules.mean, rules.std)
+
+
+def _network(rules: Recipe, payload: bytes) -> nn.Module:
+    net = build(rules)
+    state = load_tensors(payload)
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return net.eval()
+
+
+@cache
+def _embedding(rules: Recipe, payload: bytes, device: str) -> Normalised:
+    """Return the embedding that all models on one trunk share; frozen, for that reason.
+
+    Those of another device do not share it: moving a model would move theirs.
+    """
+    embed = Normalised(_network(rules, payload), rules.mean, rules.std)
+    return embed.requires_grad_(False).eval()
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

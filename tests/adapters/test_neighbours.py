@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from bench.adapters.neighbours import Bank, NeighboursAdapter, votes
+from bench.adapters.distances import distance
+from bench.adapters.neighbours import NeighboursAdapter, votes
+from bench.adapters.stored import Bank, Stored
 from bench.errors import SpecError
 from bench.spec import Adapter, ModelSpec
 
@@ -18,18 +20,20 @@ def near(embeddings, stored):
 
 
 def bank(embeddings, labels, **changes):
-    facts = {"data": "d", "split": "train", "indices": "all", "checksum": "c", **changes}
+    facts = {
+        "classes": 3, "data": "d", "split": "train", "indices": "all", "checksum": "c", **changes
+    }  # fmt: skip
     return Bank(embeddings=torch.tensor(embeddings), labels=torch.tensor(labels), **facts)
 
 
-def adapter(stored, k=1, distance="euclidean", settings="", classes=3):
+def adapter(stored, k=1, named="euclidean", settings=""):
     spec = ModelSpec(
-        name="m", family="neighbours", data="d", input_shape=(1, 1, 2), num_classes=classes,
+        name="m", family="neighbours", data="d", input_shape=(1, 1, 2), num_classes=3,
         scores="probabilities",
     )  # fmt: skip
     return NeighboursAdapter(
-        spec=spec, embed=nn.Flatten(), bank=stored, k=k, distance=distance, similarity=near,
-        surrogates={}, settings=settings,
+        spec=spec, embed=nn.Flatten(), stored=Stored(stored, distance(named)), k=k, surrogates={},
+        settings=settings,
     )  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def test_it_is_an_adapter_whose_fingerprint_tells_all_that_decides():
     model = adapter(LINE)
     assert isinstance(model, Adapter)
     others = [
-        adapter(LINE, k=3), adapter(LINE, distance="cosine"), adapter(LINE, settings="t 0.1"),
+        adapter(LINE, k=3), adapter(LINE, named="cosine"), adapter(LINE, settings="t 0.1"),
         adapter(bank([[0.0, 0]], [0], indices="0-9")), adapter(bank([[0.0, 0]], [0], checksum="e")),
     ]  # fmt: skip
     prints = {one.fingerprint() for one in [model, *others]}

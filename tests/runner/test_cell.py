@@ -149,6 +149,13 @@ def test_a_black_box_gives_scores_and_no_gradient(model, images):
     assert not scores.requires_grad
 
 
+def test_a_black_box_that_may_say_no_class_has_one_class_more():
+    box = BlackBox(bench.wrap_predict(lambda x: [-1, 1], 2, (1, 2, 2)))
+    scores = box(torch.zeros(2, 1, 2, 2))
+    assert scores.shape == (2, box.classes) == (2, 3)
+    assert scores.argmax(1).tolist() == [2, 1]
+
+
 def test_a_surface_that_is_not_there_is_said(model, images):
     with pytest.raises(SpecError, match="no surface 'soft-knn'; it has: network"):
         bench.attack(

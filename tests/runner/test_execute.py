@@ -191,3 +191,20 @@ def test_bench_run_gives_samples_and_cells(tiny_suite, tmp_path):
     assert len(run.samples()) == 10 * len(run.cells()) == 60
     assert (run.cells().status == "done").all()
     assert not run.outcome.failed
+
+
+def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(
+        'title = "Two"\ndata = "digits"\nimages = 5\n'
+        '[[models]]\nname = "digits/mlp"\n'
+        '[[models]]\nname = "digits/dml-contrastive-adam"\nk = 3\n'
+        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\ntoolkits = ["torchattacks"]\n'
+    )
+    asked = make_plan(load_suite(str(path)), batch_size=5)
+    execute(asked, open_store(tmp_path / "r"))
+    plain, voted = load_results(tmp_path / "r", "two").models
+    assert plain["surrogate"] is None
+    told = voted["surrogate"]
+    assert (told["k"], told["distance"], told["images"]) == (3, "cosine", 500)
+    assert min(told["soft_knn_agreement"], told["left_out_agreement"]) >= 0.98

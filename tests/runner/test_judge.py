@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -128,6 +129,18 @@ def test_abstaining_is_marked():
     assert found.abstained == [True]
     assert found.adv_label == [-1]
     assert found.adv_confidence == [None]
+
+
+@pytest.mark.parametrize(("family", "counts"), [
+    ("neighbours", True), ("features", True), ("smoothed", False),
+])  # fmt: skip
+def test_whether_no_label_is_a_success_is_the_familys_rule(family, counts):
+    model = dataclasses.replace(MODEL, family=family, scores="probabilities")
+    prediction = Prediction(torch.tensor([-1, 1]), torch.tensor([[0.5, 0.5, 0], [0, 1, 0]]))
+    x = torch.zeros(2, 1, 2, 2)
+    found = judge(FIXED, model, x, torch.zeros(2).long(), x, prediction, None, torch.ones(2))
+    assert found.success == [counts, True]
+    assert found.abstained == [True, False]
 
 
 def test_confidence_is_the_softmax_of_logits_and_the_score_of_probabilities():

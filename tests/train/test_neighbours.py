@@ -1,14 +1,20 @@
 """Trained embeddings as models: banks, temperatures and surrogates."""
 
+import dataclasses
+
 import pytest
 import torch
+from pytorch_metric_learning.reducers import MeanReducer
 
 import bench
 from bench.adapters.neighbours import votes
 from bench.adapters.surrogates import soft_votes
 from bench.errors import SpecError
-from bench.train import banks
-from bench.train.objectives import loss_by_image, metric_loss, similarity
+from bench.paths import data_dir
+from bench.train import agreement, banks
+from bench.train.neighbours import neighbours
+from bench.train.objectives import losses_by_label, metric_loss
+from bench.train.recipes import recipe
 
 NAME = "digits/dml-contrastive-adam"
 SURFACES = ["soft-knn", "nearest-other", "metric-loss"]
@@ -93,21 +99,33 @@ def test_toolkits_agree_on_every_surface(model, images, surface, attack):
         assert (other.x_adv - found[0].x_adv).abs().max() <= 2**-23
 
 
-def test_the_loss_by_image_is_the_librarys_own_with_one_image_at_a_time():
+@pytest.mark.parametrize("name", ["contrastive", "triplet", "multi-similarity", "angular"])
+def test_the_loss_by_label_is_the_librarys_own_with_one_image_at_a_time(name):
     generator = torch.Generator().manual_seed(0)
     anchors, owners = torch.randn(30, 8, generator=generator), torch.arange(30) % 3
-    embeddings = torch.randn(6, 8, generator=generator)
-    labels = torch.arange(6) % 3
-    from pytorch_metric_learning.reducers import MeanReducer
+    embeddings = torch.randn(4, 8, generator=generator).requires_grad_()
+    one = metric_loss(name, reducer=MeanReducer())
+    alone = torch.stack([
+        one(embeddings[i : i + 1], torch.tensor([label]), ref_emb=anchors, ref_labels=owners)
+        for i in range(4) for label in range(3)
+    ]).view(4, 3)  # fmt: skip
+    each = losses_by_label(name)(embeddings, anchors, owners, 3)
+    assert torch.allclose(each, alone, rtol=1e-5)
+    weights = torch.randn(4, 3, generator=generator)
+    (ours,) = torch.autograd.grad((each * weights).sum(), embeddings)
+    (theirs,) = torch.autograd.grad((alone * weights).sum(), embeddings)
+    assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
-    for name in ("contrastive", "triplet"):
-        each = loss_by_image(name)(embeddings, labels, anchors, owners)
-        one = metric_loss(name, reducer=MeanReducer())
-        alone = [
-            one(embeddings[i : i + 1], labels[i : i + 1], ref_emb=anchors, ref_labels=owners)
-            for i in range(6)
-        ]
-        assert each.tolist() == pytest.approx([float(value) for value in alone], rel=1e-5)
+
+def test_a_loss_without_anchors_is_no_surface(model, monkeypatch):
+    assert losses_by_label("ranked-list") is None
+    rules = dataclasses.replace(recipe(NAME), loss="ranked-list")
+    other = neighbours(NAME, rules, model.embed, None, 3)
+    assert list(other.surfaces()) == SURFACES[:2]
+    with pytest.raises(
+        SpecError, match="no surface 'metric-loss'; it has: soft-knn, nearest-other"
+    ):
+        other.gradient(torch.rand(1, 1, 8, 8), torch.tensor([0]), surface="metric-loss")
 
 
 def test_a_bank_is_kept_and_a_damaged_one_made_again(model, monkeypatch):
@@ -119,19 +137,51 @@ def test_a_bank_is_kept_and_a_damaged_one_made_again(model, monkeypatch):
     again = banks.bank_of(model.embed, "digits", None)
     assert torch.equal(first.embeddings, again.embeddings)
     assert path.read_bytes() == payload
-    monkeypatch.setattr(banks, "_embedded", lambda *_: pytest.fail("it was there"))
+    monkeypatch.setattr(banks, "embedded", lambda *_: pytest.fail("it was there"))
     banks.bank_of(model.embed, "digits", None)
 
 
 def test_a_temperature_that_agrees_is_the_largest_that_does(model):
-    near = similarity("cosine")
-    chosen = banks.temperature_of(model.bank, near, 5, "cosine")
-    drawn = torch.arange(0, len(model.bank.labels), 3)
-    assert banks._agreement(model.bank, near, 5, chosen, drawn) >= 0.98
-    larger = [one for one in banks._TEMPERATURES if one > chosen]
-    every = torch.randperm(len(model.bank.labels), generator=torch.Generator().manual_seed(0))
-    for temperature in larger:
-        assert banks._agreement(model.bank, near, 5, temperature, every[:2000]) < 0.99
+    """Asked the long way: every image beside all others, itself left out."""
+    bank, k = model.bank, 3
+    chosen, share, count = agreement.temperature_of(model.stored, k)
+    unit = torch.nn.functional.normalize(bank.embeddings)
+    near = (unit @ unit.T).fill_diagonal_(-1e6)
+    said = votes(near, bank.labels, k, 10).labels
+    best = [part.topk(9, dim=1).values for part in torch.split(near, bank.sizes(), dim=1)]
+
+    def agreeing(temperature):
+        soft = soft_votes(tuple(best), k, temperature).argmax(1)
+        return float((soft == said)[said >= 0].float().mean())
+
+    assert count == len(bank.labels)
+    assert share == pytest.approx(agreeing(chosen), abs=2e-3)
+    assert agreeing(chosen) >= 0.99
+    assert all(agreeing(one) < 0.99 for one in agreement._TEMPERATURES if one > chosen)
+
+
+def test_the_agreement_on_the_test_images_is_measured_once_and_kept(model, monkeypatch):
+    x, _ = bench.load_data("digits")
+    said = model.predict(x).labels
+    with torch.no_grad():
+        soft = model.surfaces()["soft-knn"](x).argmax(1)
+    told = model.agreement
+    assert (told["images"], told["untied"]) == (len(x), int((said >= 0).sum()))
+    assert told["soft_knn_agreement"] == pytest.approx(int((soft == said).sum()) / told["untied"])
+    assert (told["k"], told["distance"]) == (3, "cosine")
+    assert told["temperature"] == model.surfaces()["soft-knn"].temperature
+    monkeypatch.setattr(agreement, "temperature_of", lambda *_: pytest.fail("it was kept"))
+    again = agreement.agreement_of(model.embed, model.stored, 3, data_dir(None))
+    assert again == told
+
+
+def test_models_on_one_trunk_share_it_and_its_bank(model):
+    other = bench.load_model(NAME, {"k": 1, "distance": "cosine"})
+    far = bench.load_model(NAME, {"k": 3, "distance": "euclidean"})
+    assert other.embed is model.embed
+    assert other.stored is model.stored
+    assert far.bank is model.bank
+    assert len({one.fingerprint() for one in (model, other, far)}) == 3
 
 
 @pytest.mark.parametrize(("options", "says"), [
@@ -146,3 +196,25 @@ def test_a_black_box_attack_needs_no_surface(model, images):
     x, y = images[0][:4], images[1][:4]
     out = bench.attack(model, x, y, "noise", norm="linf", eps=0.3, toolkit="native")
     assert (out.rows.surface == "predict").all()
+
+
+@pytest.mark.parametrize(("name", "norm", "toolkit", "words"), [
+    ("hopskipjump", "l2", "art", {"queries": 60, "gradient_queries": 10}),
+    ("hopskipjump", "linf", "foolbox", {"queries": 60, "gradient_queries": 10}),
+    ("boundary", "l2", "foolbox", {"queries": 60}),
+    ("square", "linf", "torchattacks", {"queries": 30, "eps": 0.5}),
+    ("square", "linf", "art", {"queries": 30, "eps": 0.5}),
+])  # fmt: skip
+def test_a_tied_vote_is_found_by_attacks_that_see_answers_alone(images, name, norm, toolkit, words):
+    """Two vote, so that every way to another class leads through a tie, which is its nearest end."""
+    twice = bench.load_model(NAME, {"k": 2, "distance": "cosine"})
+    x, y = images[0][:6], images[1][:6]
+    assert (twice.predict(x).labels == y).all()
+    rows = bench.attack(twice, x, y, name, norm=norm, toolkit=toolkit, **words).rows
+    away = rows[norm] > 0  # what was not found is the image itself
+    assert away.any()
+    assert rows.success[away].all()
+    assert rows.success.tolist() == (rows.adv_label != rows.label).tolist()
+    if name != "square":
+        assert away.all()
+        assert rows.abstained.mean() > 0.5

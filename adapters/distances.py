@@ -1,0 +1,106 @@
+"""How near two embeddings are, in the words of pytorch-metric-learning, made for large banks.
+
+The library normalises and compares all pairs at every call. Here stored embeddings are made ready
+once, the nearest of them are found with one matrix product, and only with those is an embedding
+compared so that a gradient flows. A larger similarity is nearer; distances have their sign turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from bench.registry import unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distance:
+    """One way to compare embeddings.
+
+    Attributes:
+        bounded: whether all similarities lie between -1 and 1.
+        ready: stored embeddings (M, D) to what they are compared as (M, D).
+        keys: those to what they are searched by (M, E).
+        ranks: embeddings (N, D) and keys (M, E) to values (N, M), of each row in the order of its
+            similarities.
+        similarity: embeddings (N, D) and L ready ones for each (N, L, D) to similarities (N, L).
+    """
+
+    name: str
+    bounded: bool = False
+    ready: Callable[[torch.Tensor], torch.Tensor]
+    keys: Callable[[torch.Tensor], torch.Tensor]
+    ranks: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    similarity: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def _same(stored: torch.Tensor) -> torch.Tensor:
+    return stored
+
+
+def _centred(stored: torch.Tensor) -> torch.Tensor:
+    return stored - stored.mean(1, keepdim=True)
+
+
+def _with_half_square(stored: torch.Tensor) -> torch.Tensor:
+    return torch.cat([stored, -stored.square().sum(1, keepdim=True) / 2], dim=1)
+
+
+def _inner(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    return embeddings @ keys.T
+
+
+def _inner_less_half_square(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    # e.b - |b|^2 / 2 = (|e|^2 - |e - b|^2) / 2, and |e| is the same for the whole row.
+    return F.pad(embeddings, (0, 1), value=1.0) @ keys.T
+
+
+def _less_manhattan(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    return -torch.cdist(embeddings, keys, p=1)
+
+
+def _dot(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:
+    return torch.bmm(ready, embeddings.unsqueeze(2)).squeeze(2)
+
+
+def _snr(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:
+    apart = _centred(embeddings).unsqueeze(1) - ready
+    return -apart.var(2) / embeddings.var(1, keepdim=True)
+
+
+_DISTANCES = {
+    distance.name: distance
+    for distance in (
+        Distance(
+            name="cosine", bounded=True, ready=F.normalize, keys=_same, ranks=_inner,
+            similarity=lambda embeddings, ready: _dot(F.normalize(embeddings), ready),
+        ),
+        Distance(
+            name="euclidean", ready=_same, keys=_with_half_square, ranks=_inner_less_half_square,
+            similarity=lambda embeddings, ready: -(embeddings.unsqueeze(1) - ready).norm(dim=2),
+        ),
+        Distance(
+            name="manhattan", ready=_same, keys=_same, ranks=_less_manhattan,
+            similarity=lambda embeddings, ready: -(embeddings.unsqueeze(1) - ready).abs().sum(2),
+        ),
+        Distance(name="dot-product", ready=_same, keys=_same, ranks=_inner, similarity=_dot),
+        Distance(
+            name="snr", ready=_centred, keys=_with_half_square, ranks=_inner_less_half_square,
+            similarity=_snr,
+        ),
+    )
+}  # fmt: skip
+
+
+def distance(name: str) -> Distance:
+    """Return a distance by its name: cosine, euclidean, manhattan, dot-product or snr.
+
+    Raises:
+        SpecError: there is none of that name.
+    """
+    if name not in _DISTANCES:
+        raise unknown("distance", name, list(_DISTANCES))
+    return _DISTANCES[name]

@@ -1,0 +1,59 @@
+"""What several cells of a run share: clean predictions, images climbed once, fitted perturbations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from bench.attacks.drive import Fitted, Tried
+from bench.spec import Adapter, ModelRequest, Prediction
+
+
+@dataclass(slots=True)
+class CleanPredictions:
+    """What a model says of the clean images, asked once a chunk and shared by all its cells."""
+
+    adapter: Adapter
+    known: dict[int, Prediction] = field(default_factory=dict)
+
+    def of(self, start: int, x: torch.Tensor) -> Prediction:
+        """Return the model's decision about the chunk of images that begins at `start`."""
+        if start not in self.known:
+            self.known[start] = self.adapter.predict(x)
+        return self.known[start]
+
+
+@dataclass(slots=True)
+class Shared:
+    """What was last found on a surface that is climbed for several models, by the chunk's start."""
+
+    made_for: str = ""
+    found: dict[int, Tried] = field(default_factory=dict)
+
+    def of(self, maker: str, start: int, find: Callable[[], Tried]) -> Tried:
+        """Return what was found for a cell, finding it if it was not."""
+        if maker != self.made_for:
+            self.made_for, self.found = maker, {}
+        if start not in self.found:
+            self.found[start] = find()
+        return self.found[start]
+
+
+class Climber(NamedTuple):
+    """A model whose surfaces are climbed for several others, and what it says of clean images."""
+
+    adapter: Adapter
+    clean: CleanPredictions
+    shared: Shared
+
+
+@dataclass(slots=True)
+class Known:
+    """What the cells of a run need not find out twice."""
+
+    clean: dict[ModelRequest, CleanPredictions]
+    shared: Shared = field(default_factory=Shared)
+    fits: dict[str, Fitted] = field(default_factory=dict)

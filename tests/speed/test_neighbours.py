@@ -1,0 +1,98 @@
+"""Attacking a vote beside attacking the same trunk with a linear head, and the search for the nearest.
+
+PGD of torchattacks, a batch of 100, a bank of 50,000 embeddings of 64 dimensions. The two sides take
+turns and the quickest turn of each counts: what else the machine does only ever adds time.
+"""
+
+import time
+
+import pytest
+import torch
+import torchattacks
+
+from bench.adapters.distances import distance
+from bench.adapters.stored import Bank, Stored
+from bench.adapters.surrogates import MetricLoss, NearestOfClass, SoftNeighbours
+from bench.models import convnets
+from bench.train.objectives import losses_by_label
+
+pytestmark = pytest.mark.speed
+
+STORED, WIDTH, CLASSES, BATCH, STEPS, ROUNDS = 50_000, 64, 10, 100, 10, 12
+AT_MOST_A_LINEAR_HEAD = 1.3
+AT_MOST_SECONDS = 0.5
+TRUNKS = {"slim_six_convs": (1, 28, 28), "slim_three_blocks": (3, 32, 32)}
+
+
+@pytest.fixture(scope="module")
+def bank():
+    """Return embeddings around a centre for each class, as trained ones are."""
+    torch.manual_seed(0)
+    labels = torch.arange(CLASSES).repeat_interleave(STORED // CLASSES)
+    centres = torch.randn(CLASSES, WIDTH)
+    return Bank(
+        embeddings=centres[labels] + 0.3 * torch.randn(STORED, WIDTH), labels=labels,
+        classes=CLASSES, data="random", split="train", indices="all", checksum="",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def surfaces(embed, bank, named):
+    stored = Stored(bank, distance(named))
+    few = torch.cat([torch.arange(10) + 5000 * label for label in range(CLASSES)])
+    metric = [
+        MetricLoss(embed, bank.embeddings[few], bank.labels[few], CLASSES, losses_by_label(loss))
+        for loss in ("contrastive", "triplet")
+    ]
+    return [SoftNeighbours(embed, stored, 5, 0.01), NearestOfClass(embed, stored), *metric]
+
+
+NAMES = ["soft-knn", "nearest-other", "metric-loss contrastive", "metric-loss triplet"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("named", ["cosine", "euclidean"])
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_a_surface_of_a_vote_costs_little_more_than_a_linear_head(
+    benchmark, bank, threads, trunk, named, count
+):
+    threads(count)
+    x, y = torch.rand(BATCH, *TRUNKS[trunk]), torch.arange(BATCH) % CLASSES
+    make = getattr(convnets, trunk)
+    embed = make(WIDTH).eval().requires_grad_(False)
+    nets = [make(CLASSES).eval().requires_grad_(False), *surfaces(embed, bank, named)]
+    attacks = [
+        torchattacks.PGD(net, eps=0.1, alpha=0.01, steps=STEPS, random_start=False) for net in nets
+    ]
+    seconds = [float("inf")] * len(nets)
+    # Of one thread, its own time is not disturbed by what else runs.
+    clock = time.thread_time if count == 1 else time.perf_counter
+
+    def turn():
+        for number, attack in enumerate(attacks):
+            began = clock()
+            attack(x, y)
+            seconds[number] = min(seconds[number], clock() - began)
+
+    benchmark.pedantic(turn, rounds=ROUNDS, warmup_rounds=1)
+    ratios = {
+        name: round(each / seconds[0], 3) for name, each in zip(NAMES, seconds[1:], strict=True)
+    }
+    benchmark.extra_info.update(ratios)
+    print(f"\n{trunk}, {named}, {count} threads, beside a linear head: {ratios}")
+    assert max(ratios.values()) <= AT_MOST_A_LINEAR_HEAD
+
+
+@pytest.mark.parametrize("named", ["cosine", "euclidean"])
+def test_the_exact_search_takes_well_under_a_second(benchmark, bank, threads, named):
+    threads(2)
+    stored, asked = Stored(bank, distance(named)), torch.randn(1000, WIDTH)
+    benchmark.pedantic(lambda: stored.nearest(asked, 5), rounds=ROUNDS, warmup_rounds=1)
+    print(f"\n{named}: {benchmark.stats.stats.min:.3f} s")
+    assert benchmark.stats.stats.min <= AT_MOST_SECONDS
