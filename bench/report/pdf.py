@@ -8,47 +8,41 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
-from bench.report.figures import accuracy_figures, caption
-from bench.report.gallery import Sheet, gallery
-from bench.report.pictures import Grid, picture_grid
-from bench.report.tables import (
-    Measured,
-    Table,
-    all_tables,
-    failure_table,
-    measure,
-    numeric,
-    parameter_table,
-)
+from bench.report.document import run_document
+from bench.report.study import Reported, reported, study_document
+from bench.report.study_tables import published_latex
+from bench.report.tables import Measured, Table, all_tables, measure, numeric
 from bench.store.files import atomic_write
 from bench.store.results import Results
 
 
 def write_report(
-    results: Results, out: Path, formats: Collection[str] = ("pdf", "csv")
+    results: Results,
+    out: Path,
+    formats: Collection[str] = ("pdf", "csv"),
+    published: Path | None = None,
 ) -> dict[str, list[Path]]:
     """Write the report of a run and return the files of each format.
 
     Args:
         results: the cells of a suite's last run.
         out: the folder to write to; made where it is missing.
-        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper).
+        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
+            study its figures).
+        published: the file of a study's published figures; None for a suite that is no study.
 
     Raises:
-        SpecError: a format that is none of these.
+        SpecError: a format that is none of these, or a broken file of published figures.
         StoreError: a file cannot be written.
     """
-    makers: dict[str, Callable[[Results, Measured], dict[str, bytes]]] = {
+    makers: dict[str, Callable[[Results, Measured, Reported | None], dict[str, bytes]]] = {
         "pdf": _pdf,
         "csv": _csv,
         "latex": _latex,
@@ -57,30 +51,34 @@ def write_report(
         if name not in makers:
             raise unknown("report format", name, list(makers))
     measured = measure(results)
+    study = None if published is None else reported(results, measured, published)
     written: dict[str, list[Path]] = {}
     for name in formats:
-        made = makers[name](results, measured)
+        made = makers[name](results, measured, study)
         for file, content in made.items():
             atomic_write(out / file, content)
         written[name] = [out / file for file in made]
     return written
 
 
-def _pdf(results: Results, measured: Measured) -> dict[str, bytes]:
+def _pdf(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
     """Return the report as PDF; the same results give the same bytes."""
     import typst
 
-    document, attachments = _document(results, measured)
-    template = files("bench.report").joinpath("report.typ").read_bytes()
+    if study is None:
+        template, (document, attachments) = "report.typ", run_document(results, measured)
+    else:
+        template, (document, attachments) = "study.typ", study_document(results, measured, study)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "report.typ").write_bytes(template)
+        for name in (template, "common.typ"):
+            (root / name).write_bytes(files("bench.report").joinpath(name).read_bytes())
         (root / "report.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
         for name, content in attachments.items():
             (root / name).write_bytes(content)
         try:
             made: bytes = typst.compile(
-                root / "report.typ",
+                root / template,
                 root=root,
                 format="pdf",
                 ignore_system_fonts=True,
@@ -91,12 +89,13 @@ def _pdf(results: Results, measured: Measured) -> dict[str, bytes]:
     return {f"{results.suite}.pdf": made}
 
 
-def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
+def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
     frames = {
         "headline": measured.headline,
         "attacks": measured.attacks,
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
+        **({"published": study.comparison} if study else {}),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -104,14 +103,23 @@ def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
     }
 
 
-def _latex(results: Results, measured: Measured) -> dict[str, bytes]:
-    return {
-        f"{results.suite}-{table.name}.tex": latex(
-            table, f"tab:{results.suite}-{table.name}"
-        ).encode()
-        for table in all_tables(results, measured)
+def _latex(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
+    suite = results.suite
+    tables = all_tables(results, measured) if study is None else study.tables
+    made = {
+        f"{suite}-{table.name}.tex": latex(table, f"tab:{suite}-{table.name}").encode()
+        for table in tables
         if len(table.frame)
     }
+    if study is None:
+        return made
+    made |= {
+        f"{suite}-table-{table.number}.tex": published_latex(
+            table, f"tab:{suite}-{table.number}"
+        ).encode()
+        for table in study.published
+    }
+    return made | {f"{suite}-{figure.name}.pdf": figure.pdf for figure in study.figures}
 
 
 def latex(table: Table, label: str) -> str:
