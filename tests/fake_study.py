@@ -61,7 +61,9 @@ def study(
 ) -> Results:  # fmt: skip
     """Return results of a suite called `dml` in which every cell is done."""
     cells = pd.DataFrame(list(_cells(models, attacks, radii)))
-    rows = pd.concat([_rows(cell, turn, images) for turn, cell in enumerate(cells.to_dict("records"))])
+    rows = pd.concat(
+        [_rows(cell, turn, images) for turn, cell in enumerate(cells.to_dict("records"))]
+    )
     rows = rows[list(COLUMNS)].astype(_DTYPES).reset_index(drop=True)
     counted = rows.groupby("cell", sort=False).agg(
         images=("index", "size"), correct=("correct", "sum"), successes=("success", "sum"),
@@ -117,7 +119,11 @@ def _cells(
                 for toolkit in toolkits:
                     for surface in surfaces:
                         key = f"{model}|{attack}|{eps}|{toolkit}|{surface}"
-                        step = {} if attack == "fgsm" else {"steps": 10, "step_size": f"{number(eps) / 4:g}"}
+                        step = (
+                            {}
+                            if attack == "fgsm"
+                            else {"steps": 10, "step_size": f"{number(eps) / 4:g}"}
+                        )
                         yield {
                             "cell": key, "model": model, "family": _family(model),
                             "attack": attack, "norm": "linf", "eps": eps, "toolkit": toolkit,
@@ -131,7 +137,11 @@ def _cells(
 def _rows(cell: dict[str, Any], turn: int, images: int) -> pd.DataFrame:
     rng = np.random.default_rng(sum(map(ord, cell["model"])))  # the same images for every cell
     right = rng.random(images) < 0.9
-    wall = rng.gamma(2.0, _HARD[cell["data"]] / 2, images) if cell["data"] in _HARD else rng.random(images) / 10
+    wall = (
+        rng.gamma(2.0, _HARD[cell["data"]] / 2, images)
+        if cell["data"] in _HARD
+        else rng.random(images) / 10
+    )
     wall = wall * _STEEP[cell["attack"]] * _AWRY[cell["surface"]]
     success = right & (wall < cell["radius"]) & (rng.random(images) < 0.97)
     labels = rng.integers(0, 10, images)

@@ -6,7 +6,7 @@ The columns of such a file are `COLUMNS`; a line is one figure of one table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ _FIRST = (
 )  # fmt: skip
 
 
-def _published(one: Mapping[str, Any]) -> dict[str, Any]:
+def _published(one: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {
         "table": one["table"], "data": one["dataset"], "model": one["model"],
         "attack": one["attack"], "norm": one["norm"], "eps_published": one["eps"],

@@ -22,6 +22,7 @@ def table_block(
 
     Args:
         frame: all text.
+        caption: printed above.
         notes: printed below.
         group: the column that is printed once above the rows that share it, where there is one.
     """
@@ -83,6 +84,7 @@ def letter(turn: int) -> str:
 
 
 def cell_counts(results: Results) -> dict[str, int]:
+    """Return how many cells are `done`, `failed` and `missing`."""
     counts = results.cells["status"].value_counts()
     return {status: int(counts.get(status, 0)) for status in ("done", "failed", "missing")}
 
@@ -125,5 +127,3 @@ def _models(results: Results) -> str:
 def _threats(cells: pd.DataFrame) -> list[str]:
     said = (words.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True))
     return list(dict.fromkeys(said))
-
-

@@ -146,5 +146,3 @@ def _threat_latex(threat: str) -> str:
     norm, _, radius = threat.partition(" ")
     symbol = r"\infty" if norm == "linf" else norm[1:]
     return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}"
-
-

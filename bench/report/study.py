@@ -11,7 +11,6 @@ import pandas as pd
 from bench.measure.published import comparison, read_published
 from bench.report import words
 from bench.report.blocks import agreement, cell_counts, protocol_block, table_block
-from bench.report.embedding import embedding_figure
 from bench.report.studies import Picture, Study, study_named
 from bench.report.study_tables import (
     PARTIAL,
@@ -31,7 +30,7 @@ _SHOWN = 40
 _HOW = (
     "In each cell the published accuracy in percent, then ours with its 95 % Wilson interval. Ours is "
     "the share of all images that withstood this attack on every surface and by every toolkit of the "
-    "run, per image; that on each surface alone is in the CSV file. "
+    "run, per image; that on each surface alone is in"
 )
 
 
@@ -65,7 +64,6 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
     figures = read_published(published)
     study = study_named(figures["study"].iloc[0]) if len(figures) else Study()
     beside = comparison(results, figures)
-    embedding = embedding_figure(results)
     return Reported(
         comparison=beside,
         published=tuple(published_tables(beside, study)),
@@ -74,10 +72,7 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
             agreement_counts(measured),
             short_cost(results, measured, study),
         ),
-        figures=(
-            *study.figures(results, measured, beside),
-            *([embedding] if embedding else []),
-        ),
+        figures=tuple(study.figures(results, measured, beside)),
     )
 
 
@@ -86,9 +81,9 @@ def study_document(
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what the template needs, and the files it places, by name."""
     sections = [
-        _section("headline", "Robust accuracy", *_headline(study)),
-        _section("published", "Published and ours", *_published(study)),
+        _section("headline", "Robust accuracy", *_headline(results, study)),
         _section("figures", "Figures", *(_figure(one) for one in study.figures)),
+        _section("published", "Published and ours", *_published(results, study)),
         _section("agreement", "Agreement of the toolkits", *_agreement(results, measured, study)),
         _section("cost", "Cost", _table(study.tables[2])),
         _section(
@@ -131,19 +126,19 @@ def _figure(figure: Picture) -> dict[str, Any]:
     return {"kind": "figure", "file": f"{figure.name}.pdf", "caption": figure.caption}
 
 
-def _headline(study: Reported) -> list[Any]:
+def _headline(results: Results, study: Reported) -> list[Any]:
     table = study.tables[0]
     partial = table.frame.map(lambda text: str(text).endswith(PARTIAL)).any(axis=None)
     notes = [f"{PARTIAL} some attacks have no result that counts: it may be too high."]
     return [
-        "The headline of every model is in the CSV file.",
+        f"The headline of every model of the run is in {results.suite}-headline.csv.",
         _table(table, *(notes if partial else [])),
     ]
 
 
-def _published(study: Reported) -> list[Any]:
+def _published(results: Results, study: Reported) -> list[Any]:
     return [
-        _HOW + missing(study.comparison),
+        f"{_HOW} {results.suite}-published.csv. {missing(study.comparison)}",
         *({"kind": "published", **asdict(table)} for table in study.published),
     ]
 
@@ -151,22 +146,17 @@ def _published(study: Reported) -> list[Any]:
 def missing(beside: pd.DataFrame) -> str:
     """Return in words how many published figures have ours beside them, and where they lack."""
     absent = beside[beside["ours"].isna()]
-    have = len(beside) - len(absent)
     if absent.empty:
-        return f"All {have} figures have ours beside them."
-    counts = absent.groupby("data", sort=False).agg(all=("eps", "size"), planned=("planned", _some))
-    said = [
-        f"{data} {row['all']}" + (f" ({row['planned']} planned, without a result)" * bool(row["planned"]))
-        for data, row in counts.iterrows()
-    ]  # fmt: skip
-    return (
-        f"{have} of {len(beside)} figures have ours beside them; without ours ({words.NONE}): "
-        f"{', '.join(said)}; the others are not part of this run."
+        return f"All {len(beside)} figures have ours beside them."
+    lacking = ", ".join(
+        f"{data} {n}" for data, n in absent.groupby("data", sort=False).size().items()
     )
-
-
-def _some(planned: pd.Series[int]) -> int:
-    return int((planned > 0).sum())
+    planned = int((absent["planned"] > 0).sum())
+    why = f"{planned} of these were planned and have no result; the others" if planned else "They"
+    return (
+        f"{len(beside) - len(absent)} of {len(beside)} figures have ours beside them; without ours "
+        f"({words.NONE}) are {lacking}. {why} are not part of this run."
+    )
 
 
 def _agreement(results: Results, measured: Measured, study: Reported) -> list[Any]:
@@ -174,7 +164,11 @@ def _agreement(results: Results, measured: Measured, study: Reported) -> list[An
         return ["No attack of this run was made by two toolkits."]
     said = parity_table(results, measured.parity)
     failing = said[said["result"] == "FAIL"].drop(columns=["result", "cause"])
-    rest = f" The first {_SHOWN}; all are in the CSV file." if len(failing) > _SHOWN else ""
+    rest = (
+        f" The first {_SHOWN}; all are in {results.suite}-parity.csv."
+        if len(failing) > _SHOWN
+        else ""
+    )
     return [
         agreement(said),
         _table(study.tables[1]),

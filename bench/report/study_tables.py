@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -77,6 +78,7 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
     data = list(dict.fromkeys(rows["data"]))
     noted = [note for note in dict.fromkeys(rows["note"]) if note]
     letters = {note: chr(ord("a") + turn) for turn, note in enumerate(noted)}
+    called = _telling({str(model): study.called(str(model)) for model in rows["model"].unique()})
     groups = []
     for (printed, eps), block in rows.groupby(["eps_published", "eps"], sort=False):
         found = {
@@ -87,7 +89,7 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
         absent = Entry(published=words.NONE, ours=words.NONE, interval="")
         made = tuple(
             Row(
-                model=study.called(model),
+                model=called[model],
                 attack=words.NONE if attack == CLEAN else attack.upper(),
                 entries=tuple(found.get((model, attack, one), absent) for one in data),
             )
@@ -108,6 +110,18 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
     )
 
 
+def _telling(called: dict[str, str]) -> dict[str, str]:
+    """Return the names without the parts that all of them have, which the caption says."""
+    parts = {model: name.split(", ") for model, name in called.items()}
+    shared = set.intersection(*map(set, parts.values()))
+    if any(shared.issuperset(of_it) for of_it in parts.values()):
+        return called
+    return {
+        model: ", ".join(part for part in of_it if part not in shared)
+        for model, of_it in parts.items()
+    }
+
+
 def _radius(printed: str, eps: str) -> str:
     if printed == eps:
         return f"ε = {eps}"
@@ -115,12 +129,12 @@ def _radius(printed: str, eps: str) -> str:
     return f"ε = {printed} as printed, read as {eps}{free}"
 
 
-def _entry(one: dict[str, object], letters: dict[str, str]) -> Entry:
+def _entry(one: Mapping[Hashable, Any], letters: dict[str, str]) -> Entry:
     note = f" ({letters[str(one['note'])]})" if one["note"] else ""
     printed = words.NONE if words.missing(one["published"]) else f"{one['published']:.2f}"
     if words.missing(one["ours"]):
         return Entry(published=printed + note, ours=words.NONE, interval="")
-    partial = PARTIAL if int(str(one["cells"])) < int(str(one["planned"])) else ""
+    partial = PARTIAL if one["cells"] < one["planned"] else ""
     return Entry(
         published=printed + note,
         ours=f"{one['ours']:.1f}{partial}",
@@ -158,7 +172,8 @@ def published_latex(table: PublishedTable, label: str) -> str:
 def short_headline(results: Results, measured: Measured, study: Study) -> Table:
     """Return a row a model of those shown: clean accuracy, and the worst case at each radius."""
     found = measured.headline
-    kept = found[[study.shown(str(model).partition("/")[2]) for model in found["model"]]]
+    shown = [study.shown(str(model).partition("/")[2]) for model in found["model"]]
+    kept = found[pd.Series(shown, index=found.index, dtype=bool)]
     threats = list(dict.fromkeys(zip(kept["norm"], kept["eps_text"], strict=True)))
     one_norm = len({norm for norm, _ in threats}) == 1
     rows = []
@@ -179,14 +194,14 @@ def short_headline(results: Results, measured: Measured, study: Study) -> Table:
     )
 
 
-def _clean(row: dict[str, float]) -> str:
+def _clean(row: Mapping[Hashable, Any]) -> str:
     if words.missing(row["clean_accuracy"]):
         return words.NONE
     low, high = wilson(round(row["clean_accuracy"] * row["n"]), int(row["n"]))
     return words.rate(row["clean_accuracy"], low, high)
 
 
-def _robust(row: dict[str, float]) -> str:
+def _robust(row: Mapping[Hashable, Any]) -> str:
     if words.missing(row["robust_accuracy"]):
         return words.NONE
     partial = PARTIAL if row["attacks"] < row["planned"] else ""
@@ -207,7 +222,7 @@ def agreement_counts(measured: Measured) -> Table:
             "expected": expected,
             "comparisons": words.count(len(pairs)),
             "as expected": words.count(int(passed.fillna(False).sum())),
-            "not so": words.count(int((~passed.fillna(True)).sum())),
+            "FAIL": words.count(int((~passed.fillna(True)).sum())),
             "not judged": words.count(int(passed.isna().sum())),
             "images that differ": words.count(int(pairs["discordant"].sum())),
             "least equal (%)": words.percent(pairs["equal_verdicts"].min()),
@@ -240,12 +255,12 @@ def short_cost(results: Results, measured: Measured, study: Study) -> Table:
             "forwards": words.count(means["forwards"]),
             "backwards": words.count(means["backwards"]),
             "ms": words.milliseconds(means["seconds"]),
-            "hours": words.amount((means["seconds"] or 0) * total / 3600, 2),
+            "minutes": f"{(means['seconds'] or 0) * total / 60:.1f}",
         })  # fmt: skip
     return Table(
         name="cost",
         caption="Cost: images attacked, passes through the model and milliseconds for each of them, "
-        "and hours in all.",
+        "and minutes in all.",
         frame=pd.DataFrame(rows),
     )
 
@@ -259,14 +274,15 @@ def _data(cells: pd.DataFrame) -> pd.Series[str]:
 def short_failures(results: Results) -> pd.DataFrame:
     """Return a row a kind of cell without a result: how many there are, and why they failed."""
     cells = results.cells[results.cells["status"] != "done"]
-    kinds = pd.DataFrame({
-        "data": _data(cells),
-        "attack": cells["cell"].map(names(results)),
-        "toolkit": cells["toolkit"],
-        "surface": cells["surface"],
-        "status": cells["status"],
-        "error": [words.text(error).partition("\n")[0] for error in cells["error"]],
-    })
+    kinds = pd.DataFrame(
+        {
+            "data": _data(cells),
+            "attack": cells["cell"].map(names(results)),
+            "toolkit": cells["toolkit"],
+            "surface": cells["surface"],
+            "status": cells["status"],
+            "error": [words.text(error).partition("\n")[0] for error in cells["error"]],
+        }
+    )
     counted = kinds.groupby(list(kinds.columns), sort=False).size().rename("cells").reset_index()
-    ordered: Sequence[str] = [*kinds.columns[:-1], "cells", "error"]
-    return counted[list(ordered)].astype({"cells": "str"})
+    return counted[[*kinds.columns[:-1], "cells", "error"]].astype({"cells": "str"})

@@ -24,8 +24,8 @@ from bench.trust.parity import parity
 NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
-    "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "not so",
-    "not judged", "images that differ", "cells", "images", "hours",
+    "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
+    "not judged", "images that differ", "cells", "images", "minutes",
 })  # fmt: skip
 
 

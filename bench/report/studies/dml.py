@@ -19,15 +19,15 @@ from matplotlib.patches import Patch
 
 from bench.measure.published import CLEAN
 from bench.measure.robustness import surface_curves
-from bench.report import words
 from bench.report.figures import TEXT_WIDTH, style, to_pdf
 from bench.report.studies import Picture, Study
+from bench.report.studies.embedding import embedding_figure
 from bench.report.tables import Measured
 from bench.spec import eps_text
 from bench.store.results import Results
 
-_DL, _DML = "#762a83", "#7fbf7b"
-_DARK_GREEN = "#1b7837"  # lines are thinner than bars, and want more contrast
+_DL_BAR, _DML_BAR = "#9970ab", "#a6dba0"  # pale enough for a whisker in front
+_DL, _DML, _SURFACE = "#762a83", "#5aae61", "#1b7837"  # of lines; the thin ones are darker
 _ATTACKS = ("pgd", "bim", "fgsm")
 _PANELS = (
     ("contrastive", "adam"), ("contrastive", "sgd"), ("triplet", "adam"), ("triplet", "sgd"),
@@ -54,17 +54,15 @@ def _shown(model: str) -> bool:
     return model.startswith("dl-") or model.endswith(_VOTE)
 
 
-def figures(
-    results: Results, measured: Measured, comparison: pd.DataFrame
-) -> Sequence[Picture]:
-    """Return the bar charts of each data set that was run, then accuracy on each surface."""
-    drawn = [
+def figures(results: Results, measured: Measured, comparison: pd.DataFrame) -> Sequence[Picture]:
+    """Return accuracy on each surface, the embedding, and the bar charts of each data set run."""
+    charts = [
         _bars(rows, str(data))
         for data, rows in comparison.groupby("data", sort=False)
         if rows["ours"].notna().any()
     ]
-    beneath = _surfaces(results, measured)
-    return [*drawn, *([beneath] if beneath else [])]
+    first = (_surfaces(results, measured), embedding_figure(results))
+    return [*(picture for picture in first if picture is not None), *charts]
 
 
 # ---- figures 5.1 to 5.12 ----
@@ -73,8 +71,8 @@ def figures(
 def _bars(comparison: pd.DataFrame, data: str) -> Picture:
     """Return the four charts of a data set: a loss a row, an optimiser a column."""
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 4.5), layout="constrained")
-        grid = figure.subplots(2, 2, sharex=True, sharey=True)
+        figure = Figure(figsize=(TEXT_WIDTH, 4.05), layout="constrained")
+        grid = figure.subplots(2, 2, sharey=True)
         for turn, (axes, (loss, optimiser)) in enumerate(zip(grid.flat, _PANELS, strict=True)):
             pair = (f"dl-cross-entropy-{optimiser}", f"dml-{loss}-{optimiser}{_VOTE}")
             _bar_panel(axes, comparison, pair)
@@ -84,15 +82,15 @@ def _bars(comparison: pd.DataFrame, data: str) -> Picture:
             axes.set_ylabel("accuracy (%)")
         figure.legend(
             handles=[
-                Patch(facecolor=_DL, label="DL, ours"), Patch(facecolor=_DML, label="DML, ours"),
+                Patch(facecolor=_DL_BAR, label="DL, ours"), Patch(facecolor=_DML_BAR, label="DML, ours"),
                 Line2D([], [], linestyle="none", label="published", **_PUBLISHED),
                 Line2D([], [], color="black", linewidth=0.7, label="95 % interval of ours"),
             ],
             loc="outside upper center", ncols=4, frameon=False,
         )  # fmt: skip
         pdf = to_pdf(figure)
-    counted = comparison.loc[comparison["ours"].notna(), "n"]
-    said = f"n = {int(counted.max())}" if counted.nunique() == 1 else f"n ≤ {int(counted.max())}"
+    counted = set(comparison.loc[comparison["ours"].notna(), "n"])
+    said = f"n = {max(counted)}" if len(counted) == 1 else f"n at most {max(counted)}"
     return Picture(
         name=f"bars-{data}",
         caption=f"{_NAMES.get(data, data)}: accuracy of DL (cross-entropy) and DML (k = 1, cosine) "
@@ -111,16 +109,30 @@ _PUBLISHED: dict[str, Any] = {
 def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> None:
     """Draw two bars, DL and DML, for clean images and each radius and attack."""
     slots, middles = _slots(comparison)
-    for model, colour, shift in zip(pair, (_DL, _DML), (-0.2, 0.2), strict=True):
+    for model, colour, shift in zip(pair, (_DL_BAR, _DML_BAR), (-0.2, 0.2), strict=True):
         rows = comparison[comparison["model"] == model].drop_duplicates(["eps", "attack"])
-        at = [slots[eps, attack] + shift for eps, attack in zip(rows["eps"], rows["attack"], strict=True)]
-        ours = rows["ours"].to_numpy(dtype=float)
-        reach = np.abs(rows[["low", "high"]].to_numpy(dtype=float).T - ours)
-        axes.bar(at, ours, width=0.4, color=colour, linewidth=0, zorder=2)
-        axes.errorbar(at, ours, yerr=reach, fmt="none", ecolor="black", elinewidth=0.6, zorder=3)
+        at = [
+            slots[eps, attack] + shift
+            for eps, attack in zip(rows["eps"], rows["attack"], strict=True)
+        ]
+        rows = rows.assign(at=at)
         axes.plot(
-            at, rows["published"], linestyle="none", zorder=4, clip_on=False, **_PUBLISHED
-        )  # fmt: skip
+            rows["at"], rows["published"], linestyle="none", zorder=4, clip_on=False, **_PUBLISHED
+        )
+        done = rows[rows["ours"].notna()]
+        if done.empty:
+            continue  # no bars, or bars without a height, upset the layout
+        reach = np.abs(done[["low", "high"]].to_numpy(dtype=float).T - done["ours"].to_numpy())
+        axes.bar(done["at"], done["ours"], width=0.4, color=colour, linewidth=0, zorder=2)
+        axes.errorbar(
+            done["at"],
+            done["ours"],
+            yerr=reach,
+            fmt="none",
+            ecolor="black",
+            elinewidth=0.6,
+            zorder=3,
+        )
     axes.set_xticks(
         list(slots.values()),
         ["clean" if attack == CLEAN else attack.upper() for _, attack in slots],
@@ -132,6 +144,7 @@ def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> N
             f"$\\varepsilon$ = {eps}", (middle, 0), (0, -25), xycoords=("data", "axes fraction"),
             textcoords="offset points", ha="center", va="top", fontsize=7,
         )  # fmt: skip
+    axes.set_xlim(-0.8, max(slots.values()) + 0.8)
     axes.set_ylim(0, 103)
     axes.set_yticks(range(0, 101, 20))
     axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
@@ -172,7 +185,7 @@ def _surfaces(results: Results, measured: Measured) -> Picture | None:
         return None
     grid = sorted(set(worst["eps"]))
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 0.55 + 1.5 * len(data)), layout="constrained")
+        figure = Figure(figsize=(TEXT_WIDTH, 1.0 + 1.35 * len(data)), layout="constrained")
         panels = figure.subplots(len(data), len(_PANELS), sharex=True, sharey=True, squeeze=False)
         for row, one in zip(panels, data, strict=True):
             for axes, (loss, optimiser) in zip(row, _PANELS, strict=True):
@@ -202,7 +215,7 @@ def _surface_panel(
     axes: Axes, lines: pd.DataFrame, worst: pd.DataFrame, titles: tuple[str, str], grid: list[float]
 ) -> None:
     places = {eps: at for at, eps in enumerate(grid)}
-    for title, colour, marker in zip(titles, (_DL, _DARK_GREEN), "oX", strict=True):
+    for title, colour, marker in zip(titles, (_DL, _DML), "oX", strict=True):
         line = worst[worst["model"] == title].dropna(subset="accuracy")
         at = [places[eps] for eps in line["eps"]]
         axes.fill_between(
@@ -213,10 +226,10 @@ def _surface_panel(
     for surface, line in of_it.groupby("surface", sort=False):
         dashes, marker = _LINES.get(str(surface), ("-", "."))
         axes.plot(
-            [places[eps] for eps in line["eps"]], 100 * line["accuracy"], color=_DARK_GREEN,
+            [places[eps] for eps in line["eps"]], 100 * line["accuracy"], color=_SURFACE,
             linestyle=dashes, marker=marker, **_THIN,
         )  # fmt: skip
-    if not len(axes.lines[0].get_xdata()) and of_it.empty:
+    if of_it.empty and titles[0] not in set(worst["model"]):
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
     axes.set_xticks(list(places.values()), [_tick(eps) for eps in grid], rotation=90, fontsize=6.5)
     axes.set_ylim(-2, 102)
@@ -231,7 +244,7 @@ _BOLD: dict[str, Any] = {
 }  # fmt: skip
 _THIN: dict[str, Any] = {
     "linewidth": 0.8, "markersize": 2.8, "markerfacecolor": "white", "markeredgewidth": 0.6,
-    "zorder": 3,
+    "zorder": 5,
 }  # fmt: skip
 
 
@@ -243,11 +256,19 @@ def _keys() -> list[Line2D]:
     bold = [
         Line2D([], [], color=colour, marker=marker, label=label, **_BOLD)
         for colour, marker, label in (
-            (_DL, "o", "DL"), (_DARK_GREEN, "X", "DML, worst of the surfaces"),
+            (_DL, "o", "DL"), (_DML, "X", "DML, worst over surfaces"),
         )
     ]  # fmt: skip
     thin = [
-        Line2D([], [], color=_DARK_GREEN, linestyle=dashes, marker=marker, label=surface, **_THIN)
+        Line2D(
+            [],
+            [],
+            color=_SURFACE,
+            linestyle=dashes,
+            marker=marker,
+            label=f"DML, {surface}",
+            **_THIN,
+        )
         for surface, (dashes, marker) in _LINES.items()
     ]
     return [*bold, *thin]
@@ -255,7 +276,9 @@ def _keys() -> list[Line2D]:
 
 def _captions() -> dict[str, str]:
     said = {"5.1": "Deep learning: cross-entropy"}
-    for turn, (loss, k) in enumerate((loss, k) for loss in ("contrastive", "triplet") for k in (1, 3, 5)):
+    for turn, (loss, k) in enumerate(
+        (loss, k) for loss in ("contrastive", "triplet") for k in (1, 3, 5)
+    ):
         said[f"5.{turn + 2}"] = f"Deep metric learning: {loss} loss, k = {k}"
     return said
 
