@@ -111,28 +111,21 @@ def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> N
     slots, middles = _slots(comparison)
     for model, colour, shift in zip(pair, (_DL_BAR, _DML_BAR), (-0.2, 0.2), strict=True):
         rows = comparison[comparison["model"] == model].drop_duplicates(["eps", "attack"])
-        at = [
-            slots[eps, attack] + shift
-            for eps, attack in zip(rows["eps"], rows["attack"], strict=True)
-        ]
-        rows = rows.assign(at=at)
-        axes.plot(
-            rows["at"], rows["published"], linestyle="none", zorder=4, clip_on=False, **_PUBLISHED
-        )
+        keys = zip(rows["eps"], rows["attack"], strict=True)
+        rows = rows.assign(at=[slots[key] + shift for key in keys])
         done = rows[rows["ours"].notna()]
-        if done.empty:
-            continue  # no bars, or bars without a height, upset the layout
-        reach = np.abs(done[["low", "high"]].to_numpy(dtype=float).T - done["ours"].to_numpy())
-        axes.bar(done["at"], done["ours"], width=0.4, color=colour, linewidth=0, zorder=2)
-        axes.errorbar(
-            done["at"],
-            done["ours"],
-            yerr=reach,
-            fmt="none",
-            ecolor="black",
-            elinewidth=0.6,
-            zorder=3,
-        )
+        if len(rows):  # nothing drawn without clipping upsets the layout
+            axes.plot(
+                rows["at"], rows["published"], linestyle="none", zorder=4, clip_on=False,
+                **_PUBLISHED,
+            )  # fmt: skip
+        if len(done):
+            reach = np.abs(done[["low", "high"]].to_numpy(dtype=float).T - done["ours"].to_numpy())
+            axes.bar(done["at"], done["ours"], width=0.4, color=colour, linewidth=0, zorder=2)
+            axes.errorbar(
+                done["at"], done["ours"], yerr=reach, fmt="none", ecolor="black", elinewidth=0.6,
+                zorder=3,
+            )  # fmt: skip
     axes.set_xticks(
         list(slots.values()),
         ["clean" if attack == CLEAN else attack.upper() for _, attack in slots],
