@@ -6,9 +6,10 @@ The columns of such a file are `COLUMNS`; a line is one figure of one table.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,19 +84,21 @@ def comparison(results: Results, published: pd.DataFrame) -> pd.DataFrame:
         `ours on SURFACE`, our accuracy where only it was climbed. Without a cell that counts ours is
         NaN.
     """
-    cells, by_cell = label_changing(results), fall_distances(results)
-    right = clean_answers(results)
-    groups = dict(iter(cells.groupby(["model", "attack", "norm"])))
+    by_cell, right = fall_distances(results), clean_answers(results)
+    aimed: defaultdict[tuple[str, ...], list[_Cell]] = defaultdict(list)
+    for cell in label_changing(results).to_dict("records"):
+        of_it = _Cell(str(cell["cell"]), str(cell["surface"]), cell["flag"] == "")
+        aimed[_key(cell["model"], cell["attack"], cell["norm"], cell["radius"])].append(of_it)
     found = []
     for one in published[published["metric"] == "accuracy"].to_dict("records"):
         model = f"{one['dataset']}/{one['model']}"
-        mine = groups.get((model, one["attack"], one["norm"]), cells.head(0))
         for eps in readings(one["norm"], one["eps"]):
-            ours = (
-                _clean(right.get(model))
-                if one["attack"] == CLEAN
-                else _attacked(mine, by_cell, eps)
-            )
+            if one["attack"] == CLEAN:
+                ours = _clean(right.get(model))
+            else:
+                radius = number(eps) if eps else float("nan")
+                cells = aimed.get(_key(model, one["attack"], one["norm"], radius), [])
+                ours = _attacked(cells, by_cell, radius)
             found.append(_published(one) | {"eps": eps} | ours)
     return _ordered(pd.DataFrame(found, columns=None if found else list(_FIRST)))
 
@@ -133,23 +136,33 @@ def _clean(right: pd.Series[bool] | None) -> dict[str, Any]:
     return {**ours, "n": len(right), "cells": 0, "planned": 0}
 
 
+class _Cell(NamedTuple):
+    """What is asked of a planned cell: its key, its surface, and whether it counts."""
+
+    key: str
+    surface: str
+    valid: bool
+
+
+def _key(model: str, attack: str, norm: str, radius: float) -> tuple[str, ...]:
+    """Return what cells of one figure have in common; a radius is the same however it is written."""
+    return (model, attack, norm, f"{radius:.9g}")
+
+
 def _attacked(
-    cells: pd.DataFrame, by_cell: Mapping[str, pd.Series[float]], eps: str
+    cells: Sequence[_Cell], by_cell: Mapping[str, pd.Series[float]], radius: float
 ) -> dict[str, Any]:
-    """Return our figures of one attack on one model at one eps."""
-    if not eps:
-        return {**_ABSENT, "cells": 0, "planned": 0}
-    radius = number(eps)
-    aimed = cells[np.isclose(cells["radius"], radius, rtol=1e-9)]
-    valid = aimed[aimed["flag"] == ""]
-    falls = side_by_side(by_cell, valid["cell"])
-    counts = {"cells": len(valid), "planned": len(aimed)}
-    if falls.empty:
+    """Return our figures of one attack on one model at one radius, from the cells that aim at it."""
+    valid = [cell for cell in cells if cell.valid]
+    counts = {"cells": len(valid), "planned": len(cells)}
+    if not valid:
         return {**_ABSENT, **counts}
+    falls = side_by_side(by_cell, [cell.key for cell in valid])
     worst = standing(falls, radius)
     figures = {"ours": worst["accuracy"], "low": worst["low"], "high": worst["high"]}
-    for surface, on_it in valid.groupby("surface", sort=False)["cell"]:
-        figures[f"ours on {surface}"] = standing(falls[list(on_it)], radius)["accuracy"]
+    for surface in dict.fromkeys(cell.surface for cell in valid):
+        on_it = [cell.key for cell in valid if cell.surface == surface]
+        figures[f"ours on {surface}"] = standing(falls[on_it], radius)["accuracy"]
     return {name: 100 * share for name, share in figures.items()} | {"n": worst["n"]} | counts
 
 

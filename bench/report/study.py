@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.published import comparison, read_published
+from bench.measure.published import CLEAN, comparison, read_published
 from bench.report import words
 from bench.report.blocks import agreement, cell_counts, protocol_block, table_block
 from bench.report.studies import Picture, Study, study_named
@@ -82,7 +82,7 @@ def study_document(
     """Return what the template needs, and the files it places, by name."""
     sections = [
         _section("headline", "Robust accuracy", *_headline(results, study)),
-        _section("figures", "Figures", *(_figure(one) for one in study.figures)),
+        _section("figures", "Figures", *_figures(results, study)),
         _section("published", "Published and ours", *_published(results, study)),
         _section("agreement", "Agreement of the toolkits", *_agreement(results, measured, study)),
         _section("cost", "Cost", _table(study.tables[2])),
@@ -122,8 +122,14 @@ def _table(table: Table, *notes: str) -> dict[str, Any] | None:
     return table_block(table.frame, table.caption, notes, group)
 
 
-def _figure(figure: Picture) -> dict[str, Any]:
-    return {"kind": "figure", "file": f"{figure.name}.pdf", "caption": figure.caption}
+def _figures(results: Results, study: Reported) -> list[Any]:
+    drawn = [
+        {"kind": "figure", "file": f"{figure.name}.pdf", "caption": figure.caption}
+        for figure in study.figures
+    ]
+    unfinished = drawn and (results.cells["status"] != "done").any()
+    note = "Some cells have no result; what is drawn is the worst case over those that have one."
+    return [note, *drawn] if unfinished else drawn
 
 
 def _headline(results: Results, study: Reported) -> list[Any]:
@@ -151,12 +157,19 @@ def missing(beside: pd.DataFrame) -> str:
     lacking = ", ".join(
         f"{data} {n}" for data, n in absent.groupby("data", sort=False).size().items()
     )
-    planned = int((absent["planned"] > 0).sum())
+    planned = int(_planned(beside)[absent.index].sum())
     why = f"{planned} of these were planned and have no result; the others" if planned else "They"
     return (
         f"{len(beside) - len(absent)} of {len(beside)} figures have ours beside them; without ours "
         f"({words.NONE}) are {lacking}. {why} are not part of this run."
     )
+
+
+def _planned(beside: pd.DataFrame) -> pd.Series[bool]:
+    """Return which figures the run meant to have; clean ones come with any attack on the model."""
+    aimed = beside["planned"] > 0
+    of_models = aimed.groupby([beside["data"], beside["model"]]).transform("any")
+    return aimed | ((beside["attack"] == CLEAN) & of_models)
 
 
 def _agreement(results: Results, measured: Measured, study: Reported) -> list[Any]:

@@ -26,7 +26,7 @@ class Entry:
     Attributes:
         published: the figure as printed, with the letter of its note.
         ours: our figure, empty text never: `–` where there is none.
-        interval: of ours, such as `[78.8, 88.9]`.
+        interval: of ours, such as `[78.8, 88.9]`, marked where some attacks have no result.
     """
 
     published: str
@@ -137,8 +137,8 @@ def _entry(one: Mapping[Hashable, Any], letters: dict[str, str]) -> Entry:
     partial = PARTIAL if one["cells"] < one["planned"] else ""
     return Entry(
         published=printed + note,
-        ours=f"{one['ours']:.1f}{partial}",
-        interval=f"[{one['low']:.1f}, {one['high']:.1f}]",
+        ours=f"{one['ours']:.1f}",
+        interval=f"[{one['low']:.1f}, {one['high']:.1f}]{partial}",
     )
 
 
@@ -203,7 +203,7 @@ def _clean(row: Mapping[Hashable, Any]) -> str:
 
 def _robust(row: Mapping[Hashable, Any]) -> str:
     if words.missing(row["robust_accuracy"]):
-        return words.NONE
+        return "INVALID"
     partial = PARTIAL if row["attacks"] < row["planned"] else ""
     return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial
 
