@@ -232,7 +232,7 @@ def _surface_panel(
 
 
 _BOLD: dict[str, Any] = {
-    "linewidth": 1.7, "markersize": 4, "markeredgewidth": 0.4, "markeredgecolor": "white",
+    "linewidth": 2.0, "markersize": 4.2, "markeredgewidth": 0.4, "markeredgecolor": "white",
     "zorder": 4,
 }  # fmt: skip
 _THIN: dict[str, Any] = {
