@@ -237,7 +237,7 @@ def agreement_counts(measured: Measured) -> Table:
 
 
 def short_cost(results: Results, measured: Measured, study: Study) -> Table:
-    """Return a row a data set and surface: images attacked, passes and time for each, hours in all."""
+    """Return a row a data set and surface: images attacked, passes and time for each, minutes in all."""
     found = measured.attacks[measured.attacks["status"] == "done"]
     rows = []
     for (one, surface), mine in found.groupby([_data(found), "surface"], sort=False):

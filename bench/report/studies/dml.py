@@ -36,7 +36,7 @@ _FIRST_CHART = {"mnist": 1, "fashion-mnist": 5, "cifar10": 9}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 _VOTE = "-knn1-cosine"  # of the bar charts
 _NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
-_LINES = {  # a surface's line, marker and whether the marker is filled
+_LINES = {  # dashes and marker of a surface's line
     "soft-knn": ((0, (4, 1.5)), "s"),
     "nearest-other": ((0, (1, 1)), "^"),
     "metric-loss": ((0, (5, 1.5, 1, 1.5)), "D"),
