@@ -137,7 +137,8 @@ def test_the_wheel_holds_everything_and_works_away_from_the_checkout(tmp_path):
     for module, path in modules():
         inside = module.replace(".", "/") + ("/__init__.py" if path.stem == "__init__" else ".py")
         assert inside in names, inside
-    for wanted in ("bench/report/report.typ", "bench/suites/digits.toml", "bench/py.typed",
+    for wanted in ("bench/report/report.typ", "bench/report/study.typ", "bench/report/common.typ",
+                   "bench/suites/digits.toml", "bench/suites/dml.csv", "bench/py.typed",
                    "bench/models/weights/cifar10/cnn.safetensors"):  # fmt: skip
         assert wanted in names, wanted
     site = tmp_path / "site"

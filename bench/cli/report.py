@@ -29,9 +29,11 @@ def report(suite: str, results: Path, formats: str, out: Path) -> None:
     for name in wanted:
         if name not in FORMATS:
             raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
+    from bench.measure.published import published_file
     from bench.report.pdf import write_report
     from bench.store.results import load_results
 
-    for paths in write_report(load_results(results, Path(suite).stem), out, wanted).values():
+    found = load_results(results, Path(suite).stem)
+    for paths in write_report(found, out, wanted, published_file(suite)).values():
         for path in paths:
             click.echo(path)

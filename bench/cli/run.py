@@ -109,7 +109,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
             plan, store, overwrite=options["overwrite"], shard=options["shard"],
             keep_all=keep_all, on_event=display, wanted=wanted,
         )  # fmt: skip
-    _finish(asked.name, options)
+    _finish(suite, options)
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
@@ -153,14 +153,15 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 def _finish(suite: str, options: dict[str, Any]) -> None:
     """Print the headline and write the report of the run that has just ended."""
     from bench.cli.display import print_table, say
+    from bench.measure.published import published_file
     from bench.measure.robustness import headline
     from bench.report.pdf import write_report
     from bench.report.tables import headline_table
     from bench.store.results import load_results
 
-    results = load_results(options["results"], suite)
+    results = load_results(options["results"], Path(suite).stem)
     found = headline(results)
-    paths = write_report(results, REPORTS, ("csv", "pdf"))
+    paths = write_report(results, REPORTS, ("csv", "pdf"), published_file(suite))
     if options["as_json"]:
         for record in found.to_dict("records"):
             click.echo(json.dumps({"event": "headline", **record}, default=str))

@@ -13,6 +13,7 @@ judge's own, so that an attack that used its whole budget counts.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,15 +49,16 @@ def headline(results: Results) -> pd.DataFrame:
         reached the model), `worst` (the single strongest attack;
         empty without a valid one).
     """
-    cells = _label_changing(results)
+    cells = label_changing(results)
     fixed = cells[cells["kind"] == "fixed"]
     threats = fixed[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
+    by_cell, right = fall_distances(results), clean_answers(results)
     found = []
     for model, family in _models(results):
-        clean = _clean(results, model)
+        clean = right.get(model, pd.Series(dtype=bool))
         for norm in threats["norm"].unique():
             mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
-            falls = _falls(results, mine)
+            falls = side_by_side(by_cell, mine["cell"])
             for _, threat in threats[threats["norm"] == norm].sort_values("radius").iterrows():
                 figures = _threat(mine, falls, threat["radius"])
                 n = len(clean) or int(results.protocol["images"])
@@ -82,11 +84,11 @@ def curve(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
-    cells = _label_changing(results)
+    cells, by_cell = label_changing(results), fall_distances(results)
     found = []
     for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
         asked = cells.loc[(cells["norm"] == norm) & (cells["kind"] == "fixed"), "radius"]
-        for point in _curve(results, mine, sorted(set(asked))):
+        for point in _curve(by_cell, mine, sorted(set(asked))):
             found.append({"model": model, "norm": norm, **point})
     return pd.DataFrame(found, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
 
@@ -99,13 +101,29 @@ def attack_curves(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, attack, eps, accuracy, low, high, n`; eps ascending.
     """
-    cells = _label_changing(results)
+    return _curves_by(results, "attack")
+
+
+def surface_curves(results: Results) -> pd.DataFrame:
+    """Return accuracy against eps on each surface alone, the worst of the attacks that climbed it.
+
+    As `curve`, on the eps that the attacks on that surface were asked for.
+
+    Returns:
+        `model, norm, surface, eps, accuracy, low, high, n`; eps ascending.
+    """
+    return _curves_by(results, "surface")
+
+
+def _curves_by(results: Results, kind: str) -> pd.DataFrame:
+    """Return the curves of the cells of each model and norm, apart by one of their columns."""
+    cells, by_cell = label_changing(results), fall_distances(results)
     found = []
-    for (model, norm, attack), mine in cells.groupby(["model", "norm", "attack"], sort=False):
+    for (model, norm, one), mine in cells.groupby(["model", "norm", kind], sort=False):
         asked = sorted(set(mine.loc[mine["kind"] == "fixed", "radius"]))
-        for point in _curve(results, mine, asked):
-            found.append({"model": model, "norm": norm, "attack": attack, **point})
-    names = ["model", "norm", "attack", "eps", "accuracy", "low", "high", "n"]
+        for point in _curve(by_cell, mine, asked):
+            found.append({"model": model, "norm": norm, kind: one, **point})
+    names = ["model", "norm", kind, "eps", "accuracy", "low", "high", "n"]
     return pd.DataFrame(found, columns=names)
 
 
@@ -178,10 +196,13 @@ def _models(results: Results) -> list[tuple[str, str]]:
     return [(model["model"], model["family"]) for model in results.models]
 
 
-def _clean(results: Results, model: str) -> pd.Series[bool]:
-    """Return whether the model gets each image right, by image."""
-    rows = results.rows[results.rows["model"] == model]
-    return rows.groupby("index")["correct"].first()
+def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
+    """Return whether each model gets each image right, by model, indexed by image."""
+    rows = results.rows[["model", "index", "correct"]].drop_duplicates(["model", "index"])
+    return {
+        str(model): mine.set_index("index")["correct"]
+        for model, mine in rows.groupby("model", sort=False)
+    }
 
 
 def _checked(results: Results) -> pd.DataFrame:
@@ -192,7 +213,7 @@ def _checked(results: Results) -> pd.DataFrame:
     reached = set(rows["cell"])
     hopeless = spoilt.groupby(rows["cell"]).all()
     flags = []
-    for _, cell in results.cells.iterrows():
+    for cell in results.cells[["cell", "status", "error", "goal"]].to_dict("records"):
         if cell["status"] == "failed":
             flags.append(f"INVALID: did not run: {cell['error']}")
         elif cell["status"] == "missing":
@@ -208,8 +229,12 @@ def _checked(results: Results) -> pd.DataFrame:
     return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
 
 
-def _label_changing(results: Results) -> pd.DataFrame:
-    """Return the checked cells whose attacks try to take the right answer away."""
+def label_changing(results: Results) -> pd.DataFrame:
+    """Return the cells whose attacks try to take the right answer away, in the plan's order.
+
+    Returns:
+        Rows of `Results.cells` with `flag`: why a cell cannot count, empty where it can.
+    """
     cells = _checked(results)
     return cells[cells["goal"] != "confidence-reduction"]
 
@@ -220,17 +245,46 @@ def _beaten(rows: pd.DataFrame) -> pd.Series[bool]:
     return won | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
 
 
-def _falls(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the distance at which each image falls (rows) to each done cell (columns)."""
-    rows = results.rows[results.rows["cell"].isin(cells["cell"])]
-    if rows.empty:
-        return pd.DataFrame()
-    norm = cells["norm"].iloc[0]
-    fall = rows[norm].where(_beaten(rows), np.inf).where(rows["correct"], -1.0)
-    table = rows.assign(fall=fall).pivot_table(
-        index="index", columns="cell", values="fall", aggfunc="min"
-    )
-    return table.fillna(np.inf)
+def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
+    """Return the distance at which each image falls, by done cell, indexed by image.
+
+    The rule is at the head of this file.
+    """
+    rows = results.rows
+    own = np.full(len(rows), np.nan)
+    for norm in rows["norm"].unique():
+        there = (rows["norm"] == norm).to_numpy()
+        own[there] = rows[norm].to_numpy(dtype=float)[there]
+    fall = np.where(_beaten(rows), own, np.inf)
+    fall[~rows["correct"].to_numpy()] = -1.0
+    images = rows["index"].to_numpy()
+    return {
+        str(cell): pd.Series(fall[at], index=images[at])
+        for cell, at in rows.groupby("cell", sort=False).indices.items()
+    }
+
+
+def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) -> pd.DataFrame:
+    """Return the distances at which each image (rows) falls to each of some cells (columns).
+
+    Cells that are not done are left out; an image that a cell does not have does not fall to it.
+    """
+    return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls}).fillna(np.inf)
+
+
+def standing(falls: pd.DataFrame, eps: float) -> dict[str, float]:
+    """Return the share of images that no cell broke within eps.
+
+    Args:
+        falls: of `side_by_side`, with at least one cell.
+        eps: the radius, in the cells' norm.
+
+    Returns:
+        `accuracy, low, high` (95 % Wilson), `n` (images).
+    """
+    stands = ~_broken(falls.to_numpy().min(axis=1), eps)
+    low, high = wilson(int(stands.sum()), len(stands))
+    return {"accuracy": float(stands.mean()), "low": low, "high": high, "n": len(stands)}
 
 
 def _broken(fall: npt.NDArray[np.float64], eps: float) -> npt.NDArray[np.bool_]:
@@ -248,18 +302,17 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
         why = flag or "no attack of this run applies"
         return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
-    stands = ~_broken(falls.to_numpy().min(axis=1), eps)
-    low, high = wilson(int(stands.sum()), len(stands))
+    robust = standing(falls, eps)
     if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
         flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
-    alone = [_broken(falls[cell].to_numpy(), eps).sum() for cell in valid["cell"]]
+    alone = _broken(falls[valid["cell"]].to_numpy(), eps).sum(axis=0)
     worst = valid.iloc[int(np.argmax(alone))]
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
     surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
     return figures | {
-        "robust_accuracy": float(stands.mean()),
-        "low": low,
-        "high": high,
+        "robust_accuracy": robust["accuracy"],
+        "low": robust["low"],
+        "high": robust["high"],
         "flag": flag,
         "worst": f"{worst['attack']} ({worst['toolkit']}{surface})",
     }
@@ -276,27 +329,27 @@ def _shortfall(cells: pd.DataFrame) -> str:
     )
 
 
-def _curve(results: Results, cells: pd.DataFrame, asked: list[float]) -> list[dict[str, Any]]:
+def _curve(
+    by_cell: Mapping[str, pd.Series[float]], cells: pd.DataFrame, asked: list[float]
+) -> list[dict[str, Any]]:
     """Return the points of a curve over some cells of one model and norm."""
     cells = cells[cells["flag"] == ""]
-    falls = _falls(results, cells)
+    falls = side_by_side(by_cell, cells["cell"])
     if falls.empty:
         return []
-    fall = falls.to_numpy().min(axis=1)
     measured = set(cells["radius"].dropna())
     grid = {0.0, *asked}
     if (cells["kind"] == "minimal").any():
+        fall = falls.to_numpy().min(axis=1)
         top = max(asked) if asked else max(0.0, *fall[np.isfinite(fall)])
         grid |= set(np.linspace(0.0, top, _STEPS + 1).tolist())
         measured = grid
     points = []
     for eps in sorted(grid):
-        stands = ~_broken(fall, eps)
-        low, high = wilson(int(stands.sum()), len(stands))
-        point = {"accuracy": float(stands.mean()), "low": low, "high": high}
+        point = {"eps": eps, **standing(falls, eps)}
         if eps not in measured | {0.0}:
-            point = dict.fromkeys(point, _NAN)
-        points.append({"eps": eps, **point, "n": len(stands)})
+            point |= dict.fromkeys(("accuracy", "low", "high"), _NAN)
+        points.append(point)
     return points
 
 

@@ -1,6 +1,6 @@
 """Accuracy against eps, one figure a norm, drawn at its final size and saved as PDF.
 
-No pyplot: figures are objects, and every setting holds inside `_style` only.
+No pyplot: figures are objects, and every setting holds inside `style` only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from bench.report import words
 
-#: Width of the report's text, in inches (A4 less its margins); report.typ has the same in cm.
+#: Width of the report's text, in inches (A4 less its margins); common.typ has the same in cm.
 TEXT_WIDTH = 16.4 / 2.54
 
 #: Up to this many models share half the width, with bands; more get the whole of it, without.
@@ -52,7 +52,8 @@ class Drawn:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Hold the settings of all figures for the time they are drawn and saved."""
     import seaborn as sns  # takes seconds to import; CSV and LaTeX do without
 
     settings = {
@@ -89,10 +90,10 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
         lines = points[points["norm"] == norm]
         radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
         models = tuple(lines["model"].unique())
-        with _style():
+        with style():
             figure = Figure(figsize=_size(len(models)), layout="constrained")
             draw_accuracy(figure.subplots(), lines, dict(radii.itertuples(index=False)))
-            pdf = _pdf(figure)
+            pdf = to_pdf(figure)
         drawn.append(
             Drawn(
                 norm=norm,
@@ -197,7 +198,8 @@ def _right_end(line: Line2D) -> float:
     return float(known[-1]) if len(known) else 0.0
 
 
-def _pdf(figure: Figure) -> bytes:
+def to_pdf(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PDF file."""
     file = io.BytesIO()
     figure.savefig(file, format="pdf", metadata={"CreationDate": None})  # same rows, same bytes
     return file.getvalue()

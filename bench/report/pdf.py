@@ -8,47 +8,41 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
-from bench.report.figures import accuracy_figures, caption
-from bench.report.gallery import Sheet, gallery
-from bench.report.pictures import Grid, picture_grid
-from bench.report.tables import (
-    Measured,
-    Table,
-    all_tables,
-    failure_table,
-    measure,
-    numeric,
-    parameter_table,
-)
+from bench.report.document import run_document
+from bench.report.study import Reported, reported, study_document
+from bench.report.study_tables import published_latex
+from bench.report.tables import Measured, Table, all_tables, measure, numeric
 from bench.store.files import atomic_write
 from bench.store.results import Results
 
 
 def write_report(
-    results: Results, out: Path, formats: Collection[str] = ("pdf", "csv")
+    results: Results,
+    out: Path,
+    formats: Collection[str] = ("pdf", "csv"),
+    published: Path | None = None,
 ) -> dict[str, list[Path]]:
     """Write the report of a run and return the files of each format.
 
     Args:
         results: the cells of a suite's last run.
         out: the folder to write to; made where it is missing.
-        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper).
+        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
+            study its figures).
+        published: the file of a study's published figures; None for a suite that is no study.
 
     Raises:
-        SpecError: a format that is none of these.
+        SpecError: a format that is none of these, or a broken file of published figures.
         StoreError: a file cannot be written.
     """
-    makers: dict[str, Callable[[Results, Measured], dict[str, bytes]]] = {
+    makers: dict[str, Callable[[Results, Measured, Reported | None], dict[str, bytes]]] = {
         "pdf": _pdf,
         "csv": _csv,
         "latex": _latex,
@@ -57,30 +51,34 @@ def write_report(
         if name not in makers:
             raise unknown("report format", name, list(makers))
     measured = measure(results)
+    study = None if published is None else reported(results, measured, published)
     written: dict[str, list[Path]] = {}
     for name in formats:
-        made = makers[name](results, measured)
+        made = makers[name](results, measured, study)
         for file, content in made.items():
             atomic_write(out / file, content)
         written[name] = [out / file for file in made]
     return written
 
 
-def _pdf(results: Results, measured: Measured) -> dict[str, bytes]:
+def _pdf(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
     """Return the report as PDF; the same results give the same bytes."""
     import typst
 
-    document, attachments = _document(results, measured)
-    template = files("bench.report").joinpath("report.typ").read_bytes()
+    if study is None:
+        template, (document, attachments) = "report.typ", run_document(results, measured)
+    else:
+        template, (document, attachments) = "study.typ", study_document(results, measured, study)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "report.typ").write_bytes(template)
+        for name in (template, "common.typ"):
+            (root / name).write_bytes(files("bench.report").joinpath(name).read_bytes())
         (root / "report.json").write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
         for name, content in attachments.items():
             (root / name).write_bytes(content)
         try:
             made: bytes = typst.compile(
-                root / "report.typ",
+                root / template,
                 root=root,
                 format="pdf",
                 ignore_system_fonts=True,
@@ -91,12 +89,13 @@ def _pdf(results: Results, measured: Measured) -> dict[str, bytes]:
     return {f"{results.suite}.pdf": made}
 
 
-def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
+def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
     frames = {
         "headline": measured.headline,
         "attacks": measured.attacks,
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
+        **({"published": study.comparison} if study else {}),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -104,14 +103,23 @@ def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
     }
 
 
-def _latex(results: Results, measured: Measured) -> dict[str, bytes]:
-    return {
-        f"{results.suite}-{table.name}.tex": latex(
-            table, f"tab:{results.suite}-{table.name}"
-        ).encode()
-        for table in all_tables(results, measured)
+def _latex(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
+    suite = results.suite
+    tables = all_tables(results, measured) if study is None else study.tables
+    made = {
+        f"{suite}-{table.name}.tex": latex(table, f"tab:{suite}-{table.name}").encode()
+        for table in tables
         if len(table.frame)
     }
+    if study is None:
+        return made
+    made |= {
+        f"{suite}-table-{table.number}.tex": published_latex(
+            table, f"tab:{suite}-{table.number}"
+        ).encode()
+        for table in study.published
+    }
+    return made | {f"{suite}-{figure.name}.pdf": figure.pdf for figure in study.figures}
 
 
 def latex(table: Table, label: str) -> str:
@@ -138,199 +146,3 @@ def _threat_latex(threat: str) -> str:
     norm, _, radius = threat.partition(" ")
     symbol = r"\infty" if norm == "linf" else norm[1:]
     return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}"
-
-
-def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return what the template needs, and the files it places, by name."""
-    tables = {table.name: table for table in all_tables(results, measured)}
-    drawn = accuracy_figures(measured.curve, measured.headline)
-    grid = picture_grid(results)
-    moved = tables.get("transfer")
-    attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
-    document = {
-        "title": results.title,
-        "suite": results.suite,
-        "date": words.date(results.started),
-        "cells": _cells(results),
-        "protocol": _protocol(results),
-        "left_out": list(results.left_out),
-        "headline": _table(tables["headline"].frame, tables["headline"].caption),
-        "failures": _table(failure_table(results), "Cells that failed or were never run."),
-        "figures": [
-            {
-                "file": f"accuracy-{figure.norm}.pdf",
-                "wide": figure.wide,
-                "norm": figure.norm,
-                "caption": caption(figure),
-            }
-            for figure in drawn
-        ],
-        "grid": _grid(grid, attachments) if grid else None,
-        "gallery": [
-            _sheet(turn, sheet, attachments) for turn, sheet in enumerate(gallery(results))
-        ],
-        "agreement": _agreement(tables["parity"].frame),
-        "parity": _parity(tables["parity"]),
-        "attacks": _table(tables["attacks"].frame, tables["attacks"].caption),
-        "cost": _table(tables["cost"].frame, tables["cost"].caption),
-        "transfer": _table(moved.frame, moved.caption) if moved else None,
-        "parameters": _table(
-            parameter_table(results), "Attacks as they ran, with every parameter written out."
-        ),
-    }
-    return document, attachments
-
-
-def _table(frame: pd.DataFrame, caption: str, notes: Collection[str] = ()) -> dict[str, Any] | None:
-    """Return a table for the template, its rows grouped by model; None for an empty one."""
-    if frame.empty:
-        return None
-    silent = [name for name in ("note", "error") if name in frame and not frame[name].any()]
-    shown = frame.drop(columns=silent)
-    columns = [column for column in shown.columns if column != "model"]
-    groups = (
-        [(model, rows) for model, rows in shown.groupby("model", sort=False)]
-        if "model" in shown
-        else [("", shown)]
-    )
-    return {
-        "caption": caption,
-        "notes": list(notes),
-        "columns": [
-            {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
-        ],
-        "groups": [
-            {"title": str(model), "rows": rows[columns].astype(str).to_numpy().tolist()}
-            for model, rows in groups
-        ],
-    }
-
-
-def _parity(table: Table) -> dict[str, Any] | None:
-    """Return the parity table with its causes as lettered notes, which are too long for a column."""
-    frame = table.frame
-    causes = [cause for cause in frame["cause"].unique() if cause]
-    marks = {cause: _letter(turn) for turn, cause in enumerate(causes)}
-    expected = [
-        f"{expected} ({marks[cause]})" if cause else expected
-        for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
-    ]
-    return _table(
-        frame.assign(expected=expected).drop(columns="cause"),
-        table.caption,
-        [f"({marks[cause]}) {cause}." for cause in causes],
-    )
-
-
-def _agreement(frame: pd.DataFrame) -> str:
-    """Return in words how many comparisons came out as expected."""
-    counts = frame["result"].value_counts()
-    said = [
-        f"{counts.get('pass', 0)} of {len(frame)} comparisons of two toolkits came out as expected"
-    ]
-    if counts.get("FAIL", 0):
-        said.append(f"{counts['FAIL']} did not (FAIL)")
-    incomparable = int((frame["expected"] == "differs").sum())
-    unjudged = counts.get("not judged", 0) - incomparable
-    if unjudged:
-        said.append(f"{unjudged} could not be judged")
-    if incomparable:
-        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
-    return "; ".join(said) + "."
-
-
-def _letter(turn: int) -> str:
-    """Return a, b, ..., z, aa, ab, ... for 0, 1, ..."""
-    return (_letter(turn // 26 - 1) if turn >= 26 else "") + chr(ord("a") + turn % 26)
-
-
-def _cells(results: Results) -> dict[str, int]:
-    counts = results.cells["status"].value_counts()
-    return {status: int(counts.get(status, 0)) for status in ("done", "failed", "missing")}
-
-
-def _protocol(results: Results) -> list[tuple[str, str]]:
-    """Return the protocol as pairs of a word and what it was."""
-    protocol: Mapping[str, Any] = results.protocol
-    cells = results.cells
-    counts = _cells(results)
-    state = [f"{counts['done']} of {len(cells)} done"]
-    state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
-    versions = protocol["versions"]
-    images, sets = protocol["images"], ", ".join(protocol["data"])
-    smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
-    said = [
-        ("Data", f"{sets}, split {protocol['split']}, first {images} images{smoke}"),
-        ("Models", ", ".join(model["model"] for model in results.models)),
-        ("Attacks", ", ".join(cells["attack"].unique())),
-        ("Threats", ", ".join(_threats(cells))),
-        ("Cells", ", ".join(state)),
-        ("Seed, batch size", f"{protocol['seed']}, {protocol['batch_size']}"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        ("Machine", f"{protocol['host']}, {protocol['device']}"),
-    ]
-    return [(name, value) for name, value in said if value]
-
-
-def _threats(cells: pd.DataFrame) -> list[str]:
-    said = (words.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True))
-    return list(dict.fromkeys(said))
-
-
-def _grid(grid: Grid, attachments: dict[str, bytes]) -> dict[str, Any]:
-    """Return the grid of pictures for the template, and attach its images."""
-
-    def place(name: str, png: bytes) -> str:
-        attachments[name] = png
-        return name
-
-    return {
-        "model": grid.model,
-        "columns": [
-            {
-                "attack": column.attack,
-                "threat": column.threat,
-                "toolkit": column.toolkit,
-                "factor": column.factor,
-            }
-            for column in grid.columns
-        ],
-        "rows": [
-            {
-                "original": place(f"image-{turn}.png", original.png),
-                "label": original.below,
-                "pairs": [
-                    {
-                        "change": place(f"change-{turn}-{at}.png", column.pairs[turn][0].png),
-                        "distance": column.pairs[turn][0].below,
-                        "adversarial": place(f"tried-{turn}-{at}.png", column.pairs[turn][1].png),
-                        "label": column.pairs[turn][1].below,
-                    }
-                    for at, column in enumerate(grid.columns)
-                ],
-            }
-            for turn, original in enumerate(grid.originals)
-        ],
-    }
-
-
-def _sheet(turn: int, sheet: Sheet, attachments: dict[str, bytes]) -> dict[str, Any]:
-    """Return a sheet of the gallery for the template, and attach its images."""
-    attachments[f"sheet-{turn}.png"] = sheet.original.png
-    panels = []
-    for at, panel in enumerate(sheet.panels):
-        tried, added = f"panel-{turn}-{at}.png", f"added-{turn}-{at}.png"
-        attachments |= {tried: panel.tried.png, added: panel.added}
-        panels.append({
-            "attack": panel.attack, "toolkit": panel.toolkit, "norm": panel.norm,
-            "size": panel.size, "factor": panel.factor, "fooled": panel.fooled,
-            "label": panel.tried.below, "tried": tried, "added": added,
-        })  # fmt: skip
-    return {
-        "model": sheet.model,
-        "index": sheet.index,
-        "original": f"sheet-{turn}.png",
-        "label": sheet.original.below,
-        "panels": panels,
-        "without": list(sheet.without),
-    }

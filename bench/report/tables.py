@@ -24,7 +24,8 @@ from bench.trust.parity import parity
 NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
-    "forwards", "backwards", "ms", "passes", "s",
+    "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
+    "not judged", "images that differ", "cells", "images", "minutes",
 })  # fmt: skip
 
 
@@ -293,7 +294,7 @@ def _transfer(results: Results, measured: Measured) -> list[Table]:
 
 
 def _split(results: Results) -> str:
-    return f"{', '.join(results.protocol['data'])} ({results.protocol['split']})"
+    return f"{words.data(results.protocol)} ({results.protocol['split']})"
 
 
 def _each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:

@@ -16,7 +16,7 @@ NONE = "–"
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": "$<$", ">": "$>$", "–": "--"}
+    | {"<": "$<$", ">": "$>$", "–": "--", "ε": r"$\varepsilon$", "†": r"\dag{}"}
 )
 
 #: Below this many images a rate is a smoke test, not evidence: its interval is 20 points wide.
@@ -81,6 +81,11 @@ def threat(norm: str, eps: float | str | None) -> str:
     if isinstance(eps, str):
         return f"{norm} {eps}"
     return f"{norm} {eps_text(None if missing(eps) else eps)}"
+
+
+def data(protocol: Mapping[str, Any]) -> str:
+    """Return the data sets of a run."""
+    return ", ".join(protocol["data"])
 
 
 def parameters(given: Mapping[str, object]) -> str:

@@ -78,9 +78,12 @@ def parity(results: Results) -> pd.DataFrame:
         be expected, or why it cannot be judged); `left_cell, right_cell` (their keys).
     """
     cells = results.cells.assign(same=results.cells["words"].map(_canonical))
-    tried = results.rows[attacked(results.rows)]
-    rows = {str(cell): frame.set_index("index") for cell, frame in tried.groupby("cell")}
     alike = ["model", "surface", "attack", "norm", "eps", "same"]
+    groups = cells.groupby(alike, sort=False, dropna=False)
+    cells = cells[groups["toolkit"].transform("nunique") > 1]  # of a large run, few have a twin
+    tried = results.rows[results.rows["cell"].isin(cells["cell"])]
+    tried = tried[attacked(tried)]
+    rows = {str(cell): frame.set_index("index") for cell, frame in tried.groupby("cell")}
     found = []
     for _, group in cells.groupby(alike, sort=False, dropna=False):
         by_toolkit = {cell["toolkit"]: cell for _, cell in group.iterrows()}

@@ -1,5 +1,6 @@
 """The command line as its users meet it: a process, its two streams and its exit code."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -125,6 +126,22 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     assert ", steps 3, " in show.stderr
     assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
     assert "success" in show.stdout
+
+
+def test_report_shows_the_published_figures_beside_a_suite_s_file(invoke, done):
+    folder, _ = done
+    (folder / "study").mkdir()
+    (folder / "study" / "tiny.csv").write_text(
+        "study,table,dataset,model,attack,norm,eps,metric,value,unit,note\n"
+        "tiny,1,digits,mlp,fgsm,linf,0.1,accuracy,12.5,%,\n"
+    )
+    report = invoke(
+        "report", "--suite", "study/tiny.toml", "--format", "csv", "--out", "beside", cwd=folder
+    )
+    assert "beside/tiny-published.csv" in report.stdout.split()
+    (row,) = csv.DictReader((folder / "beside" / "tiny-published.csv").open())
+    assert (row["published"], row["planned"]) == ("12.5", "3")
+    assert 0 <= float(row["ours"]) <= 100
 
 
 def test_rows_have_the_columns_of_the_design(done):

@@ -11,8 +11,9 @@ import pymupdf
 import pytest
 
 from bench.errors import SpecError
+from bench.report.blocks import agreement
 from bench.report.gallery import gallery
-from bench.report.pdf import _agreement, latex, write_report
+from bench.report.pdf import latex, write_report
 from bench.report.pictures import picture_grid
 from bench.report.tables import Measured, Table, all_tables, headline_table, parity_table
 from bench.store.results import Results
@@ -201,7 +202,7 @@ def test_two_algorithms_of_one_name_are_not_counted_as_unjudged(
     unjudged = table["result"] == "not judged"
     assert unjudged.sum() == 2
     table.loc[unjudged.idxmax(), "expected"] = "differs"
-    assert _agreement(table).endswith(
+    assert agreement(table).endswith(
         "1 could not be judged; 1 compared two algorithms of one name, which is not judged."
     )
 
@@ -211,7 +212,7 @@ def test_a_gallery_goes_on_where_a_page_is_full(
 ) -> None:
     (sheet,) = gallery(small)
     full = dataclasses.replace(sheet, panels=sheet.panels * 60, without=("fab", "square"))
-    monkeypatch.setattr("bench.report.pdf.gallery", lambda results: [full])
+    monkeypatch.setattr("bench.report.document.gallery", lambda results: [full])
     path = write_report(small, tmp_path, ["pdf"])["pdf"][0]
     pages = [page.get_text().count("foolbox\nℓ∞") for page in pymupdf.open(path)]
     assert sorted(pages)[-2:] == [13, 47]  # the first of 48 is the original

@@ -1,0 +1,129 @@
+"""What the templates place: tables as plain values, the protocol, agreement in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.report import words
+from bench.report.tables import Table, numeric
+from bench.store.results import Results
+
+#: Of more models than these, the protocol says how many there are.
+_MANY = 12
+
+
+def table_block(
+    frame: pd.DataFrame, caption: str, notes: Collection[str] = (), group: str = "model"
+) -> dict[str, Any] | None:
+    """Return a table for the template, None for an empty one.
+
+    Args:
+        frame: all text.
+        caption: printed above.
+        notes: printed below.
+        group: the column that is printed once above the rows that share it, where there is one.
+    """
+    if frame.empty:
+        return None
+    silent = [name for name in ("note", "error") if name in frame and not frame[name].any()]
+    shown = frame.drop(columns=silent)
+    columns = [column for column in shown.columns if column != group]
+    groups = list(shown.groupby(group, sort=False)) if group in shown else [("", shown)]
+    return {
+        "caption": caption,
+        "notes": list(notes),
+        "columns": [
+            {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
+        ],
+        "groups": [
+            {"title": str(model), "rows": rows[columns].astype(str).to_numpy().tolist()}
+            for model, rows in groups
+        ],
+    }
+
+
+def parity_block(table: Table) -> dict[str, Any] | None:
+    """Return the parity table with its causes as lettered notes, which are too long for a column."""
+    frame = table.frame
+    causes = [cause for cause in frame["cause"].unique() if cause]
+    marks = {cause: letter(turn) for turn, cause in enumerate(causes)}
+    expected = [
+        f"{expected} ({marks[cause]})" if cause else expected
+        for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
+    ]
+    return table_block(
+        frame.assign(expected=expected).drop(columns="cause"),
+        table.caption,
+        [f"({marks[cause]}) {cause}." for cause in causes],
+    )
+
+
+def agreement(frame: pd.DataFrame) -> str:
+    """Return in words how many comparisons came out as expected."""
+    counts = frame["result"].value_counts()
+    said = [
+        f"{counts.get('pass', 0)} of {len(frame)} comparisons of two toolkits came out as expected"
+    ]
+    if counts.get("FAIL", 0):
+        said.append(f"{counts['FAIL']} did not (FAIL)")
+    incomparable = int((frame["expected"] == "differs").sum())
+    unjudged = counts.get("not judged", 0) - incomparable
+    if unjudged:
+        said.append(f"{unjudged} could not be judged")
+    if incomparable:
+        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
+    return "; ".join(said) + "."
+
+
+def letter(turn: int) -> str:
+    """Return a, b, ..., z, aa, ab, ... for 0, 1, ..."""
+    return (letter(turn // 26 - 1) if turn >= 26 else "") + chr(ord("a") + turn % 26)
+
+
+def cell_counts(results: Results) -> dict[str, int]:
+    """Return how many cells are `done`, `failed` and `missing`."""
+    counts = results.cells["status"].value_counts()
+    return {status: int(counts.get(status, 0)) for status in ("done", "failed", "missing")}
+
+
+def protocol_block(results: Results) -> list[tuple[str, str]]:
+    """Return the protocol as pairs of a word and what it was."""
+    protocol: Mapping[str, Any] = results.protocol
+    cells = results.cells
+    counts = cell_counts(results)
+    state = [f"{counts['done']} of {len(cells)} done"]
+    state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
+    versions = protocol["versions"]
+    images = protocol["images"]
+    smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
+    each = " of each" if len(protocol["data"]) > 1 else ""
+    said = [
+        (
+            "Data",
+            f"{words.data(protocol)}, split {protocol['split']}, first {images} images{each}{smoke}",
+        ),
+        ("Models", _models(results)),
+        ("Attacks", ", ".join(cells["attack"].unique())),
+        ("Threats", ", ".join(_threats(cells))),
+        ("Cells", ", ".join(state)),
+        ("Seed, batch size", f"{protocol['seed']}, {protocol['batch_size']}"),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("Machine", f"{protocol['host']}, {protocol['device']}"),
+    ]
+    return [(name, value) for name, value in said if value]
+
+
+def _models(results: Results) -> str:
+    names = [model["model"] for model in results.models]
+    if len(names) <= _MANY:
+        return ", ".join(names)
+    families = pd.Series([model["family"] for model in results.models]).value_counts(sort=False)
+    return f"{len(names)}: {', '.join(f'{count} {family}' for family, count in families.items())}"
+
+
+def _threats(cells: pd.DataFrame) -> list[str]:
+    said = (words.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True))
+    return list(dict.fromkeys(said))

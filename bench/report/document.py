@@ -1,0 +1,113 @@
+"""The report of an ordinary suite, as the plain values and files that `report.typ` places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.report import words
+from bench.report.blocks import agreement, cell_counts, parity_block, protocol_block, table_block
+from bench.report.figures import accuracy_figures, caption
+from bench.report.gallery import Sheet, gallery
+from bench.report.pictures import Grid, picture_grid
+from bench.report.tables import Measured, all_tables, failure_table, parameter_table
+from bench.store.results import Results
+
+
+def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what the template needs, and the files it places, by name."""
+    tables = {table.name: table for table in all_tables(results, measured)}
+    drawn = accuracy_figures(measured.curve, measured.headline)
+    grid = picture_grid(results)
+    moved = tables.get("transfer")
+    attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
+    document = {
+        "title": results.title,
+        "suite": results.suite,
+        "date": words.date(results.started),
+        "cells": cell_counts(results),
+        "protocol": protocol_block(results),
+        "left_out": list(results.left_out),
+        "headline": table_block(tables["headline"].frame, tables["headline"].caption),
+        "failures": table_block(failure_table(results), "Cells that failed or were never run."),
+        "figures": [
+            {
+                "file": f"accuracy-{figure.norm}.pdf",
+                "wide": figure.wide,
+                "norm": figure.norm,
+                "caption": caption(figure),
+            }
+            for figure in drawn
+        ],
+        "grid": _grid(grid, attachments) if grid else None,
+        "gallery": [
+            _sheet(turn, sheet, attachments) for turn, sheet in enumerate(gallery(results))
+        ],
+        "agreement": agreement(tables["parity"].frame),
+        "parity": parity_block(tables["parity"]),
+        "attacks": table_block(tables["attacks"].frame, tables["attacks"].caption),
+        "cost": table_block(tables["cost"].frame, tables["cost"].caption),
+        "transfer": table_block(moved.frame, moved.caption) if moved else None,
+        "parameters": table_block(
+            parameter_table(results), "Attacks as they ran, with every parameter written out."
+        ),
+    }
+    return document, attachments
+
+
+def _grid(grid: Grid, attachments: dict[str, bytes]) -> dict[str, Any]:
+    """Return the grid of pictures for the template, and attach its images."""
+
+    def place(name: str, png: bytes) -> str:
+        attachments[name] = png
+        return name
+
+    return {
+        "model": grid.model,
+        "columns": [
+            {
+                "attack": column.attack,
+                "threat": column.threat,
+                "toolkit": column.toolkit,
+                "factor": column.factor,
+            }
+            for column in grid.columns
+        ],
+        "rows": [
+            {
+                "original": place(f"image-{turn}.png", original.png),
+                "label": original.below,
+                "pairs": [
+                    {
+                        "change": place(f"change-{turn}-{at}.png", column.pairs[turn][0].png),
+                        "distance": column.pairs[turn][0].below,
+                        "adversarial": place(f"tried-{turn}-{at}.png", column.pairs[turn][1].png),
+                        "label": column.pairs[turn][1].below,
+                    }
+                    for at, column in enumerate(grid.columns)
+                ],
+            }
+            for turn, original in enumerate(grid.originals)
+        ],
+    }
+
+
+def _sheet(turn: int, sheet: Sheet, attachments: dict[str, bytes]) -> dict[str, Any]:
+    """Return a sheet of the gallery for the template, and attach its images."""
+    attachments[f"sheet-{turn}.png"] = sheet.original.png
+    panels = []
+    for at, panel in enumerate(sheet.panels):
+        tried, added = f"panel-{turn}-{at}.png", f"added-{turn}-{at}.png"
+        attachments |= {tried: panel.tried.png, added: panel.added}
+        panels.append({
+            "attack": panel.attack, "toolkit": panel.toolkit, "norm": panel.norm,
+            "size": panel.size, "factor": panel.factor, "fooled": panel.fooled,
+            "label": panel.tried.below, "tried": tried, "added": added,
+        })  # fmt: skip
+    return {
+        "model": sheet.model,
+        "index": sheet.index,
+        "original": f"sheet-{turn}.png",
+        "label": sheet.original.below,
+        "panels": panels,
+        "without": list(sheet.without),
+    }

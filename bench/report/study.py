@@ -1,0 +1,189 @@
+"""The report of a study: what was published, and ours beside it; what `study.typ` places."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.measure.published import CLEAN, comparison, read_published
+from bench.report import words
+from bench.report.blocks import agreement, cell_counts, protocol_block, table_block
+from bench.report.studies import Picture, Study, study_named
+from bench.report.study_tables import (
+    PARTIAL,
+    PublishedTable,
+    agreement_counts,
+    published_tables,
+    short_cost,
+    short_failures,
+    short_headline,
+)
+from bench.report.tables import Measured, Table, parameter_table, parity_table
+from bench.store.results import Results
+
+#: Of more comparisons that did not come out as expected, the rest is in the CSV file.
+_SHOWN = 40
+
+_HOW = (
+    "In each cell the published accuracy in percent, then ours with its 95 % Wilson interval. Ours is "
+    "the share of all images that withstood this attack on every surface and by every toolkit of the "
+    "run, per image; that on each surface alone is in"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What the report of a study has more than that of a suite.
+
+    Attributes:
+        comparison: of `bench.measure.published.comparison`.
+        published: its tables in the published shape.
+        tables: short ones of the whole run.
+    """
+
+    comparison: pd.DataFrame
+    published: tuple[PublishedTable, ...]
+    tables: tuple[Table, ...]
+    figures: tuple[Picture, ...]
+
+
+def reported(results: Results, measured: Measured, published: Path) -> Reported:
+    """Return the tables and figures of a study.
+
+    Args:
+        results: the cells of a suite's last run.
+        measured: its figures.
+        published: the file of the published ones.
+
+    Raises:
+        SpecError: the file is broken.
+    """
+    figures = read_published(published)
+    study = study_named(figures["study"].iloc[0]) if len(figures) else Study()
+    beside = comparison(results, figures)
+    return Reported(
+        comparison=beside,
+        published=tuple(published_tables(beside, study)),
+        tables=(
+            short_headline(results, measured, study),
+            agreement_counts(measured),
+            short_cost(results, measured, study),
+        ),
+        figures=tuple(study.figures(results, measured, beside)),
+    )
+
+
+def study_document(
+    results: Results, measured: Measured, study: Reported
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what the template needs, and the files it places, by name."""
+    sections = [
+        _section("headline", "Robust accuracy", *_headline(results, study)),
+        _section("figures", "Figures", *_figures(results, study)),
+        _section("published", "Published and ours", *_published(results, study)),
+        _section("agreement", "Agreement of the toolkits", *_agreement(results, measured, study)),
+        _section("cost", "Cost", _table(study.tables[2])),
+        _section(
+            "parameters", "Parameters",
+            table_block(parameter_table(results), "Attacks with every parameter written out."),
+        ),
+        _section(
+            "failures", "Cells without a result",
+            table_block(short_failures(results), "Cells that failed or were never run."),
+        ),
+    ]  # fmt: skip
+    document = {
+        "title": results.title,
+        "suite": results.suite,
+        "date": words.date(results.started),
+        "cells": cell_counts(results),
+        "protocol": protocol_block(results),
+        "left_out": list(results.left_out),
+        "sections": [section for section in sections if section["blocks"]],
+    }
+    return document, {f"{figure.name}.pdf": figure.pdf for figure in study.figures}
+
+
+def _section(label: str, title: str, *blocks: Any) -> dict[str, Any]:
+    """Return a section for the template; a block is a text, a table or a figure, None is left out."""
+    kept = [
+        {"kind": "text", "text": block} if isinstance(block, str) else {"kind": "table", **block}
+        for block in blocks
+        if block
+    ]
+    return {"label": label, "title": title, "blocks": kept}
+
+
+def _table(table: Table, *notes: str) -> dict[str, Any] | None:
+    group = "data" if "data" in table.frame else "model"
+    return table_block(table.frame, table.caption, notes, group)
+
+
+def _figures(results: Results, study: Reported) -> list[Any]:
+    drawn = [
+        {"kind": "figure", "file": f"{figure.name}.pdf", "caption": figure.caption}
+        for figure in study.figures
+    ]
+    unfinished = drawn and (results.cells["status"] != "done").any()
+    note = "Some cells have no result; what is drawn is the worst case over those that have one."
+    return [note, *drawn] if unfinished else drawn
+
+
+def _headline(results: Results, study: Reported) -> list[Any]:
+    table = study.tables[0]
+    partial = table.frame.map(lambda text: str(text).endswith(PARTIAL)).any(axis=None)
+    notes = [f"{PARTIAL} some attacks have no result that counts: it may be too high."]
+    return [
+        f"The headline of every model of the run is in {results.suite}-headline.csv.",
+        _table(table, *(notes if partial else [])),
+    ]
+
+
+def _published(results: Results, study: Reported) -> list[Any]:
+    return [
+        f"{_HOW} {results.suite}-published.csv. {missing(study.comparison)}",
+        *({"kind": "published", **asdict(table)} for table in study.published),
+    ]
+
+
+def missing(beside: pd.DataFrame) -> str:
+    """Return in words how many published figures have ours beside them, and where they lack."""
+    absent = beside[beside["ours"].isna()]
+    if absent.empty:
+        return f"All {len(beside)} figures have ours beside them."
+    lacking = ", ".join(
+        f"{data} {n}" for data, n in absent.groupby("data", sort=False).size().items()
+    )
+    planned = int(_planned(beside)[absent.index].sum())
+    why = f"{planned} of these were planned and have no result; the others" if planned else "They"
+    return (
+        f"{len(beside) - len(absent)} of {len(beside)} figures have ours beside them; without ours "
+        f"({words.NONE}) are {lacking}. {why} are not part of this run."
+    )
+
+
+def _planned(beside: pd.DataFrame) -> pd.Series[bool]:
+    """Return which figures the run meant to have; clean ones come with any attack on the model."""
+    aimed = beside["planned"] > 0
+    of_models = aimed.groupby([beside["data"], beside["model"]]).transform("any")
+    return aimed | ((beside["attack"] == CLEAN) & of_models)
+
+
+def _agreement(results: Results, measured: Measured, study: Reported) -> list[Any]:
+    if measured.parity.empty:
+        return ["No attack of this run was made by two toolkits."]
+    said = parity_table(results, measured.parity)
+    failing = said[said["result"] == "FAIL"].drop(columns=["result", "cause"])
+    rest = (
+        f" The first {_SHOWN}; all are in {results.suite}-parity.csv."
+        if len(failing) > _SHOWN
+        else ""
+    )
+    return [
+        agreement(said),
+        _table(study.tables[1]),
+        table_block(failing.head(_SHOWN), f"Comparisons that did not come out as expected.{rest}"),
+    ]

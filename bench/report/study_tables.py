@@ -1,0 +1,288 @@
+"""The tables of a study: the published ones with ours beside them, and short ones of many cells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.measure.published import CLEAN
+from bench.measure.rates import wilson
+from bench.report import words
+from bench.report.studies import Study
+from bench.report.tables import Measured, Table, names
+from bench.store.results import Results
+
+#: After a figure of ours of which some attacks have no result: it may be too high.
+PARTIAL = "†"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One cell of a published table.
+
+    Attributes:
+        published: the figure as printed, with the letter of its note.
+        ours: our figure, empty text never: `–` where there is none.
+        interval: of ours, such as `[78.8, 88.9]`, marked where some attacks have no result.
+    """
+
+    published: str
+    ours: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One model under one attack, an entry a data set."""
+
+    model: str
+    attack: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTable:
+    """A table in the published shape: data sets across; models and attacks down, by radius.
+
+    Attributes:
+        number: as published.
+        data: what heads the columns; each has the published figure, ours and its interval below.
+        groups: title and rows of each radius.
+        notes: one line each.
+    """
+
+    number: str
+    caption: str
+    data: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+    notes: tuple[str, ...]
+
+
+def published_tables(comparison: pd.DataFrame, study: Study) -> list[PublishedTable]:
+    """Return the published tables with ours in every cell.
+
+    Args:
+        comparison: of `bench.measure.published.comparison`.
+        study: how things are called.
+    """
+    return [
+        _published_table(str(number), rows, study)
+        for number, rows in comparison.groupby("table", sort=False)
+    ]
+
+
+def _published_table(number: str, rows: pd.DataFrame, study: Study) -> PublishedTable:
+    data = list(dict.fromkeys(rows["data"]))
+    noted = [note for note in dict.fromkeys(rows["note"]) if note]
+    letters = {note: chr(ord("a") + turn) for turn, note in enumerate(noted)}
+    called = _telling({str(model): study.called(str(model)) for model in rows["model"].unique()})
+    groups = []
+    for (printed, eps), block in rows.groupby(["eps_published", "eps"], sort=False):
+        found = {
+            (one["model"], one["attack"], one["data"]): _entry(one, letters)
+            for one in block.to_dict("records")
+        }
+        lines = dict.fromkeys((model, attack) for model, attack, _ in found)
+        absent = Entry(published=words.NONE, ours=words.NONE, interval="")
+        made = tuple(
+            Row(
+                model=called[model],
+                attack=words.NONE if attack == CLEAN else attack.upper(),
+                entries=tuple(found.get((model, attack, one), absent) for one in data),
+            )
+            for model, attack in lines
+        )
+        clean = set(block["attack"]) == {CLEAN}
+        groups.append(("clean images" if clean else _radius(str(printed), str(eps)), made))
+    partial = (rows["cells"] < rows["planned"]) & rows["ours"].notna()
+    notes = [f"({letter}) {note}." for note, letter in letters.items()]
+    if partial.any():
+        notes.append(f"{PARTIAL} some attacks have no result yet: ours may be too high.")
+    return PublishedTable(
+        number=number,
+        caption=study.captions.get(number, "As published, and ours"),
+        data=tuple(study.name(one) for one in data),
+        groups=tuple(groups),
+        notes=tuple(notes),
+    )
+
+
+def _telling(called: dict[str, str]) -> dict[str, str]:
+    """Return the names without the parts that all of them have, which the caption says."""
+    parts = {model: name.split(", ") for model, name in called.items()}
+    shared = set.intersection(*map(set, parts.values()))
+    if any(shared.issuperset(of_it) for of_it in parts.values()):
+        return called
+    return {
+        model: ", ".join(part for part in of_it if part not in shared)
+        for model, of_it in parts.items()
+    }
+
+
+def _radius(printed: str, eps: str) -> str:
+    if printed == eps:
+        return f"ε = {eps}"
+    free = ", every pixel free" if eps == "1" else ""
+    return f"ε = {printed} as printed, read as {eps}{free}"
+
+
+def _entry(one: Mapping[Hashable, Any], letters: dict[str, str]) -> Entry:
+    note = f" ({letters[str(one['note'])]})" if one["note"] else ""
+    printed = words.NONE if words.missing(one["published"]) else f"{one['published']:.2f}"
+    if words.missing(one["ours"]):
+        return Entry(published=printed + note, ours=words.NONE, interval="")
+    partial = PARTIAL if one["cells"] < one["planned"] else ""
+    return Entry(
+        published=printed + note,
+        ours=f"{one['ours']:.1f}",
+        interval=f"[{one['low']:.1f}, {one['high']:.1f}]{partial}",
+    )
+
+
+def published_latex(table: PublishedTable, label: str) -> str:
+    """Return a published table for LaTeX: `longtable` with `booktabs` rules, every text escaped."""
+    width = 2 + 3 * len(table.data)
+    heads = [f"\\multicolumn{{3}}{{c}}{{{words.latex(one)}}}" for one in table.data]
+    rules = [f"\\cmidrule(lr){{{3 * at + 3}-{3 * at + 5}}}" for at in range(len(table.data))]
+    caption = " ".join([f"{table.caption}.", *table.notes])
+    lines = [
+        f"\\begin{{longtable}}{{ll{'rrl' * len(table.data)}}}",
+        f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
+        "\\toprule",
+        " & ".join(["", "", *heads]) + r" \\",
+        " ".join(rules),
+        " & ".join(["model", "attack", *["published", "ours", r"95 \%"] * len(table.data)])
+        + r" \\",
+        "\\midrule",
+        "\\endhead",
+    ]
+    for title, rows in table.groups:
+        lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{words.latex(title)}}}}} \\\\")
+        for row in rows:
+            texts = [row.model, row.attack]
+            for entry in row.entries:
+                texts += [entry.published, entry.ours, entry.interval]
+            lines.append(" & ".join(words.latex(text) for text in texts) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{longtable}", ""])
+
+
+def short_headline(results: Results, measured: Measured, study: Study) -> Table:
+    """Return a row a model of those shown: clean accuracy, and the worst case at each radius."""
+    found = measured.headline
+    shown = [study.shown(str(model).partition("/")[2]) for model in found["model"]]
+    kept = found[pd.Series(shown, index=found.index, dtype=bool)]
+    threats = list(dict.fromkeys(zip(kept["norm"], kept["eps_text"], strict=True)))
+    one_norm = len({norm for norm, _ in threats}) == 1
+    rows = []
+    for model, mine in kept.groupby("model", sort=False):
+        data, _, name = str(model).partition("/")
+        at = {(one["norm"], one["eps_text"]): one for one in mine.to_dict("records")}
+        first = next(iter(at.values()))
+        row = {"data": study.name(data), "model": study.called(name), "clean (%)": _clean(first)}
+        for norm, eps in threats:
+            title = f"ε = {eps} (%)" if one_norm else f"{norm} {eps} (%)"
+            row[title] = _robust(at[norm, eps])
+        rows.append(row)
+    return Table(
+        name="headline",
+        caption="Clean accuracy, and the share of images that withstood every attack within the radius, "
+        "on whatever surface and by whatever toolkit (worst case per image); 95 % Wilson intervals.",
+        frame=pd.DataFrame(rows),
+    )
+
+
+def _clean(row: Mapping[Hashable, Any]) -> str:
+    if words.missing(row["clean_accuracy"]):
+        return words.NONE
+    low, high = wilson(round(row["clean_accuracy"] * row["n"]), int(row["n"]))
+    return words.rate(row["clean_accuracy"], low, high)
+
+
+def _robust(row: Mapping[Hashable, Any]) -> str:
+    if words.missing(row["robust_accuracy"]):
+        return "INVALID"
+    partial = PARTIAL if row["attacks"] < row["planned"] else ""
+    return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial
+
+
+def agreement_counts(measured: Measured) -> Table:
+    """Return a row an attack and pair of toolkits: how many comparisons came out as expected."""
+    found = measured.parity.fillna({"expected": words.NONE})
+    rows = []
+    alike = ["attack", "norm", "eps_text", "left", "right", "expected"]
+    for (attack, norm, eps, left, right, expected), pairs in found.groupby(alike, sort=False):
+        passed = pairs["passed"]
+        rows.append({
+            "attack": attack,
+            "threat": words.threat(str(norm), str(eps)),
+            "toolkits": f"{left} – {right}",
+            "expected": expected,
+            "comparisons": words.count(len(pairs)),
+            "as expected": words.count(int(passed.fillna(False).sum())),
+            "FAIL": words.count(int((~passed.fillna(True)).sum())),
+            "not judged": words.count(int(passed.isna().sum())),
+            "images that differ": words.count(int(pairs["discordant"].sum())),
+            "least equal (%)": words.percent(pairs["equal_verdicts"].min()),
+        })  # fmt: skip
+    return Table(
+        name="agreement",
+        caption="Agreement of the toolkits: comparisons of two of them, one a model and surface, how "
+        "many came out as expected, on how many images the verdicts differ in all, and the lowest "
+        "share of equal verdicts of any comparison.",
+        frame=pd.DataFrame(rows),
+    )
+
+
+def short_cost(results: Results, measured: Measured, study: Study) -> Table:
+    """Return a row a data set and surface: images attacked, passes and time for each, minutes in all."""
+    found = measured.attacks[measured.attacks["status"] == "done"]
+    rows = []
+    for (one, surface), mine in found.groupby([_data(found), "surface"], sort=False):
+        weights = mine["attacked"].astype("float64")
+        total = float(weights.sum())
+        means = {
+            name: float((mine[name].fillna(0) * weights).sum()) / total if total else None
+            for name in ("forwards", "backwards", "seconds")
+        }
+        rows.append({
+            "data": study.name(str(one)),
+            "surface": surface,
+            "cells": words.count(len(mine)),
+            "images": words.count(total),
+            "forwards": words.count(means["forwards"]),
+            "backwards": words.count(means["backwards"]),
+            "ms": words.milliseconds(means["seconds"]),
+            "minutes": f"{(means['seconds'] or 0) * total / 60:.1f}",
+        })  # fmt: skip
+    return Table(
+        name="cost",
+        caption="Cost: images attacked, passes through the model and milliseconds for each of them, "
+        "and minutes in all.",
+        frame=pd.DataFrame(rows),
+    )
+
+
+def _data(cells: pd.DataFrame) -> pd.Series[str]:
+    """Return the data set of each row, which the model's name begins with."""
+    said = [str(model).partition("/")[0] for model in cells["model"]]
+    return pd.Series(said, index=cells.index, dtype="str", name="data")
+
+
+def short_failures(results: Results) -> pd.DataFrame:
+    """Return a row a kind of cell without a result: how many there are, and why they failed."""
+    cells = results.cells[results.cells["status"] != "done"]
+    kinds = pd.DataFrame(
+        {
+            "data": _data(cells),
+            "attack": cells["cell"].map(names(results)),
+            "toolkit": cells["toolkit"],
+            "surface": cells["surface"],
+            "status": cells["status"],
+            "error": [words.text(error).partition("\n")[0] for error in cells["error"]],
+        }
+    )
+    counted = kinds.groupby(list(kinds.columns), sort=False).size().rename("cells").reset_index()
+    return counted[[*kinds.columns[:-1], "cells", "error"]].astype({"cells": "str"})

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import fake_study
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.errors import SpecError
+from bench.measure.published import comparison, published_file, read_published, readings
+from bench.measure.rates import wilson
+from bench.store.results import Results
+
+DL, DML = "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine"
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return fake_study.study([DL, DML])
+
+
+@pytest.fixture(scope="module")
+def published() -> pd.DataFrame:
+    return read_published(fake_study.PUBLISHED)
+
+
+def found(results: Results, published: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparison, a row a model, attack and eps of ours."""
+    table = comparison(results, published)
+    table["title"] = table["data"] + "/" + table["model"]
+    return table.set_index(["title", "attack", "eps"])
+
+
+def by_hand(
+    results: Results, model: str, attack: str, eps: str, surface: str | None = None
+) -> float:
+    """Return the share of images that no row of an attack at an eps broke, in percent."""
+    radius = 14 / 255 if eps == "14/255" else float(eps)
+    fell: dict[int, bool] = {}
+    for row in results.rows.to_dict("records"):
+        if row["model"] != model or row["attack"] != attack or row["eps"] != radius:
+            continue
+        if surface is None or row["surface"] == surface:
+            fell[row["index"]] = (
+                fell.get(row["index"], False) or row["success"] or not row["correct"]
+            )
+    return 100 * (1 - sum(fell.values()) / len(fell))
+
+
+def test_ours_is_the_worst_case_over_surfaces_and_toolkits(
+    results: Results, published: pd.DataFrame
+) -> None:
+    table = found(results, published)
+    for model in (DL, DML):
+        for attack in ("pgd", "bim", "fgsm"):
+            for eps in ("0.01", "0.02", "14/255", "1"):
+                row, expected = (
+                    table.loc[(model, attack, eps)],
+                    by_hand(results, model, attack, eps),
+                )
+                assert row["ours"] == pytest.approx(expected)
+                low, high = wilson(round(expected * row["n"] / 100), row["n"])
+                assert (row["low"], row["high"]) == pytest.approx((100 * low, 100 * high))
+    row = table.loc[(DML, "pgd", "0.02")]
+    for surface in fake_study.SURFACES:
+        alone = by_hand(results, DML, "pgd", "0.02", surface)
+        assert row[f"ours on {surface}"] == pytest.approx(alone)
+    assert row["ours"] <= min(row[f"ours on {surface}"] for surface in fake_study.SURFACES)
+    assert (row["cells"], row["planned"]) == (9, 9)
+    assert np.isnan(row["ours on network"])
+
+
+def test_clean_images_and_both_readings_of_a_radius_no_image_has(
+    results: Results, published: pd.DataFrame
+) -> None:
+    table = found(results, published)
+    rows = results.rows[results.rows["model"] == DL].drop_duplicates("index")
+    assert table.loc[(DL, "none", "0"), "ours"] == pytest.approx(100 * rows["correct"].mean())
+    for eps in ("14/255", "1"):
+        row = table.loc[(DL, "fgsm", eps)]
+        assert (row["eps_published"], row["published"]) == ("14", 7.49)
+    assert readings("linf", "0.3") == ("0.3",)
+    assert readings("l2", "14") == ("14",)
+
+
+def test_every_published_figure_is_there_with_or_without_ours(
+    results: Results, published: pd.DataFrame
+) -> None:
+    table = comparison(results, published)
+    twice = (published["eps"] == "14").sum()
+    assert len(table) == len(published) + twice
+    assert table["published"].notna().all()
+    of_it = (table["data"] + "/" + table["model"]).isin([DL, DML])
+    assert table["ours"].notna().equals(of_it)
+    assert (table.loc[~of_it, "planned"] == 0).all()
+
+
+def test_cells_without_a_result_are_left_out_and_counted(
+    results: Results, published: pd.DataFrame
+) -> None:
+    cells = results.cells
+    gone = (cells["model"] == DL) & (cells["attack"] == "pgd")
+    gone |= (cells["model"] == DML) & (cells["surface"] == "soft-knn")
+    part = dataclasses.replace(
+        results,
+        cells=cells.assign(status=cells["status"].mask(gone, "missing")),
+        rows=results.rows[~results.rows["cell"].isin(cells.loc[gone, "cell"])],
+    )
+    table = found(part, published)
+    nothing = table.loc[(DL, "pgd", "0.02")]
+    assert np.isnan(nothing["ours"])
+    assert (nothing["cells"], nothing["planned"], nothing["n"]) == (0, 3, 0)
+    less = table.loc[(DML, "bim", "0.01")]
+    assert (less["cells"], less["planned"]) == (2, 3)
+    assert less["ours"] == min(less["ours on nearest-other"], less["ours on metric-loss"])
+
+
+def test_shares_become_percent_and_other_metrics_are_left_out(
+    results: Results, tmp_path: Path
+) -> None:
+    lines = [
+        "study,table,dataset,model,attack,norm,eps,metric,value,unit,note",
+        "x,1,mnist,dl-cross-entropy-sgd,pgd,linf,0.02,accuracy,0.5,fraction,",
+        "x,1,mnist,dl-cross-entropy-sgd,pgd,linf,0.02,fooling_rate,0.5,fraction,",
+        "x,1,mnist,dl-cross-entropy-sgd,deepfool,l2,,accuracy,3,%,",
+    ]
+    (tmp_path / "x.csv").write_text("\n".join(lines))
+    table = comparison(results, read_published(tmp_path / "x.csv"))
+    assert list(table["published"]) == [50.0, 3.0]
+    assert list(table["ours"].notna()) == [True, False]
+
+
+def test_a_study_is_a_suite_with_published_figures_beside_it(tmp_path: Path) -> None:
+    assert published_file("dml") == fake_study.PUBLISHED
+    assert published_file("digits") is None
+    (tmp_path / "mine.csv").touch()
+    assert published_file(str(tmp_path / "mine.toml")) == tmp_path / "mine.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a,b\n1,2\n", "need the columns study"), ("", "No columns"), (None, "high")],
+)
+def test_a_broken_file_is_named(tmp_path: Path, text: str | None, words: str) -> None:
+    path = tmp_path / "x.csv"
+    header = "study,table,dataset,model,attack,norm,eps,metric,value,unit,note\n"
+    path.write_text(header + "x,1,d,m,none,linf,0,accuracy,high,%,\n" if text is None else text)
+    with pytest.raises(SpecError, match=words) as error:
+        read_published(path)
+    assert str(path) in str(error.value)

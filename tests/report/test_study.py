@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+
+import fake_study
+import pandas as pd
+import pymupdf
+import pytest
+
+from bench.measure.published import comparison, read_published
+from bench.measure.robustness import attack_rates, headline, surface_curves
+from bench.report.pdf import write_report
+from bench.report.studies import Study, study_named
+from bench.report.studies.embedding import embedding_figure
+from bench.report.study import missing
+from bench.report.study_tables import (
+    published_latex,
+    published_tables,
+    short_failures,
+    short_headline,
+)
+from bench.report.tables import Measured
+from bench.store.results import Results
+
+MODELS = [
+    "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine",
+    "mnist/dml-contrastive-sgd-knn3-cosine", "cifar10/dml-triplet-sgd-knn1-cosine",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole() -> Results:
+    made = fake_study.study(MODELS)
+    models = [
+        model | {"moments": fake_study.moments()} if "triplet" in model["model"] else model
+        for model in made.models
+    ]
+    return dataclasses.replace(made, models=models)
+
+
+@pytest.fixture(scope="module")
+def partial(whole: Results) -> Results:
+    """The study without most cells of one model, two of them failed."""
+    cells = whole.cells
+    gone = (cells["model"] == MODELS[1]) & (cells["attack"] != "fgsm")
+    gone |= (cells["model"] == MODELS[0]) & (cells["toolkit"] == "art")
+    status = cells["status"].mask(gone, "missing")
+    status[cells.index[gone][:2]] = "failed"
+    error = pd.Series("AttackError: out of memory", index=cells.index).where(status == "failed")
+    return dataclasses.replace(
+        whole,
+        cells=cells.assign(status=status, error=error),
+        rows=whole.rows[~whole.rows["cell"].isin(cells.loc[gone, "cell"])],
+    )
+
+
+@pytest.fixture(scope="module")
+def beside(whole: Results) -> pd.DataFrame:
+    return comparison(whole, read_published(fake_study.PUBLISHED))
+
+
+@pytest.fixture(scope="module")
+def partly(partial: Results) -> pd.DataFrame:
+    return comparison(partial, read_published(fake_study.PUBLISHED))
+
+
+@pytest.fixture(scope="module")
+def report(partial: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    out = tmp_path_factory.mktemp("study")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # matplotlib's, of a layout that failed
+        return write_report(partial, out, ("pdf", "csv", "latex"), fake_study.PUBLISHED)
+
+
+def _text(path: Path) -> str:
+    return " ".join(" ".join(page.get_text() for page in pymupdf.open(path)).split())
+
+
+def _measured(results: Results) -> Measured:
+    nothing = pd.DataFrame()
+    return Measured(
+        headline=headline(results), curve=nothing, attacks=attack_rates(results), parity=nothing,
+        transfer=nothing,
+    )  # fmt: skip
+
+
+def test_every_format_is_written(report: dict[str, list[Path]]) -> None:
+    names = {kind: [path.name for path in paths] for kind, paths in report.items()}
+    assert names["pdf"] == ["dml.pdf"]
+    assert names["csv"] == [
+        f"dml-{one}.csv" for one in ("headline", "attacks", "parity", "published")
+    ]
+    assert names["latex"] == [
+        "dml-headline.tex", "dml-agreement.tex", "dml-cost.tex",
+        *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
+        "dml-surfaces.pdf", "dml-embedding.pdf", "dml-bars-mnist.pdf", "dml-bars-cifar10.pdf",
+    ]  # fmt: skip
+
+
+def test_the_pdf_is_a_study_s(partly: pd.DataFrame, report: dict[str, list[Path]]) -> None:
+    text = _text(report["pdf"][0])
+    for heading in ("Protocol", "Robust accuracy", "Published and ours", "Agreement of the toolkits",
+                    "Cost", "Cells without a result", "epoch 25"):  # fmt: skip
+        assert heading in text, heading
+    for absent in ("Attacks one by one", "Every attack on one image", "median distance"):
+        assert absent not in text, absent
+    assert "ε = 14 as printed, read as 1, every pixel free" in text
+    assert "97.73 (a)" in text  # with the note of its misprint
+    assert "printed so; probably 67.73" in text
+    assert "AttackError: out of memory" in text
+    assert missing(partly) in text
+
+
+def test_the_figures_are_drawings_with_text(report: dict[str, list[Path]]) -> None:
+    for path in report["latex"]:
+        if path.suffix == ".pdf":
+            (page,) = pymupdf.open(path)
+            assert not page.get_images()
+            assert page.get_text()
+
+
+def test_the_csv_file_holds_the_comparison(
+    partly: pd.DataFrame, report: dict[str, list[Path]]
+) -> None:
+    read = pd.read_csv(
+        report["csv"][3], dtype={"table": "str", "eps": "str", "eps_published": "str"}
+    )
+    pd.testing.assert_frame_equal(read, partly.assign(note=partly["note"].replace("", None)))
+
+
+def test_a_published_table_has_its_shape_and_no_blank(beside: pd.DataFrame) -> None:
+    tables = {table.number: table for table in published_tables(beside, study_named("dml"))}
+    assert list(tables) == [f"5.{turn}" for turn in range(1, 8)]
+    table = tables["5.2"]
+    assert table.data == ("MNIST", "Fashion-MNIST", "CIFAR-10")
+    assert [len(rows) for _, rows in table.groups] == [4, 12, 12, 12, 12]
+    assert [title for title, _ in table.groups][1:3] == ["ε = 0.01", "ε = 0.02"]
+    rows = table.groups[1][1]
+    assert [(row.model, row.attack) for row in rows[:4]] == [
+        ("SGD, cosine", "PGD"), ("SGD, cosine", "BIM"), ("SGD, cosine", "FGSM"),
+        ("SGD, euclidean", "PGD"),
+    ]  # fmt: skip
+    entries = [entry for _, rows in table.groups for row in rows for entry in row.entries]
+    assert all(entry.published not in ("", "–") for entry in entries)
+    assert {bool(entry.interval) for entry in entries if entry.ours == "–"} == {False}
+    mine = rows[0].entries
+    row = beside[(beside["table"] == "5.2") & (beside["attack"] == "pgd")].iloc[0]
+    assert (mine[0].published, mine[0].ours) == ("99.37", f"{row['ours']:.1f}")
+    assert (mine[1].published, mine[1].ours) == ("83.66", "–")
+
+
+def test_a_figure_that_lacks_attacks_is_marked(partly: pd.DataFrame) -> None:
+    (table,) = published_tables(partly[partly["table"] == "5.1"], study_named("dml"))
+    at_two = dict(table.groups)["ε = 0.02"]
+    assert at_two[0].entries[0].interval.endswith("†")
+    assert not dict(table.groups)["ε = 0.01"][0].entries[0].interval.endswith("†")
+    assert any(note.startswith("†") for note in table.notes)
+
+
+def test_latex_has_a_line_a_row_and_as_many_columns_everywhere(beside: pd.DataFrame) -> None:
+    (table,) = published_tables(beside[beside["table"] == "5.5"], study_named("dml"))
+    made = published_latex(table, "tab:x")
+    body = made[made.index("\\endhead") :].splitlines()
+    rows = [line for line in body if "&" in line]
+    assert len(rows) == 52
+    assert {line.count("&") for line in rows} == {10}
+    assert made.count(r"$\varepsilon$") == 4
+    assert "%" not in made.replace(r"\%", "")
+
+
+def test_the_short_headline_has_a_row_a_model_shown(partial: Results) -> None:
+    table = short_headline(partial, _measured(partial), study_named("dml")).frame
+    assert list(table["model"]) == ["DL, SGD", "contrastive, SGD, k = 1, cosine",
+                                    "triplet, SGD, k = 1, cosine"]  # fmt: skip
+    assert list(table.columns[2:]) == [
+        "clean (%)", *[f"ε = {eps} (%)" for eps in ("0.01", "0.02", "14/255", "1")]
+    ]  # fmt: skip
+    assert table.loc[1, "ε = 0.01 (%)"].endswith("†")
+    assert not table.loc[2, "ε = 0.01 (%)"].endswith("†")
+
+
+def test_cells_without_a_result_are_counted_by_kind(partial: Results) -> None:
+    table = short_failures(partial)
+    unfinished = (partial.cells["status"] != "done").sum()
+    assert table["cells"].astype(int).sum() == unfinished > len(table)
+    assert set(table.loc[table["status"] == "failed", "error"]) == {"AttackError: out of memory"}
+
+
+def test_surface_curves_lie_above_the_worst_case(whole: Results) -> None:
+    lines, worst = surface_curves(whole), headline(whole).set_index(["model", "eps"])
+    assert set(lines["surface"]) == {"network", *fake_study.SURFACES}
+    for row in lines[lines["eps"] > 0].itertuples():
+        assert row.accuracy >= worst.loc[(row.model, row.eps), "robust_accuracy"]
+
+
+def test_the_embedding_is_of_the_model_of_the_study(whole: Results) -> None:
+    assert embedding_figure(fake_study.study(MODELS[:1])) is None
+    figure = embedding_figure(whole)
+    assert figure is not None
+    assert "by cifar10/dml-triplet-sgd as" in figure.caption
+    text = pymupdf.open(stream=figure.pdf)[0].get_text()
+    for said in ("epoch 1", "epoch 25", "epoch 50", "airplane", "truck"):
+        assert said in text
+
+
+@pytest.mark.parametrize("what", ["cells", "rows"])
+def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: str) -> None:
+    few = tmp_path / "few.csv"
+    lines = fake_study.PUBLISHED.read_text().splitlines(keepends=True)
+    few.write_text("".join(line for line in lines if line.startswith(("study,", "dml,5.2,"))))
+    cells = whole.cells.assign(status="missing", error=None)
+    nothing = dataclasses.replace(
+        whole, rows=whole.rows.head(0), cells=cells.head(0) if what == "cells" else cells
+    )
+    text = _text(write_report(nothing, tmp_path, ["pdf"], few)["pdf"][0])
+    assert "0 of 156 figures have ours beside them" in text
+    # Of the model of table 5.2 that is in the run: clean, and three attacks at four radii.
+    planned = (
+        "13 of these were planned and have no result" if what == "rows" else "They are not part"
+    )
+    assert planned in text
+    assert "99.37" in text
+
+
+def test_a_study_with_nothing_of_its_own_has_its_tables(beside: pd.DataFrame) -> None:
+    assert study_named("another") == Study()
+    table = published_tables(beside, study_named("another"))[1]
+    assert table.data[0] == "mnist"
+    assert table.groups[0][1][0].model == "dml-contrastive-sgd-knn1-cosine"
