@@ -1,13 +1,6 @@
 """From rows to figures: the headline, accuracy against eps, and the table of attacks.
 
-One rule underlies them all. An image of a model *falls* at the distance
-
-    d = -1                            the model gets the clean image wrong
-    d = the cell's norm of the change the attack succeeded, or made the model abstain
-    d = infinity                      otherwise
-
-and is broken within eps iff d < 0, or eps > 0 and d <= eps (1 + 1e-5) + 1e-6. The slack is the
-judge's own, so that an attack that used its whole budget counts.
+When an image counts as broken: `bench.measure.falls`.
 """
 
 from __future__ import annotations
@@ -16,9 +9,17 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from bench.measure.falls import (
+    beaten,
+    broken,
+    checked_cells,
+    clean_outcomes,
+    fall_distances,
+    label_changing,
+    shortfall,
+)
 from bench.measure.rates import wilson
 from bench.spec import BLACK_BOX_SURFACE, eps_text
 from bench.store.columns import attacked
@@ -48,15 +49,15 @@ def headline(results: Results) -> pd.DataFrame:
         reached the model), `worst` (the single strongest attack;
         empty without a valid one).
     """
-    cells = _label_changing(results)
+    cells = label_changing(results)
     fixed = cells[cells["kind"] == "fixed"]
     threats = fixed[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
     found = []
     for model, family in _models(results):
-        clean = _clean(results, model)
+        clean = clean_outcomes(results, model)
         for norm in threats["norm"].unique():
             mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
-            falls = _falls(results, mine)
+            falls = fall_distances(results.rows, mine)
             for _, threat in threats[threats["norm"] == norm].sort_values("radius").iterrows():
                 figures = _threat(mine, falls, threat["radius"])
                 n = len(clean) or int(results.protocol["images"])
@@ -82,7 +83,7 @@ def curve(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
-    cells = _label_changing(results)
+    cells = label_changing(results)
     found = []
     for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
         asked = cells.loc[(cells["norm"] == norm) & (cells["kind"] == "fixed"), "radius"]
@@ -99,7 +100,7 @@ def attack_curves(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, attack, eps, accuracy, low, high, n`; eps ascending.
     """
-    cells = _label_changing(results)
+    cells = label_changing(results)
     found = []
     for (model, norm, attack), mine in cells.groupby(["model", "norm", "attack"], sort=False):
         asked = sorted(set(mine.loc[mine["kind"] == "fixed", "radius"]))
@@ -125,7 +126,7 @@ def attack_rates(results: Results) -> pd.DataFrame:
         `flag` (empty when all is well, else it begins with INVALID).
         Numbers are null where the cell is not done.
     """
-    cells = _checked(results)
+    cells = checked_cells(results)
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface", "goal", "targeted"]
     table = cells[[*named, "kind", "status"]].copy()
     table.insert(5, "eps", cells["radius"])
@@ -159,7 +160,7 @@ def _cell_figures(rows: pd.DataFrame) -> pd.DataFrame:
         abstained=("abstained", "sum"),
     )
     figures = rows.groupby("cell").agg(n=("index", "size")).join(counts).fillna(0).astype("Int64")
-    stands = rows["correct"] & ~_beaten(rows)
+    stands = rows["correct"] & ~beaten(rows)
     return figures.assign(
         accuracy=stands.groupby(rows["cell"]).mean(),
         median_distance=distance.groupby(won["cell"]).median(),
@@ -178,81 +179,21 @@ def _models(results: Results) -> list[tuple[str, str]]:
     return [(model["model"], model["family"]) for model in results.models]
 
 
-def _clean(results: Results, model: str) -> pd.Series[bool]:
-    """Return whether the model gets each image right, by image."""
-    rows = results.rows[results.rows["model"] == model]
-    return rows.groupby("index")["correct"].first()
-
-
-def _checked(results: Results) -> pd.DataFrame:
-    """Return the planned cells with `flag`, why a cell cannot count, empty where it can."""
-    rows = results.rows[attacked(results.rows)]
-    spoilt = rows["invalid"].notna()
-    useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
-    reached = set(rows["cell"])
-    hopeless = spoilt.groupby(rows["cell"]).all()
-    flags = []
-    for _, cell in results.cells.iterrows():
-        if cell["status"] == "failed":
-            flags.append(f"INVALID: did not run: {cell['error']}")
-        elif cell["status"] == "missing":
-            flags.append("INVALID: did not run yet")
-        elif hopeless.get(cell["cell"], False):
-            flags.append("INVALID: gave no valid image")
-        elif useless.get(cell["cell"], False):
-            flags.append("INVALID: changed no image")
-        elif cell["goal"] in ("targeted", "source-target") and cell["cell"] not in reached:
-            flags.append("INVALID: had no image to attack")
-        else:
-            flags.append("")
-    return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
-
-
-def _label_changing(results: Results) -> pd.DataFrame:
-    """Return the checked cells whose attacks try to take the right answer away."""
-    cells = _checked(results)
-    return cells[cells["goal"] != "confidence-reduction"]
-
-
-def _beaten(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Return where an attack took the right answer away: a success, or an abstention it forced."""
-    won = rows["success"] & (rows["goal"] != "confidence-reduction")
-    return won | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
-
-
-def _falls(results: Results, cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the distance at which each image falls (rows) to each done cell (columns)."""
-    rows = results.rows[results.rows["cell"].isin(cells["cell"])]
-    if rows.empty:
-        return pd.DataFrame()
-    norm = cells["norm"].iloc[0]
-    fall = rows[norm].where(_beaten(rows), np.inf).where(rows["correct"], -1.0)
-    table = rows.assign(fall=fall).pivot_table(
-        index="index", columns="cell", values="fall", aggfunc="min"
-    )
-    return table.fillna(np.inf)
-
-
-def _broken(fall: npt.NDArray[np.float64], eps: float) -> npt.NDArray[np.bool_]:
-    within: npt.NDArray[np.bool_] = fall < 0 if eps == 0 else fall <= eps * (1 + 1e-5) + 1e-6
-    return within
-
-
 def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, Any]:
     """Return the figures of one model under one threat; `cells` are those of its norm."""
     aimed = cells[(cells["radius"] == eps) | (cells["kind"] == "minimal")]
     valid = aimed[aimed["flag"] == ""]
     figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed)}
-    flag = _shortfall(aimed)
+    flag = shortfall(aimed)
     if valid.empty:
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
         why = flag or "no attack of this run applies"
         return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
-    stands = ~_broken(falls.to_numpy().min(axis=1), eps)
+    stands = ~broken(falls.to_numpy().min(axis=1), eps)
     low, high = wilson(int(stands.sum()), len(stands))
     if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
         flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
-    alone = [_broken(falls[cell].to_numpy(), eps).sum() for cell in valid["cell"]]
+    alone = [broken(falls[cell].to_numpy(), eps).sum() for cell in valid["cell"]]
     worst = valid.iloc[int(np.argmax(alone))]
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
     surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
@@ -265,21 +206,10 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
     }
 
 
-def _shortfall(cells: pd.DataFrame) -> str:
-    """Return how many attacks do not count and why, such as `1 of 9 attacks did not run`."""
-    reasons = cells.loc[cells["flag"] != "", "flag"].map(
-        lambda flag: "did not run" if "did not run" in flag else flag.removeprefix("INVALID: ")
-    )
-    return "; ".join(
-        f"{count} of {len(cells)} attacks {reason}"
-        for reason, count in reasons.value_counts().items()
-    )
-
-
 def _curve(results: Results, cells: pd.DataFrame, asked: list[float]) -> list[dict[str, Any]]:
     """Return the points of a curve over some cells of one model and norm."""
     cells = cells[cells["flag"] == ""]
-    falls = _falls(results, cells)
+    falls = fall_distances(results.rows, cells)
     if falls.empty:
         return []
     fall = falls.to_numpy().min(axis=1)
@@ -291,7 +221,7 @@ def _curve(results: Results, cells: pd.DataFrame, asked: list[float]) -> list[di
         measured = grid
     points = []
     for eps in sorted(grid):
-        stands = ~_broken(fall, eps)
+        stands = ~broken(fall, eps)
         low, high = wilson(int(stands.sum()), len(stands))
         point = {"accuracy": float(stands.mean()), "low": low, "high": high}
         if eps not in measured | {0.0}:
