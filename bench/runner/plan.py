@@ -27,6 +27,7 @@ from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import unknown
 from bench.runner.fits import Source, other_model, source_images
+from bench.runner.suite_claims import check_models
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -150,6 +151,7 @@ def _narrowed(
         if not MODELS[name].facts["recipe"] and MODELS[name].facts["data"] == suite.images.data
     ]
     every = [*suite.models, *(one for one in plugged if one not in suite.models)]
+    check_models(suite.name, suite.claims, [one.title() for one in every])
     kept_models = [one for one in every if _matches(one.name, models)]
     if not kept_models:
         raise _nothing("model", models, (one.name for one in every))

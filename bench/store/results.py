@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import PrerequisiteError
-from bench.spec import number
+from bench.spec import Claim, number
 from bench.store import columns
 from bench.store.fits import read_perturbation
 from bench.store.runlog import runs
@@ -43,6 +43,7 @@ class Results:
         rows: all rows of the done cells, `spec.COLUMNS`.
         models: a dict a model: `model, family, clean_accuracy` (its card's, may be None).
         left_out: a line for each thing the suite names that could not be planned.
+        claims: what the suite says of its models and attacks, in its order.
         store: where the pictures are.
     """
 
@@ -54,6 +55,7 @@ class Results:
     rows: pd.DataFrame
     models: list[dict[str, Any]]
     left_out: list[str]
+    claims: tuple[Claim, ...]
     store: Store
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
@@ -121,8 +123,16 @@ def load_results(root: str | Path, suite: str) -> Results:
         rows=rows,
         models=start["models"],
         left_out=start["left_out"],
+        claims=tuple(_claim(said) for said in start.get("claims", ())),
         store=store,
     )
+
+
+def _claim(said: dict[str, Any]) -> Claim:
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
+    }
+    return Claim(**given)
 
 
 def _why(error: dict[str, Any]) -> str:
