@@ -18,6 +18,7 @@ import pandas as pd
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
+from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
@@ -35,7 +36,10 @@ from bench.store.results import Results
 
 
 def write_report(
-    results: Results, out: Path, formats: Collection[str] = ("pdf", "csv")
+    results: Results,
+    out: Path,
+    formats: Collection[str] = ("pdf", "csv"),
+    measured: Measured | None = None,
 ) -> dict[str, list[Path]]:
     """Write the report of a run and return the files of each format.
 
@@ -43,6 +47,7 @@ def write_report(
         results: the cells of a suite's last run.
         out: the folder to write to; made where it is missing.
         formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper).
+        measured: of `bench.report.tables.measure`, where it is at hand.
 
     Raises:
         SpecError: a format that is none of these.
@@ -56,7 +61,7 @@ def write_report(
     for name in formats:
         if name not in makers:
             raise unknown("report format", name, list(makers))
-    measured = measure(results)
+    measured = measure(results) if measured is None else measured
     written: dict[str, list[Path]] = {}
     for name in formats:
         made = makers[name](results, measured)
@@ -97,6 +102,11 @@ def _csv(results: Results, measured: Measured) -> dict[str, bytes]:
         "attacks": measured.attacks,
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
+        **(
+            {"claims": measured.claims, "comparisons": measured.comparisons}
+            if results.claims
+            else {}
+        ),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -145,7 +155,7 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved = tables.get("transfer")
+    moved, claimed = tables.get("transfer"), tables.get("claims")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
         "title": results.title,
@@ -155,6 +165,8 @@ def _document(results: Results, measured: Measured) -> tuple[dict[str, Any], dic
         "protocol": _protocol(results),
         "left_out": list(results.left_out),
         "headline": _table(tables["headline"].frame, tables["headline"].caption),
+        "claims": _table(claimed.frame, claimed.caption) if claimed else None,
+        "comparisons": compact(results, measured.comparisons),
         "failures": _table(failure_table(results), "Cells that failed or were never run."),
         "figures": [
             {
@@ -209,8 +221,7 @@ def _table(frame: pd.DataFrame, caption: str, notes: Collection[str] = ()) -> di
 def _parity(table: Table) -> dict[str, Any] | None:
     """Return the parity table with its causes as lettered notes, which are too long for a column."""
     frame = table.frame
-    causes = [cause for cause in frame["cause"].unique() if cause]
-    marks = {cause: _letter(turn) for turn, cause in enumerate(causes)}
+    marks = words.lettered(frame["cause"])
     expected = [
         f"{expected} ({marks[cause]})" if cause else expected
         for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
@@ -218,7 +229,7 @@ def _parity(table: Table) -> dict[str, Any] | None:
     return _table(
         frame.assign(expected=expected).drop(columns="cause"),
         table.caption,
-        [f"({marks[cause]}) {cause}." for cause in causes],
+        [f"({mark}) {cause}." for cause, mark in marks.items()],
     )
 
 
@@ -237,11 +248,6 @@ def _agreement(frame: pd.DataFrame) -> str:
     if incomparable:
         said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
     return "; ".join(said) + "."
-
-
-def _letter(turn: int) -> str:
-    """Return a, b, ..., z, aa, ab, ... for 0, 1, ..."""
-    return (_letter(turn // 26 - 1) if turn >= 26 else "") + chr(ord("a") + turn % 26)
 
 
 def _cells(results: Results) -> dict[str, int]:

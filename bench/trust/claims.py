@@ -78,6 +78,8 @@ def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
         reasons = list(compared["note"].unique())
         more = f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
         return f"{reasons[0]}{more}"
+    if max(counts) == total:
+        return f"{total} of {total}"
     said = [
         f"{_at(compared) if verdict == UNDECIDED else verdict} in {count}"
         for verdict, count in zip(VERDICTS, counts, strict=True)

@@ -24,7 +24,7 @@ import pandas as pd
 
 from bench.measure.falls import broken, fall_distances, label_changing, shortfall
 from bench.measure.rates import holm, mcnemar, paired_difference
-from bench.spec import Claim, number
+from bench.spec import TOOLKITS, Claim, number
 from bench.store.results import Results
 from bench.trust.pairs import Pair, pairs
 
@@ -151,12 +151,12 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     if left.stands is None or right.stands is None:
         return row | {"note": _sided("", left.why, right.why)}
     row |= _figures(left.stands, right.stands)
-    notes = [_differing(left, right), _seen(row, "")]
+    notes = [_differing(left, right)]
     if radius > 0 and claim.right_attacks is None:
         again, missing = _strongest(run, (pair.left, pair.right), claim.norm, radius)
         row |= {_STRONGEST + name: again[name] for name in again if name != "n"}
-        notes += [missing, _seen(row, _STRONGEST)]
-    return row | {"note": "; ".join(note for note in notes if note)}
+        notes.append(missing)
+    return row | {"note": "; ".join(note for note in (*notes, _seen(row)) if note)}
 
 
 def _lonely(claim: Claim, pair: Pair) -> str:
@@ -191,7 +191,7 @@ def _study(run: _Run, claim: Claim, title: str, attacks: tuple[str, ...], radius
         return _Side(None, why)
     return _Side(
         _standing(run.falls[title, claim.norm][list(cells["cell"])], radius),
-        toolkits=tuple(dict.fromkeys(cells["toolkit"])),
+        toolkits=tuple(name for name in TOOLKITS if name in set(cells["toolkit"])),
     )
 
 
@@ -283,19 +283,18 @@ def _verdict(study: str | None, strongest: str | None, *, equal: bool) -> str:
     return FAILS if strongest == "against" else UNDECIDED
 
 
-def _seen(row: dict[str, Any], prefix: str) -> str:
+def _seen(row: dict[str, Any]) -> str:
     """Return a warning where no image tells the sides apart."""
-    if row[f"{prefix}only_left"] or row[f"{prefix}only_right"]:
-        return ""
-    under = "under the strongest attack" if prefix else "here"
-    if row[f"{prefix}left_accuracy"] == 0:
-        return f"both at 0 % {under}, so nothing tells them apart"
-    return f"no image differs {under}"
+    for prefix, under in (("", "the study's"), (_STRONGEST, "the strongest")):
+        # Who has nothing left under one attack has nothing left under the strongest.
+        if row.get(f"{prefix}left_accuracy") == row.get(f"{prefix}right_accuracy") == 0:
+            return f"both at 0 % under {under} attack, which tells nothing of either"
+    return "" if row["only_left"] or row["only_right"] else "no image differs"
 
 
 def _differing(left: _Side, right: _Side) -> str:
     """Return a warning where one side was attacked by more toolkits than the other."""
-    if set(left.toolkits) == set(right.toolkits):
+    if left.toolkits == right.toolkits:
         return ""
     return f"left attacked by {', '.join(left.toolkits)}, right by {', '.join(right.toolkits)}"
 
