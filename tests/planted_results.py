@@ -91,5 +91,5 @@ def _rows(
         "success": success & invalid.isna(), "invalid": invalid, "goal": facts["goal"],
         "abstained": correct & index.isin(one.get("abstained", ())), "label": 0,
         "adv_label": success.astype("Int64").where(correct), "norm": facts["norm"],
-        **{norm: distance for norm in ("l0", "l1", "l2", "linf")},
+        **dict.fromkeys(("l0", "l1", "l2", "linf"), distance),
     })  # fmt: skip

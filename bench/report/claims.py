@@ -33,7 +33,7 @@ def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataF
     return pd.DataFrame({
         "no.": words.each(found, lambda row: str(row.claim)),
         "claim": found["says"],
-        "attack": found["attacks"],
+        "study's attack": found["attacks"],
         "threat": words.each(found, _threat),
         "verdict": found["verdict"],
         "comparisons": found["summary"],
