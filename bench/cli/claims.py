@@ -27,12 +27,14 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.trust.comparisons import comparisons
 
     found = load_results(results, Path(suite).stem)
+    if not found.claims:
+        say(f"suite {found.suite} has no claims; [[claims]] tables in its file make some")
+        return
     compared = comparisons(found)
     judged = judge(found, compared)
-    if found.claims:
-        print_table(comparison_table(found, compared).to_dict("records"))
-        click.echo()
-        print_table(claim_table(found, judged).to_dict("records"))
+    print_table(comparison_table(found, compared).to_dict("records"))
+    click.echo()
+    print_table(claim_table(found, judged).to_dict("records"))
     unjudged = int((judged["unjudged"] == judged["comparisons"]).sum())
     say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")
     if unjudged:

@@ -27,7 +27,7 @@ class ClaimTable(BaseModel):
     right_attacks: _Names | None = None
     surfaces: _Names | None = None
     norm: Norm | None = None
-    eps: str | float | int | Annotated[list[str | float | int], Field(min_length=1)]
+    eps: str | float | int | list[str | float | int]
     expect: Expected
     within: Annotated[float, Field(gt=0, lt=100)] | None = None
 
@@ -43,9 +43,8 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     Raises:
         SpecError: fields that contradict each other, or attacks that the suite does not have.
     """
-    listed = table.eps if isinstance(table.eps, list) else [table.eps]
-    eps = tuple(str(one) for one in listed)
-    _check_sides(table, where)
+    eps = tuple(str(one) for one in (table.eps if isinstance(table.eps, list) else [table.eps]))
+    _check_sides(table, eps, where)
     _check_equality(table, where)
     norm = _norm(table.norm, attacks, where)
     names = _attacks(table)
@@ -90,29 +89,27 @@ def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
     return {field: tuple(getattr(table, field)) for field in fields if getattr(table, field)}
 
 
-def _check_sides(table: ClaimTable, where: str) -> None:
-    """Raise where it is not clear what is compared, models or attacks."""
-    apart = table.left_attacks is not None, table.right_attacks is not None
-    clean = [one for one in _listed(table) if number(one, f"{where}.eps") == 0]
-    if any(number(one) < 0 for one in _listed(table)):
+def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
+    """Raise where it is not clear what is compared, models or attacks, or on which images."""
+    if not eps:
+        raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
+    radii = [number(one, f"{where}.eps") for one in eps]
+    if min(radii) < 0:
         raise SpecError(f"{where}.eps: a radius is not negative")
+    apart = table.left_attacks is not None, table.right_attacks is not None
     if any(apart) and table.attacks is not None:
         raise SpecError(f"{where}: write attacks, or left_attacks and right_attacks, not both")
     if any(apart) and not all(apart):
         raise SpecError(f"{where}: left_attacks and right_attacks go together")
-    if any(apart) and clean:
+    if any(apart) and 0 in radii:
         raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
     if table.right is None and not any(apart):
         raise SpecError(
             f"{where}.right: this field is missing; only where left_attacks and right_attacks "
             f"compare attacks may it be left out"
         )
-    if not _attacks(table) and len(clean) < len(_listed(table)):
+    if not _attacks(table) and any(radii):
         raise SpecError(f"{where}.attacks: this field is missing; only eps 0 does without attacks")
-
-
-def _listed(table: ClaimTable) -> list[str | float | int]:
-    return table.eps if isinstance(table.eps, list) else [table.eps]
 
 
 def _check_equality(table: ClaimTable, where: str) -> None:
