@@ -17,7 +17,7 @@ lie inside or wholly outside of what counts as equal; it is not adjusted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -55,12 +55,13 @@ class _Run(NamedTuple):
     """What is looked up again and again, computed once.
 
     Attributes:
-        cells: the checked cells of attacks that try to take the right answer away.
+        cells: by model and norm, the checked cells of attacks that try to take the right answer
+            away.
         clean: by model, whether it gets each image right.
         falls: by model and norm, the distance at which each image falls to each cell.
     """
 
-    cells: pd.DataFrame
+    cells: dict[tuple[str, str], pd.DataFrame]
     clean: dict[str, pd.Series[bool]]
     falls: dict[tuple[str, str], pd.DataFrame]
 
@@ -95,7 +96,8 @@ def comparisons(results: Results) -> pd.DataFrame:
         for turn, claim in enumerate(results.claims, 1)
         for pair in pairs(claim, data)
     ]
-    run = _measure(results, {(title, claim.norm) for _, claim, it in asked for title in it[:2]})
+    sides = {(title, claim.norm) for _, claim, it in asked for title in it[:2] if title}
+    run = _measure(results, sides)
     found = [
         {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
         | _compare(run, claim, pair, eps)
@@ -117,13 +119,18 @@ def comparisons(results: Results) -> pd.DataFrame:
     )
 
 
-def _measure(results: Results, wanted: Iterable[tuple[str | None, str]]) -> _Run:
-    cells = label_changing(results)
+def _measure(results: Results, wanted: Collection[tuple[str, str]]) -> _Run:
+    """Return what is known of models and norms; of a run without claims nothing is looked up."""
+    if not wanted:
+        return _Run({}, {}, {})
+    named = ["cell", "model", "norm", "attack", "toolkit", "surface", "radius", "kind", "flag"]
+    every = label_changing(results)[named]  # texts that nobody reads make each look-up slow
     rows = {str(model): mine for model, mine in results.rows.groupby("model")}
-    falls = {}
+    cells, falls = {}, {}
     for model, norm in wanted:
+        mine = every[(every["model"] == model) & (every["norm"] == norm)]
+        cells[model, norm] = mine
         if model in rows:
-            mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
             falls[model, norm] = fall_distances(rows[model], mine)
     clean = {model: mine.groupby("index")["correct"].first() for model, mine in rows.items()}
     return _Run(cells, clean, falls)
@@ -206,9 +213,8 @@ def _strongest(
 
 def _aimed(run: _Run, title: str, norm: str, radius: float) -> pd.DataFrame:
     """Return the cells that try a model at a radius: those of just this one and of minimal norm."""
-    cells = run.cells
-    near = (cells["radius"] == radius) | (cells["kind"] == "minimal")
-    return cells[(cells["model"] == title) & (cells["norm"] == norm) & near]
+    cells = run.cells[title, norm]
+    return cells[(cells["radius"] == radius) | (cells["kind"] == "minimal")]
 
 
 def _standing(falls: pd.DataFrame, radius: float) -> pd.Series[bool]:

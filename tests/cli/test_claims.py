@@ -52,9 +52,9 @@ def test_run_ends_with_the_claims(done):
     assert (folder / "reports" / "tiny-claims.csv").is_file()
 
 
-def test_claims_reads_what_is_stored_and_exits_0_whatever_the_verdict(done):
+def test_claims_reads_what_is_stored_and_exits_0_whatever_the_verdict(invoke, done):
     folder, process = done
-    found = call("claims", "--suite", "tiny.toml", cwd=folder)
+    found = invoke("claims", "--suite", "tiny.toml", cwd=folder)
     assert found.returncode == 0, found.stderr
     comparisons, claims = found.stdout.split("\n\n")
     assert len(comparisons.splitlines()) == 1 + 2 + 2
