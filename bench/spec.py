@@ -23,6 +23,7 @@ Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
+Expected = Literal["left > right", "left < right", "left = right"]
 Scalar = bool | int | float | str
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -236,6 +237,36 @@ class AttackRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A sentence of a study, as what it says of accuracies on the same images.
+
+    In a pattern of model titles `*` stands for any text, and `{name}` for a text that is the same
+    wherever this name stands, in both patterns.
+
+    Attributes:
+        left: pattern of the models on the left.
+        right: of those on the right; None for the models of the left, each against itself.
+        attacks: names of the attacks the study made; on the left, where the sides differ.
+        right_attacks: those on the right; None where both sides are attacked alike.
+        surfaces: those the study may have climbed; None for all that a model has.
+        eps: radii as exact text; `"0"` is the clean image.
+        expect: which side has the higher accuracy, or that they are equal.
+        within: half the width of what counts as equal, in percentage points; None unless equal.
+    """
+
+    says: str
+    left: str
+    right: str | None
+    attacks: tuple[str, ...]
+    right_attacks: tuple[str, ...] | None = None
+    surfaces: tuple[str, ...] | None = None
+    norm: Norm
+    eps: tuple[str, ...]
+    expect: Expected
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """What a suite file says, checked.
 
@@ -249,6 +280,7 @@ class Suite:
     seed: int
     models: tuple[ModelRequest, ...]
     attacks: tuple[AttackRequest, ...]
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

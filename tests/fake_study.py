@@ -85,7 +85,7 @@ def study(
              "data": title.split("/")[0], "moments": None}
             for title in models
         ],
-        left_out=[], store=_NoPictures(),  # type: ignore[arg-type]
+        left_out=[], claims=(), store=_NoPictures(),  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 import bench
+from bench.cli.claims import claims
 from bench.cli.doctor import doctor
 from bench.cli.ls import ls
 from bench.cli.parity import parity
@@ -54,7 +55,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, parity, train, validate, ls, show, doctor):
+for command in (run, report, claims, parity, train, validate, ls, show, doctor):
     cli.add_command(command)
 
 

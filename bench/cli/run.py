@@ -151,24 +151,28 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 
 
 def _finish(suite: str, options: dict[str, Any]) -> None:
-    """Print the headline and write the report of the run that has just ended."""
+    """Print headline and claims, and write the report of the run that has just ended."""
     from bench.cli.display import print_table, say
     from bench.measure.published import published_file
-    from bench.measure.robustness import headline
+    from bench.report.claims import claim_table
     from bench.report.pdf import write_report
-    from bench.report.tables import headline_table
+    from bench.report.tables import headline_table, measure
     from bench.store.results import load_results
 
     results = load_results(options["results"], Path(suite).stem)
-    found = headline(results)
-    paths = write_report(results, REPORTS, ("csv", "pdf"), published_file(suite))
+    measured = measure(results)
+    paths = write_report(results, REPORTS, ("csv", "pdf"), published_file(suite), measured)
     if options["as_json"]:
-        for record in found.to_dict("records"):
-            click.echo(json.dumps({"event": "headline", **record}, default=str))
+        for event, found in (("headline", measured.headline), ("claim", measured.claims)):
+            for record in found.to_dict("records"):
+                click.echo(json.dumps({"event": event, **record}, default=str))
         named = {kind: [str(path) for path in made] for kind, made in paths.items()}
         click.echo(json.dumps({"event": "report", **named}))
     else:
-        print_table(headline_table(results, found).to_dict("records"))
+        print_table(headline_table(results, measured.headline).to_dict("records"))
+        if results.claims:
+            click.echo()
+        print_table(claim_table(results, measured.claims).to_dict("records"))
     for made in paths.values():
         for path in made:
             say(f"wrote {path}")

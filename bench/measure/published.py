@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.measure.rates import wilson
-from bench.measure.robustness import (
+from bench.measure.falls import (
     clean_answers,
     fall_distances,
     label_changing,
     side_by_side,
     standing,
 )
+from bench.measure.rates import wilson
 from bench.spec import number
 from bench.store.results import Results
 

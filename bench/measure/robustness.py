@@ -1,25 +1,28 @@
 """From rows to figures: the headline, accuracy against eps, and the table of attacks.
 
-One rule underlies them all. An image of a model *falls* at the distance
-
-    d = -1                            the model gets the clean image wrong
-    d = the cell's norm of the change the attack succeeded, or made the model abstain
-    d = infinity                      otherwise
-
-and is broken within eps iff d < 0, or eps > 0 and d <= eps (1 + 1e-5) + 1e-6. The slack is the
-judge's own, so that an attack that used its whole budget counts.
+When an image counts as broken: `bench.measure.falls`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from bench.measure.falls import (
+    beaten,
+    broken,
+    clean_answers,
+    fall_distances,
+    flagged_cells,
+    label_changing,
+    shortfall,
+    side_by_side,
+    standing,
+)
 from bench.measure.rates import wilson
 from bench.spec import BLACK_BOX_SURFACE, eps_text
 from bench.store.columns import attacked
@@ -143,7 +146,7 @@ def attack_rates(results: Results) -> pd.DataFrame:
         `flag` (empty when all is well, else it begins with INVALID).
         Numbers are null where the cell is not done.
     """
-    cells = _checked(results)
+    cells = flagged_cells(results)
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface", "goal", "targeted"]
     table = cells[[*named, "kind", "status"]].copy()
     table.insert(5, "eps", cells["radius"])
@@ -177,7 +180,7 @@ def _cell_figures(rows: pd.DataFrame) -> pd.DataFrame:
         abstained=("abstained", "sum"),
     )
     figures = rows.groupby("cell").agg(n=("index", "size")).join(counts).fillna(0).astype("Int64")
-    stands = rows["correct"] & ~_beaten(rows)
+    stands = rows["correct"] & ~beaten(rows)
     return figures.assign(
         accuracy=stands.groupby(rows["cell"]).mean(),
         median_distance=distance.groupby(won["cell"]).median(),
@@ -196,108 +199,12 @@ def _models(results: Results) -> list[tuple[str, str]]:
     return [(model["model"], model["family"]) for model in results.models]
 
 
-def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
-    """Return whether each model gets each image right, by model, indexed by image."""
-    rows = results.rows[["model", "index", "correct"]].drop_duplicates(["model", "index"])
-    return {
-        str(model): mine.set_index("index")["correct"]
-        for model, mine in rows.groupby("model", sort=False)
-    }
-
-
-def _checked(results: Results) -> pd.DataFrame:
-    """Return the planned cells with `flag`, why a cell cannot count, empty where it can."""
-    rows = results.rows[attacked(results.rows)]
-    spoilt = rows["invalid"].notna()
-    useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
-    reached = set(rows["cell"])
-    hopeless = spoilt.groupby(rows["cell"]).all()
-    flags = []
-    for cell in results.cells[["cell", "status", "error", "goal"]].to_dict("records"):
-        if cell["status"] == "failed":
-            flags.append(f"INVALID: did not run: {cell['error']}")
-        elif cell["status"] == "missing":
-            flags.append("INVALID: did not run yet")
-        elif hopeless.get(cell["cell"], False):
-            flags.append("INVALID: gave no valid image")
-        elif useless.get(cell["cell"], False):
-            flags.append("INVALID: changed no image")
-        elif cell["goal"] in ("targeted", "source-target") and cell["cell"] not in reached:
-            flags.append("INVALID: had no image to attack")
-        else:
-            flags.append("")
-    return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
-
-
-def label_changing(results: Results) -> pd.DataFrame:
-    """Return the cells whose attacks try to take the right answer away, in the plan's order.
-
-    Returns:
-        Rows of `Results.cells` with `flag`: why a cell cannot count, empty where it can.
-    """
-    cells = _checked(results)
-    return cells[cells["goal"] != "confidence-reduction"]
-
-
-def _beaten(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Return where an attack took the right answer away: a success, or an abstention it forced."""
-    won = rows["success"] & (rows["goal"] != "confidence-reduction")
-    return won | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
-
-
-def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
-    """Return the distance at which each image falls, by done cell, indexed by image.
-
-    The rule is at the head of this file.
-    """
-    rows = results.rows
-    own = np.full(len(rows), np.nan)
-    for norm in rows["norm"].unique():
-        there = (rows["norm"] == norm).to_numpy()
-        own[there] = rows[norm].to_numpy(dtype=float)[there]
-    fall = np.where(_beaten(rows), own, np.inf)
-    fall[~rows["correct"].to_numpy()] = -1.0
-    images = rows["index"].to_numpy()
-    return {
-        str(cell): pd.Series(fall[at], index=images[at])
-        for cell, at in rows.groupby("cell", sort=False).indices.items()
-    }
-
-
-def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) -> pd.DataFrame:
-    """Return the distances at which each image (rows) falls to each of some cells (columns).
-
-    Cells that are not done are left out; an image that a cell does not have does not fall to it.
-    """
-    return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls}).fillna(np.inf)
-
-
-def standing(falls: pd.DataFrame, eps: float) -> dict[str, float]:
-    """Return the share of images that no cell broke within eps.
-
-    Args:
-        falls: of `side_by_side`, with at least one cell.
-        eps: the radius, in the cells' norm.
-
-    Returns:
-        `accuracy, low, high` (95 % Wilson), `n` (images).
-    """
-    stands = ~_broken(falls.to_numpy().min(axis=1), eps)
-    low, high = wilson(int(stands.sum()), len(stands))
-    return {"accuracy": float(stands.mean()), "low": low, "high": high, "n": len(stands)}
-
-
-def _broken(fall: npt.NDArray[np.float64], eps: float) -> npt.NDArray[np.bool_]:
-    within: npt.NDArray[np.bool_] = fall < 0 if eps == 0 else fall <= eps * (1 + 1e-5) + 1e-6
-    return within
-
-
 def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, Any]:
     """Return the figures of one model under one threat; `cells` are those of its norm."""
     aimed = cells[(cells["radius"] == eps) | (cells["kind"] == "minimal")]
     valid = aimed[aimed["flag"] == ""]
     figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed)}
-    flag = _shortfall(aimed)
+    flag = shortfall(aimed)
     if valid.empty:
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
         why = flag or "no attack of this run applies"
@@ -305,7 +212,7 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
     robust = standing(falls, eps)
     if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
         flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
-    alone = _broken(falls[valid["cell"]].to_numpy(), eps).sum(axis=0)
+    alone = broken(falls[valid["cell"]].to_numpy(), eps).sum(axis=0)
     worst = valid.iloc[int(np.argmax(alone))]
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
     surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
@@ -316,17 +223,6 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         "flag": flag,
         "worst": f"{worst['attack']} ({worst['toolkit']}{surface})",
     }
-
-
-def _shortfall(cells: pd.DataFrame) -> str:
-    """Return how many attacks do not count and why, such as `1 of 9 attacks did not run`."""
-    reasons = cells.loc[cells["flag"] != "", "flag"].map(
-        lambda flag: "did not run" if "did not run" in flag else flag.removeprefix("INVALID: ")
-    )
-    return "; ".join(
-        f"{count} of {len(cells)} attacks {reason}"
-        for reason, count in reasons.value_counts().items()
-    )
 
 
 def _curve(

@@ -48,8 +48,7 @@ def table_block(
 def parity_block(table: Table) -> dict[str, Any] | None:
     """Return the parity table with its causes as lettered notes, which are too long for a column."""
     frame = table.frame
-    causes = [cause for cause in frame["cause"].unique() if cause]
-    marks = {cause: letter(turn) for turn, cause in enumerate(causes)}
+    marks = words.lettered(frame["cause"])
     expected = [
         f"{expected} ({marks[cause]})" if cause else expected
         for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
@@ -57,7 +56,7 @@ def parity_block(table: Table) -> dict[str, Any] | None:
     return table_block(
         frame.assign(expected=expected).drop(columns="cause"),
         table.caption,
-        [f"({marks[cause]}) {cause}." for cause in causes],
+        [f"({mark}) {cause}." for cause, mark in marks.items()],
     )
 
 
@@ -76,11 +75,6 @@ def agreement(frame: pd.DataFrame) -> str:
     if incomparable:
         said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
     return "; ".join(said) + "."
-
-
-def letter(turn: int) -> str:
-    """Return a, b, ..., z, aa, ab, ... for 0, 1, ..."""
-    return (letter(turn // 26 - 1) if turn >= 26 else "") + chr(ord("a") + turn % 26)
 
 
 def cell_counts(results: Results) -> dict[str, int]:

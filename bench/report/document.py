@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.report import words
 from bench.report.blocks import agreement, cell_counts, parity_block, protocol_block, table_block
+from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
@@ -18,7 +19,7 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved = tables.get("transfer")
+    moved, claimed = tables.get("transfer"), tables.get("claims")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
         "title": results.title,
@@ -28,6 +29,8 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
         "protocol": protocol_block(results),
         "left_out": list(results.left_out),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
+        "claims": table_block(claimed.frame, claimed.caption) if claimed else None,
+        "comparisons": compact(results, measured.comparisons),
         "failures": table_block(failure_table(results), "Cells that failed or were never run."),
         "figures": [
             {

@@ -28,6 +28,7 @@ def write_report(
     out: Path,
     formats: Collection[str] = ("pdf", "csv"),
     published: Path | None = None,
+    measured: Measured | None = None,
 ) -> dict[str, list[Path]]:
     """Write the report of a run and return the files of each format.
 
@@ -37,6 +38,7 @@ def write_report(
         formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
             study its figures).
         published: the file of a study's published figures; None for a suite that is no study.
+        measured: of `bench.report.tables.measure`, where it is at hand.
 
     Raises:
         SpecError: a format that is none of these, or a broken file of published figures.
@@ -50,7 +52,7 @@ def write_report(
     for name in formats:
         if name not in makers:
             raise unknown("report format", name, list(makers))
-    measured = measure(results)
+    measured = measure(results) if measured is None else measured
     study = None if published is None else reported(results, measured, published)
     written: dict[str, list[Path]] = {}
     for name in formats:
@@ -96,6 +98,11 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
         **({"published": study.comparison} if study else {}),
+        **(
+            {"claims": measured.claims, "comparisons": measured.comparisons}
+            if results.claims
+            else {}
+        ),
     }
     return {
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
@@ -144,5 +151,7 @@ def latex(table: Table, label: str) -> str:
 
 def _threat_latex(threat: str) -> str:
     norm, _, radius = threat.partition(" ")
+    if not radius:  # clean images
+        return words.latex(threat)
     symbol = r"\infty" if norm == "linf" else norm[1:]
     return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}"

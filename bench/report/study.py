@@ -11,6 +11,7 @@ import pandas as pd
 from bench.measure.published import CLEAN, comparison, read_published
 from bench.report import words
 from bench.report.blocks import agreement, cell_counts, protocol_block, table_block
+from bench.report.claims import CLAIMS, claim_table, compact
 from bench.report.studies import Picture, Study, study_named
 from bench.report.study_tables import (
     PARTIAL,
@@ -82,8 +83,10 @@ def study_document(
     """Return what the template needs, and the files it places, by name."""
     sections = [
         _section("headline", "Robust accuracy", *_headline(results, study)),
+        _section("claims", "Claims", *_claims(results, measured)),
         _section("figures", "Figures", *_figures(results, study)),
         _section("published", "Published and ours", *_published(results, study)),
+        _section("comparisons", "Claims, one comparison at a time", *_compared(results, measured)),
         _section("agreement", "Agreement of the toolkits", *_agreement(results, measured, study)),
         _section("cost", "Cost", _table(study.tables[2])),
         _section(
@@ -130,6 +133,17 @@ def _figures(results: Results, study: Reported) -> list[Any]:
     unfinished = drawn and (results.cells["status"] != "done").any()
     note = "Some cells have no result; what is drawn is the worst case over those that have one."
     return [note, *drawn] if unfinished else drawn
+
+
+def _claims(results: Results, measured: Measured) -> list[Any]:
+    if not results.claims:
+        return []
+    return [table_block(claim_table(results, measured.claims), CLAIMS)]
+
+
+def _compared(results: Results, measured: Measured) -> list[Any]:
+    compared = compact(results, measured.comparisons)
+    return [] if compared is None else [{**compared, "kind": "comparisons"}]
 
 
 def _headline(results: Results, study: Reported) -> list[Any]:

@@ -7,7 +7,7 @@ where it is at hand, and computes it otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,8 +16,11 @@ from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
 from bench.measure.transfer import transfer
 from bench.report import words
+from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
 from bench.spec import BLACK_BOX_SURFACE
 from bench.store.results import Results
+from bench.trust.claims import claims
+from bench.trust.comparisons import comparisons
 from bench.trust.parity import parity
 
 #: Columns of numbers; they are set to the right, all others to the left.
@@ -25,7 +28,8 @@ NUMERIC = frozenset({
     "clean accuracy (%)", "robust accuracy (%)", "n", "attacks", "success (%)", "accuracy (%)",
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
-    "not judged", "images that differ", "cells", "images", "minutes",
+    "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
+    "strongest difference", "strongest Holm p",
 })  # fmt: skip
 
 
@@ -61,17 +65,22 @@ class Measured:
     attacks: pd.DataFrame
     parity: pd.DataFrame
     transfer: pd.DataFrame
+    claims: pd.DataFrame
+    comparisons: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
     rates = attack_rates(results)
+    compared = comparisons(results)
     return Measured(
         headline=headline(results),
         curve=curve(results),
         attacks=rates,
         parity=parity(results),
         transfer=transfer(results, rates),
+        claims=claims(results, compared),
+        comparisons=compared,
     )
 
 
@@ -107,13 +116,13 @@ def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.Da
     found = headline(results) if found is None else found
     return pd.DataFrame({
         "model": found["model"],
-        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
-        "clean accuracy (%)": _each(found, _clean),
-        "robust accuracy (%)": _each(found, _robust),
-        "n": _each(found, lambda row: words.count(row.n)),
-        "attacks": _each(found, lambda row: f"{row.attacks} of {row.planned}"),
-        "strongest": _each(found, lambda row: words.text(row.worst) or words.NONE),
-        "note": _each(found, lambda row: _headline_note(row)),
+        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "clean accuracy (%)": words.each(found, _clean),
+        "robust accuracy (%)": words.each(found, _robust),
+        "n": words.each(found, lambda row: words.count(row.n)),
+        "attacks": words.each(found, lambda row: f"{row.attacks} of {row.planned}"),
+        "strongest": words.each(found, lambda row: words.text(row.worst) or words.NONE),
+        "note": words.each(found, lambda row: _headline_note(row)),
     })  # fmt: skip
 
 
@@ -123,14 +132,14 @@ def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     table = pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
-        "n": _each(found, lambda row: words.count(row.attacked)),
-        "success (%)": _each(found, lambda row: words.rate(row.success_rate, row.low, row.high)),
-        "accuracy (%)": _each(found, lambda row: words.percent(row.accuracy)),
-        "median distance": _each(found, lambda row: words.amount(row.median_distance)),
-        "note": _each(found, _attack_note),
+        "n": words.each(found, lambda row: words.count(row.attacked)),
+        "success (%)": words.each(found, lambda row: words.rate(row.success_rate, row.low, row.high)),
+        "accuracy (%)": words.each(found, lambda row: words.percent(row.accuracy)),
+        "median distance": words.each(found, lambda row: words.amount(row.median_distance)),
+        "note": words.each(found, _attack_note),
     })  # fmt: skip
     return _without_plain_surface(table)
 
@@ -142,12 +151,12 @@ def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFr
     table = pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
-        "forwards": _each(found, lambda row: words.count(row.forwards)),
-        "backwards": _each(found, lambda row: words.count(row.backwards)),
-        "ms": _each(found, lambda row: words.milliseconds(row.seconds)),
+        "forwards": words.each(found, lambda row: words.count(row.forwards)),
+        "backwards": words.each(found, lambda row: words.count(row.backwards)),
+        "ms": words.each(found, lambda row: words.milliseconds(row.seconds)),
     })  # fmt: skip
     return _without_plain_surface(table)
 
@@ -159,17 +168,17 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
         "model": found["model"],
         "surface": found["surface"],
         "attack": found["left_cell"].map(names(results)),
-        "threat": _each(found, lambda row: words.threat(row.norm, row.eps_text)),
-        "toolkits": _each(found, lambda row: f"{row.left} – {row.right}"),
-        "n": _each(found, lambda row: words.count(row.n)),
-        "expected": _each(found, lambda row: words.text(row.expected) or words.NONE),
-        "equal (%)": _each(found, lambda row: words.percent(row.equal_verdicts)),
-        "differ": _each(found, lambda row: words.count(row.discordant)),
-        "McNemar p": _each(found, lambda row: words.probability(row.mcnemar_p)),
-        "max. difference": _each(found, lambda row: words.amount(row.max_difference, 3)),
-        "norm ratio": _each(found, lambda row: words.amount(row.norm_ratio)),
-        "result": _each(found, _verdict),
-        "cause": _each(found, lambda row: words.text(row.cause)),
+        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "toolkits": words.each(found, lambda row: f"{row.left} – {row.right}"),
+        "n": words.each(found, lambda row: words.count(row.n)),
+        "expected": words.each(found, lambda row: words.text(row.expected) or words.NONE),
+        "equal (%)": words.each(found, lambda row: words.percent(row.equal_verdicts)),
+        "differ": words.each(found, lambda row: words.count(row.discordant)),
+        "McNemar p": words.each(found, lambda row: words.probability(row.mcnemar_p)),
+        "max. difference": words.each(found, lambda row: words.amount(row.max_difference, 3)),
+        "norm ratio": words.each(found, lambda row: words.amount(row.norm_ratio)),
+        "result": words.each(found, _verdict),
+        "cause": words.each(found, lambda row: words.text(row.cause)),
     })  # fmt: skip
     return _without_plain_surface(table)
 
@@ -213,10 +222,10 @@ def failure_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": _each(found, lambda row: words.threat(row.norm, row.eps)),
+        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps)),
         "toolkit": found["toolkit"],
         "status": found["status"],
-        "error": _each(found, lambda row: words.text(row.error).partition("\n")[0]),
+        "error": words.each(found, lambda row: words.text(row.error).partition("\n")[0]),
     })  # fmt: skip
 
 
@@ -240,7 +249,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames.
 
-    That of universal perturbations is there only where a run has some.
+    Those of claims and of universal perturbations are there only where a run has some.
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
@@ -253,6 +262,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             "threat (worst case per image).",
             frame=headline_table(results, measured.headline),
         ),
+        *_claims(results, measured),
         Table(
             name="parity",
             caption="Agreement of the toolkits, attack by attack: share of images with equal "
@@ -277,6 +287,17 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
     ]
 
 
+def _claims(results: Results, measured: Measured) -> list[Table]:
+    """Return the tables of what a study says, of a suite that has claims."""
+    if not results.claims:
+        return []
+    compared = comparison_table(results, measured.comparisons)
+    return [
+        Table(name="claims", caption=CLAIMS, frame=claim_table(results, measured.claims)),
+        Table(name="comparisons", caption=COMPARISONS, frame=compared),
+    ]
+
+
 def _transfer(results: Results, measured: Measured) -> list[Table]:
     """Return the table of universal perturbations, of a run that has some."""
     if measured.transfer.empty:
@@ -295,11 +316,6 @@ def _transfer(results: Results, measured: Measured) -> list[Table]:
 
 def _split(results: Results) -> str:
     return f"{words.data(results.protocol)} ({results.protocol['split']})"
-
-
-def _each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:
-    said = [say(row) for row in found.itertuples()]
-    return pd.Series(said, index=found.index, dtype=object)
 
 
 def _clean(row: pd.Series[float]) -> str:

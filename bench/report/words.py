@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,13 @@ def rate(share: float | None, low: float | None, high: float | None) -> str:
     if missing(share):
         return NONE
     return f"{percent(share)} [{percent(low)}, {percent(high)}]"
+
+
+def points(difference: float | None, low: float | None, high: float | None) -> str:
+    """Return a difference of shares in points, with its interval: `+22.5 [15.1, 29.2]`."""
+    if difference is None or missing(difference):
+        return NONE
+    return f"{100 * difference:{'+' if difference else ''}.1f} [{percent(low)}, {percent(high)}]"
 
 
 def amount(value: float | None, digits: int = 3) -> str:
@@ -110,6 +117,21 @@ def join(*parts: str) -> str:
 def plural(number: int, noun: str) -> str:
     """Return `1 cell` or `3 cells`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:
+    """Return what is said of each row of a frame."""
+    return pd.Series([say(row) for row in found.itertuples()], index=found.index, dtype=object)
+
+
+def lettered(notes: Iterable[str]) -> dict[str, str]:
+    """Return a letter for each note that says something: a, b, ..., z, aa, ab, ..."""
+    said = dict.fromkeys(note for note in notes if note)
+    return {note: _letter(turn) for turn, note in enumerate(said)}
+
+
+def _letter(turn: int) -> str:
+    return (_letter(turn // 26 - 1) if turn >= 26 else "") + chr(ord("a") + turn % 26)
 
 
 def moment(started: str) -> datetime:

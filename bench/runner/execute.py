@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Literal
@@ -275,6 +275,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
             for request in suite.models
         ],
         "left_out": list(plan.left_out),
+        "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,
     }
 

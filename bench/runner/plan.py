@@ -19,6 +19,7 @@ from bench.errors import AdapterError, PrerequisiteError, SpecError, Unsupported
 from bench.registry import unknown
 from bench.runner.fits import Source
 from bench.runner.matching import Given, climbed_request, make_cells
+from bench.runner.suite_claims import check_models
 from bench.spec import TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.zoo import MODELS, load_model
 
@@ -141,6 +142,7 @@ def _narrowed(
         if not MODELS[name].facts["recipe"] and MODELS[name].facts["data"] in sets
     ]
     every = [*suite.models, *(one for one in plugged if one not in suite.models)]
+    check_models(suite.name, suite.claims, [one.title() for one in every])
     kept_models = [one for one in every if _matches(one.name, models)]
     if not kept_models:
         raise _nothing("model", models, (one.name for one in every))

@@ -15,6 +15,7 @@ from bench.attacks.catalogue import resolve
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.registry import unknown
+from bench.runner.suite_claims import ClaimTable, checked_claim
 from bench.spec import (
     AttackRequest,
     AttackSpec,
@@ -62,6 +63,7 @@ class _Suite(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     models: Annotated[list[_Model], Field(min_length=1)]
     attacks: Annotated[list[_Attack], Field(min_length=1)]
+    claims: list[ClaimTable] = []
 
 
 def shipped_suites() -> list[str]:
@@ -104,6 +106,12 @@ def load_suite(named: str) -> Suite:
             raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
     count = None if given.images == "all" else given.images
     models = tuple(one for i, table in enumerate(given.models) for one in _models(path, i, table))
+    titles = [model.title() for model in models]
+    attacks = tuple(
+        request
+        for i, table in enumerate(given.attacks)
+        for request in _attacks(path, i, table, titles)
+    )
     return Suite(
         name=path.stem,
         title=given.title,
@@ -112,10 +120,10 @@ def load_suite(named: str) -> Suite:
         ),
         seed=given.seed,
         models=models,
-        attacks=tuple(
-            request
-            for i, table in enumerate(given.attacks)
-            for request in _attacks(path, i, table, [model.title() for model in models])
+        attacks=attacks,
+        claims=tuple(
+            checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
+            for i, table in enumerate(given.claims)
         ),
     )
 
@@ -124,7 +132,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     # Unions add the name of the branch that was tried; only tables, indices and fields are wanted.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
-    names = {"models", "attacks", *_Suite.model_fields, *_Model.model_fields, *_Attack.model_fields}
+    tables: tuple[type[BaseModel], ...] = (_Suite, _Model, _Attack, ClaimTable)
+    names = {name for table in tables for name in table.model_fields}
     where = ""
     for part in fields:
         if isinstance(part, int):
@@ -132,7 +141,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
         elif part in names or first["type"] == "extra_forbidden":
             where += f".{part}" if where else part
     if first["type"] == "extra_forbidden":
-        return f"{path}: {where}: no such field; it takes {', '.join(_Suite.model_fields)}"
+        table = ClaimTable if fields[0] == "claims" else _Suite  # the others take any word
+        return f"{path}: {where}: no such field; it takes {', '.join(table.model_fields)}"
     if first["type"] == "missing":
         return f"{path}: {where}: this field is missing"
     message = first["msg"][0].lower() + first["msg"][1:]

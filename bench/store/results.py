@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import PrerequisiteError
-from bench.spec import number
+from bench.spec import Claim, number
 from bench.store import columns
 from bench.store.fits import read_perturbation
 from bench.store.runlog import runs
@@ -48,6 +48,7 @@ class Results:
             test images while it was trained), `surrogate` (how often its differentiable vote says
             what the vote says, as `agreement_of` returns it; None for other families).
         left_out: a line for each thing the suite names that could not be planned.
+        claims: what the suite says of its models and attacks, in its order.
         store: where the pictures are.
     """
 
@@ -59,6 +60,7 @@ class Results:
     rows: pd.DataFrame
     models: list[dict[str, Any]]
     left_out: list[str]
+    claims: tuple[Claim, ...]
     store: Store
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
@@ -126,8 +128,16 @@ def load_results(root: str | Path, suite: str) -> Results:
         rows=rows,
         models=start["models"],
         left_out=start["left_out"],
+        claims=tuple(_claim(said) for said in start.get("claims", ())),
         store=store,
     )
+
+
+def _claim(said: dict[str, Any]) -> Claim:
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
+    }
+    return Claim(**given)
 
 
 def _why(error: dict[str, Any]) -> str:

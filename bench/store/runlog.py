@@ -48,7 +48,7 @@ def start_run(store: Store, asked: Mapping[str, Any]) -> RunLog:
     Args:
         store: where to.
         asked: what the run is about to do: `suite`, `title`, `protocol`, `cells`, `models`,
-            `left_out`, `shard`.
+            `left_out`, `claims`, `shard`.
 
     Raises:
         StoreError: the disk is full.

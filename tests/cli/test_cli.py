@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command import call
 
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
-from bench.cli.main import cli
 from bench.spec import COLUMNS
 
 PLUGIN = """\
@@ -30,29 +29,6 @@ def my_net():
         net[1].bias.copy_(-means.square().sum(1) / 2)
     return bench.wrap(net, num_classes=10, input_shape=(1, 8, 8))
 """
-
-
-def call(*words, cwd, **env):
-    """Run `bench` with some words, return the finished process."""
-    return subprocess.run(
-        [sys.executable, "-m", "bench.cli.main", *map(str, words)],
-        cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **env},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def invoke(monkeypatch, registry):
-    """Return a function that runs `bench` in this process: quicker, for what has no need of its own."""
-
-    def invoke(*words, cwd, **env):
-        monkeypatch.chdir(cwd)
-        for name, value in {"COLUMNS": "200", **env}.items():
-            monkeypatch.setenv(name, value)
-        found = CliRunner().invoke(cli, list(map(str, words)), prog_name="bench")
-        return subprocess.CompletedProcess(words, found.exit_code, found.stdout, found.stderr)
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

@@ -84,14 +84,18 @@ def test_colour_images_and_a_model_that_abstains(results: Results) -> None:
 
 
 def test_class_names_are_the_data_set_s(results: Results) -> None:
-    shirts = dataclasses.replace(results, protocol={**results.protocol, "data": "fashion-mnist"})
+    def of(data: str) -> Results:
+        models = [{**model, "data": data} for model in results.models]
+        return dataclasses.replace(results, models=models)
+
+    shirts = of("fashion-mnist")
     grid = picture_grid(shirts)
     assert grid is not None
     _, y = fake_results.images()
     names = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
              "boot")  # fmt: skip
     assert grid.originals[0].below == f"{names[int(y[1])]} (90 %)"
-    own = dataclasses.replace(results, protocol={**results.protocol, "data": "my-own"})
+    own = of("my-own")
     numbered = picture_grid(own)
     assert numbered is not None
     assert numbered.originals[0].below == f"{int(y[1])} (90 %)"

@@ -82,7 +82,7 @@ def _measured(results: Results) -> Measured:
     nothing = pd.DataFrame()
     return Measured(
         headline=headline(results), curve=nothing, attacks=attack_rates(results), parity=nothing,
-        transfer=nothing,
+        transfer=nothing, claims=nothing, comparisons=nothing,
     )  # fmt: skip
 
 

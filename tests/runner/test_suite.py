@@ -47,7 +47,7 @@ def test_a_list_multiplies_and_defaults_are_written_out(tmp_path):
 
 def test_all_images(tmp_path):
     text = GOOD.replace('data   = "digits"', 'data = "digits"\nimages = "all"')
-    assert load_suite(written(tmp_path, text)).images.count is None
+    assert load_suite(written(tmp_path, text)).images[0].count is None
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
@@ -65,7 +65,7 @@ def test_all_images(tmp_path):
     ("steps     = [5, 10]", "stepz = 5", r"attacks\[1\]: no word of pgd named 'stepz'.*steps"),
     ("steps     = [5, 10]", "steps = 0", r"attacks\[1\]: pgd: steps: 0 is too small"),
     ('toolkits  = ["art", "foolbox"]', 'toolkits = ["fool"]', r"attacks\[1\]\.toolkits\[1\]"),
-    ("width = 3", "width = [3]", r"models\[1\]\.width: \[3\] is not a number"),
+    ("width = 3", "width = [[3]]", r"models\[1\]\.width: \[3\] is not a number"),
 ])  # fmt: skip
 def test_a_wrong_file_names_table_and_field(tmp_path, old, new, words):
     assert old in GOOD

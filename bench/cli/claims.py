@@ -1,0 +1,41 @@
+"""`bench claims`: does what a study says hold on the images of its suite?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from bench.cli.options import results_option, suite_option
+
+
+@click.command()
+@suite_option
+@results_option
+@click.pass_context
+def claims(ctx: click.Context, suite: str, results: Path) -> None:
+    """Test the suite's claims on its last run; exit 1 where one cannot be judged at all.
+
+    Prints every comparison, then the claims. Reads what is stored; computes nothing. A claim is
+    tested under the attack that the study made and, where models are compared, under the strongest
+    of the run.
+    """
+    from bench.cli.display import print_table, say
+    from bench.report.claims import claim_table, comparison_table
+    from bench.store.results import load_results
+    from bench.trust.claims import claims as judge
+    from bench.trust.comparisons import comparisons
+
+    found = load_results(results, Path(suite).stem)
+    if not found.claims:
+        say(f"suite {found.suite} has no claims; [[claims]] tables in its file make some")
+        return
+    compared = comparisons(found)
+    judged = judge(found, compared)
+    print_table(comparison_table(found, compared).to_dict("records"))
+    click.echo()
+    print_table(claim_table(found, judged).to_dict("records"))
+    unjudged = int((judged["unjudged"] == judged["comparisons"]).sum())
+    say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")
+    if unjudged:
+        ctx.exit(1)

@@ -1,0 +1,140 @@
+"""The tables of claims: what became of each, and the comparisons it is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from bench.report import words
+from bench.spec import Claim
+from bench.store.results import Results
+from bench.trust.claims import claims
+from bench.trust.comparisons import WEAKER, comparisons
+
+CLAIMS = (
+    "What the study says, tested on the same images: under its own attack, and under the strongest, "
+    "worst case per image over all attacks of the run. A claim holds where an exact McNemar test, "
+    "adjusted by Holm's method over all comparisons, tells the two sides apart at level 0.05 in its "
+    "favour under both; equality holds where the 95 % interval of the paired difference lies within "
+    "the points named."
+)
+COMPARISONS = (
+    "The comparisons behind the claims: accuracy of either side, their paired difference in points "
+    "with its 95 % interval (Bonett and Price), and the exact McNemar p after Holm's adjustment, "
+    "under the study's attack and under the strongest of the run. Weaker only: it holds under the "
+    "study's attack, not under the strongest."
+)
+
+
+def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a claim: what it says, the attack it is tested under, and its verdict."""
+    found = claims(results) if found is None else found
+    return pd.DataFrame({
+        "no.": words.each(found, lambda row: str(row.claim)),
+        "claim": found["says"],
+        "study's attack": found["attacks"],
+        "threat": words.each(found, _threat),
+        "verdict": found["verdict"],
+        "its comparisons": found["summary"],
+    })  # fmt: skip
+
+
+def comparison_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return a row a comparison, under the study's attack and under the strongest."""
+    found = comparisons(results) if found is None else found
+    table = {
+        "no.": words.each(found, lambda row: str(row.claim)),
+        "left": words.each(found, lambda row: _side(row.left, results.claims[row.claim - 1], 0)),
+        "right": words.each(found, lambda row: _side(row.right, results.claims[row.claim - 1], 1)),
+        "threat": words.each(found, _threat),
+        "n": words.each(found, lambda row: words.count(row.n)),
+    }
+    for prefix in ("", "strongest "):
+        figures = _figures(found, prefix.replace(" ", "_"))
+        table |= {prefix + name: column for name, column in figures.items()}
+    table |= {"verdict": found["verdict"]}
+    table |= {"note": words.each(found, lambda row: words.text(row.note))}
+    return pd.DataFrame(table)
+
+
+def compact(results: Results, found: pd.DataFrame) -> dict[str, Any] | None:
+    """Return the comparisons for the PDF, claim by claim, without what a claim's heading says."""
+    if found.empty:
+        return None
+    marks = words.lettered(found["note"])
+    study, strongest = _figures(found, ""), _figures(found, "strongest_")
+    table = pd.DataFrame({
+        "case": found["case"],
+        "threat": words.each(found, _threat),
+        "study": _both(study),
+        "study difference": study["difference"],
+        "study p": study["Holm p"],
+        "strongest": _both(strongest),
+        "strongest difference": strongest["difference"],
+        "strongest p": strongest["Holm p"],
+        "verdict": words.each(found, lambda row: _short(row.verdict, marks.get(row.note))),
+    })  # fmt: skip
+    images = sorted(set(found["n"].dropna()))
+    counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
+    return {
+        "caption": f"{COMPARISONS} Each on {counted} images." if images else COMPARISONS,
+        "groups": [
+            {
+                "title": f"{turn}. {claim.says}",
+                "tests": _tests(claim),
+                "rows": table[found["claim"] == turn].to_numpy().tolist(),
+            }
+            for turn, claim in enumerate(results.claims, 1)
+        ],
+        "notes": [f"({mark}) {note}." for note, mark in marks.items()],
+    }
+
+
+def _short(verdict: str, mark: str | None) -> str:
+    """Return a verdict that fits in a narrow column, with the letter of its note."""
+    said = "weaker only" if verdict == WEAKER else verdict
+    return f"{said} ({mark})" if mark else said
+
+
+def _threat(row: Any) -> str:
+    radii = row.eps_text if hasattr(row, "eps_text") else row.eps
+    return "clean" if radii == "0" else words.threat(row.norm, radii)
+
+
+def _figures(found: pd.DataFrame, prefix: str) -> dict[str, pd.Series[str]]:
+    """Return the columns of one side of a comparison, the study's or the strongest."""
+    names = ("left_accuracy", "right_accuracy", "difference", "low", "high", "p_holm")
+    mine = pd.DataFrame({name: found[prefix + name] for name in names})
+    return {
+        "left (%)": words.each(mine, lambda row: words.percent(row.left_accuracy)),
+        "right (%)": words.each(mine, lambda row: words.percent(row.right_accuracy)),
+        "difference": words.each(
+            mine, lambda row: words.points(row.difference, row.low, row.high)
+        ),
+        "Holm p": words.each(mine, lambda row: words.probability(row.p_holm)),
+    }  # fmt: skip
+
+
+def _both(figures: dict[str, pd.Series[str]]) -> list[str]:
+    """Return left and right accuracy in one column."""
+    sides = zip(figures["left (%)"], figures["right (%)"], strict=True)
+    return [
+        words.NONE if left == right == words.NONE else f"{left} : {right}" for left, right in sides
+    ]
+
+
+def _side(title: Any, claim: Claim, at: int) -> str:
+    """Return a side of a comparison: the model, and its attack where the claim compares attacks."""
+    if words.missing(title):
+        return words.NONE
+    if claim.right_attacks is None:
+        return str(title)
+    return f"{title} under {', '.join((claim.attacks, claim.right_attacks)[at])}"
+
+
+def _tests(claim: Claim) -> str:
+    """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
+    left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
+    within = "" if claim.within is None else f" within {claim.within:g} points"
+    return f"{left} {claim.expect.split(' ')[1]} {right}{within}"

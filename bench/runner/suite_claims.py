@@ -1,0 +1,155 @@
+"""The `[[claims]]` tables of a suite file, checked against the suite's attacks and models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.errors import SpecError
+from bench.registry import unknown
+from bench.spec import NORMS, AttackRequest, Claim, Expected, Norm, eps_text, number
+from bench.trust.pairs import matches
+
+_Names = Annotated[list[str], Field(min_length=1)]
+
+
+class ClaimTable(BaseModel):
+    """A `[[claims]]` table."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    says: str
+    left: str
+    right: str | None = None
+    attacks: _Names | None = None
+    left_attacks: _Names | None = None
+    right_attacks: _Names | None = None
+    surfaces: _Names | None = None
+    norm: Norm | None = None
+    eps: str | float | int | list[str | float | int]
+    expect: Expected
+    within: Annotated[float, Field(gt=0, lt=100)] | None = None
+
+
+def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: str) -> Claim:
+    """Return the claim of a table.
+
+    Args:
+        table: as the file has it.
+        attacks: those of the suite.
+        where: the file and the table, for messages.
+
+    Raises:
+        SpecError: fields that contradict each other, or attacks that the suite does not have.
+    """
+    eps = tuple(str(one) for one in (table.eps if isinstance(table.eps, list) else [table.eps]))
+    _check_sides(table, eps, where)
+    _check_equality(table, where)
+    norm = _norm(table.norm, attacks, where)
+    names = _attacks(table)
+    for field, named in names.items():
+        for radius in eps:
+            _check_attacked(named, norm, radius, attacks, where, field)
+    left, right = (names.get(f"{side}_attacks", ()) for side in ("left", "right"))
+    return Claim(
+        says=table.says,
+        left=table.left,
+        right=table.right,
+        attacks=names.get("attacks", left),
+        right_attacks=right if table.right_attacks else None,
+        surfaces=None if table.surfaces is None else tuple(table.surfaces),
+        norm=norm,
+        eps=eps,
+        expect=table.expect,
+        within=table.within,
+    )
+
+
+def check_models(suite: str, claims: Iterable[Claim], titles: Sequence[str]) -> None:
+    """Raise where a claim is about models that a suite does not have.
+
+    Args:
+        suite: its name.
+        claims: its claims.
+        titles: of all its models, those a filter leaves out included.
+
+    Raises:
+        SpecError: a pattern that matches none of them.
+    """
+    for turn, claim in enumerate(claims, 1):
+        for field, pattern in (("left", claim.left), ("right", claim.right)):
+            if pattern is not None and not any(matches(pattern, title) for title in titles):
+                plain = unknown(f"model of suite {suite}", pattern, list(titles))
+                raise SpecError(f"claims[{turn}].{field}: {plain}")
+
+
+def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
+    fields = ("attacks", "left_attacks", "right_attacks")
+    return {field: tuple(getattr(table, field)) for field in fields if getattr(table, field)}
+
+
+def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
+    """Raise where it is not clear what is compared, models or attacks, or on which images."""
+    if not eps:
+        raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
+    radii = [number(one, f"{where}.eps") for one in eps]
+    if min(radii) < 0:
+        raise SpecError(f"{where}.eps: a radius is not negative")
+    apart = table.left_attacks is not None, table.right_attacks is not None
+    if any(apart) and table.attacks is not None:
+        raise SpecError(f"{where}: write attacks, or left_attacks and right_attacks, not both")
+    if any(apart) and not all(apart):
+        raise SpecError(f"{where}: left_attacks and right_attacks go together")
+    if any(apart) and 0 in radii:
+        raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
+    if table.right is None and not any(apart):
+        raise SpecError(
+            f"{where}.right: this field is missing; only where left_attacks and right_attacks "
+            f"compare attacks may it be left out"
+        )
+    if not _attacks(table) and any(radii):
+        raise SpecError(f"{where}.attacks: this field is missing; only eps 0 does without attacks")
+
+
+def _check_equality(table: ClaimTable, where: str) -> None:
+    equal = table.expect == "left = right"
+    if equal and table.within is None:
+        raise SpecError(
+            f"{where}.within: this field is missing; say how many percentage points still count as "
+            f"equal, such as within = 5"
+        )
+    if not equal and table.within is not None:
+        raise SpecError(f"{where}.within: this goes with expect = 'left = right' alone")
+
+
+def _norm(asked: Norm | None, attacks: Sequence[AttackRequest], where: str) -> Norm:
+    there = [norm for norm in NORMS if norm in {one.spec.norm for one in attacks}]
+    if asked is None:
+        if "linf" not in there and len(there) > 1:
+            raise SpecError(f"{where}.norm: this field is missing; it takes {', '.join(there)}")
+        return "linf" if "linf" in there else there[0]
+    if asked not in there:
+        raise SpecError(f"{where}.norm: no attack of the suite is one of {asked}")
+    return asked
+
+
+def _check_attacked(
+    named: Iterable[str],
+    norm: Norm,
+    eps: str,
+    attacks: Sequence[AttackRequest],
+    where: str,
+    field: str,
+) -> None:
+    """Raise where the suite does not make an attack at a radius, which is most often a slip."""
+    radius = number(eps, f"{where}.eps")
+    specs = [one.spec for one in attacks if one.spec.norm == norm]
+    for name in named:
+        mine = [spec.radius for spec in specs if spec.name == name]
+        if not mine:
+            known = sorted({spec.name for spec in specs})
+            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
+        if radius > 0 and not {radius, None} & set(mine):
+            radii = ", ".join(dict.fromkeys(eps_text(one) for one in mine))
+            raise SpecError(f"{where}.eps: the suite has no {name} {norm} {eps}; it has {radii}")

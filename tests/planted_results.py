@@ -1,0 +1,95 @@
+"""Results in which who broke what is written down, so that every figure is known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.spec import COLUMNS, Claim, number
+from bench.store.results import Results
+
+IMAGES = 200
+
+
+def cell(model: str, attack: str, eps: str | None, broken: Collection[int], **more: Any) -> dict:
+    """Return a cell of an attack that broke these images with its whole budget.
+
+    `status`, `surface`, `toolkit`, `goal`, `norm` and, by image, `at` (distances), `abstained` and
+    `invalid` may be given too.
+    """
+    return {"model": model, "attack": attack, "eps": eps, "broken": set(broken), **more}
+
+
+def claim(**said: Any) -> Claim:
+    """Return a claim on `a` and `b` under pgd at 0.1, unless it is told otherwise."""
+    plain = {"says": "a beats b", "left": "a", "right": "b", "attacks": ("pgd",), "norm": "linf"}
+    return Claim(**{**plain, "eps": ("0.1",), "expect": "left > right", **said})
+
+
+def planted(
+    cells: Sequence[Mapping[str, Any]],
+    *claims: Claim,
+    wrong: Mapping[str, Collection[int]] | None = None,
+    data: Mapping[str, str] | None = None,
+    models: Sequence[str] = (),
+    images: int = IMAGES,
+) -> Results:
+    """Return the results of some cells.
+
+    Args:
+        cells: of `cell`.
+        claims: what the suite says.
+        wrong: by model, the images that it gets wrong anyway.
+        data: by model, its data set, where that is not `digits`.
+        models: titles of models that no cell is of.
+        images: how many there are.
+    """
+    titles = list(dict.fromkeys([*(one["model"] for one in cells), *models]))
+    named = [
+        {
+            "cell": f"cell-{turn}", "model": one["model"], "family": "network",
+            "attack": one["attack"], "norm": one.get("norm", "linf"), "eps": one["eps"],
+            "toolkit": one.get("toolkit", "torchattacks"), "surface": one.get("surface", "network"),
+            "goal": one.get("goal", "misclassification"), "targeted": "none", "words": {},
+            "kind": "minimal" if one["eps"] is None else "fixed", "access": "white",
+            "radius": float("nan") if one["eps"] is None else number(one["eps"]),
+            "status": one.get("status", "done"), "error": one.get("error"),
+        }
+        for turn, one in enumerate(cells)
+    ]  # fmt: skip
+    frames = [
+        _rows(one, facts, set((wrong or {}).get(one["model"], ())), images)
+        for one, facts in zip(cells, named, strict=True)
+        if facts["status"] == "done"
+    ]
+    return Results(
+        suite="planted", title="Planted", started="2026-01-01T00:00:00",
+        protocol={"data": ["digits"], "split": "test", "images": images},
+        cells=pd.DataFrame(named),
+        rows=pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS)),
+        models=[
+            {"model": title, "family": "network", "data": (data or {}).get(title, "digits")}
+            for title in titles
+        ],
+        left_out=[], claims=claims, store=None,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def _rows(
+    one: Mapping[str, Any], facts: Mapping[str, Any], wrong: set[int], images: int
+) -> pd.DataFrame:
+    size = 0.1 if one["eps"] is None else facts["radius"]
+    index = pd.Series(range(images))
+    correct = ~index.isin(wrong)
+    success = correct & index.isin(one["broken"])
+    distance = index.map(one.get("at", {})).astype(float).fillna(size)
+    invalid = (correct & index.isin(one.get("invalid", ()))).map({True: "not finite", False: None})
+    return pd.DataFrame({
+        "cell": facts["cell"], "model": facts["model"], "index": index, "correct": correct,
+        "success": success & invalid.isna(), "invalid": invalid, "goal": facts["goal"],
+        "abstained": correct & index.isin(one.get("abstained", ())), "label": 0,
+        "adv_label": success.astype("Int64").where(correct), "norm": facts["norm"],
+        **dict.fromkeys(("l0", "l1", "l2", "linf"), distance),
+    })  # fmt: skip
