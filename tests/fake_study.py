@@ -44,6 +44,23 @@ def titles(
     return found
 
 
+def _surrogate(title: str) -> dict[str, Any] | None:
+    if _family(title) == "network":
+        return None
+    *_, k, distance = title.split("-")
+    return {
+        "k": int(k.removeprefix("knn")), "distance": distance, "temperature": 0.0316,
+        "left_out_agreement": 0.995, "left_out_images": 2000, "soft_knn_agreement": 0.99,
+        "untied": 900, "images": 1000,
+    }  # fmt: skip
+
+
+def _climbed(title: str) -> str | None:
+    """Return whose surfaces are climbed: those of the vote of one, by cosine, for all on its trunk."""
+    trunk, _, rest = title.partition("-knn")
+    return None if rest in ("", "1-cosine") else f"{trunk}-knn1-cosine"
+
+
 class _NoPictures:
     """What reports ask of a store, where nothing was kept."""
 
@@ -82,7 +99,7 @@ def study(
         cells=cells.reset_index(drop=True), rows=rows,
         models=[
             {"model": title, "family": _family(title), "clean_accuracy": 0.9,
-             "data": title.split("/")[0], "moments": None}
+             "data": title.split("/")[0], "moments": None, "surrogate": _surrogate(title)}
             for title in models
         ],
         left_out=[], claims=(), store=_NoPictures(),  # type: ignore[arg-type]
@@ -130,7 +147,7 @@ def _cells(
                             "surface": surface, "goal": "misclassification", "targeted": "none",
                             "words": {**step, "targeted": "none"}, "kind": "fixed",
                             "access": "white", "status": "done", "error": None,
-                            "radius": number(eps), "data": model.split("/")[0], "climbed": None,
+                            "radius": number(eps), "data": model.split("/")[0], "climbed": _climbed(model),
                         }  # fmt: skip
 
 

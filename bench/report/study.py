@@ -21,6 +21,7 @@ from bench.report.study_tables import (
     short_cost,
     short_failures,
     short_headline,
+    surrogate_table,
 )
 from bench.report.tables import Measured, Table, parameter_table, parity_table
 from bench.store.results import Results
@@ -72,6 +73,7 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
             short_headline(results, measured, study),
             agreement_counts(measured),
             short_cost(results, measured, study),
+            surrogate_table(results, study),
         ),
         figures=tuple(study.figures(results, measured, beside)),
     )
@@ -88,6 +90,7 @@ def study_document(
         _section("published", "Published and ours", *_published(results, study)),
         _section("comparisons", "Claims, one comparison at a time", *_compared(results, measured)),
         _section("agreement", "Agreement of the toolkits", *_agreement(results, measured, study)),
+        _section("surrogates", "Surrogates of a vote", _table(study.tables[3])),
         _section("cost", "Cost", _table(study.tables[2])),
         _section(
             "parameters", "Parameters",

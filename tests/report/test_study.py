@@ -18,8 +18,10 @@ from bench.report.study import missing
 from bench.report.study_tables import (
     published_latex,
     published_tables,
+    short_cost,
     short_failures,
     short_headline,
+    surrogate_table,
 )
 from bench.report.tables import Measured
 from bench.store.results import Results
@@ -93,7 +95,7 @@ def test_every_format_is_written(report: dict[str, list[Path]]) -> None:
         f"dml-{one}.csv" for one in ("headline", "attacks", "parity", "published")
     ]
     assert names["latex"] == [
-        "dml-headline.tex", "dml-agreement.tex", "dml-cost.tex",
+        "dml-headline.tex", "dml-agreement.tex", "dml-cost.tex", "dml-surrogates.tex",
         *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
         "dml-surfaces.pdf", "dml-embedding.pdf", "dml-bars-mnist.pdf", "dml-bars-cifar10.pdf",
     ]  # fmt: skip
@@ -229,3 +231,14 @@ def test_a_study_with_nothing_of_its_own_has_its_tables(beside: pd.DataFrame) ->
     table = published_tables(beside, study_named("another"))[1]
     assert table.data[0] == "mnist"
     assert table.groups[0][1][0].model == "dml-contrastive-sgd-knn1-cosine"
+
+
+def test_surrogates_are_told_of_once_a_trunk_and_their_climbing_is_counted_once() -> None:
+    votes = fake_study.titles(data=("mnist",), losses=("triplet",))
+    results = fake_study.study(votes, attacks=("pgd",), radii=("0.01",))
+    found = surrogate_table(results, Study()).frame
+    assert found["vote"].tolist() == ["dml-triplet-sgd-knn1-cosine", "dml-triplet-adam-knn1-cosine"]
+    assert found["clean test images (%)"].tolist() == ["99.0 [98.1, 99.5]"] * 2
+    cost = short_cost(results, _measured(results), Study()).frame
+    surfaces = cost.set_index("surface")["cells"]
+    assert surfaces["network"] == surfaces["soft-knn"] == "2"  # of two trunks, not of twelve votes
