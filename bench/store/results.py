@@ -128,7 +128,7 @@ def load_results(root: str | Path, suite: str) -> Results:
         rows=rows,
         models=start["models"],
         left_out=start["left_out"],
-        claims=tuple(_claim(said) for said in start.get("claims", ())),
+        claims=tuple(_claim(said) for said in start["claims"]),
         store=store,
     )
 
