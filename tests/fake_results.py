@@ -193,6 +193,7 @@ def asked(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
             for name in MODELS
         ],
         "left_out": ["digits/cnn · noise linf 24/255: torchattacks has no noise for linf"],
+        "claims": [],
         "shard": None,
     }  # fmt: skip
 
