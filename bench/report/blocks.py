@@ -77,17 +77,29 @@ def agreement(frame: pd.DataFrame) -> str:
     return "; ".join(said) + "."
 
 
-def cell_counts(results: Results) -> dict[str, int]:
+def front_block(results: Results) -> dict[str, Any]:
+    """Return what every report begins with."""
+    return {
+        "title": results.title,
+        "suite": results.suite,
+        "date": words.date(results.started),
+        "cells": _cell_counts(results),
+        "protocol": _protocol(results),
+        "left_out": list(results.left_out),
+    }
+
+
+def _cell_counts(results: Results) -> dict[str, int]:
     """Return how many cells are `done`, `failed` and `missing`."""
     counts = results.cells["status"].value_counts()
     return {status: int(counts.get(status, 0)) for status in ("done", "failed", "missing")}
 
 
-def protocol_block(results: Results) -> list[tuple[str, str]]:
+def _protocol(results: Results) -> list[tuple[str, str]]:
     """Return the protocol as pairs of a word and what it was."""
     protocol: Mapping[str, Any] = results.protocol
     cells = results.cells
-    counts = cell_counts(results)
+    counts = _cell_counts(results)
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
     versions = protocol["versions"]

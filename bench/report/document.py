@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.report import words
-from bench.report.blocks import agreement, cell_counts, parity_block, protocol_block, table_block
+from bench.report.blocks import agreement, front_block, parity_block, table_block
 from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
@@ -22,12 +21,7 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     moved, claimed = tables.get("transfer"), tables.get("claims")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
-        "title": results.title,
-        "suite": results.suite,
-        "date": words.date(results.started),
-        "cells": cell_counts(results),
-        "protocol": protocol_block(results),
-        "left_out": list(results.left_out),
+        **front_block(results),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
         "claims": table_block(claimed.frame, claimed.caption) if claimed else None,
         "comparisons": compact(results, measured.comparisons),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.measure.published import CLEAN, comparison, read_published
 from bench.report import words
-from bench.report.blocks import agreement, cell_counts, protocol_block, table_block
+from bench.report.blocks import agreement, front_block, table_block
 from bench.report.claims import CLAIMS, claim_table, compact
 from bench.report.studies import Picture, Study, study_named
 from bench.report.study_tables import (
@@ -102,12 +102,7 @@ def study_document(
         ),
     ]  # fmt: skip
     document = {
-        "title": results.title,
-        "suite": results.suite,
-        "date": words.date(results.started),
-        "cells": cell_counts(results),
-        "protocol": protocol_block(results),
-        "left_out": list(results.left_out),
+        **front_block(results),
         "sections": [section for section in sections if section["blocks"]],
     }
     return document, {f"{figure.name}.pdf": figure.pdf for figure in study.figures}
