@@ -90,7 +90,7 @@ def _weights() -> list[dict[str, Any]]:
     from bench.errors import PrerequisiteError
     from bench.train.cards import weights_folder
     from bench.train.recipes import RECIPES
-    from bench.train.weights import load_weights
+    from bench.train.weights import check_weights
 
     found = []
     for name, rules in RECIPES.items():
@@ -100,7 +100,7 @@ def _weights() -> list[dict[str, Any]]:
             found.append(_finding(name, "missing" if rules.shipped else "ok", words))
             continue
         try:
-            load_weights(folder, name)
+            check_weights(folder, name)
         except PrerequisiteError as error:
             found.append(_finding(name, "missing", str(error)))
         else:

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,24 @@ def load_weights(
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
     """
+    rules, payload = _read(folder, name)
+    with _sound(folder, name):
+        return _assembled(name, rules, payload, data_root, options or {}, device)
+
+
+def check_weights(folder: Path, name: str) -> None:
+    """Raise unless the weights of a model are those of its card and fit its network.
+
+    Raises:
+        PrerequisiteError: as `load_weights`; no data are needed.
+    """
+    rules, payload = _read(folder, name)
+    with _sound(folder, name):
+        _network(rules, payload)
+
+
+def _read(folder: Path, name: str) -> tuple[Recipe, bytes]:
+    """Return the recipe on a model's card and the weights that belong to it."""
     path = weights_file(folder, name)
     card = read_card(folder, name)
     if card is None or not path.is_file():
@@ -147,10 +166,15 @@ def load_weights(
     payload = path.read_bytes()
     if hashlib.sha256(payload).hexdigest() != card.get("sha256"):
         raise damaged(name, path, "its sha256 is not the one on its card")
-    rules = Recipe(**{**card["recipe"], **_tuples(card["recipe"])})
+    return Recipe(**{**card["recipe"], **_tuples(card["recipe"])}), payload
+
+
+@contextmanager
+def _sound(folder: Path, name: str) -> Iterator[None]:
     try:
-        return _assembled(name, rules, payload, data_root, options or {}, device)
+        yield
     except (SafetensorError, RuntimeError) as error:
+        path = weights_file(folder, name)
         raise damaged(name, path, str(error).splitlines()[0]) from error
 
 
