@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SpecError
-from bench.spec import AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
+from bench.spec import AttackSpec, Cell, Climbed, FittedOn, ImageSet, ModelRequest
 from bench.store.identity import canonical_json, cell_key, identity
 
 CELL = Cell(
@@ -27,6 +27,7 @@ CELL = Cell(
 
 FITTED_ON = FittedOn(fingerprint="89abcdef", surface="network", checksum="beef")
 
+CLIMBED = Climbed(model=ModelRequest(name="cifar10/cnn", options=(("k", 3),)), fingerprint="0123")
 NAMES = st.text(min_size=1, max_size=8)
 COUNTS = st.integers(0, 10**6)
 WORDS = st.dictionaries(
@@ -73,6 +74,7 @@ CHANGES = [
     {"seed": 1},
     {"batch_size": 99},
     {"fit": FITTED_ON},
+    {"climbed": CLIMBED},
 ]
 
 
@@ -91,6 +93,17 @@ def test_a_perturbation_fitted_otherwise_is_another_cell(field: str) -> None:
     fitted = dataclasses.replace(CELL, fit=FITTED_ON)
     other = dataclasses.replace(FITTED_ON, **{field: "other"})
     assert cell_key(dataclasses.replace(CELL, fit=other)) != cell_key(fitted)
+
+
+@pytest.mark.parametrize("change", [
+    {"fingerprint": "4567"}, {"model": dataclasses.replace(CLIMBED.model, options=(("k", 5),))},
+], ids=str)  # fmt: skip
+def test_what_another_model_was_climbed_for_is_another_cell(change: dict[str, object]) -> None:
+    climbed = dataclasses.replace(CELL, climbed=CLIMBED)
+    other = dataclasses.replace(CLIMBED, **change)  # type: ignore[arg-type]
+    assert cell_key(dataclasses.replace(CELL, climbed=other)) != cell_key(climbed)
+    assert climbed.maker().model == CLIMBED.model
+    assert CELL.maker() == CELL
 
 
 def test_every_field_of_a_cell_is_tried() -> None:

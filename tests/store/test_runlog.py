@@ -19,7 +19,7 @@ def test_lines_and_their_order(tmp_path: Path) -> None:
     log.append({"event": "end"})
     lines = [json.loads(line) for line in log.path.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "done", "end"]
-    assert lines[0]["schema"] == 2
+    assert lines[0]["schema"] == 3
     assert lines[0]["suite"] == "a"
     assert lines[0]["started"] <= lines[1]["time"] <= lines[2]["time"]
     assert log.path.parent == tmp_path / "runs"

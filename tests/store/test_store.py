@@ -90,7 +90,7 @@ def test_the_record_says_what_makes_up_the_cell(written: Store) -> None:
     record = written.record(KEY)
     assert record is not None
     assert {name: record[name] for name in ("schema", "cell", "status", "rows", "pictures", "title")} == {
-        "schema": 2, "cell": KEY, "status": "done", "rows": 40, "pictures": 16,
+        "schema": 3, "cell": KEY, "status": "done", "rows": 40, "pictures": 16,
         "title": "digits/cnn · pgd linf 8/255 · art",
     }  # fmt: skip
     assert [(part["start"], part["stop"]) for part in record["parts"]] == [
@@ -279,7 +279,7 @@ def test_another_schema(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text(json.dumps({"schema": 7}))
     with pytest.raises(StoreError) as caught:
         open_store(tmp_path)
-    for word in ("schema 7", "schema 2", str(tmp_path), "--results DIR"):
+    for word in ("schema 7", "schema 3", str(tmp_path), "--results DIR"):
         assert word in str(caught.value)
 
 
