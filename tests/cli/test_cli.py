@@ -228,7 +228,11 @@ def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
              str(tmp_path / "r"), "--model", "digits/mlp", "--attack", "pgd",
              "--images", "500", "--batch-size", "10"]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(words, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+    # A shell's background job inherits that interrupts are ignored; a user at a terminal does not.
+    process = subprocess.Popen(
+        words, cwd=folder, env=env, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     for line in process.stderr:
         if line.startswith("[1/"):
             break
