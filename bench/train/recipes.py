@@ -81,7 +81,7 @@ _PEAKS = {"sgd": 0.05, "adam": 0.002}
 
 
 def _compared(
-    like: str, network: str, epochs: int, metric: dict[str, int] | None = None
+    like: str, network: str, epochs: int, longer: dict[str, int] | None = None
 ) -> dict[str, Recipe]:
     """Return recipes for deep learning (dl) and deep metric learning (dml) on one trunk.
 
@@ -89,31 +89,36 @@ def _compared(
         like: the model whose data and augmentation they have.
         network: the function that builds the trunk with its head.
         epochs: how long each is trained.
-        metric: by optimiser, how long those with a metric loss are, which learn more slowly.
+        longer: by loss and optimiser, how long those are that learn more slowly.
     """
-    longer = dict.fromkeys(_PEAKS, epochs) | (metric or {})
     plain = RECIPES[like]
     found = {}
     for loss, optimiser in itertools.product(("cross-entropy", "contrastive", "triplet"), _PEAKS):
-        metric_loss = loss != "cross-entropy"
-        found[f"{plain.data}/{'dml' if metric_loss else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
+        metric = loss != "cross-entropy"
+        found[f"{plain.data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
             plain,
             network=f"bench.models.convnets:{network}",
             loss=loss,
-            miner="multi-similarity" if metric_loss else "",
-            embedding=64 if metric_loss else 0,
+            miner="multi-similarity" if metric else "",
+            embedding=64 if metric else 0,
             optimiser=optimiser,
             learning_rate=_PEAKS[optimiser],
             weight_decay=4e-4,
-            epochs=longer[optimiser] if metric_loss else epochs,
+            epochs=(longer or {}).get(f"{loss}-{optimiser}", epochs),
         )
     return found
 
 
 RECIPES |= _compared("digits/cnn", "digits_cnn", 20)
 RECIPES |= _compared("mnist/cnn", "slim_six_convs", 4)
-RECIPES |= _compared("fashion-mnist/cnn", "slim_six_convs", 4, {"sgd": 8, "adam": 8})
-RECIPES |= _compared("cifar10/cnn", "slim_three_blocks", 8, {"sgd": 20, "adam": 12})
+RECIPES |= _compared(
+    "fashion-mnist/cnn", "slim_six_convs", 4,
+    {"contrastive-sgd": 8, "triplet-sgd": 8, "contrastive-adam": 8},
+)  # fmt: skip
+RECIPES |= _compared(
+    "cifar10/cnn", "slim_three_blocks", 8,
+    {"contrastive-sgd": 20, "triplet-sgd": 20, "contrastive-adam": 12},
+)  # fmt: skip
 
 
 def recipe(name: str) -> Recipe:
