@@ -96,16 +96,18 @@ def _compared(
     found = {}
     for loss, optimiser in itertools.product(("cross-entropy", "contrastive", "triplet"), _PEAKS):
         metric_loss = loss != "cross-entropy"
-        found[f"{plain.data}/{'dml' if metric_loss else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
-            plain,
-            network=f"bench.models.convnets:{network}",
-            loss=loss,
-            miner="multi-similarity" if metric_loss else "",
-            embedding=64 if metric_loss else 0,
-            optimiser=optimiser,
-            learning_rate=_PEAKS[optimiser],
-            weight_decay=4e-4,
-            epochs=longer[optimiser] if metric_loss else epochs,
+        found[f"{plain.data}/{'dml' if metric_loss else 'dl'}-{loss}-{optimiser}"] = (
+            dataclasses.replace(
+                plain,
+                network=f"bench.models.convnets:{network}",
+                loss=loss,
+                miner="multi-similarity" if metric_loss else "",
+                embedding=64 if metric_loss else 0,
+                optimiser=optimiser,
+                learning_rate=_PEAKS[optimiser],
+                weight_decay=4e-4,
+                epochs=longer[optimiser] if metric_loss else epochs,
+            )
         )
     return found
 
