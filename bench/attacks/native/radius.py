@@ -131,7 +131,8 @@ class _Line(NamedTuple):
 
 def _flips(model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     with torch.no_grad(), model.playing(rows.tolist()):
-        return model(x).argmax(1) != y
+        flipped: torch.Tensor = model(x).argmax(1) != y
+    return flipped
 
 
 def _slope(
