@@ -69,6 +69,7 @@ def _lbfgs(job: Job) -> torch.Tensor:
 
 
 def _fgsm_radius(job: Job) -> torch.Tensor:
+    job.probe.iterations = torch.ones_like(job.probe.forwards)
     return fgsm_radius(
         job.probe,
         job.x,
