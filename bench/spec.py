@@ -23,6 +23,7 @@ Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
+RowKind = Literal["attack", "radius"]
 Expected = Literal["left > right", "left < right", "left = right"]
 Scalar = bool | int | float | str
 
@@ -318,6 +319,7 @@ class Cell:
         fingerprint: the adapter's, so that retrained weights are another cell.
         checksum: of the images and labels themselves.
         batch_size: images a chunk; part of the identity, since some toolkits depend on it.
+        kind: what its rows are; those of a `radius` have an `adversarial_radius`.
         fit: of an attack that is fitted before it is applied; None for all others.
         climbed: whose surface it is, where several models judge the same images, this one's or
             another's; None where the model is attacked by itself.
@@ -332,7 +334,7 @@ class Cell:
     checksum: str
     seed: int
     batch_size: int
-    kind: Literal["attack"] = "attack"
+    kind: RowKind = "attack"
     fit: FittedOn | None = None
     climbed: Climbed | None = None
 

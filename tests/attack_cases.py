@@ -44,6 +44,8 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "ead-en": {"c": 1, "steps": 20, "step_size": 0.05, "search_steps": 3},
     "fmn": {"steps": 30},
     "l-bfgs": {"steps": 5, "search_steps": 4},
+    "fgsm-radius": {"scan": 20},
+    "ifgsm-radius": {"step_size": 0.02, "steps": 30},
     "brendel-bethge": {"steps": 5, "step_size": 0.2},
 }
 

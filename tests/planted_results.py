@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.spec import COLUMNS, Claim, number
@@ -16,8 +17,9 @@ IMAGES = 200
 def cell(model: str, attack: str, eps: str | None, broken: Collection[int], **more: Any) -> dict:
     """Return a cell of an attack that broke these images with its whole budget.
 
-    `status`, `surface`, `toolkit`, `goal`, `norm` and, by image, `at` (distances), `abstained` and
-    `invalid` may be given too.
+    `status`, `surface`, `toolkit`, `goal`, `norm`, `words` and, by image, `at` (distances),
+    `abstained`, `invalid`, `sure` (clean confidence, 0.9 elsewhere) and `radii` (of a cell that
+    measures them, one an image) may be given too.
     """
     return {"model": model, "attack": attack, "eps": eps, "broken": set(broken), **more}
 
@@ -52,7 +54,7 @@ def planted(
             "cell": f"cell-{turn}", "model": one["model"], "family": "network",
             "attack": one["attack"], "norm": one.get("norm", "linf"), "eps": one["eps"],
             "toolkit": one.get("toolkit", "torchattacks"), "surface": one.get("surface", "network"),
-            "goal": one.get("goal", "misclassification"), "targeted": "none", "words": {},
+            "goal": one.get("goal", "misclassification"), "targeted": "none", "words": one.get("words", {}),
             "kind": "minimal" if one["eps"] is None else "fixed", "access": "white",
             "radius": float("nan") if one["eps"] is None else number(one["eps"]),
             "status": one.get("status", "done"), "error": one.get("error"),
@@ -87,8 +89,10 @@ def _rows(
     distance = index.map(one.get("at", {})).astype(float).fillna(size)
     invalid = (correct & index.isin(one.get("invalid", ()))).map({True: "not finite", False: None})
     return pd.DataFrame({
-        "cell": facts["cell"], "model": facts["model"], "index": index, "correct": correct,
+        "cell": facts["cell"], "kind": "radius" if "radii" in one else "attack", "model": facts["model"], "index": index, "correct": correct,
         "success": success & invalid.isna(), "invalid": invalid, "goal": facts["goal"],
+        "clean_confidence": index.map(one.get("sure", {})).astype(float).fillna(0.9),
+        "adversarial_radius": pd.Series(one.get("radii", np.nan), index=index).where(correct),
         "abstained": correct & index.isin(one.get("abstained", ())), "label": 0,
         "adv_label": success.astype("Int64").where(correct), "norm": facts["norm"],
         **dict.fromkeys(("l0", "l1", "l2", "linf"), distance),

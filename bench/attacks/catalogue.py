@@ -23,6 +23,7 @@ from bench.spec import (
     Goal,
     ImageSet,
     Norm,
+    RowKind,
     Scalar,
     Toolkit,
     number,
@@ -262,6 +263,11 @@ def fit_images(spec: AttackSpec, data: str) -> ImageSet:
 def access(name: str) -> str:
     """Return what an attack needs of a model: `white` (gradients), `score` or `decision`."""
     return _attack(name).access
+
+
+def row_kind(name: str) -> RowKind:
+    """Return what the rows of an attack are: `attack`, or `radius` where it measures one."""
+    return _attack(name).rows
 
 
 def listing() -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.deepfool import deepfool
 from bench.attacks.native.lbfgs import lbfgs
 from bench.attacks.native.noise import noise
+from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
 from bench.attacks.native.sparsefool import sparsefool
 from bench.attacks.native.universal import universal
 from bench.spec import Norm
@@ -67,6 +68,30 @@ def _lbfgs(job: Job) -> torch.Tensor:
     return found.x_adv
 
 
+def _fgsm_radius(job: Job) -> torch.Tensor:
+    job.probe.iterations = torch.ones_like(job.probe.forwards)
+    return fgsm_radius(
+        job.probe,
+        job.x,
+        job.y,
+        max_eps=job.spec.amount("max_eps"),
+        scan=job.spec.word("scan"),
+    )
+
+
+def _ifgsm_radius(job: Job) -> torch.Tensor:
+    found = ifgsm_radius(
+        job.probe,
+        job.x,
+        job.y,
+        step_size=job.spec.amount("step_size"),
+        steps=job.spec.word("steps"),
+        project=job.spec.amount("project"),
+    )
+    job.probe.iterations = found.iterations
+    return found.x_adv
+
+
 def _universal(job: Job) -> Perturbation:
     spec = job.spec
     return universal(
@@ -92,6 +117,8 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "linf"): _deepfool,
     ("l-bfgs", "l2"): _lbfgs,
     ("sparsefool", "l0"): _sparsefool,
+    ("fgsm-radius", "linf"): _fgsm_radius,
+    ("ifgsm-radius", "linf"): _ifgsm_radius,
 }
 
 FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = {

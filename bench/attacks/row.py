@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from bench.spec import Norm, Scalar, Toolkit
+from bench.spec import Norm, RowKind, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
 WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
@@ -94,6 +94,7 @@ class Attack:
         norms: the norms it exists for, and the toolkits that have it there.
         minimal: it looks for the nearest adversarial image and takes no radius.
         access: what it needs of a model.
+        rows: what its rows are: attacks on images, or measurements of their adversarial radii.
         absent: why a toolkit that seems to have it does not.
         irreducible: why it cannot aim at less confidence under the same label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
@@ -107,6 +108,7 @@ class Attack:
     note: str
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
+    rows: RowKind = "attack"
     every_class: bool = False
     singly: tuple[Toolkit, ...] = ()
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import rich_click as click
 from rich.console import Console
@@ -38,8 +38,8 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def print_table(rows: Sequence[Mapping[Any, Any]]) -> None:
-    """Print rows as a table on stdout, one line each however long."""
+def print_table(rows: Sequence[Mapping[Any, Any]], to: TextIO | None = None) -> None:
+    """Print rows as a table, one line each however long; on stdout where nothing else is said."""
     if not rows:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -50,7 +50,7 @@ def print_table(rows: Sequence[Mapping[Any, Any]]) -> None:
         table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     # As wide as it takes: what is piped into a file must not be cut at a terminal's width.
     width = Console(width=10_000).measure(table).maximum
-    Console(file=sys.stdout, width=width, soft_wrap=True).print(table)
+    Console(file=to or sys.stdout, width=width, soft_wrap=True).print(table)
 
 
 def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -29,11 +30,17 @@ def report(suite: str, results: Path, formats: str, out: Path) -> None:
     for name in wanted:
         if name not in FORMATS:
             raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
+    from bench.cli.display import print_table
     from bench.measure.published import published_file
     from bench.report.pdf import write_report
+    from bench.report.radius import radius_table
+    from bench.report.tables import measure, names
     from bench.store.results import load_results
 
     found = load_results(results, Path(suite).stem)
-    for paths in write_report(found, out, wanted, published_file(suite)).values():
+    measured = measure(found)
+    for paths in write_report(found, out, wanted, published_file(suite), measured).values():
         for path in paths:
             click.echo(path)
+    # On stderr: a line of stdout is a file.
+    print_table(radius_table(measured.radii, names(found)).to_dict("records"), to=sys.stderr)

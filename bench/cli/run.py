@@ -21,6 +21,8 @@ from bench.cli.options import (
 from bench.errors import SpecError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
     from bench.store.store import Store
@@ -151,28 +153,40 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 
 
 def _finish(suite: str, options: dict[str, Any]) -> None:
-    """Print headline and claims, and write the report of the run that has just ended."""
+    """Print headline, critical eps and claims, and write the report of the run that has just ended."""
     from bench.cli.display import print_table, say
     from bench.measure.published import published_file
     from bench.report.claims import claim_table
     from bench.report.pdf import write_report
-    from bench.report.tables import headline_table, measure
+    from bench.report.radius import radius_table
+    from bench.report.tables import headline_table, measure, names
     from bench.store.results import load_results
 
     results = load_results(options["results"], Path(suite).stem)
     measured = measure(results)
     paths = write_report(results, REPORTS, ("csv", "pdf"), published_file(suite), measured)
     if options["as_json"]:
-        for event, found in (("headline", measured.headline), ("claim", measured.claims)):
-            for record in found.to_dict("records"):
+        for event, found in (
+            ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
+        ):  # fmt: skip
+            for record in _plain(found):
                 click.echo(json.dumps({"event": event, **record}, default=str))
         named = {kind: [str(path) for path in made] for kind, made in paths.items()}
         click.echo(json.dumps({"event": "report", **named}))
     else:
         print_table(headline_table(results, measured.headline).to_dict("records"))
-        if results.claims:
-            click.echo()
-        print_table(claim_table(results, measured.claims).to_dict("records"))
+        for table in (
+            radius_table(measured.radii, names(results)), claim_table(results, measured.claims),
+        ):  # fmt: skip
+            if len(table):
+                click.echo()
+            print_table(table.to_dict("records"))
     for made in paths.values():
         for path in made:
             say(f"wrote {path}")
+
+
+def _plain(found: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the rows of a frame for JSON, which has no words for NaN and infinity."""
+    known = found.notna() & ~found.isin([float("inf")])
+    return found.astype(object).where(known, None).to_dict("records")

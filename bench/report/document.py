@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.measure.radius import measured_radii
 from bench.report.blocks import agreement, front_block, parity_block, table_block
 from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
-from bench.report.tables import Measured, all_tables, failure_table, parameter_table
+from bench.report.radius import radius_figures
+from bench.report.tables import Measured, all_tables, failure_table, names, parameter_table
 from bench.store.results import Results
 
 
@@ -18,11 +20,18 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved, claimed = tables.get("transfer"), tables.get("claims")
+    moved, claimed, radii = (tables.get(name) for name in ("transfer", "claims", "radius"))
+    curves = radius_figures(measured.radii, measured_radii(results), names(results))
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
+    attachments |= {f"radius-{turn}.pdf": one.pdf for turn, one in enumerate(curves)}
     document = {
         **front_block(results),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
+        "radii": table_block(radii.frame, radii.caption) if radii else None,
+        "curves": [
+            {"file": f"radius-{turn}.pdf", "wide": one.wide, "caption": one.caption}
+            for turn, one in enumerate(curves)
+        ],
         "claims": table_block(claimed.frame, claimed.caption) if claimed else None,
         "comparisons": compact(results, measured.comparisons),
         "failures": table_block(failure_table(results), "Cells that failed or were never run."),

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,7 @@ FEW = 4
 _DARK = (0, 1, 2, 3, 4, 5, 7, 9)  # of seaborn's colour-blind palette, without its two pale ones
 _MARKERS = "osD^vPX<>*"
 _DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
-_NORM = {"l0": r"$\ell_0$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
+NORM = {"l0": r"$\ell_0$", "l1": r"$\ell_1$", "l2": r"$\ell_2$", "linf": r"$\ell_\infty$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,26 @@ class Drawn:
     n: int
     asked: bool
     bands: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a model's line looks like; told apart without colour too."""
+
+    colour: Any
+    dashes: Any
+    marker: str
+
+
+def look(turn: int) -> Look:
+    """Return the look of the model that comes `turn`-th."""
+    import seaborn as sns  # takes seconds to import; CSV and LaTeX do without
+
+    return Look(
+        sns.color_palette("colorblind")[_DARK[turn % len(_DARK)]],
+        _DASHES[turn % len(_DASHES)],
+        _MARKERS[turn % len(_MARKERS)],
+    )
 
 
 @contextmanager
@@ -91,7 +112,7 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
         radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
         models = tuple(lines["model"].unique())
         with style():
-            figure = Figure(figsize=_size(len(models)), layout="constrained")
+            figure = Figure(figsize=size(len(models)), layout="constrained")
             draw_accuracy(figure.subplots(), lines, dict(radii.itertuples(index=False)))
             pdf = to_pdf(figure)
         drawn.append(
@@ -119,19 +140,19 @@ def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> N
     import seaborn as sns
 
     models = lines["model"].unique()
-    palette = sns.color_palette("colorblind")
     for turn, model in enumerate(models):
-        colour = palette[_DARK[turn % len(_DARK)]]
+        mine = look(turn)
+        colour = mine.colour
         line = lines[lines["model"] == model].sort_values("eps")
         eps, accuracy = line["eps"].to_numpy(), 100 * line["accuracy"].to_numpy()
         axes.step(
             eps, accuracy, where="post", label=model, color=colour,
-            linestyle=_DASHES[turn % len(_DASHES)], zorder=3,
+            linestyle=mine.dashes, zorder=3,
         )  # fmt: skip
         marked = line[line["eps"].isin([0.0, *asked])]
         axes.plot(
             marked["eps"], 100 * marked["accuracy"], linestyle="none", color=colour,
-            marker=_MARKERS[turn % len(_MARKERS)], markeredgecolor="white", markeredgewidth=0.4,
+            marker=mine.marker, markeredgecolor="white", markeredgewidth=0.4,
             zorder=4, clip_on=False,
         )  # fmt: skip
         if len(models) <= FEW:
@@ -144,7 +165,8 @@ def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> N
     sns.despine(ax=axes)
 
 
-def _size(models: int) -> tuple[float, float]:
+def size(models: int) -> tuple[float, float]:
+    """Return width and height, in inches, of a figure with a line for each of so many models."""
     if models <= FEW:
         return (TEXT_WIDTH - 0.2) / 2, 2.3
     return TEXT_WIDTH, max(2.5, 0.155 * models + 0.5)
@@ -157,7 +179,7 @@ def _label(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:
     axes.set_ylim(0, 102)
     axes.set_yticks(range(0, 101, 20))
     unit = "pixels changed" if norm == "l0" else "pixels in [0, 1]"
-    axes.set_xlabel(f"{_NORM[norm]} radius $\\varepsilon$ ({unit})")
+    axes.set_xlabel(f"{NORM[norm]} radius $\\varepsilon$ ({unit})")
     axes.set_ylabel("worst-case accuracy (%)")
     if asked:
         ticks = _spaced(asked, right)

@@ -97,6 +97,7 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
         "attacks": measured.attacks,
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
+        **({"radius": measured.radii} if len(measured.radii) else {}),
         **({"published": study.comparison} if study else {}),
         **(
             {"claims": measured.claims, "comparisons": measured.comparisons}

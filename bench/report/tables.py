@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.measure.radius import critical_eps
 from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
 from bench.measure.transfer import transfer
 from bench.report import words
 from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
-from bench.spec import BLACK_BOX_SURFACE
+from bench.report.radius import RADII, radius_table
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
@@ -29,7 +30,7 @@ NUMERIC = frozenset({
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
-    "strongest difference", "strongest Holm p",
+    "strongest difference", "strongest Holm p", "never flipped", "median radius", "critical eps", "R²",
 })  # fmt: skip
 
 
@@ -67,6 +68,7 @@ class Measured:
     transfer: pd.DataFrame
     claims: pd.DataFrame
     comparisons: pd.DataFrame
+    radii: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
@@ -81,6 +83,7 @@ def measure(results: Results) -> Measured:
         transfer=transfer(results, rates),
         claims=claims(results, compared),
         comparisons=compared,
+        radii=critical_eps(results),
     )
 
 
@@ -141,7 +144,7 @@ def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
         "median distance": words.each(found, lambda row: words.amount(row.median_distance)),
         "note": words.each(found, _attack_note),
     })  # fmt: skip
-    return _without_plain_surface(table)
+    return words.without_plain_surface(table)
 
 
 def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -158,7 +161,7 @@ def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFr
         "backwards": words.each(found, lambda row: words.count(row.backwards)),
         "ms": words.each(found, lambda row: words.milliseconds(row.seconds)),
     })  # fmt: skip
-    return _without_plain_surface(table)
+    return words.without_plain_surface(table)
 
 
 def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -180,7 +183,7 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
         "result": words.each(found, _verdict),
         "cause": words.each(found, lambda row: words.text(row.cause)),
     })  # fmt: skip
-    return _without_plain_surface(table)
+    return words.without_plain_surface(table)
 
 
 def transfer_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -249,7 +252,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames.
 
-    Those of claims and of universal perturbations are there only where a run has some.
+    Those of claims, radii and universal perturbations are there only where a run has some.
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
@@ -262,6 +265,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             "threat (worst case per image).",
             frame=headline_table(results, measured.headline),
         ),
+        *_radii(results, measured),
         *_claims(results, measured),
         Table(
             name="parity",
@@ -285,6 +289,13 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         ),
         *fitted,
     ]
+
+
+def _radii(results: Results, measured: Measured) -> list[Table]:
+    """Return the table of critical eps, of a run that measured radii."""
+    if measured.radii.empty:
+        return []
+    return [Table(name="radius", caption=RADII, frame=radius_table(measured.radii, names(results)))]
 
 
 def _claims(results: Results, measured: Measured) -> list[Table]:
@@ -364,9 +375,3 @@ def _told(word: str, value: object) -> str:
     if value is True:
         return said
     return f"{said} {value}"
-
-
-def _without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table without its surface column where every model is attacked as it is."""
-    plain = set(table["surface"]) <= {"network", BLACK_BOX_SURFACE}
-    return table.drop(columns="surface") if plain else table

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from bench.spec import eps_text
+from bench.spec import BLACK_BOX_SURFACE, eps_text
 
 #: What stands where there is no number.
 NONE = "–"
@@ -17,6 +18,7 @@ _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": "$<$", ">": "$>$", "–": "--", "ε": r"$\varepsilon$", "†": r"\dag{}"}
+    | {"±": r"$\pm$", "²": "$^2$"}
 )
 
 #: Below this many images a rate is a smoke test, not evidence: its interval is 20 points wide.
@@ -60,6 +62,16 @@ def amount(value: float | None, digits: int = 3) -> str:
     if abs(value) < 1e-3 or abs(value) >= 1e5:
         return f"{value:.{max(digits - 2, 0)}e}"
     return f"{value:#.{digits}g}".rstrip(".")
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """Return a number with its standard error, two digits of it: `0.01432 ± 0.00021`."""
+    if value is None or error is None or missing(value) or missing(error):
+        return NONE
+    if error == 0:
+        return amount(value, 4)
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def probability(p: float | None) -> str:
@@ -122,6 +134,12 @@ def plural(number: int, noun: str) -> str:
 def each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:
     """Return what is said of each row of a frame."""
     return pd.Series([say(row) for row in found.itertuples()], index=found.index, dtype=object)
+
+
+def without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without its surface column where every model is attacked as it is."""
+    plain = set(table["surface"]) <= {"network", BLACK_BOX_SURFACE}
+    return table.drop(columns="surface") if plain else table
 
 
 def lettered(notes: Iterable[str]) -> dict[str, str]:

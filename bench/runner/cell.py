@@ -6,13 +6,14 @@ Clean images go to the driver, what it returns goes to the judge, and rows come 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 
-from bench.attacks.catalogue import access
+from bench.attacks.catalogue import access, row_kind
 from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
@@ -129,7 +130,6 @@ def compute_chunk(
     target_seed = _seed(cell.seed, cell.checksum, start)
     named = {
         "cell": cell_key(cell),
-        "kind": cell.kind,
         "dataset": cell.images.data,
         "split": cell.images.split,
         "model": cell.model.title(),
@@ -216,7 +216,7 @@ def attack_images(
         if shown is not None:
             x_adv[at] = tried.x_adv
     columns: dict[str, Any] = {
-        "cell": "", "kind": "attack", "dataset": adapter.spec.data, "split": "",
+        "cell": "", "kind": row_kind(spec.name), "dataset": adapter.spec.data, "split": "",
         "model": adapter.spec.name, **(named or {}),
         "index": range(start, start + len(x)), "family": adapter.spec.family,
         "attack": spec.name, "toolkit": toolkit, "surface": surface, "norm": spec.norm,
@@ -224,8 +224,8 @@ def attack_images(
         "clean_label": clean.labels.tolist(),
         "clean_confidence": confidence(clean, adapter.spec).tolist(),
         "correct": (clean.labels == y).tolist(), "seed": seed,
-        "certified_radius": None, "adversarial_radius": None,
-        **_attacked(len(x), at.tolist(), clean, aim, tried, verdict),
+        "certified_radius": None,
+        **_attacked(spec, len(x), at.tolist(), clean, aim, tried, verdict),
     }  # fmt: skip
     return Chunk(pd.DataFrame({name: columns[name] for name in COLUMNS}), x, x_adv)
 
@@ -262,6 +262,7 @@ def climbed(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module
 
 
 def _attacked(
+    spec: AttackSpec,
     n: int,
     at: list[int],
     clean: Prediction,
@@ -299,10 +300,22 @@ def _attacked(
             norm: spread(verdict and verdict.distances[norm], None)
             for norm in ("l0", "l1", "l2", "linf")
         },
+        "adversarial_radius": spread(verdict and _radii(spec, verdict), None),
     }
     for i in set(range(n)) - set(at):
         judged["borderline"][i], judged["abstained"][i] = near[i], abstained[i]
     return counts | judged
+
+
+def _radii(spec: AttackSpec, verdict: Verdict) -> list[float | None]:
+    """Return how far each image went until its label changed, infinity where it did not.
+
+    None of an attack that does not measure that.
+    """
+    if row_kind(spec.name) != "radius":
+        return [None] * len(verdict.success)
+    found = zip(verdict.success, verdict.distances[spec.norm], strict=True)
+    return [distance if success else math.inf for success, distance in found]
 
 
 def targets(how: str, scores: torch.Tensor, y: torch.Tensor, seed: int) -> torch.Tensor | None:

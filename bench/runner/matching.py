@@ -8,7 +8,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.attacks.catalogue import access, available, is_fitted, refusal, shortfall
+from bench.attacks.catalogue import (
+    access,
+    available,
+    is_fitted,
+    refusal,
+    row_kind,
+    shortfall,
+)
 from bench.data.datasets import LabelledImages
 from bench.errors import UnsupportedAttack
 from bench.runner.fits import Source, other_model, source_images
@@ -106,6 +113,7 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                         checksum=checksums[images.data],
                         seed=given.suite.seed,
                         batch_size=given.batch_size,
+                        kind=row_kind(spec.name),
                         fit=None if source is None else source.named(),
                         climbed=None if _asks_itself(spec, surface) else climbed,
                     )

@@ -39,3 +39,8 @@ def test_counts_of_minimal_attacks_by_hand() -> None:
         assert counts("fmn", "foolbox", norm=norm, steps=20) == [[20] * 3, [20] * 3]
     # Two gradients an iteration; steps=9 are 3 iterations.
     assert counts("cw", "art", steps=9)[1] == [6] * 3
+    # A gradient, a look at each of 1, 2 and 3 points of the grid, 15 halvings of 0.02, a last look.
+    model, x, y = oracles.two_classes("linf", [0.01, 0.03, 0.05])
+    assert counts("fgsm-radius", "native", "linf", scan=25) == [[18, 19, 20], [1] * 3]
+    # A gradient at each of 1, 2 and 3 points, and one that finds the class changed; a last look.
+    assert counts("ifgsm-radius", "native", "linf", step_size=0.02) == [[3, 4, 5], [2, 3, 4]]

@@ -84,7 +84,7 @@ def _measured(results: Results) -> Measured:
     nothing = pd.DataFrame()
     return Measured(
         headline=headline(results), curve=nothing, attacks=attack_rates(results), parity=nothing,
-        transfer=nothing, claims=nothing, comparisons=nothing,
+        transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
     )  # fmt: skip
 
 

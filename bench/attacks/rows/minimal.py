@@ -20,6 +20,8 @@ _ART_CW = (
     "within these bounds, so that they are no independent test of it"
 )
 
+_MEASURES = "it measures how far away the label changes"
+
 
 def _ead(
     name: str, threat: Norm, rule: str, pairs: Mapping[tuple[Toolkit, Toolkit], tuple[float, float]]
@@ -186,5 +188,29 @@ ROWS = (
         note="from a noise image along the boundary to the nearest point of it, in a trust region of "
         "step_size times the number of values; compiles for a minute at first use; the l0 variant "
         "is left out, since it stays with most pixels of the noise",
+    ),
+    Attack(
+        name="fgsm-radius",
+        norms={"linf": ("native",)},
+        minimal=True,
+        rows="radius",
+        words={"max_eps": Word("amount", 0.5), "scan": Word("count", 50, least=1)},
+        irreducible=_MEASURES,
+        note="the least eps along the direction of FGSM at which the label changes, to 1e-6: scan "
+        "equal steps up to max_eps, since labels can change back, then bisection",
+    ),
+    Attack(
+        name="ifgsm-radius",
+        norms={"linf": ("native",)},
+        minimal=True,
+        rows="radius",
+        words={
+            "step_size": Word("amount", 0.001),
+            "steps": Word("count", 500, least=1),
+            "project": Word("amount", 1),
+        },
+        irreducible=_MEASURES,
+        note="the distance at which the label changes under signed steps of step_size, within the ball "
+        "of radius project; 1 is the whole box, and projects nothing",
     ),
 )

@@ -1,0 +1,152 @@
+"""Adversarial radii: how far each image must go until its label changes, along signs of gradients."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from bench.attacks.instrument import Probe
+
+#: How closely the least eps along a line is found, in pixel units of [0, 1].
+PRECISION = 1e-6
+#: How often eps may grow, by twice as much each time, where a batch of another size rounds otherwise.
+_NUDGES = 8
+
+
+class Walked(NamedTuple):
+    """Where the iterated steps came out.
+
+    Attributes:
+        x_adv: float32 (N, C, H, W) in [0, 1]; of an image that never flipped, its last step.
+        iterations: int64 (N,), the steps each image took, on the CPU.
+    """
+
+    x_adv: torch.Tensor
+    iterations: torch.Tensor
+
+
+def fgsm_radius(
+    model: Probe, x: torch.Tensor, y: torch.Tensor, *, max_eps: float, scan: int
+) -> torch.Tensor:
+    """Return clip(x + eps s, 0, 1) with the least eps at which the label is not y.
+
+    s is the sign of the gradient of the cross-entropy at x, the direction of FGSM (Goodfellow et
+    al., 2015, section 4). A label can flip back further out, so that eps is looked for on a grid
+    first, from below, and then by bisection, to 1e-6, between the first point of the grid at which
+    the label is another and the point before it. Of several flips between two points of the grid one
+    is found.
+
+    Where every pixel that moves has met a bound, a larger eps moves nothing. So the eps found is, to
+    1e-6, also the distance in linf.
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
+        y: int64 (N,), the classes to get away from.
+        max_eps: the last point of the grid; an image that flips at none is left there.
+        scan: how many points the grid has, 0 not counted.
+    """
+    everyone = torch.arange(len(x), device=x.device)
+    slope, stays = _slope(model, x, y, everyone)
+    line = _Line(model, x, y, slope.sign())
+    gap = max_eps / scan
+    eps = torch.where(stays, max_eps, 0.0).double()
+    left, bracketed = everyone[stays], torch.zeros_like(stays)
+    for turn in range(1, scan + 1):
+        if not len(left):
+            break
+        flipped = line.flips(left, torch.full_like(eps[left], turn * gap))
+        eps[left[flipped]] = turn * gap
+        bracketed[left[flipped]] = True
+        left = left[~flipped]
+    at, width = everyone[bracketed], gap
+    while len(at) and width > PRECISION:
+        width /= 2
+        flipped = line.flips(at, eps[at] - width)
+        eps[at[flipped]] -= width
+    # The judge looks at all images at once, and a batch of that size may round otherwise.
+    for turn in range(_NUDGES if len(at) else 0):
+        kept = bracketed & ~line.flips(everyone, eps)
+        if not kept.any():
+            break
+        eps[kept] += PRECISION * 2**turn
+    return line.at(everyone, eps)
+
+
+def ifgsm_radius(
+    model: Probe, x: torch.Tensor, y: torch.Tensor, *, step_size: float, steps: int, project: float
+) -> Walked:
+    """Take steps of signs of gradients until the label is not y.
+
+    x_{i+1} = P(x_i + step_size sign(g_i)), g_i the gradient of the cross-entropy at x_i, P the
+    projection on the linf ball around x_0 and on [0, 1] (Kurakin et al., 2017, section 2.2; Madry et
+    al., 2018, section 2.1).
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
+        y: int64 (N,), the classes to get away from.
+        step_size: in linf.
+        steps: at most so many.
+        project: the radius of the ball; 1 is the whole box, and projects nothing.
+    """
+    everyone = torch.arange(len(x), device=x.device)
+    low, high = (x - project).clamp(min=0), (x + project).clamp(max=1)
+    x_adv, iterations = x.clone(), torch.zeros_like(everyone)
+    at, stepping = everyone, False
+    while len(at):
+        slope, stays = _slope(model, x_adv[at], y[at], at)
+        goes_on = (stays | stepping) & (iterations[at] < steps)
+        at, slope = at[goes_on], slope[goes_on]
+        moved = x_adv[at] + step_size * slope.sign()
+        x_adv[at] = torch.minimum(torch.maximum(moved, low[at]), high[at])
+        iterations[at] += 1
+        stepping = not len(at)
+        if stepping:
+            # The judge looks at all images at once, and a batch of that size may round otherwise:
+            # whatever keeps its label there takes a step more.
+            kept = ~_flips(model, x_adv, y, everyone)
+            at = everyone[kept & (iterations < steps)]
+    return Walked(x_adv, iterations.cpu())
+
+
+class _Line(NamedTuple):
+    """The line from each image along its signs."""
+
+    model: Probe
+    x: torch.Tensor
+    y: torch.Tensor
+    sign: torch.Tensor
+
+    def at(self, rows: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Return the points (n, C, H, W) at eps (n,) of some of the images."""
+        length = eps.to(self.x.dtype).view(-1, 1, 1, 1)
+        return (self.x[rows] + length * self.sign[rows]).clamp(0, 1)
+
+    def flips(self, rows: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        """Return where the label at eps (n,) is not that of the image, bool (n,)."""
+        return _flips(self.model, self.at(rows, eps), self.y[rows], rows)
+
+
+def _flips(model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad(), model.playing(rows.tolist()):
+        flipped: torch.Tensor = model(x).argmax(1) != y
+    return flipped
+
+
+def _slope(
+    model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a gradient that has the signs of the cross-entropy's, and where the label is y.
+
+    The cross-entropy is log(1 + exp(m)), which grows with m = log sum_{k != y} exp(z_k) - z_y. Its own
+    gradient vanishes, or loses its part in z_y, where the model is sure; that of m does neither.
+    """
+    with model.playing(rows.tolist()):
+        point = x.detach().clone().requires_grad_()
+        logits = model(point)
+        own = logits.gather(1, y[:, None]).squeeze(1)
+        others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)
+        (slope,) = torch.autograd.grad((others - own).sum(), point)
+    return slope, logits.detach().argmax(1) == y

@@ -1,0 +1,214 @@
+"""From adversarial radii to one number a model: where its accuracy falls the fastest.
+
+The accuracy of the images that count, as a function of eps, is fitted by a generalised logistic
+
+    A(eps) = 1 - (1 + nu exp(-b (eps - R)))^(-1/nu)
+
+whose inflection, the point of steepest fall, is R, the critical eps. This is the curve
+1 - (1 + Q exp(-B (eps/D - M)))^(-1/nu) of five parameters, of which data can tell three: b = B/D, nu,
+and Q exp(B M) = nu exp(b R). With R itself for a parameter none is a difference of large numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import least_squares
+from scipy.special import expit
+
+from bench.store.results import Results
+
+#: Images count of which the model was at least so sure.
+CONFIDENCE = 0.8
+
+#: Below so many images, below this R^2, and above this share that never flipped, there is no R.
+FEWEST = 500
+LEAST_R2 = 0.95
+MOST_CENSORED = 0.5
+
+_POINTS = 200
+_REPLICATES = 200
+_SEED = 0
+#: nu that the fit is begun at, and how far it and b go: beyond, the curve hardly changes any more.
+_STARTS = (0.1, 1.0, 10.0)
+_LOW, _HIGH = (-np.inf, -7.0, -7.0), (np.inf, 10.0, 7.0)
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A generalised logistic; the formula is at the head of this file.
+
+    Attributes:
+        critical: R, the eps of the inflection, in the unit of the radii.
+        b: how steep it is, in one over that unit.
+        nu: near which end of the curve the inflection lies; 1 is the ordinary logistic.
+        r2: the share of the variance of the measured accuracy that it explains.
+    """
+
+    critical: float
+    b: float
+    nu: float
+    r2: float
+
+    def accuracy(self, eps: Array) -> Array:
+        """Return the share of images that stand at eps."""
+        return 1 - _flipped(eps, self.critical, self.b, self.nu)
+
+
+def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str, Array]:
+    """Return the radii of the images that count, ascending, by done cell that measures them.
+
+    Images count that the model gets right with at least this confidence, as a probability. A radius
+    is infinite where the label never flipped.
+    """
+    rows = results.rows[results.rows["kind"] == "radius"]
+    counts = (rows["correct"] & (rows["clean_confidence"] >= confidence)).to_numpy()
+    radii = rows["adversarial_radius"].to_numpy(dtype=float)
+    return {
+        str(cell): np.sort(radii[at][counts[at]])
+        for cell, at in rows.groupby("cell", sort=False).indices.items()
+    }
+
+
+def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """Return the critical eps of each model under each attack that measures radii, a row a done cell.
+
+    Args:
+        results: the cells of a suite's last run.
+        confidence: which images count; see `measured_radii`.
+
+    Returns:
+        `cell, model, family, attack, norm, toolkit, surface, words` (text), `confidence`; `n` (images
+        that count), `censored` (those of them whose label never flipped), `median` (of their radii;
+        infinite where most never flipped); `critical_eps`, its `error` (see `bootstrap_error`), and
+        of the fit `r2, b, nu`; `refused` (why there is no critical eps; empty where there is one).
+        What a refusal leaves unknown is NaN. In the plan's order.
+    """
+    by_cell = measured_radii(results, confidence)
+    named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
+    found = []
+    for cell in results.cells[results.cells["cell"].isin(by_cell)].to_dict("records"):
+        said = ", ".join(f"{word} {value}" for word, value in sorted(cell["words"].items()))
+        row = {name: cell[name] for name in named} | {"words": said, "confidence": confidence}
+        found.append(row | _figures(by_cell[str(cell["cell"])]))
+    return pd.DataFrame(found, columns=[*named, "words", "confidence", *_FIGURES])
+
+
+_FIGURES = (
+    "n", "censored", "median", "critical_eps", "error", "r2", "b", "nu", "refused",
+)  # fmt: skip
+
+
+def _figures(radii: Array) -> dict[str, Any]:
+    """Return what the radii of a cell come to."""
+    flipped = radii[np.isfinite(radii)]
+    n, censored = len(radii), len(radii) - len(flipped)
+    figures: dict[str, Any] = dict.fromkeys(_FIGURES, float("nan"))
+    figures |= {"n": n, "censored": censored, "median": _middle(radii)}
+    if n < FEWEST:
+        return figures | {"refused": f"{n} images, {FEWEST} are needed"}
+    if censored > MOST_CENSORED * n:
+        return figures | {"refused": f"{censored} of {n} images never flipped"}
+    fit = fit_accuracy(radii)
+    figures |= {"r2": fit.r2, "b": fit.b, "nu": fit.nu}
+    if fit.r2 < LEAST_R2:
+        return figures | {"refused": f"R^2 {fit.r2:.3f}, {LEAST_R2} is needed"}
+    if not flipped[0] <= fit.critical <= flipped[-1]:
+        return figures | {"refused": "no inflection within the radii measured"}
+    error = bootstrap_error(radii, fit)
+    return figures | {"critical_eps": fit.critical, "error": error, "refused": ""}
+
+
+def _middle(radii: Array) -> float:
+    """Return the median; of an even number the upper one, since the mean of infinities is none."""
+    return float(radii[len(radii) // 2]) if len(radii) else float("nan")
+
+
+def fit_accuracy(radii: Array) -> Fit:
+    """Return the generalised logistic that comes nearest to the measured accuracy.
+
+    Least squares over the eps at which the accuracy passes 200 equally spaced levels, so that every
+    image weighs the same (it is the Cramer-von Mises distance), wherever the grid of a figure would
+    end. Levels that the accuracy never falls to, since images never flipped, are left out.
+
+    Args:
+        radii: (n,), ascending, infinite where the label never flipped; some must be finite.
+    """
+    eps, level = _passed(radii)
+    unit = float(np.median(eps))
+    fits = [_fitted(eps / unit, level, _start(eps / unit, level, nu)) for nu in _STARTS]
+    best = min(fits, key=lambda one: float(one.cost))
+    r2 = 1 - 2 * float(best.cost) / float(((level - level.mean()) ** 2).sum())
+    place, steep, near = best.x
+    return Fit(
+        critical=float(place) * unit,
+        b=float(np.exp(steep)) / unit,
+        nu=float(np.exp(near)),
+        r2=r2,
+    )
+
+
+def bootstrap_error(radii: Array, fit: Fit) -> float:
+    """Return the standard error of the critical eps: how much it varies from sample to sample.
+
+    Half the width of the middle 68.3 % of 200 fits, each to as many images drawn with replacement
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3); the standard
+    deviation would follow a single fit gone astray. The draws are the same each time.
+
+    Args:
+        radii: (n,), ascending, infinite where the label never flipped.
+        fit: of these radii; the replicates are begun at it.
+    """
+    generator = np.random.default_rng(_SEED)
+    unit = fit.critical
+    begin = np.array([1.0, np.log(fit.b * unit), np.log(fit.nu)])
+    found = []
+    for _ in range(_REPLICATES):
+        eps, level = _passed(np.sort(generator.choice(radii, len(radii))))
+        found.append(_fitted(eps / unit, level, begin).x[0] * unit)
+    low, high = np.quantile(found, (0.1587, 0.8413))
+    return float(high - low) / 2
+
+
+def _passed(radii: Array) -> tuple[Array, Array]:
+    """Return the eps at which the share of flipped images passes each level, and the levels."""
+    level = (np.arange(_POINTS) + 0.5) / _POINTS
+    eps = radii[(level * len(radii)).astype(int)]
+    return eps[np.isfinite(eps)], level[np.isfinite(eps)]
+
+
+def _start(eps: Array, level: Array, nu: float) -> Array:
+    """Return the parameters of the curve of this nu through two of the points."""
+    low, high = len(eps) // 4, 3 * len(eps) // 4
+    turn = np.log(nu) - np.log(np.expm1(-nu * np.log(level[[low, high]])))
+    b = (turn[1] - turn[0]) / max(eps[high] - eps[low], 1e-3)
+    return np.array([eps[low] - turn[0] / b, np.log(b), np.log(nu)])
+
+
+def _fitted(eps: Array, level: Array, begin: Array) -> Any:
+    """Return scipy's result for (R, log b, log nu), in units in which the radii are about 1."""
+
+    def miss(at: Array) -> Array:
+        return _flipped(eps, at[0], np.exp(at[1]), np.exp(at[2])) - level
+
+    def slope(at: Array) -> Array:
+        b, nu = np.exp(at[1:])
+        u = b * (eps - at[0])
+        share, part = _flipped(eps, at[0], b, nu), expit(at[2] - u)
+        by_u = share * part / nu
+        by_nu = share * (np.logaddexp(0, at[2] - u) - part) / nu
+        return np.column_stack([-b * by_u, u * by_u, by_nu])
+
+    return least_squares(miss, np.clip(begin, _LOW, _HIGH), slope, bounds=(_LOW, _HIGH))
+
+
+def _flipped(eps: Array, critical: float, b: float, nu: float) -> Array:
+    """Return (1 + nu exp(-b (eps - critical)))^(-1/nu)."""
+    share: Array = np.exp(-np.logaddexp(0, np.log(nu) - b * (eps - critical)) / nu)
+    return share
