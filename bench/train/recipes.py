@@ -7,7 +7,29 @@ import itertools
 from dataclasses import dataclass
 
 from bench.registry import unknown
-from bench.spec import Family
+from bench.spec import Family, Scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRule:
+    """How filters are learnt, complete: the same rule and seed give the same filters.
+
+    Attributes:
+        m: the rank of the filter that is pushed away.
+        delta: how much, against the one that is drawn.
+        rate: of a filter's step in the first epoch, along the mean over the patches that move it.
+        shape: how the rate falls over the epochs; a name of `bench.train.schedules`.
+        batch_size: images a step.
+        patches: of each image, drawn anew in each epoch; 0 for all there are.
+    """
+
+    m: int
+    delta: float = 0.1
+    rate: float
+    shape: str = "cosine"
+    epochs: int
+    batch_size: int = 1000
+    patches: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +38,14 @@ class Recipe:
 
     Attributes:
         network: the function in `bench.models` that builds the network, `module:function`.
+        options: of that function, further than the shape of images and the number of classes.
         data: the data set; its training split is used whole.
-        mean: per channel, subtracted from images in [0, 1] before the network sees them.
+        mean: per channel, subtracted from images in [0, 1] before the network sees them; empty
+            for a network that wants them as they are.
         std: per channel, dividing them.
-        learning_rate: the peak of the one-cycle schedule.
+        rule: how the filters are learnt; None where all weights are trained together.
+        learning_rate: the peak of the schedule.
+        schedule: `one-cycle`, or a shape in which the rate falls, of `bench.train.schedules`.
         loss: `cross-entropy` over logits, or a metric loss over embeddings.
         miner: what picks the pairs of a batch that a metric loss sees; empty for all.
         embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
@@ -28,11 +54,14 @@ class Recipe:
     """
 
     network: str
+    options: tuple[tuple[str, Scalar], ...] = ()
     data: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    rule: LocalRule | None = None
     optimiser: str
     learning_rate: float
+    schedule: str = "one-cycle"
     momentum: float = 0.9
     weight_decay: float = 5e-4
     epochs: int
@@ -49,6 +78,8 @@ class Recipe:
     @property
     def family(self) -> Family:
         """Return the family of the model that comes out."""
+        if self.options:
+            return "local-learning"
         return "neighbours" if self.embedding else "network"
 
 
