@@ -54,6 +54,7 @@ class LocalConv(nn.Module):
         return products / patch_norms(x, self.filters.shape[-1], self.p)
 
     def extra_repr(self) -> str:
+        """Return what a printed network says of this part."""
         return f"filters={tuple(self.filters.shape)}, p={self.p}"
 
 
@@ -73,6 +74,7 @@ class PlainConv(nn.Module):
         return F.conv2d(x, self.filters)
 
     def extra_repr(self) -> str:
+        """Return what a printed network says of this part."""
         return f"filters={tuple(self.filters.shape)}"
 
 
@@ -98,6 +100,7 @@ class Steep(nn.Module):
         return ACTIVATIONS[self.activation](x) ** self.n
 
     def extra_repr(self) -> str:
+        """Return what a printed network says of this part."""
         return f"{self.activation}, n={self.n}"
 
 

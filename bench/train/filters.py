@@ -21,7 +21,7 @@ from bench.data.datasets import LabelledImages
 from bench.paths import cache_dir
 from bench.store.files import atomic_write
 from bench.train.local_rule import FilterEpoch, f_score, learn_filters
-from bench.train.recipes import LocalRule, Recipe
+from bench.train.recipe import LocalRule, Recipe
 
 #: Raised whenever the same rule and images no longer give the same filters.
 _VERSION = 1
@@ -49,7 +49,8 @@ def learnt(
     """
     options = dict(recipe.options)
     width, p = int(options["w"]), int(options["p"])
-    held: nn.Parameter = next(net.parameters()).requires_grad_(False)
+    held = next(net.parameters())
+    held.requires_grad_(False)
     path = _file(recipe, rule, data)
     moments = _kept(path)
     if moments is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bench.errors import SpecError
 from bench.spec import Scalar
-from bench.train.recipes import LocalRule, Recipe
+from bench.train.recipe import LocalRule, Recipe
 
 _ACTIVATIONS = ("relu", "elu", "gelu", "rexp")
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from bench.data.datasets import LabelledImages
 from bench.errors import SpecError, TrainingFailed
 from bench.models.local import SMALLEST_NORM
-from bench.train.recipes import LocalRule
+from bench.train.recipe import LocalRule
 from bench.train.schedules import rate_share
 
 #: A filter is a feature where it is positive and its p-norm is 1 within this.
@@ -57,9 +57,11 @@ def unit_patches(
     A patch of zeros stays one.
 
     Args:
+        images: float, in [0, 1].
         width: of a patch.
         p: of the norm.
         count: so many patches of each image at places drawn from the generator; 0 for all.
+        generator: draws the places.
     """
     n, places = len(images), (images.shape[2] - width + 1) * (images.shape[3] - width + 1)
     if 0 < count < places:
@@ -70,7 +72,8 @@ def unit_patches(
         patches = windows[image, :, row, column].flatten(0, 1).flatten(1)
     else:
         patches = F.unfold(images, width).transpose(1, 2).flatten(0, 1)
-    return patches / patches.norm(p, dim=1, keepdim=True).clamp_min(SMALLEST_NORM)
+    norms: torch.Tensor = patches.norm(p, dim=1, keepdim=True)
+    return patches / norms.clamp_min(SMALLEST_NORM)
 
 
 class Update(NamedTuple):

@@ -18,7 +18,7 @@ from bench.errors import SpecError, TrainingFailed
 from bench.train.filters import learnt, responses
 from bench.train.local_rule import FilterEpoch
 from bench.train.objectives import objective
-from bench.train.recipes import Recipe
+from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
 
