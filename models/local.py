@@ -14,8 +14,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.errors import SpecError
-
 #: The p-norm of a patch of zeros counts as this much, so that its activations are zero.
 SMALLEST_NORM = 1e-6
 
@@ -90,8 +88,6 @@ class Steep(nn.Module):
 
     def __init__(self, activation: str, n: int) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise SpecError(f"activation {activation!r} is not one of {', '.join(ACTIVATIONS)}")
         self.activation = activation
         self.n = n
 
@@ -127,17 +123,9 @@ def two_layers(
         n: the power of the activation.
         pool: the width of the pooling, whose stride is 2.
         activation: relu, elu, gelu or rexp.
-        p: of the norm of patches and filters; of local learning only.
-
-    Raises:
-        SpecError: filters or pooling wider than the image.
+        p: of the norm of patches and filters, 2 to 6; of local learning only.
     """
-    channels, side = shape[0], min(shape[1:]) - w + 1
-    if w < 1 or side < pool:
-        raise SpecError(
-            f"filters of width {w} leave {max(side, 0)} places a side of images {shape[1:]}, "
-            f"too few for pooling of width {pool}; take a smaller w or pool"
-        )
+    channels = shape[0]
     filters = torch.empty(K * K, channels, w, w)
     if rule == "ll":
         filters.normal_()

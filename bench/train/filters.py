@@ -24,7 +24,7 @@ from bench.train.local_rule import FilterEpoch, f_score, learn_filters
 from bench.train.recipe import LocalRule, Recipe
 
 #: Raised whenever the same rule and images no longer give the same filters.
-_VERSION = 1
+_VERSION = 2
 
 _BATCH = 500
 
@@ -103,8 +103,8 @@ def _kept(path: Path) -> dict[int, torch.Tensor] | None:
 def responses(front: nn.Module, raw: torch.Tensor, top: int) -> torch.Tensor:
     """Return what a front gives for images (N, C, H, W), in half precision and in their order.
 
-    They are at most 1 in size, so half precision costs less than a thousandth of each; in single
-    precision those of wide networks would not fit in memory.
+    Those of filters of unit norm are at most 1 in size, and half precision costs less than a
+    thousandth of each; in single precision those of wide networks would not fit in memory.
     """
     found = []
     with torch.no_grad():

@@ -19,8 +19,8 @@ import torch
 from torch.nn import functional as F
 
 from bench.data.datasets import LabelledImages
-from bench.errors import SpecError, TrainingFailed
-from bench.models.local import SMALLEST_NORM
+from bench.errors import TrainingFailed
+from bench.models.local import SMALLEST_NORM, patch_norms
 from bench.train.recipe import LocalRule
 from bench.train.schedules import rate_share
 
@@ -54,7 +54,7 @@ def unit_patches(
 ) -> torch.Tensor:
     """Return patches of images (N, C, H, W) with unit p-norm, as (N', C * width^2).
 
-    A patch of zeros stays one.
+    A patch of zeros has no direction and moves no filter, so it is left out.
 
     Args:
         images: float, in [0, 1].
@@ -63,17 +63,20 @@ def unit_patches(
         count: so many patches of each image at places drawn from the generator; 0 for all.
         generator: draws the places.
     """
-    n, places = len(images), (images.shape[2] - width + 1) * (images.shape[3] - width + 1)
+    norms = patch_norms(images, width, p)[:, 0]
+    n, columns = len(images), norms.shape[2]
+    places = norms.shape[1] * columns
     if 0 < count < places:
         windows = images.unfold(2, width, 1).unfold(3, width, 1)
         at = torch.randint(places, (n, count), generator=generator).to(images.device)
-        row, column = at // windows.shape[3], at % windows.shape[3]
         image = torch.arange(n, device=images.device)[:, None]
-        patches = windows[image, :, row, column].flatten(0, 1).flatten(1)
+        patches = windows[image, :, at // columns, at % columns].flatten(0, 1).flatten(1)
+        norms = norms.flatten(1).gather(1, at)
     else:
         patches = F.unfold(images, width).transpose(1, 2).flatten(0, 1)
-    norms: torch.Tensor = patches.norm(p, dim=1, keepdim=True)
-    return patches / norms.clamp_min(SMALLEST_NORM)
+    norms = norms.flatten()
+    some = norms > SMALLEST_NORM
+    return patches[some] / norms[some, None]
 
 
 class Update(NamedTuple):
@@ -108,14 +111,14 @@ def rule_update(
     activity = patches @ (filters * filters.abs() ** (p - 2)).T
     best = activity.topk(m, dim=1)
     first, last = best.indices[:, 0], best.indices[:, m - 1]
-    g = torch.zeros_like(activity)
-    g.scatter_(1, first[:, None], 1.0)
-    g.scatter_(1, last[:, None], -delta)
+    moved = torch.zeros_like(filters)
+    moved.index_add_(0, first, patches).index_add_(0, last, patches, alpha=-delta)
     pull = torch.zeros(len(filters), device=filters.device)
-    pull.index_add_(0, first, best.values[:, 0])
-    pull.index_add_(0, last, best.values[:, m - 1], alpha=-delta)
+    pull.index_add_(0, first, best.values[:, 0]).index_add_(
+        0, last, best.values[:, m - 1], alpha=-delta
+    )
     counts = torch.bincount(torch.cat([first, last]), minlength=len(filters))
-    return Update(g.T @ patches - pull[:, None] * filters, pull, counts)
+    return Update(moved - pull[:, None] * filters, pull, counts)
 
 
 def stepped(filters: torch.Tensor, update: Update, rate: float) -> torch.Tensor:
@@ -150,7 +153,7 @@ def learn_filters(
     """Return filters (K * K, C, w, w) learnt from images alone; labels are not looked at.
 
     Args:
-        rule: how.
+        rule: how; its m is a rank of the filters.
         data: the training images.
         K: the square root of the number of filters.
         w: their width.
@@ -160,11 +163,8 @@ def learn_filters(
         watch: called after each epoch with the filters (K * K, C * w * w) as they are then.
 
     Raises:
-        SpecError: m is not a rank of the filters.
         TrainingFailed: filters that are no numbers any more, or all but a few of them negative.
     """
-    if not 2 <= rule.m <= K * K:
-        raise SpecError(f"m={rule.m} is no rank of {K * K} filters from 2; choose 2 to {K * K}")
     channels = data.raw.shape[1]
     generator = torch.Generator().manual_seed(seed)
     filters = torch.randn(K * K, channels * w * w, generator=generator).to(device)

@@ -119,19 +119,22 @@ def _fit(
             schedule.step()
             value = loss.item()
             if not math.isfinite(value):
-                raise _not_finite(recipe, net, f"epoch {number} of {recipe.epochs}", value)
+                raise _not_finite(recipe, net, number, value)
             loss_sum += value * len(rows)
             hits += _hits(recipe, outputs.detach(), labels[rows])
+        # The last step of all shows in no loss.
+        if not all(weight.isfinite().all() for weight in net.parameters()):
+            raise _not_finite(recipe, net, number, loss_sum / len(labels))
         seconds = time.perf_counter() - start
         watch(Epoch(number, recipe.epochs, loss_sum / len(labels), hits / len(labels), seconds))
 
 
-def _not_finite(recipe: Recipe, net: nn.Module, where: str, loss: float) -> TrainingFailed:
+def _not_finite(recipe: Recipe, net: nn.Module, epoch: int, loss: float) -> TrainingFailed:
     broken = [name for name, weight in net.named_parameters() if not weight.isfinite().all()]
     steep = dict(recipe.options)
     return TrainingFailed(
-        f"{where}: the loss is {loss}; "
-        + (f"not finite any more: {', '.join(broken)}; " if broken else "")
+        f"epoch {epoch} of {recipe.epochs}: the loss is {loss:.4g}; "
+        + (f"no numbers any more: {', '.join(broken)}; " if broken else "")
         + (f"n={steep['n']} of {steep['activation']} may be too steep, or " if steep else "")
         + f"the rate {recipe.learning_rate:g} too high"
     )
