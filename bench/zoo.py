@@ -64,20 +64,40 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
     return register
 
 
+def has_to_be_trained(name: str) -> bool:
+    """Return whether a model has no weights of its recipe yet, so that loading it would train it.
+
+    Raises:
+        SpecError: no such model.
+    """
+    if not MODELS[name].facts["recipe"]:
+        return False
+    rules = recipe(name)
+    folder = weights_folder(name)
+    card = read_card(folder, name) if folder else None
+    # What an older recipe left in the cache is not this model.
+    return not rules.shipped and (card is None or card["recipe"] != rules.written())
+
+
+def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
+    """Train a model into the cache, return its card.
+
+    Raises:
+        TrainingFailed: it comes to nothing.
+    """
+    from bench.train.weights import train_to
+
+    return train_to(retrained_dir(), name, data_root)
+
+
 def _trained(
     name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
 ) -> Adapter:
-    from bench.train.weights import load_weights, train_to
+    from bench.train.weights import load_weights
 
-    folder = weights_folder(name)
-    rules = recipe(name)
-    if not rules.shipped:
-        card = read_card(folder, name) if folder else None
-        # What an older recipe left in the cache is not this model.
-        if card is None or card["recipe"] != rules.written():
-            folder = retrained_dir()
-            train_to(folder, name, data_root)
-    return load_weights(folder or SHIPPED, name, data_root, options, device)
+    if has_to_be_trained(name):
+        train_model(name, data_root)
+    return load_weights(weights_folder(name) or SHIPPED, name, data_root, options, device)
 
 
 def load_model(
