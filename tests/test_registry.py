@@ -1,7 +1,7 @@
 import pytest
 
 from bench.errors import SpecError
-from bench.registry import Registry, load_plugin, unknown
+from bench.registry import Entry, Registry, load_plugin, unknown
 
 
 def make():
@@ -63,3 +63,13 @@ def test_a_broken_plugin_names_file_and_line(tmp_path, text, words):
 def test_a_missing_plugin_is_said(tmp_path):
     with pytest.raises(SpecError, match="no such Python file"):
         load_plugin(tmp_path / "nowhere.py")
+
+
+def test_a_name_that_was_not_registered_may_be_derived():
+    registry = Registry("number", lambda name: Entry(name, {}) if name.isdigit() else None)
+    registry.add("7", make)
+    assert registry["7"].target is make
+    assert registry["8"].target == "8"
+    assert list(registry) == ["7"]
+    with pytest.raises(SpecError, match="no number named 'x'"):
+        registry["x"]

@@ -97,7 +97,8 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         plan = make_plan(
             asked, models=options["models"], attacks=options["attacks"],
             toolkits=options["toolkits"], images=images, batch_size=options["batch_size"],
-            device=options["device"], data=options["data"],
+            device=options["device"], data=options["data"], train=not options["dry_run"],
+            note=display.note,
         )  # fmt: skip
         store = open_store(options["results"])
         keep_all = options["keep"] == "all"
@@ -128,6 +129,7 @@ def _images(text: str | None) -> int | str | None:
 
 def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> None:
     from bench.cli.display import print_table, say
+    from bench.runner.training import counted
 
     rows: list[dict[str, Any]] = [
         {
@@ -149,6 +151,9 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
         print_table(rows)
     for line in plan.left_out:
         say(f"left out: {line}")
+    if plan.untrained:
+        say(f"to be trained first, and not in this plan yet: {counted(plan.untrained)}, from "
+            f"{plan.untrained[0]} to {plan.untrained[-1]}")  # fmt: skip
     say(expected.line())
 
 

@@ -19,6 +19,7 @@ from bench.attacks.catalogue import (
 from bench.data.datasets import LabelledImages
 from bench.errors import UnsupportedAttack
 from bench.runner.fits import Source, other_model, source_images
+from bench.runner.training import Absent
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -42,6 +43,7 @@ class Given:
     Attributes:
         suite: with the models and attacks that are left after its filters.
         known: all models of the suite by title, those a filter leaves out included.
+        absent: models that cannot be loaded, and why.
         loaded: loads a model, each once.
         images: by data set.
         toolkits: the only ones wanted; none for all.
@@ -50,6 +52,7 @@ class Given:
 
     suite: Suite
     known: Mapping[str, ModelRequest]
+    absent: Absent
     loaded: Callable[[ModelRequest], Adapter]
     images: Mapping[str, LabelledImages]
     toolkits: Sequence[str]
@@ -61,9 +64,9 @@ class Given:
         images = source_images(spec, self.image_set(adapter), self.data)
         return Source(adapter=adapter, surface=surface, images=images)
 
-    def named(self, name: str) -> Adapter:
-        """Return the model of a name, loaded."""
-        return self.loaded(self.known.get(name, ModelRequest(name=name)))
+    def named(self, name: str) -> ModelRequest:
+        """Return the model of a title, one of the suite or not."""
+        return self.known.get(name, ModelRequest(name=name))
 
     def image_set(self, adapter: Adapter) -> ImageSet:
         """Return the images that a model is attacked on: those of its data set."""
@@ -165,7 +168,12 @@ def _ways(
         return
     other = other_model(spec, request)
     if other is not None:
-        model, title = given.named(other), ModelRequest(name=other)
+        wanted, title = given.named(other), ModelRequest(name=other)
+        why = given.absent.why(wanted.name)
+        if why is not None:
+            left_out[f"{spec.name} fitted on {other}: {why}"] = None
+            return
+        model = given.loaded(wanted)
         for name in tuple(_surfaces(attack, title, model, left_out))[:1]:
             yield spec, BLACK_BOX_SURFACE, given.source(spec, model, name)
         return

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import torch
 
 from bench.adapters.neighbours import NeighboursAdapter
-from bench.attacks.catalogue import install_command, installed
+from bench.attacks.catalogue import install_command, installed, is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
@@ -20,7 +20,8 @@ from bench.registry import unknown
 from bench.runner.fits import Source
 from bench.runner.matching import Given, climbed_request, make_cells
 from bench.runner.suite_claims import check_models
-from bench.spec import TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.runner.training import train_first
+from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.zoo import MODELS, load_model
 
 DEFAULT_BATCH_SIZE = 100
@@ -37,6 +38,7 @@ class Plan:
         images: the images and labels under attack, by data set.
         left_out: in words, what the suite asks for that cannot be run, and why.
         sources: key of a cell with a fitted attack to what that is fitted on.
+        untrained: names of models that have to be trained first, whose cells are not here yet.
     """
 
     suite: Suite
@@ -47,6 +49,7 @@ class Plan:
     device: str
     left_out: tuple[str, ...]
     sources: dict[str, Source] = field(default_factory=dict)
+    untrained: tuple[str, ...] = ()
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels that a cell is about."""
@@ -63,8 +66,10 @@ def make_plan(
     batch_size: int = DEFAULT_BATCH_SIZE,
     device: str = "auto",
     data: str | os.PathLike[str] | None = None,
+    train: bool = True,
+    note: Callable[[str], None] = lambda line: None,
 ) -> Plan:
-    """Return the cells of a suite.
+    """Return the cells of a suite; models without weights are trained first, in seconds each.
 
     Args:
         suite: what to run; models a plug-in registered for its data set join it.
@@ -75,6 +80,8 @@ def make_plan(
         batch_size: images attacked together; part of a cell's identity.
         device: `auto`, `cpu` or `cuda`.
         data: the data folder.
+        train: whether to; else such models are `untrained`, and their cells are not in the plan.
+        note: told what is trained.
 
     Raises:
         SpecError: a filter that matches nothing, or a suite that does not fit its models.
@@ -93,14 +100,20 @@ def make_plan(
         _check_fits(suite, request, adapter)
         return adapter
 
+    known = {request.title(): request for request in asked}
+    absent = train_first(_named(suite, known), train=train, data=data, note=note)
+    suite = dataclasses.replace(
+        suite, models=tuple(one for one in suite.models if absent.why(one.name) is None)
+    )
     adapters = {request: loaded(request) for request in suite.models}
     given = Given(
-        suite=suite, known={request.title(): request for request in asked}, loaded=loaded,
+        suite=suite, known=known, absent=absent, loaded=loaded,
         images=subsets, toolkits=toolkits, batch_size=batch_size, data=data,
     )  # fmt: skip
     made = make_cells(given, adapters)
-    if not made.cells:
-        reasons = f": {made.left_out[0]}" if made.left_out else ""
+    left_out = (*(f"{name}: {why}" for name, why in absent.died.items()), *made.left_out)
+    if not made.cells and not absent.untrained:
+        reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
     climbed = {climbed_request(request) for request in suite.models}
     return Plan(
@@ -110,9 +123,19 @@ def make_plan(
         images=subsets,
         batch_size=batch_size,
         device=where,
-        left_out=made.left_out,
+        left_out=left_out,
         sources=made.sources,
+        untrained=absent.untrained,
     )
+
+
+def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
+    """Yield the names of all models that a suite's cells need."""
+    yield from (request.name for request in suite.models)
+    for attack in suite.attacks:
+        if is_fitted(attack.spec.name) and attack.spec.word("fitted_on") != ITSELF:
+            title = str(attack.spec.word("fitted_on"))
+            yield known[title].name if title in known else title
 
 
 def _images(wanted: ImageSet, data: str | os.PathLike[str] | None) -> LabelledImages:

@@ -100,3 +100,47 @@ def test_shipped_suites_are_the_files_of_the_folder():
     assert shipped_suites() == sorted(
         p.stem for p in suites.SHIPPED.iterdir() if p.suffix == ".toml"
     )
+
+
+LOCAL = """\
+title  = "Local"
+data   = "digits"
+
+[[models]]
+name       = NAME
+K          = [3, 4]
+w          = 4
+m          = 2
+p          = 2
+n          = [1, 4]
+pool       = 2
+activation = "relu"
+MORE
+
+[[attacks]]
+name = "fgsm"
+norm = "linf"
+eps  = "0.1"
+"""
+
+
+def test_models_of_local_learning_take_their_options_into_their_names(tmp_path):
+    path = tmp_path / "local.toml"
+    path.write_text(LOCAL.replace("NAME", '"digits/ll"').replace("MORE", "delta = 0.2"))
+    named = [model.title() for model in load_suite(str(path)).models]
+    assert named == [
+        f"digits/ll-K{K}-w4-m2-p2-delta0.2-n{n}-pool2-relu" for K in (3, 4) for n in (1, 4)
+    ]
+    for name, more, words in (
+        (
+            '["digits/ll", "digits/cnn"]',
+            "",
+            r"models\[1\]: digits/ll takes its options into its name",
+        ),
+        ('"digits/ll"', "climbed = { K = 3 }", r"models\[1\]: digits/ll takes its options"),
+        ('"digits/bp"', "", r"models\[1\]: digits/bp has no m, p"),
+        ('"digits/ll"', "depth = 3", r"models\[1\]: digits/ll has no depth"),
+    ):
+        path.write_text(LOCAL.replace("NAME", name).replace("MORE", more))
+        with pytest.raises(SpecError, match=words):
+            load_suite(str(path))

@@ -1,0 +1,67 @@
+"""Models that a run has to train first: said before they are, and left out where they come to nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bench.errors import TrainingFailed
+from bench.paths import data_dir
+from bench.zoo import has_to_be_trained, train_model
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Models that cannot be attacked.
+
+    Attributes:
+        untrained: names of those that a run would train first.
+        died: name to why its training failed.
+    """
+
+    untrained: tuple[str, ...] = ()
+    died: dict[str, str] = field(default_factory=dict)
+
+    def why(self, name: str) -> str | None:
+        """Return in words why a model is not there; None where it is."""
+        return "it has to be trained first" if name in self.untrained else self.died.get(name)
+
+
+def train_first(
+    names: Iterable[str],
+    *,
+    train: bool,
+    data: str | os.PathLike[str] | None,
+    note: Callable[[str], None],
+) -> Absent:
+    """Train the models that have no weights of their recipe, and return those that are not there.
+
+    Weights lie in the cache as soon as each is trained, so a killed run goes on with the next.
+
+    Args:
+        names: of models; more than once does no harm.
+        train: whether to; else those to be trained are only named.
+        data: the data folder.
+        note: told how many there are, and how each went.
+    """
+    waiting = tuple(name for name in dict.fromkeys(names) if has_to_be_trained(name))
+    if not train:
+        return Absent(untrained=waiting)
+    if waiting:
+        note(f"training {counted(waiting)} first")
+    died = {}
+    for turn, name in enumerate(waiting, 1):
+        try:
+            card = train_model(name, data_dir(data))
+        except TrainingFailed as error:
+            died[name] = str(error)
+            note(f"[{turn}/{len(waiting)}] {name}: training FAILED: {error}")
+            continue
+        note(f"[{turn}/{len(waiting)}] {name}: clean accuracy {card['clean_accuracy']:.1%}")
+    return Absent(died=died)
+
+
+def counted(names: tuple[str, ...]) -> str:
+    """Return how many models there are, in words."""
+    return f"{len(names)} model{'' if len(names) == 1 else 's'}"

@@ -1,0 +1,203 @@
+"""Names of the local-learning study's models, `DATA/ll-K20-w4-m5-p4-n16-pool9-elu`, and their recipes.
+
+A name says everything that a training depends on but the schedule, which is the data set's. Suites may
+write a name as `DATA/ll` or `DATA/bp` with its parts as options, lists of which multiply.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.data.table import DATASETS
+from bench.errors import SpecError
+from bench.spec import Scalar
+from bench.train.recipe import LocalRule, Recipe
+
+_ACTIVATIONS = ("relu", "elu", "gelu", "rexp")
+
+#: Parts in the order of a name, what is written before each, and which rule has it.
+_PARTS = {
+    "K": ("K", "both"), "w": ("w", "both"), "m": ("m", "ll"), "p": ("p", "ll"),
+    "delta": ("delta", "ll"), "n": ("n", "both"), "pool": ("pool", "both"),
+    "activation": ("", "both"), "seed": ("seed", "both"),
+}  # fmt: skip
+#: Of higher powers the norm of a dark patch is no float any more.
+_LARGEST_P = 6
+_DEFAULTS: dict[str, Scalar] = {"delta": 0.1, "seed": 0}
+_NAME = re.compile(
+    r"(?P<data>[a-z0-9-]+)/(?P<rule>ll|bp)-K(?P<K>\d+)-w(?P<w>\d+)"
+    r"(?:-m(?P<m>\d+)-p(?P<p>\d+))?(?:-delta(?P<delta>\d+(?:\.\d+)?))?"
+    rf"-n(?P<n>\d+)-pool(?P<pool>\d+)-(?P<activation>{'|'.join(_ACTIVATIONS)})"
+    r"(?:-seed(?P<seed>\d+))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How models of a data set are trained.
+
+    Attributes:
+        rule: of the filters; m and delta are the name's.
+        head: of the linear layer on learnt filters.
+        twin: of the back-propagated network.
+    """
+
+    rule: LocalRule
+    head: Recipe
+    twin: Recipe
+
+
+def _schedule(data: str, rule: LocalRule, head: dict[str, Any], twin: int) -> Schedule:
+    whole = Recipe(
+        network="bench.models.local:two_layers", data=data, optimiser="adam", learning_rate=2e-3,
+        weight_decay=0.0, epochs=twin, batch_size=128,
+    )  # fmt: skip
+    return Schedule(rule=rule, head=dataclasses.replace(whole, **head), twin=whole)
+
+
+_COSINE = {"schedule": "cosine", "batch_size": 1000}
+
+#: All patches of the digits fit into one step, in which filters come to rest without a falling rate.
+SCHEDULES = {
+    "digits": _schedule(
+        "digits", LocalRule(m=2, rate=1.0, shape="constant", epochs=80, batch_size=2000),
+        {"learning_rate": 0.1, "epochs": 30, "batch_size": 100}, twin=20,
+    ),
+    "mnist": _schedule(
+        "mnist", LocalRule(m=2, rate=0.2, epochs=20, patches=100), {"epochs": 50, **_COSINE}, twin=4
+    ),
+    "cifar10": _schedule(
+        "cifar10", LocalRule(m=2, rate=0.2, epochs=30, patches=100), {"epochs": 100, **_COSINE},
+        twin=10,
+    ),
+}  # fmt: skip
+
+
+def is_base(name: str) -> bool:
+    """Return whether a name is one that options have to be added to, such as `digits/ll`."""
+    data, _, rule = name.partition("/")
+    return rule in ("ll", "bp") and data in SCHEDULES
+
+
+def written_out(base: str, options: Mapping[str, Scalar]) -> str:
+    """Return the whole name of a model of `DATA/ll` or `DATA/bp` and its parts.
+
+    Raises:
+        SpecError: a part is missing, not one of this rule, or cannot be.
+    """
+    parts = _parts(base.partition("/")[2])
+    wrong = set(options) - set(parts)
+    missing = [part for part in parts if part not in {**_DEFAULTS, **options}]
+    if wrong or missing:
+        what = f"has no {', '.join(sorted(wrong))}" if wrong else f"lacks {', '.join(missing)}"
+        raise SpecError(f"{base} {what}; its options are {', '.join(parts)}")
+    whole = {part: options.get(part, _DEFAULTS.get(part, "")) for part in parts}
+    _check(base, whole)
+    return _spelt(base, whole)
+
+
+def local_options(name: str) -> dict[str, Scalar] | None:
+    """Return the rule of a model of the study (`rule`: ll or bp) and its parts; None for other names.
+
+    Raises:
+        SpecError: parts are missing, not of this rule, not possible, or not written as they should be.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None or found["data"] not in SCHEDULES:
+        return None
+    said = found.groupdict()
+    parts = _parts(said["rule"])
+    if said["rule"] == "ll" and said["m"] is None:
+        raise SpecError(f"{name}: local learning needs -m and -p, such as ll-K10-w4-m3-p2-...")
+    if said["rule"] == "bp" and (said["m"] or said["delta"]):
+        raise SpecError(f"{name}: a back-propagated twin has no m, p or delta")
+    options = {part: _read(part, said[part]) for part in parts}
+    base = f"{said['data']}/{said['rule']}"
+    _check(name, options)
+    if _spelt(base, options) != name:
+        raise SpecError(f"{name} is called {_spelt(base, options)}")
+    return {"rule": said["rule"], **options}
+
+
+def local_recipe(name: str) -> Recipe | None:
+    """Return the recipe of a model of the study by its name; None for any other name.
+
+    Raises:
+        SpecError: as `local_options`.
+    """
+    options = local_options(name)
+    if options is None:
+        return None
+    schedule = SCHEDULES[name.partition("/")[0]]
+    seed, delta, m = options.pop("seed"), options.pop("delta", None), options.pop("m", None)
+    rule = None
+    if m is not None and delta is not None:
+        rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta))
+    return dataclasses.replace(
+        schedule.twin if rule is None else schedule.head,
+        options=tuple(sorted(options.items())),
+        rule=rule,
+        seed=int(seed),
+        shipped=False,
+    )
+
+
+def _parts(rule: str) -> dict[str, str]:
+    """Return the parts of a rule's names, and what is written before each."""
+    return {part: before for part, (before, who) in _PARTS.items() if who in ("both", rule)}
+
+
+def _read(part: str, said: str | None) -> Scalar:
+    if said is None:
+        return _DEFAULTS[part]
+    if part == "activation":
+        return said
+    return float(said) if part == "delta" else int(said)
+
+
+def _spelt(base: str, options: Mapping[str, Scalar]) -> str:
+    name = base
+    for part, before in _parts(base.partition("/")[2]).items():
+        value = options[part]
+        if value != _DEFAULTS.get(part):
+            name += f"-{before}{f'{value:g}' if part == 'delta' else value}"
+    return name
+
+
+def _check(name: str, options: Mapping[str, Scalar]) -> None:
+    """Raise unless there can be a model of these parts."""
+    for part, value in options.items():
+        if part == "activation":
+            if value not in _ACTIVATIONS:
+                raise SpecError(
+                    f"{name}: activation {value!r} is not one of {', '.join(_ACTIVATIONS)}"
+                )
+        elif part == "delta":
+            if isinstance(value, bool | str) or not 0.001 <= value <= 10:
+                raise SpecError(f"{name}: delta {value!r} is not a number from 0.001 to 10")
+        elif not isinstance(value, int) or isinstance(value, bool) or value < _least(part):
+            raise SpecError(f"{name}: {part} {value!r} is not a whole number from {_least(part)}")
+    numbers = {
+        part: int(value) for part, value in options.items() if part not in ("activation", "delta")
+    }
+    if "m" in numbers and not 2 <= numbers["m"] <= numbers["K"] ** 2:
+        raise SpecError(
+            f"{name}: m={numbers['m']} is no rank of {numbers['K'] ** 2} filters from 2"
+        )
+    if not 2 <= numbers.get("p", 2) <= _LARGEST_P:
+        raise SpecError(f"{name}: p={numbers['p']} is not one of 2 to {_LARGEST_P}")
+    shape = DATASETS[name.partition("/")[0]].input_shape[1:]
+    side = min(shape) - numbers["w"] + 1
+    if side < numbers["pool"]:
+        raise SpecError(
+            f"{name}: filters of width {numbers['w']} leave {max(side, 0)} places a side of images "
+            f"{shape}, too few for pooling of width {numbers['pool']}; take a smaller w or pool"
+        )
+
+
+def _least(part: str) -> int:
+    return 0 if part == "seed" else 1
