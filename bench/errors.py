@@ -38,3 +38,7 @@ class AttackError(BenchError):
 
 class StoreError(BenchError):
     """Results that cannot be written or read; always fatal."""
+
+
+class TrainingFailed(BenchError):
+    """A training that cannot come to anything; the message names the epoch and the reason."""

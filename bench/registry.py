@@ -48,10 +48,18 @@ class Entry:
 
 
 class Registry:
-    """A table from names to factories of one kind of thing."""
+    """A table from names to factories of one kind of thing.
 
-    def __init__(self, kind: str) -> None:
+    Attributes:
+        kind: of thing, in words.
+        derived: makes an entry of a name that was not registered; None where it cannot.
+    """
+
+    def __init__(
+        self, kind: str, derived: Callable[[str], Entry | None] = lambda name: None
+    ) -> None:
         self.kind = kind
+        self.derived = derived
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, target: str | Callable[..., Any], **facts: Any) -> None:
@@ -70,9 +78,10 @@ class Registry:
         self._entries[name] = entry
 
     def __getitem__(self, name: str) -> Entry:
-        if name not in self._entries:
+        entry = self._entries.get(name) or self.derived(name)
+        if entry is None:
             raise unknown(self.kind, name, list(self._entries))
-        return self._entries[name]
+        return entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -13,20 +13,35 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import AdapterError
 from bench.paths import data_dir
-from bench.registry import Registry, load_plugin
+from bench.registry import Entry, Registry, load_plugin
 from bench.spec import Adapter, Scalar
 from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
-from bench.train.recipes import RECIPES
+from bench.train.local_names import local_recipe
+from bench.train.recipe import Recipe
+from bench.train.recipes import RECIPES, recipe
 
 if TYPE_CHECKING:
     import torch
 
-MODELS = Registry("model")
+
+def _entry(rules: Recipe) -> Entry:
+    facts = {"data": rules.data, "family": rules.family, "recipe": True}
+    return Entry("bench.zoo:_trained", facts)
+
+
+def _derived(name: str) -> Entry | None:
+    """Return the entry of a model whose name says how it is trained, listed or not."""
+    rules = local_recipe(name)
+    return None if rules is None else _entry(rules)
+
+
+MODELS = Registry("model", _derived)
 for _name, _recipe in RECIPES.items():
-    MODELS.add(_name, "bench.zoo:_trained", data=_recipe.data, family=_recipe.family, recipe=True)
+    MODELS.add(_name, "bench.zoo:_trained", **_entry(_recipe).facts)
 
 _SURFACES = {
     "network": ["network"],
+    "local-learning": ["network"],
     "neighbours": ["soft-knn", "nearest-other", "metric-loss"],
 }
 
@@ -52,13 +67,14 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
 def _trained(
     name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
 ) -> Adapter:
-    from bench.train.weights import as_written, load_weights, train_to
+    from bench.train.weights import load_weights, train_to
 
     folder = weights_folder(name)
-    if not RECIPES[name].shipped:
+    rules = recipe(name)
+    if not rules.shipped:
         card = read_card(folder, name) if folder else None
         # What an older recipe left in the cache is not this model.
-        if card is None or card["recipe"] != as_written(RECIPES[name]):
+        if card is None or card["recipe"] != rules.written():
             folder = retrained_dir()
             train_to(folder, name, data_root)
     return load_weights(folder or SHIPPED, name, data_root, options, device)

@@ -10,6 +10,7 @@ import rich_click as click
 from bench.cli.options import complete_models, data_option, device_option
 
 if TYPE_CHECKING:
+    from bench.train.local_rule import FilterEpoch
     from bench.train.trainer import Epoch
 
 
@@ -35,9 +36,8 @@ def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | N
     folder = out or retrained_dir()
     where = resolve_device(device)
 
-    def report(epoch: Epoch) -> None:
-        say(f"{name}: epoch {epoch.number}/{epoch.of}, loss {epoch.loss:.4f}, "
-            f"training accuracy {epoch.accuracy:.2%}, {epoch.seconds:.1f} s")  # fmt: skip
+    def report(epoch: Epoch | FilterEpoch) -> None:
+        say(f"{name}: {epoch.line()}")
 
     for name in models:
         card = train_to(folder, name, data, where, report)

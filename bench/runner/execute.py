@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import platform
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -24,7 +25,9 @@ from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
 from bench.train.cards import moments_file, read_card, weights_folder
+from bench.train.filter_pictures import read_pictures
 from bench.train.moments import read_moments
+from bench.zoo import MODELS
 
 Overwrite = Literal["never", "missing", "failed", "always"]
 Event = dict[str, Any]
@@ -270,6 +273,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "data": plan.adapters[request].spec.data,
                 "clean_accuracy": _card_accuracy(request.name),
                 "moments": _moments(request.name),
+                "filters": _filters(request.name),
                 "surrogate": _surrogate(plan.adapters[request]),
             }
             for request in suite.models
@@ -288,15 +292,38 @@ def _card_accuracy(name: str) -> float | None:
 
 def _moments(name: str) -> dict[str, Any] | None:
     """Return how a model's embedding came to be, as its report draws it; None where it was not watched."""
-    folder = weights_folder(name)
-    path = moments_file(folder, name) if folder else None
-    if path is None or not path.is_file():
+    payload = _watched(name, "neighbours")
+    if payload is None:
         return None
-    points, labels = read_moments(path.read_bytes())
+    points, labels = read_moments(payload)
     return {
         "labels": labels.tolist(),
         "epochs": {str(epoch): found.tolist() for epoch, found in points.items()},
     }
+
+
+def _filters(name: str) -> dict[str, Any] | None:
+    """Return pictures of a model's filters over its training, as base64 of uint8 (N, C, H, W)."""
+    payload = _watched(name, "local-learning")
+    if payload is None:
+        return None
+    pictures = read_pictures(payload)
+    return {
+        "shape": list(next(iter(pictures.values())).shape),
+        "epochs": {
+            str(epoch): base64.b64encode(found.numpy().tobytes()).decode()
+            for epoch, found in pictures.items()
+        },
+    }
+
+
+def _watched(name: str, family: str) -> bytes | None:
+    """Return what was watched during the training of a model of a family; None where nothing was."""
+    folder = weights_folder(name)
+    path = moments_file(folder, name) if folder else None
+    if path is None or not path.is_file() or MODELS[name].facts["family"] != family:
+        return None
+    return path.read_bytes()
 
 
 def _surrogate(adapter: Adapter) -> Mapping[str, Any] | None:

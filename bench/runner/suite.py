@@ -22,9 +22,11 @@ from bench.spec import (
     ImageSet,
     ModelRequest,
     Norm,
+    Scalar,
     Suite,
     Toolkit,
 )
+from bench.train.local_names import is_base, written_out
 
 SHIPPED = Path(__file__).parent.parent / "suites"
 
@@ -163,6 +165,8 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     variants = [
         tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
     ]
+    if any(is_base(name) for name in _listed(table.name)):
+        return _written_out(path, index, table, variants)
     if climbed is not None and climbed not in variants:
         raise SpecError(
             f"{path}: models[{index + 1}].climbed: {table.climbed!r} is none of the table's own "
@@ -173,6 +177,20 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
         for name in _listed(table.name)
         for one in variants
     ]
+
+
+def _written_out(
+    path: Path, index: int, table: _Model, variants: list[tuple[tuple[str, Scalar], ...]]
+) -> list[ModelRequest]:
+    """Return models whose names say all their options."""
+    try:
+        return [
+            ModelRequest(name=written_out(name, dict(one)))
+            for name in _listed(table.name)
+            for one in variants
+        ]
+    except SpecError as error:
+        raise SpecError(f"{path}: models[{index + 1}]: {error}") from error
 
 
 def _attacks(path: Path, index: int, table: _Attack, titles: list[str]) -> Iterator[AttackRequest]:

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from bench.adapters.network import eval_mode
 from bench.data.datasets import LabelledImages
-from bench.train.recipes import Recipe
+from bench.train.local_rule import FilterEpoch
+from bench.train.recipe import Recipe
 from bench.train.trainer import Epoch, normalised
 
 #: The first so many test images are watched.
@@ -26,7 +27,7 @@ class Moments:
         self.labels = few.labels
         self.found: dict[int, torch.Tensor] = {}
 
-    def watch(self, epoch: Epoch, net: nn.Module) -> None:
+    def watch(self, epoch: Epoch | FilterEpoch, net: nn.Module) -> None:
         """Embed the images if an epoch is one of the three."""
         if epoch.number in (1, (epoch.of + 1) // 2, epoch.of):
             device = next(net.parameters()).device

@@ -17,7 +17,7 @@ from bench.spec import ModelSpec, Scalar
 from bench.train.agreement import agreement_of
 from bench.train.banks import stored_of
 from bench.train.objectives import losses_by_label
-from bench.train.recipes import Recipe
+from bench.train.recipe import Recipe
 
 #: Stored images of each class that the metric loss is measured against.
 _ANCHORS = 10

@@ -11,7 +11,7 @@ from torch import nn
 from bench.adapters.surrogates import LossesByLabel
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.train.recipes import Recipe
+from bench.train.recipe import Recipe
 
 #: Outputs of the network (N, D) and labels (N,) to the loss.
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -1,56 +1,13 @@
-"""How each shipped model is trained, as data."""
+"""How each model with a recipe is trained, as data."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from dataclasses import dataclass
 
 from bench.registry import unknown
-from bench.spec import Family
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """One training run, complete: the same recipe and seed give the same network.
-
-    Attributes:
-        network: the function in `bench.models` that builds the network, `module:function`.
-        data: the data set; its training split is used whole.
-        mean: per channel, subtracted from images in [0, 1] before the network sees them.
-        std: per channel, dividing them.
-        learning_rate: the peak of the one-cycle schedule.
-        loss: `cross-entropy` over logits, or a metric loss over embeddings.
-        miner: what picks the pairs of a batch that a metric loss sees; empty for all.
-        embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
-        crop: pixels of padding for random crops; 0 for none.
-        shipped: whether weights come with the package, or are trained at first use.
-    """
-
-    network: str
-    data: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    optimiser: str
-    learning_rate: float
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    epochs: int
-    batch_size: int = 128
-    loss: str = "cross-entropy"
-    miner: str = ""
-    embedding: int = 0
-    label_smoothing: float = 0.0
-    flip: bool = False
-    crop: int = 0
-    seed: int = 0
-    shipped: bool = True
-
-    @property
-    def family(self) -> Family:
-        """Return the family of the model that comes out."""
-        return "neighbours" if self.embedding else "network"
-
+from bench.train.local_names import local_recipe
+from bench.train.recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
     "digits/cnn": Recipe(
@@ -118,12 +75,29 @@ RECIPES |= _compared("fashion-mnist/cnn", "slim_six_convs", 4, {"sgd": 8, "adam"
 RECIPES |= _compared("cifar10/cnn", "slim_three_blocks", 8, {"sgd": 20, "adam": 12})
 
 
+#: Models of the local-learning study that are listed; any other name of theirs is one too.
+_LOCAL_DIGITS = (
+    "digits/ll-K5-w4-m3-p2-n4-pool3-gelu",
+    "digits/bp-K5-w4-n4-pool3-gelu",
+)
+
+
+def _local(name: str, shipped: bool) -> Recipe:
+    found = local_recipe(name)
+    assert found is not None, name
+    return dataclasses.replace(found, shipped=shipped)
+
+
+RECIPES |= {name: _local(name, shipped=False) for name in _LOCAL_DIGITS}
+
+
 def recipe(name: str) -> Recipe:
     """Return the recipe of a model.
 
     Raises:
         SpecError: there is none of that name.
     """
-    if name not in RECIPES:
+    found = RECIPES.get(name) or local_recipe(name)
+    if found is None:
         raise unknown("recipe", name, list(RECIPES))
-    return RECIPES[name]
+    return found

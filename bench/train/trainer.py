@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench.data.datasets import LabelledImages
-from bench.errors import SpecError
+from bench.data.table import DATASETS
+from bench.errors import SpecError, TrainingFailed
+from bench.train.filters import learnt, responses
+from bench.train.local_rule import FilterEpoch
 from bench.train.objectives import objective
-from bench.train.recipes import Recipe
+from bench.train.recipe import Recipe
+from bench.train.schedules import rate_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,28 @@ class Epoch:
     accuracy: float
     seconds: float
 
+    def line(self) -> str:
+        """Return it in words."""
+        return (
+            f"epoch {self.number}/{self.of}, loss {self.loss:.4f}, "
+            f"training accuracy {self.accuracy:.2%}, {self.seconds:.1f} s"
+        )
+
+
+#: Told of each epoch, with the network as it is then.
+Watch = Callable[[Epoch | FilterEpoch, nn.Module], None]
+
 
 def build(recipe: Recipe) -> nn.Module:
     """Return the untrained network of a recipe, without its normalisation."""
     module, _, function = recipe.network.partition(":")
     make = getattr(importlib.import_module(module), function)
-    net: nn.Module = make(recipe.embedding) if recipe.embedding else make()
+    net: nn.Module
+    if recipe.options:
+        data = DATASETS[recipe.data]
+        net = make(data.input_shape, len(data.classes), **dict(recipe.options))
+    else:
+        net = make(recipe.embedding) if recipe.embedding else make()
     return net
 
 
@@ -40,7 +61,7 @@ def train(
     recipe: Recipe,
     data: LabelledImages,
     device: torch.device | str = "cpu",
-    watch: Callable[[Epoch, nn.Module], None] = lambda epoch, net: None,
+    watch: Watch = lambda epoch, net: None,
 ) -> nn.Module:
     """Return a network trained by a recipe, in eval mode, on the CPU.
 
@@ -49,35 +70,84 @@ def train(
         data: the training images.
         device: where to train.
         watch: called after each epoch, with the network as it is then.
+
+    Raises:
+        TrainingFailed: weights that are no numbers any more, or filters that died.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         net = build(recipe).to(device).to(memory_format=torch.channels_last)
-        steps = -(-len(data) // recipe.batch_size)
-        optimiser = _optimiser(recipe, net)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
+        raw, labels = data.raw.to(device), data.labels.to(device)
+        if recipe.rule is None:
+
+            def images(rows: torch.Tensor) -> torch.Tensor:
+                x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
+                return x.contiguous(memory_format=torch.channels_last)
+
+            _fit(recipe, net, images, labels, lambda epoch: watch(epoch, net))
+        else:
+            front, head = net.children()
+            learnt(recipe, recipe.rule, data, device, net, watch)
+            found = responses(front, raw, data.top)
+            _fit(recipe, head, lambda rows: found[rows].float(), labels,
+                 lambda epoch: watch(epoch, net))  # fmt: skip
+    return net.eval().cpu().to(memory_format=torch.contiguous_format)
+
+
+def _fit(
+    recipe: Recipe,
+    net: nn.Module,
+    inputs: Callable[[torch.Tensor], torch.Tensor],
+    labels: torch.Tensor,
+    watch: Callable[[Epoch], None],
+) -> None:
+    """Train a network by back-propagation, on what it is shown for rows of the training images."""
+    steps = -(-len(labels) // recipe.batch_size)
+    optimiser = _optimiser(recipe, net)
+    schedule = _schedule(recipe, optimiser, steps)
+    loss_of = objective(recipe)
+    net.train()
+    for number in range(1, recipe.epochs + 1):
+        start, loss_sum, hits = time.perf_counter(), 0.0, 0
+        order = torch.randperm(len(labels)).to(labels.device)
+        for rows in torch.split(order, recipe.batch_size):
+            outputs = net(inputs(rows))
+            loss = loss_of(outputs, labels[rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            value = loss.item()
+            if not math.isfinite(value):
+                raise _not_finite(recipe, net, f"epoch {number} of {recipe.epochs}", value)
+            loss_sum += value * len(rows)
+            hits += _hits(recipe, outputs.detach(), labels[rows])
+        seconds = time.perf_counter() - start
+        watch(Epoch(number, recipe.epochs, loss_sum / len(labels), hits / len(labels), seconds))
+
+
+def _not_finite(recipe: Recipe, net: nn.Module, where: str, loss: float) -> TrainingFailed:
+    broken = [name for name, weight in net.named_parameters() if not weight.isfinite().all()]
+    steep = dict(recipe.options)
+    return TrainingFailed(
+        f"{where}: the loss is {loss}; "
+        + (f"not finite any more: {', '.join(broken)}; " if broken else "")
+        + (f"n={steep['n']} of {steep['activation']} may be too steep, or " if steep else "")
+        + f"the rate {recipe.learning_rate:g} too high"
+    )
+
+
+def _schedule(
+    recipe: Recipe, optimiser: torch.optim.Optimizer, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return what sets the rate after each step; a shape of the study's is the same for an epoch."""
+    if recipe.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
             optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.25
         )
-        loss_of = objective(recipe)
-        raw, labels = data.raw.to(device), data.labels.to(device)
-        net.train()
-        for number in range(1, recipe.epochs + 1):
-            start, loss_sum, hits = time.perf_counter(), 0.0, 0
-            order = torch.randperm(len(data)).to(device)
-            for rows in torch.split(order, recipe.batch_size):
-                x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
-                outputs = net(x.contiguous(memory_format=torch.channels_last))
-                loss = loss_of(outputs, labels[rows])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                schedule.step()
-                loss_sum += loss.item() * len(rows)
-                hits += _hits(recipe, outputs.detach(), labels[rows])
-            seconds = time.perf_counter() - start
-            epoch = Epoch(number, recipe.epochs, loss_sum / len(data), hits / len(data), seconds)
-            watch(epoch, net)
-    return net.eval().cpu().to(memory_format=torch.contiguous_format)
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: rate_share(recipe.schedule, step // steps, recipe.epochs)
+    )
 
 
 def _hits(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> int:
@@ -107,6 +177,8 @@ def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
 
 def normalised(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Return images (N, C, H, W) in [0, 1] as the network of a recipe wants them."""
+    if not recipe.mean:
+        return x
     mean = torch.tensor(recipe.mean, device=x.device).view(-1, 1, 1)
     std = torch.tensor(recipe.std, device=x.device).view(-1, 1, 1)
     return (x - mean) / std

@@ -25,9 +25,12 @@ from bench.errors import AdapterError, PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
 from bench.train.cards import damaged, moments_file, read_card, weights_file
+from bench.train.filter_pictures import FilterPictures
+from bench.train.local_rule import FilterEpoch, f_score
 from bench.train.moments import Moments
 from bench.train.neighbours import neighbours
-from bench.train.recipes import Recipe, recipe
+from bench.train.recipe import Recipe
+from bench.train.recipes import recipe
 from bench.train.trainer import Epoch, build, train
 
 
@@ -36,19 +39,25 @@ def train_to(
     name: str,
     data_root: Path | None,
     device: str = "cpu",
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    report: Callable[[Epoch | FilterEpoch], None] = lambda epoch: None,
 ) -> dict[str, Any]:
     """Train a model by its recipe, write weights and card into a folder, return the card.
 
-    Of an embedding, what it made of a few test images at three moments is written too.
+    What a training is watched for is written too: what an embedding made of a few test images, or
+    pictures of filters.
     """
     rules = recipe(name)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     epochs: list[Epoch] = []
-    moments = Moments(rules, test) if rules.embedding else None
+    moments: Moments | FilterPictures | None = None
+    if rules.embedding:
+        moments = Moments(rules, test)
+    elif rules.options:
+        moments = FilterPictures(rules)
 
-    def watch(epoch: Epoch, net: nn.Module) -> None:
-        epochs.append(epoch)
+    def watch(epoch: Epoch | FilterEpoch, net: nn.Module) -> None:
+        if isinstance(epoch, Epoch):
+            epochs.append(epoch)
         if moments is not None:
             moments.watch(epoch, net)
         report(epoch)
@@ -79,16 +88,12 @@ def write_weights(
         epochs: how the training went.
     """
     rules = recipe(name)
-    # State dicts hold integers too (batch norm's step count); only weights are halved.
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in net.state_dict().items()
-    }
+    state = {key: _shipped(key, value).contiguous() for key, value in net.state_dict().items()}
     payload = save_tensors(state)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     card = {
         "name": name,
-        "recipe": as_written(rules),
+        "recipe": rules.written(),
         "data": {
             "name": rules.data,
             "train_images": len(images),
@@ -97,11 +102,12 @@ def write_weights(
             "test_checksum": test.checksum(),
         },
         "seed": rules.seed,
+        **_filters_facts(rules, net),
         "clean_accuracy": clean_accuracy(_assembled(name, rules, payload, data_root, {}), test),
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
-        "precision": "float16",
+        "precision": "float16, filters float32" if rules.options else "float16",
         "training": {
             "device": device,
             "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
@@ -116,10 +122,22 @@ def write_weights(
     return card
 
 
-def as_written(rules: Recipe) -> dict[str, Any]:
-    """Return a recipe as a card holds it, with lists for tuples."""
-    written: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(rules)))
-    return written
+def _filters_facts(rules: Recipe, net: nn.Module) -> dict[str, float]:
+    """Return what a card says of filters learnt without gradients."""
+    if rules.rule is None:
+        return {}
+    filters = next(net.parameters()).detach().flatten(1)
+    return {"f_score": f_score(filters, int(dict(rules.options)["p"]))}
+
+
+def _shipped(key: str, value: torch.Tensor) -> torch.Tensor:
+    """Return a weight in the precision it is written in.
+
+    State dicts hold integers too (batch norm's step count); only weights are halved. Whether a filter
+    of local learning is of unit norm shows in single precision alone.
+    """
+    exact = not value.is_floating_point() or key.endswith("filters")
+    return value if exact else value.half()
 
 
 def load_weights(
@@ -166,7 +184,7 @@ def _read(folder: Path, name: str) -> tuple[Recipe, bytes]:
     payload = path.read_bytes()
     if hashlib.sha256(payload).hexdigest() != card.get("sha256"):
         raise damaged(name, path, "its sha256 is not the one on its card")
-    return Recipe(**{**card["recipe"], **_tuples(card["recipe"])}), payload
+    return Recipe.read(card["recipe"]), payload
 
 
 @contextmanager
@@ -192,7 +210,10 @@ def _assembled(
         raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
     data = DATASETS[rules.data]
     net = _network(rules, payload)
-    return wrap(net, len(data.classes), data.input_shape, rules.mean, rules.std)
+    made = wrap(
+        net, len(data.classes), data.input_shape, rules.mean or None, rules.std or None
+    )  # fmt: skip
+    return dataclasses.replace(made, spec=dataclasses.replace(made.spec, family=rules.family))
 
 
 def _network(rules: Recipe, payload: bytes) -> nn.Module:
@@ -210,10 +231,6 @@ def _embedding(rules: Recipe, payload: bytes, device: str) -> Normalised:
     """
     embed = Normalised(_network(rules, payload), rules.mean, rules.std)
     return embed.requires_grad_(False).eval()
-
-
-def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
 
 
 def clean_accuracy(model: Adapter, data: LabelledImages) -> float:

@@ -12,7 +12,7 @@ from bench.errors import PrerequisiteError
 from bench.train.cards import SHIPPED, moments_file, read_card, weights_file, weights_folder
 from bench.train.recipes import RECIPES
 from bench.train.trainer import build
-from bench.train.weights import _embedding, as_written, clean_accuracy, load_weights, train_to
+from bench.train.weights import _embedding, clean_accuracy, load_weights, train_to
 
 NAME = "digits/mlp"
 
@@ -82,7 +82,7 @@ SHIPPED_MODELS = [name for name, rules in RECIPES.items() if rules.shipped]
 @pytest.mark.parametrize("name", SHIPPED_MODELS)
 def test_shipped_weights_are_those_of_their_cards(name):
     card, rules = read_card(SHIPPED, name), RECIPES[name]
-    assert card["recipe"] == as_written(rules)
+    assert card["recipe"] == rules.written()
     assert hashlib.sha256(weights_file(SHIPPED, name).read_bytes()).hexdigest() == card["sha256"]
     state = load_file(weights_file(SHIPPED, name))
     assert {key: value.shape for key, value in state.items()} == {

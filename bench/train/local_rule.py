@@ -1,0 +1,200 @@
+"""Filters learnt without gradients: the local rule of Krotov and Hopfield (PNAS 2019, equation 3).
+
+For each patch v of unit p-norm the filters are ranked by their activation <W_k, v>_k; the first is
+drawn towards the patch, the m-th is pushed away by a share delta of that, the others stay:
+W_k += rate * g_k (v - <W_k, v>_k W_k).
+
+Of a batch a filter takes the mean over the patches that move it, not the sum over all, so that those
+that win few patches learn as fast as those that win many.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from bench.data.datasets import LabelledImages
+from bench.errors import SpecError, TrainingFailed
+from bench.models.local import SMALLEST_NORM
+from bench.train.recipe import LocalRule
+from bench.train.schedules import rate_share
+
+#: A filter is a feature where it is positive and its p-norm is 1 within this.
+TOLERANCE = 1e-6
+
+#: Where no more of the filters than this are left with a positive value, training is dead.
+_WALL = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class FilterEpoch:
+    """How filters stand after one pass over the images.
+
+    Attributes:
+        f_score: share of filters that are features.
+    """
+
+    number: int
+    of: int
+    f_score: float
+    seconds: float
+
+    def line(self) -> str:
+        """Return it in words."""
+        return f"filters, epoch {self.number}/{self.of}, f {self.f_score:.2f}, {self.seconds:.1f} s"
+
+
+def unit_patches(
+    images: torch.Tensor, width: int, p: int, count: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Return patches of images (N, C, H, W) with unit p-norm, as (N', C * width^2).
+
+    A patch of zeros stays one.
+
+    Args:
+        images: float, in [0, 1].
+        width: of a patch.
+        p: of the norm.
+        count: so many patches of each image at places drawn from the generator; 0 for all.
+        generator: draws the places.
+    """
+    n, places = len(images), (images.shape[2] - width + 1) * (images.shape[3] - width + 1)
+    if 0 < count < places:
+        windows = images.unfold(2, width, 1).unfold(3, width, 1)
+        at = torch.randint(places, (n, count), generator=generator).to(images.device)
+        row, column = at // windows.shape[3], at % windows.shape[3]
+        image = torch.arange(n, device=images.device)[:, None]
+        patches = windows[image, :, row, column].flatten(0, 1).flatten(1)
+    else:
+        patches = F.unfold(images, width).transpose(1, 2).flatten(0, 1)
+    norms: torch.Tensor = patches.norm(p, dim=1, keepdim=True)
+    return patches / norms.clamp_min(SMALLEST_NORM)
+
+
+class Update(NamedTuple):
+    """What patches do to filters.
+
+    Attributes:
+        total: the sum over the patches of g_k (v - <W_k, v>_k W_k), (K, D).
+        pull: the sum of g_k <W_k, v>_k, (K,).
+        counts: how many patches drew or pushed each filter, (K,).
+    """
+
+    total: torch.Tensor
+    pull: torch.Tensor
+    counts: torch.Tensor
+
+
+def rule_update(
+    filters: torch.Tensor, patches: torch.Tensor, *, p: int, m: int, delta: float
+) -> Update:
+    """Return what patches add to each filter at rate 1.
+
+    Filters are ranked by <W_k, v>_k, not by the normalised activity of the paper's Q: filters that
+    are not yet of unit norm would otherwise never be drawn to it, but only pushed away from it.
+
+    Args:
+        filters: W, (K, D).
+        patches: v, (N, D), of unit p-norm.
+        p: of the norm.
+        m: the rank of the filter that is pushed away, from 2.
+        delta: how much.
+    """
+    activity = patches @ (filters * filters.abs() ** (p - 2)).T
+    best = activity.topk(m, dim=1)
+    first, last = best.indices[:, 0], best.indices[:, m - 1]
+    g = torch.zeros_like(activity)
+    g.scatter_(1, first[:, None], 1.0)
+    g.scatter_(1, last[:, None], -delta)
+    pull = torch.zeros(len(filters), device=filters.device)
+    pull.index_add_(0, first, best.values[:, 0])
+    pull.index_add_(0, last, best.values[:, m - 1], alpha=-delta)
+    counts = torch.bincount(torch.cat([first, last]), minlength=len(filters))
+    return Update(g.T @ patches - pull[:, None] * filters, pull, counts)
+
+
+def stepped(filters: torch.Tensor, update: Update, rate: float) -> torch.Tensor:
+    """Return filters (K, D) after a step along the mean over the patches that move each.
+
+    A filter far longer than 1 has activities far above 1, and a whole step would overshoot: there
+    the step is shorter by the mean activity.
+    """
+    moved = update.counts.clamp_min(1)
+    steps = rate / (moved * (update.pull / moved).abs().clamp_min(1))
+    return filters + steps[:, None] * update.total
+
+
+def f_score(filters: torch.Tensor, p: int) -> float:
+    """Return the share of filters (K, D) that are positive throughout and of unit p-norm."""
+    positive = (filters > 0).all(1)
+    unit = (filters.double().norm(p, dim=1) - 1).abs() < TOLERANCE
+    return float((positive & unit).float().mean())
+
+
+def learn_filters(
+    rule: LocalRule,
+    data: LabelledImages,
+    *,
+    K: int,  # noqa: N803  # the study's letters
+    w: int,
+    p: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    watch: Callable[[FilterEpoch, torch.Tensor], None] = lambda epoch, filters: None,
+) -> torch.Tensor:
+    """Return filters (K * K, C, w, w) learnt from images alone; labels are not looked at.
+
+    Args:
+        rule: how.
+        data: the training images.
+        K: the square root of the number of filters.
+        w: their width.
+        p: of the norm.
+        seed: of the first filters, the order of the images and the places of patches.
+        device: where.
+        watch: called after each epoch with the filters (K * K, C * w * w) as they are then.
+
+    Raises:
+        SpecError: m is not a rank of the filters.
+        TrainingFailed: filters that are no numbers any more, or all but a few of them negative.
+    """
+    if not 2 <= rule.m <= K * K:
+        raise SpecError(f"m={rule.m} is no rank of {K * K} filters from 2; choose 2 to {K * K}")
+    channels = data.raw.shape[1]
+    generator = torch.Generator().manual_seed(seed)
+    filters = torch.randn(K * K, channels * w * w, generator=generator).to(device)
+    raw = data.raw.to(device)
+    for number in range(rule.epochs):
+        start = time.perf_counter()
+        rate = rule.rate * rate_share(rule.shape, number, rule.epochs)
+        order = torch.randperm(len(data), generator=generator)
+        for rows in torch.split(order, rule.batch_size):
+            images = raw[rows.to(device)].float() / data.top
+            patches = unit_patches(images, w, p, rule.patches, generator)
+            update = rule_update(filters, patches, p=p, m=rule.m, delta=rule.delta)
+            filters = stepped(filters, update, rate)
+        seconds = time.perf_counter() - start
+        epoch = FilterEpoch(number + 1, rule.epochs, f_score(filters, p), seconds)
+        _check(filters, epoch, rule)
+        watch(epoch, filters)
+    return filters.cpu().view(K * K, channels, w, w)
+
+
+def _check(filters: torch.Tensor, epoch: FilterEpoch, rule: LocalRule) -> None:
+    where = f"local learning, epoch {epoch.number} of {epoch.of}"
+    if not filters.isfinite().all():
+        raise TrainingFailed(
+            f"{where}: filters are not finite any more at rate {rule.rate:g}; take a smaller one"
+        )
+    alive = float((filters > 0).any(1).float().mean())
+    if alive < _WALL:
+        raise TrainingFailed(
+            f"{where}: the blue wall of death: {1 - alive:.0%} of the filters have been driven "
+            f"negative throughout and win no patch; take a smaller delta than {rule.delta:g}, a "
+            f"smaller m than {rule.m} or a smaller rate than {rule.rate:g}"
+        )

@@ -1,0 +1,99 @@
+"""What a training is, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.spec import Family, Scalar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalRule:
+    """How filters are learnt, complete: the same rule and seed give the same filters.
+
+    Attributes:
+        m: the rank of the filter that is pushed away.
+        delta: how much, against the one that is drawn.
+        rate: of a filter's step in the first epoch, along the mean over the patches that move it.
+        shape: how the rate falls over the epochs; a name of `bench.train.schedules`.
+        batch_size: images a step.
+        patches: of each image, drawn anew in each epoch; 0 for all there are.
+    """
+
+    m: int
+    delta: float = 0.1
+    rate: float
+    shape: str = "cosine"
+    epochs: int
+    batch_size: int = 1000
+    patches: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One training run, complete: the same recipe and seed give the same network.
+
+    Attributes:
+        network: the function in `bench.models` that builds the network, `module:function`.
+        options: of that function, further than the shape of images and the number of classes.
+        data: the data set; its training split is used whole.
+        mean: per channel, subtracted from images in [0, 1] before the network sees them; empty
+            for a network that wants them as they are.
+        std: per channel, dividing them.
+        rule: how the filters are learnt; None where all weights are trained together.
+        learning_rate: the peak of the schedule.
+        schedule: `one-cycle`, or a shape in which the rate falls, of `bench.train.schedules`.
+        loss: `cross-entropy` over logits, or a metric loss over embeddings.
+        miner: what picks the pairs of a batch that a metric loss sees; empty for all.
+        embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
+        crop: pixels of padding for random crops; 0 for none.
+        shipped: whether weights come with the package, or are trained at first use.
+    """
+
+    network: str
+    options: tuple[tuple[str, Scalar], ...] = ()
+    data: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    rule: LocalRule | None = None
+    optimiser: str
+    learning_rate: float
+    schedule: str = "one-cycle"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    epochs: int
+    batch_size: int = 128
+    loss: str = "cross-entropy"
+    miner: str = ""
+    embedding: int = 0
+    label_smoothing: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    seed: int = 0
+    shipped: bool = True
+
+    @property
+    def family(self) -> Family:
+        """Return the family of the model that comes out."""
+        if self.options:
+            return "local-learning"
+        return "neighbours" if self.embedding else "network"
+
+    def written(self) -> dict[str, Any]:
+        """Return it as a card holds it, with lists for tuples."""
+        found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return found
+
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that a card holds."""
+        fields = dict(written)
+        fields["mean"], fields["std"] = tuple(fields["mean"]), tuple(fields["std"])
+        fields["options"] = tuple((key, value) for key, value in fields["options"])
+        if fields["rule"] is not None:
+            fields["rule"] = LocalRule(**fields["rule"])
+        return cls(**fields)
