@@ -19,12 +19,13 @@ from bench.store.results import Results
 
 #: The columns of `beside_published`.
 COLUMNS = (
-    "table", "data", "model", "attack", "norm", "metric", "published", "ours", "error", "spread",
+    "table", "data", "model", "attack", "norm", "metric", "published", "published_spread", "ours", "error", "spread",
     "trainings", "n", "planned", "note",
 )  # fmt: skip
 
 _SEED = re.compile(r"-seed\d+$")
 _FILTERS = re.compile(r"ll-K(?P<K>\d+)-w(?P<w>\d+)-m(?P<m>\d+)-p(?P<p>\d+)-delta(?P<delta>[\d.]+)")
+_SPREAD = re.compile(r"sd ([\d.]+)(?:; |$)")
 _PERCENT = {"%": 1.0, "fraction": 100.0}
 
 
@@ -49,7 +50,7 @@ def beside_published(
         published: of `bench.measure.published.read_published`.
 
     Returns:
-        `COLUMNS`, a row a figure, in the order of the file. Accuracies are in percent, critical eps in
+        `COLUMNS`, a row a figure, in the order of the file; a note's `sd 0.1` is `published_spread`. Accuracies are in percent, critical eps in
         pixels of [0, 1], f-scores shares. `error` is the standard error of one training over its images
         (of several, the root of their mean square), `spread` the standard deviation between trainings;
         NaN where there is none. `n` images (the fewest of any training), `planned` whether the run has
@@ -66,9 +67,15 @@ def beside_published(
     for one in published.to_dict("records"):
         found = kinds[str(one["metric"])](one)
         share = "accuracy" in str(one["metric"])
-        row = {name: one[name] for name in ("table", "model", "attack", "norm", "metric", "note")}
+        row = {name: one[name] for name in ("table", "model", "attack", "norm", "metric")}
         row |= {"data": one["dataset"]}
-        row |= {"published": one["value"] * (_PERCENT[str(one["unit"])] if share else 1.0)}
+        unit = _PERCENT[str(one["unit"])] if share else 1.0
+        said = _SPREAD.match(str(one["note"]))
+        row |= {
+            "published": one["value"] * unit,
+            "published_spread": float(said[1]) * unit if said else math.nan,
+            "note": str(one["note"])[said.end() :] if said else one["note"],
+        }
         rows.append(row | _together(found, best=one["metric"] == "max_accuracy"))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

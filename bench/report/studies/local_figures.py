@@ -62,7 +62,10 @@ def _points(results: Results, measured: Measured) -> pd.DataFrame:
     )
     for part in _PARTS:
         if part != "rule":
-            points[part] = [options[model].get(part) for model in found["model"]]
+            known = [options[model].get(part) for model in found["model"]]
+            points[part] = pd.Series(
+                known, index=found.index, dtype=object
+            )  # whole numbers stay so
     return points
 
 
@@ -90,10 +93,9 @@ def _cloud(points: pd.DataFrame, attack: str, turn: int) -> Picture:
 
 
 def _panel(cell: Any, points: pd.DataFrame, part: str) -> None:
-    grid = cell.add_gridspec(2, 2, width_ratios=(5, 1), height_ratios=(1, 5), wspace=0, hspace=0)
-    axes = cell.add_subplot(grid[1, 0])
-    above = cell.add_subplot(grid[0, 0], sharex=axes)
-    beside = cell.add_subplot(grid[1, 1], sharey=axes)
+    axes = cell.subplots()
+    above = axes.inset_axes((0, 1.02, 1, 0.18), sharex=axes)
+    beside = axes.inset_axes((1.02, 0, 0.16, 1), sharey=axes)
     known = points[points[part].notna()]
     values = sorted(set(known[part]))
     shades = {value: look(turn).colour for turn, value in enumerate(values)}
@@ -119,7 +121,7 @@ def _panel(cell: Any, points: pd.DataFrame, part: str) -> None:
     ]  # fmt: skip
     above.set_title(_PARTS[part], fontsize=8, loc="left", pad=2)
     above.legend(
-        handles=keys, loc="lower right", bbox_to_anchor=(1.22, 0.95), ncols=len(keys), frameon=False,
+        handles=keys, loc="lower right", bbox_to_anchor=(1.18, 0.98), ncols=len(keys), frameon=False,
         handletextpad=0, columnspacing=0.5, borderpad=0, fontsize=6.5,
     )  # fmt: skip
 
@@ -162,7 +164,7 @@ def _curves(results: Results, measured: Measured) -> list[Picture]:
 def _spread(points: pd.DataFrame, beside: pd.DataFrame) -> Picture | None:
     """Return how far trainings of one configuration differ; None where none was repeated."""
     points = points.assign(configuration=[configuration(model) for model in points["model"]])
-    counts = points.groupby("configuration")["model"].nunique()
+    counts = points.groupby("configuration", sort=False)["model"].nunique()
     shown = [str(name) for name in counts.index[counts > 1]]
     if not shown:
         return None

@@ -88,7 +88,10 @@ def _called_row(model: str) -> str:
 def _entry(one: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Entry:
     places = _PLACES.get(str(one["metric"]), 1)
     note = f" ({letters[str(one['note'])]})" if one["note"] else ""
-    published = f"{one['published']:.{places}f}{note}"
+    published = f"{one['published']:.{places}f}"
+    if not words.missing(one["published_spread"]):
+        published += f" ± {one['published_spread']:.{places}f}"
+    published += note
     if words.missing(one["ours"]):
         return Entry(published=published, ours=words.NONE, interval="")
     several = not words.missing(one["spread"])
