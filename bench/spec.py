@@ -23,9 +23,11 @@ Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
+Measure = Literal["accuracy", "critical_eps"]
 RowKind = Literal["attack", "radius"]
 Expected = Literal["left > right", "left < right", "left = right"]
 Scalar = bool | int | float | str
+Count = int | Literal["all"]
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
 TOOLKITS: tuple[Toolkit, ...] = get_args(Toolkit)
@@ -201,6 +203,12 @@ class ImageSet:
     split: str
     count: int | None = None
 
+    def of(self, count: Count | None) -> ImageSet:
+        """Return the first `count` images of the same split; None for the same images."""
+        if count is None:
+            return self
+        return dataclasses.replace(self, count=None if count == "all" else count)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
@@ -229,17 +237,19 @@ class AttackRequest:
 
     Attributes:
         models: globs over the titles of the models that are attacked.
+        images: how many it is made on, or `all`; None for as many as the suite says.
     """
 
     spec: AttackSpec
     toolkits: tuple[Toolkit, ...] | None = None
     surfaces: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
+    images: Count | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A sentence of a study, as what it says of accuracies on the same images.
+    """A sentence of a study, as what it says of accuracies on the same images, or of critical eps.
 
     In a pattern of model titles `*` stands for any text, and `{name}` for a text that is the same
     wherever this name stands, in both patterns.
@@ -250,9 +260,10 @@ class Claim:
         attacks: names of the attacks the study made; on the left, where the sides differ.
         right_attacks: those on the right; None where both sides are attacked alike.
         surfaces: those the study may have climbed; None for all that a model has.
-        eps: radii as exact text; `"0"` is the clean image.
-        expect: which side has the higher accuracy, or that they are equal.
+        eps: radii as exact text; `"0"` is the clean image. None of critical eps.
+        expect: which side has the higher accuracy or critical eps, or that they are equal.
         within: half the width of what counts as equal, in percentage points; None unless equal.
+        measure: what is compared.
     """
 
     says: str
@@ -265,6 +276,7 @@ class Claim:
     eps: tuple[str, ...]
     expect: Expected
     within: float | None = None
+    measure: Measure = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +284,8 @@ class Suite:
     """What a suite file says, checked.
 
     Attributes:
-        images: one set of images for each data set; a model is attacked on those of its own.
+        images: one set of images for each data set; a model is attacked on those of its own, by
+            attacks that do not say how many.
     """
 
     name: str

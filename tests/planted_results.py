@@ -19,7 +19,7 @@ def cell(model: str, attack: str, eps: str | None, broken: Collection[int], **mo
 
     `status`, `surface`, `toolkit`, `goal`, `norm`, `words` and, by image, `at` (distances),
     `abstained`, `invalid`, `sure` (clean confidence, 0.9 elsewhere) and `radii` (of a cell that
-    measures them, one an image) may be given too.
+    measures them, one an image) and `images` (how many it has) may be given too.
     """
     return {"model": model, "attack": attack, "eps": eps, "broken": set(broken), **more}
 
@@ -58,11 +58,12 @@ def planted(
             "kind": "minimal" if one["eps"] is None else "fixed", "access": "white",
             "radius": float("nan") if one["eps"] is None else number(one["eps"]),
             "status": one.get("status", "done"), "error": one.get("error"),
+            "images": one.get("images", images),
         }
         for turn, one in enumerate(cells)
     ]  # fmt: skip
     frames = [
-        _rows(one, facts, set((wrong or {}).get(one["model"], ())), images)
+        _rows(one, facts, set((wrong or {}).get(one["model"], ())), one.get("images", images))
         for one, facts in zip(cells, named, strict=True)
         if facts["status"] == "done"
     ]

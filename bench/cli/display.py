@@ -107,7 +107,7 @@ class Display:
             self.note(f"left out: {line}")
         self.note(expected.line())
         if self.as_json:
-            event = {"event": "plan", "cells": expected.cells, "images": expected.images,
+            event = {"event": "plan", "cells": expected.cells, "images": max(expected.images),
                      "to_do": len(expected.seconds), "seconds": round(expected.total, 1)}  # fmt: skip
             click.echo(json.dumps(event))
         self.task = self.progress.add_task("", total=sum(self.images.values()))

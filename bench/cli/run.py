@@ -45,7 +45,9 @@ REPORTS = Path("reports")
     shell_complete=complete_toolkits,
     help="Only this toolkit; may be given more than once.",
 )  # fmt: skip
-@click.option("--images", metavar="N|all", help="How many images, instead of the suite's number.")
+@click.option(
+    "--images", metavar="N|all", help="How many images for all attacks, whatever the suite says."
+)
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=100, show_default=True,
     help="Images attacked together; other sizes are other cells.",
@@ -138,6 +140,7 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
             "attack": cell.attack.title(),
             "toolkit": cell.toolkit,
             "surface": cell.surface,
+            "images": len(plan.images_of(cell)),
             "state": "to do" if key in expected.seconds
             else ("done" if store.is_done(key) else "not here"),
             "seconds": round(expected.seconds[key], 1) if key in expected.seconds else None,

@@ -94,16 +94,26 @@ def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
 def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) -> pd.DataFrame:
     """Return the distances at which each image (rows) falls to each of some cells (columns).
 
-    Cells that are not done are left out; an image that a cell does not have does not fall to it.
+    Cells that are not done are left out. NaN where a cell does not have an image.
     """
-    return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls}).fillna(np.inf)
+    return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls})
+
+
+def tried_by_all(falls: pd.DataFrame, cells: Iterable[str]) -> pd.DataFrame:
+    """Return the images that all of some cells have: to what did not try it no image is robust.
+
+    Args:
+        falls: of `side_by_side`.
+        cells: those that must have an image; it does not fall to any other that lacks it.
+    """
+    return falls.dropna(subset=[cell for cell in cells if cell in falls]).fillna(np.inf)
 
 
 def standing(falls: pd.DataFrame, eps: float) -> dict[str, float]:
     """Return the share of images that no cell broke within eps.
 
     Args:
-        falls: of `side_by_side`, with at least one cell.
+        falls: of `tried_by_all`, with at least one cell.
         eps: the radius, in the cells' norm.
 
     Returns:

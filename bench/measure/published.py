@@ -21,6 +21,7 @@ from bench.measure.falls import (
     label_changing,
     side_by_side,
     standing,
+    tried_by_all,
 )
 from bench.measure.rates import wilson
 from bench.spec import number
@@ -69,7 +70,8 @@ def comparison(results: Results, published: pd.DataFrame) -> pd.DataFrame:
     """Return each published accuracy beside ours.
 
     Ours is the share of all images, those the model gets wrong included, that withstood every valid
-    cell of this attack at just this eps: of whatever toolkit and surface, per image. The model is
+    cell of this attack at just this eps: of whatever toolkit and surface, per image, on the images
+    that all of these cells have. The model is
     the one called `DATA/MODEL`. A published eps that no image has room for is read in two ways,
     see `readings`, and has a row for each.
 
@@ -157,7 +159,8 @@ def _attacked(
     counts = {"cells": len(valid), "planned": len(cells)}
     if not valid:
         return {**_ABSENT, **counts}
-    falls = side_by_side(by_cell, [cell.key for cell in valid])
+    keys = [cell.key for cell in valid]
+    falls = tried_by_all(side_by_side(by_cell, keys), keys)
     worst = standing(falls, radius)
     figures = {"ours": worst["accuracy"], "low": worst["low"], "high": worst["high"]}
     for surface in dict.fromkeys(cell.surface for cell in valid):

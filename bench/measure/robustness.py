@@ -22,6 +22,7 @@ from bench.measure.falls import (
     shortfall,
     side_by_side,
     standing,
+    tried_by_all,
 )
 from bench.measure.rates import wilson
 from bench.spec import BLACK_BOX_SURFACE, eps_text
@@ -40,7 +41,8 @@ def headline(results: Results) -> pd.DataFrame:
     model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
     included, but not those that aim at less confidence. The cells that aim at the threat are those of just this eps and the minimal-norm ones;
     they are `planned`, and those of them that ran and touched the images are `attacks`. With none
-    such the figure is NaN and the flag begins with INVALID.
+    such the figure is NaN and the flag begins with INVALID. Where they have different numbers of
+    images, those that all of them have count, for the clean accuracy too.
 
     A norm with minimal-norm attacks alone has no row, since nobody named an eps to ask about; its
     median distances are in `attack_rates`, its whole curve in `curve`.
@@ -64,10 +66,11 @@ def headline(results: Results) -> pd.DataFrame:
             falls = side_by_side(by_cell, mine["cell"])
             for _, threat in threats[threats["norm"] == norm].sort_values("radius").iterrows():
                 figures = _threat(mine, falls, threat["radius"])
-                n = len(clean) or int(results.protocol["images"])
+                tried = clean.reindex(figures.pop("images", clean.index))
                 row = {"model": model, "family": family, "norm": norm, "eps": threat["radius"]}
-                row |= {"eps_text": threat["eps"], "n": n}
-                found.append(row | {"clean_accuracy": _share(clean)} | figures)
+                row |= {"eps_text": threat["eps"]}
+                row |= {"n": len(tried) or int(results.protocol["images"])}
+                found.append(row | {"clean_accuracy": _share(tried)} | figures)
     names = (
         "model", "family", "norm", "eps", "eps_text", "n", "clean_accuracy", "robust_accuracy",
         "low", "high", "attacks", "planned", "flag", "worst",
@@ -78,8 +81,8 @@ def headline(results: Results) -> pd.DataFrame:
 def curve(results: Results) -> pd.DataFrame:
     """Return worst-case accuracy against eps, for each model and norm.
 
-    The share of images that no valid cell of the model and norm broke within eps: a step function,
-    to be drawn with its steps to the right. The grid is 0 (the clean accuracy) and every eps of the
+    The share of the images that all valid cells of the model and norm have which none of them broke
+    within eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean accuracy) and every eps of the
     run; with a minimal-norm attack, which measures every eps at once, also 50 equal steps up to the
     largest eps of the run, or up to the largest distance where the run has none. An eps that only
     failed attacks aimed at is NaN.
@@ -200,7 +203,10 @@ def _models(results: Results) -> list[tuple[str, str]]:
 
 
 def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, Any]:
-    """Return the figures of one model under one threat; `cells` are those of its norm."""
+    """Return the figures of one model under one threat; `cells` are those of its norm.
+
+    With them the `images` they are of, where an attack counts.
+    """
     aimed = cells[(cells["radius"] == eps) | (cells["kind"] == "minimal")]
     valid = aimed[aimed["flag"] == ""]
     figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed)}
@@ -209,6 +215,7 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
         why = flag or "no attack of this run applies"
         return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
+    falls = tried_by_all(falls, valid["cell"])
     robust = standing(falls, eps)
     if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
         flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
@@ -217,6 +224,7 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
     surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
     return figures | {
+        "images": falls.index,
         "robust_accuracy": robust["accuracy"],
         "low": robust["low"],
         "high": robust["high"],
@@ -230,7 +238,7 @@ def _curve(
 ) -> list[dict[str, Any]]:
     """Return the points of a curve over some cells of one model and norm."""
     cells = cells[cells["flag"] == ""]
-    falls = side_by_side(by_cell, cells["cell"])
+    falls = tried_by_all(side_by_side(by_cell, cells["cell"]), cells["cell"])
     if falls.empty:
         return []
     measured = set(cells["radius"].dropna())

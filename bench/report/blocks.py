@@ -106,10 +106,11 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     images = protocol["images"]
     smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
     each = " of each" if len(protocol["data"]) > 1 else ""
+    counted = f"{images} images{each}{smoke}{_more_images(cells, images)}"
     said = [
         (
             "Data",
-            f"{words.data(protocol)}, split {protocol['split']}, first {images} images{each}{smoke}",
+            f"{words.data(protocol)}, split {protocol['split']}, first {counted}",
         ),
         ("Models", _models(results)),
         ("Attacks", ", ".join(cells["attack"].unique())),
@@ -120,6 +121,16 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
         ("Machine", f"{protocol['host']}, {protocol['device']}"),
     ]
     return [(name, value) for name, value in said if value]
+
+
+def _more_images(cells: pd.DataFrame, images: int) -> str:
+    """Return which attacks were made on more images than the suite says, and on how many."""
+    more = cells[cells["images"].fillna(0) > images]
+    said = [
+        f"; {count} under {', '.join(mine['attack'].unique())}"
+        for count, mine in more.groupby("images")
+    ]
+    return "".join(said)
 
 
 def _models(results: Results) -> str:

@@ -17,12 +17,13 @@ CLAIMS = (
     "worst case per image over all attacks of the run. A claim holds where an exact McNemar test, "
     "adjusted by Holm's method over all comparisons, tells the two sides apart at level 0.05 in its "
     "favour under both; equality holds where the 95 % interval of the paired difference lies within "
-    "the points named."
+    "the points named. Critical eps are compared under the study's attack alone, by their errors."
 )
 COMPARISONS = (
-    "The comparisons behind the claims: accuracy of either side, their paired difference in points "
+    "The comparisons behind the claims: accuracy of either side in percent, their paired difference in points "
     "with its 95 % interval (Bonett and Price), and the exact McNemar p after Holm's adjustment, "
-    "under the study's attack and under the strongest of the run. Weaker only: it holds under the "
+    "under the study's attack and under the strongest of the run; or critical eps, their difference "
+    "with its 95 % interval, and p by the normal distribution. Weaker only: it holds under the "
     "study's attack, not under the strongest."
 )
 
@@ -53,6 +54,8 @@ def comparison_table(results: Results, found: pd.DataFrame | None = None) -> pd.
     for prefix in ("", "strongest "):
         figures = _figures(found, prefix.replace(" ", "_"))
         table |= {prefix + name: column for name, column in figures.items()}
+    if (found["strongest_n"].notna() & (found["strongest_n"] != found["n"])).any():
+        table |= {"strongest n": words.each(found, lambda row: words.count(row.strongest_n))}
     table |= {"verdict": found["verdict"]}
     table |= {"note": words.each(found, lambda row: words.text(row.note))}
     return pd.DataFrame(table)
@@ -75,7 +78,7 @@ def compact(results: Results, found: pd.DataFrame) -> dict[str, Any] | None:
         "strongest p": strongest["Holm p"],
         "verdict": words.each(found, lambda row: _short(row.verdict, marks.get(row.note))),
     })  # fmt: skip
-    images = sorted(set(found["n"].dropna()))
+    images = sorted({*found["n"].dropna(), *found["strongest_n"].dropna()})
     counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
     return {
         "caption": f"{COMPARISONS} Each on {counted} images." if images else COMPARISONS,
@@ -99,6 +102,8 @@ def _short(verdict: str, mark: str | None) -> str:
 
 def _threat(row: Any) -> str:
     radii = row.eps_text if hasattr(row, "eps_text") else row.eps
+    if words.missing(radii) or not radii:
+        return str(row.norm)  # critical eps are measured
     return "clean" if radii == "0" else words.threat(row.norm, radii)
 
 
@@ -106,14 +111,28 @@ def _figures(found: pd.DataFrame, prefix: str) -> dict[str, pd.Series[str]]:
     """Return the columns of one side of a comparison, the study's or the strongest."""
     names = ("left_accuracy", "right_accuracy", "difference", "low", "high", "p_holm")
     mine = pd.DataFrame({name: found[prefix + name] for name in names})
+    mine = mine.join(found[["left_critical_eps", "right_critical_eps"]])
+    mine["critical"] = (found["measure"] == "critical_eps") & (not prefix)
     return {
-        "left (%)": words.each(mine, lambda row: words.percent(row.left_accuracy)),
-        "right (%)": words.each(mine, lambda row: words.percent(row.right_accuracy)),
-        "difference": words.each(
-            mine, lambda row: words.points(row.difference, row.low, row.high)
-        ),
+        "left (%)": words.each(mine, lambda row: _figure(row, "left")),
+        "right (%)": words.each(mine, lambda row: _figure(row, "right")),
+        "difference": words.each(mine, _difference),
         "Holm p": words.each(mine, lambda row: words.probability(row.p_holm)),
     }  # fmt: skip
+
+
+def _figure(row: Any, side: str) -> str:
+    """Return an accuracy in percent, or a critical eps."""
+    if row.critical:
+        return words.amount(getattr(row, f"{side}_critical_eps"))
+    return words.percent(getattr(row, f"{side}_accuracy"))
+
+
+def _difference(row: Any) -> str:
+    """Return a difference of accuracies in points, or of critical eps, with its interval."""
+    if not row.critical or words.missing(row.difference):
+        return words.points(row.difference, row.low, row.high)
+    return f"{row.difference:+.4f} [{row.low:.4f}, {row.high:.4f}]"
 
 
 def _both(figures: dict[str, pd.Series[str]]) -> list[str]:
@@ -137,4 +156,5 @@ def _tests(claim: Claim) -> str:
     """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
-    return f"{left} {claim.expect.split(' ')[1]} {right}{within}"
+    of = "critical eps, " if claim.measure == "critical_eps" else ""
+    return f"{of}{left} {claim.expect.split(' ')[1]} {right}{within}"

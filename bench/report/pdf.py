@@ -152,7 +152,7 @@ def latex(table: Table, label: str) -> str:
 
 def _threat_latex(threat: str) -> str:
     norm, _, radius = threat.partition(" ")
-    if not radius:  # clean images
-        return words.latex(threat)
+    if not radius and norm == "clean":
+        return norm
     symbol = r"\infty" if norm == "linf" else norm[1:]
-    return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}"
+    return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}".strip()

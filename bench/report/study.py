@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.published import CLEAN, comparison, read_published
+from bench.measure.published import CLEAN, read_published
 from bench.report import words
 from bench.report.blocks import agreement, front_block, table_block
 from bench.report.claims import CLAIMS, claim_table, compact
-from bench.report.studies import Picture, Study, study_named
+from bench.report.studies import Picture, PublishedTable, Study, study_named
 from bench.report.study_tables import (
     PARTIAL,
-    PublishedTable,
     agreement_counts,
+    critical_table,
     published_tables,
     short_cost,
     short_failures,
@@ -29,27 +29,23 @@ from bench.store.results import Results
 #: Of more comparisons that did not come out as expected, the rest is in the CSV file.
 _SHOWN = 40
 
-_HOW = (
-    "In each cell the published accuracy in percent, then ours with its 95 % Wilson interval. Ours is "
-    "the share of all images that withstood this attack on every surface and by every toolkit of the "
-    "run, per image; that on each surface alone is in"
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """What the report of a study has more than that of a suite.
 
     Attributes:
-        comparison: of `bench.measure.published.comparison`.
+        comparison: the published figures beside ours.
         published: its tables in the published shape.
         tables: short ones of the whole run.
+        how: what stands above the published tables.
     """
 
     comparison: pd.DataFrame
     published: tuple[PublishedTable, ...]
     tables: tuple[Table, ...]
     figures: tuple[Picture, ...]
+    how: str
 
 
 def reported(results: Results, measured: Measured, published: Path) -> Reported:
@@ -65,17 +61,19 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
     """
     figures = read_published(published)
     study = study_named(figures["study"].iloc[0]) if len(figures) else Study()
-    beside = comparison(results, figures)
+    beside = study.beside(results, measured, figures)
     return Reported(
         comparison=beside,
-        published=tuple(published_tables(beside, study)),
+        published=tuple(study.tables(beside) if study.tables else published_tables(beside, study)),
         tables=(
             short_headline(results, measured, study),
             agreement_counts(measured),
             short_cost(results, measured, study),
             surrogate_table(results, study),
+            critical_table(results, measured, study),
         ),
         figures=tuple(study.figures(results, measured, beside)),
+        how=study.how,
     )
 
 
@@ -85,6 +83,7 @@ def study_document(
     """Return what the template needs, and the files it places, by name."""
     sections = [
         _section("headline", "Robust accuracy", *_headline(results, study)),
+        _section("radii", "Critical eps", _table(study.tables[4])),
         _section("claims", "Claims", *_claims(results, measured)),
         _section("figures", "Figures", *_figures(results, study)),
         _section("published", "Published and ours", *_published(results, study)),
@@ -125,7 +124,12 @@ def _table(table: Table, *notes: str) -> dict[str, Any] | None:
 
 def _figures(results: Results, study: Reported) -> list[Any]:
     drawn = [
-        {"kind": "figure", "file": f"{figure.name}.pdf", "caption": figure.caption}
+        {
+            "kind": "figure",
+            "file": f"{figure.name}.pdf",
+            "caption": figure.caption,
+            "wide": figure.wide,
+        }
         for figure in study.figures
     ]
     unfinished = drawn and (results.cells["status"] != "done").any()
@@ -156,7 +160,7 @@ def _headline(results: Results, study: Reported) -> list[Any]:
 
 def _published(results: Results, study: Reported) -> list[Any]:
     return [
-        f"{_HOW} {results.suite}-published.csv. {missing(study.comparison)}",
+        f"{study.how} {results.suite}-published.csv. {missing(study.comparison)}",
         *({"kind": "published", **asdict(table)} for table in study.published),
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,54 +10,13 @@ import pandas as pd
 from bench.measure.published import CLEAN
 from bench.measure.rates import wilson
 from bench.report import words
-from bench.report.studies import Study
+from bench.report.radius import RADII, radius_table
+from bench.report.studies import Entry, PublishedTable, Row, Study
 from bench.report.tables import Measured, Table, names
 from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
 PARTIAL = "†"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One cell of a published table.
-
-    Attributes:
-        published: the figure as printed, with the letter of its note.
-        ours: our figure, empty text never: `–` where there is none.
-        interval: of ours, such as `[78.8, 88.9]`, marked where some attacks have no result.
-    """
-
-    published: str
-    ours: str
-    interval: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One model under one attack, an entry a data set."""
-
-    model: str
-    attack: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedTable:
-    """A table in the published shape: data sets across; models and attacks down, by radius.
-
-    Attributes:
-        number: as published.
-        data: what heads the columns; each has the published figure, ours and its interval below.
-        groups: title and rows of each radius.
-        notes: one line each.
-    """
-
-    number: str
-    caption: str
-    data: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
-    notes: tuple[str, ...]
 
 
 def published_tables(comparison: pd.DataFrame, study: Study) -> list[PublishedTable]:
@@ -148,14 +106,14 @@ def published_latex(table: PublishedTable, label: str) -> str:
     heads = [f"\\multicolumn{{3}}{{c}}{{{words.latex(one)}}}" for one in table.data]
     rules = [f"\\cmidrule(lr){{{3 * at + 3}-{3 * at + 5}}}" for at in range(len(table.data))]
     caption = " ".join([f"{table.caption}.", *table.notes])
+    head = words.latex(table.interval)
     lines = [
         f"\\begin{{longtable}}{{ll{'rrl' * len(table.data)}}}",
         f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
         "\\toprule",
         " & ".join(["", "", *heads]) + r" \\",
         " ".join(rules),
-        " & ".join(["model", "attack", *["published", "ours", r"95 \%"] * len(table.data)])
-        + r" \\",
+        " & ".join(["model", "attack", *["published", "ours", head] * len(table.data)]) + r" \\",
         "\\midrule",
         "\\endhead",
     ]
@@ -321,3 +279,12 @@ def short_failures(results: Results) -> pd.DataFrame:
     )
     counted = kinds.groupby(list(kinds.columns), sort=False).size().rename("cells").reset_index()
     return counted[[*kinds.columns[:-1], "cells", "error"]].astype({"cells": "str"})
+
+
+def critical_table(results: Results, measured: Measured, study: Study) -> Table:
+    """Return a row a model and attack that measures radii: its critical eps, or why there is none."""
+    table = radius_table(measured.radii, names(results))
+    parts = [str(model).partition("/") for model in table["model"]]
+    table["model"] = [study.called(name) for _, _, name in parts]
+    table.insert(0, "data", [study.name(data) for data, _, _ in parts])
+    return Table(name="radius", caption=RADII, frame=table)

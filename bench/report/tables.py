@@ -30,7 +30,7 @@ NUMERIC = frozenset({
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
-    "strongest difference", "strongest Holm p", "never flipped", "median radius", "critical eps", "R²",
+    "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius", "critical eps", "R²",
 })  # fmt: skip
 
 
@@ -73,8 +73,8 @@ class Measured:
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
-    rates = attack_rates(results)
-    compared = comparisons(results)
+    rates, radii = attack_rates(results), critical_eps(results)
+    compared = comparisons(results, radii)
     return Measured(
         headline=headline(results),
         curve=curve(results),
@@ -83,7 +83,7 @@ def measure(results: Results) -> Measured:
         transfer=transfer(results, rates),
         claims=claims(results, compared),
         comparisons=compared,
-        radii=critical_eps(results),
+        radii=radii,
     )
 
 

@@ -38,12 +38,12 @@ class Estimate:
 
     Attributes:
         cells: how many the plan has.
-        images: of each cell.
+        images: of the cells; several numbers where they differ, ascending.
         seconds: for each cell that is to be computed, about how long it will take.
     """
 
     cells: int
-    images: int
+    images: tuple[int, ...]
     seconds: Mapping[str, float]
 
     @property
@@ -53,7 +53,7 @@ class Estimate:
 
     def line(self) -> str:
         """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
-        said = f"{self.cells} cells of {self.images} images, {len(self.seconds)} to do"
+        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images, {len(self.seconds)} to do"
         return f"{said}, {duration(self.total)}" if self.seconds else said
 
 
@@ -123,8 +123,8 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         pace = paces[kind] if kind in paces else measured[view]
         count = passes(cell.attack.name, dict(cell.attack.words), classes[kind])
         seconds[key] = CELL_SECONDS + images * count * pace
-    most = max(len(images) for images in plan.images.values())
-    return Estimate(len(plan.cells), most, seconds)
+    counts = {len(plan.images_of(cell)) for cell in plan.cells.values()}
+    return Estimate(len(plan.cells), tuple(sorted(counts)), seconds)
 
 
 def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:
@@ -148,7 +148,8 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
 def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> float:
     """Return the seconds an image of a pass through a model: a gradient, or an answer alone."""
     adapter = plan.adapters[model]
-    few = plan.images[adapter.spec.data].first(batch)
+    sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
+    few = max(sets, key=len).first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
 

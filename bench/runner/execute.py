@@ -255,7 +255,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
         "protocol": {
             "data": [one.data for one in suite.images],
             "split": suite.images[0].split,
-            "images": max(len(images) for images in plan.images.values()),
+            "images": _images(plan),
             "seed": suite.seed,
             "batch_size": plan.batch_size,
             "device": plan.device,
@@ -282,6 +282,13 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,
     }
+
+
+def _images(plan: Plan) -> int:
+    """Return how many images the suite asks for, of its largest set."""
+    counts = {wanted: len(images) for wanted, images in plan.images.items()}
+    own = [counts[one] for one in plan.suite.images if one in counts]
+    return max(own or counts.values())  # of a suite whose attacks all say how many, the most
 
 
 def _card_accuracy(name: str) -> float | None:

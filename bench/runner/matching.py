@@ -28,6 +28,7 @@ from bench.spec import (
     AttackSpec,
     Cell,
     Climbed,
+    Count,
     ImageSet,
     ModelRequest,
     Suite,
@@ -45,7 +46,7 @@ class Given:
         known: all models of the suite by title, those a filter leaves out included.
         absent: models that cannot be loaded, and why.
         loaded: loads a model, each once.
-        images: by data set.
+        images: by the set of images.
         toolkits: the only ones wanted; none for all.
         data: the data folder.
     """
@@ -54,23 +55,23 @@ class Given:
     known: Mapping[str, ModelRequest]
     absent: Absent
     loaded: Callable[[ModelRequest], Adapter]
-    images: Mapping[str, LabelledImages]
+    images: Mapping[ImageSet, LabelledImages]
     toolkits: Sequence[str]
     batch_size: int
     data: str | os.PathLike[str] | None
 
     def source(self, spec: AttackSpec, adapter: Adapter, surface: str) -> Source:
         """Return what an attack is fitted on."""
-        images = source_images(spec, self.image_set(adapter), self.data)
+        images = source_images(spec, self.image_set(adapter, None), self.data)
         return Source(adapter=adapter, surface=surface, images=images)
 
     def named(self, name: str) -> ModelRequest:
         """Return the model of a title, one of the suite or not."""
         return self.known.get(name, ModelRequest(name=name))
 
-    def image_set(self, adapter: Adapter) -> ImageSet:
-        """Return the images that a model is attacked on: those of its data set."""
-        return next(one for one in self.suite.images if one.data == adapter.spec.data)
+    def image_set(self, adapter: Adapter, count: Count | None) -> ImageSet:
+        """Return the images of a model's data set: as many as an attack, or the suite, asks for."""
+        return next(one for one in self.suite.images if one.data == adapter.spec.data).of(count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +96,16 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
         (attack, tuple(_runners(attack, given.toolkits, left_out)))
         for attack in given.suite.attacks
     ]
-    checksums = {name: images.checksum() for name, images in given.images.items()}
+    checksums = {wanted: images.checksum() for wanted, images in given.images.items()}
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, Source] = {}
     for request, adapter in adapters.items():
         climbed = _climbed(request, given)
-        fingerprint, images = adapter.fingerprint(), given.image_set(adapter)
+        fingerprint = adapter.fingerprint()
         for attack, able in runners:
             if not _is_for(attack, request):
                 continue
+            images = given.image_set(adapter, attack.images)
             for spec, surface, source in _ways(attack, request, adapter, given, left_out):
                 for toolkit in able:
                     cell = Cell(
@@ -113,7 +115,7 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                         toolkit=toolkit,
                         surface=surface,
                         images=images,
-                        checksum=checksums[images.data],
+                        checksum=checksums[images],
                         seed=given.suite.seed,
                         batch_size=given.batch_size,
                         kind=row_kind(spec.name),

@@ -35,7 +35,7 @@ class Plan:
         suite: as asked for, with its filters and the number of images applied.
         cells: key to cell.
         adapters: the models, each loaded once; those that are climbed for others too.
-        images: the images and labels under attack, by data set.
+        images: the images and labels under attack, by what is asked for.
         left_out: in words, what the suite asks for that cannot be run, and why.
         sources: key of a cell with a fitted attack to what that is fitted on.
         untrained: names of models that have to be trained first, whose cells are not here yet.
@@ -44,7 +44,7 @@ class Plan:
     suite: Suite
     cells: dict[str, Cell]
     adapters: dict[ModelRequest, Adapter]
-    images: dict[str, LabelledImages]
+    images: dict[ImageSet, LabelledImages]
     batch_size: int
     device: str
     left_out: tuple[str, ...]
@@ -53,7 +53,7 @@ class Plan:
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels that a cell is about."""
-        return self.images[cell.images.data]
+        return self.images[cell.images]
 
 
 def make_plan(
@@ -76,7 +76,7 @@ def make_plan(
         models: globs; only models whose name matches one. None given: all.
         attacks: globs over attack names, likewise.
         toolkits: names of toolkits, likewise.
-        images: how many images instead of the suite's; `all` for every one.
+        images: how many images for every attack, whatever the suite says; `all` for every one.
         batch_size: images attacked together; part of a cell's identity.
         device: `auto`, `cpu` or `cuda`.
         data: the data folder.
@@ -91,7 +91,8 @@ def make_plan(
         _check_toolkit(toolkit)
     asked = suite.models
     suite = _narrowed(suite, models, attacks, images)
-    subsets = {one.data: _images(one, data) for one in suite.images}
+    wanted = [one.of(attack.images) for attack in suite.attacks for one in suite.images]
+    subsets = {one: _images(one, data) for one in dict.fromkeys(wanted)}
     where = resolve_device(device)
 
     @cache
@@ -177,6 +178,7 @@ def _narrowed(
     if images is not None:
         count = None if images == "all" else int(images)
         image_sets = [dataclasses.replace(one, count=count) for one in image_sets]
+        kept_attacks = [dataclasses.replace(one, images=None) for one in kept_attacks]
     return dataclasses.replace(
         suite,
         models=tuple(kept_models),

@@ -17,13 +17,15 @@ class CleanPredictions:
     """What a model says of the clean images, asked once a chunk and shared by all its cells."""
 
     adapter: Adapter
-    known: dict[int, Prediction] = field(default_factory=dict)
+    known: dict[tuple[int, int], Prediction] = field(default_factory=dict)
 
     def of(self, start: int, x: torch.Tensor) -> Prediction:
         """Return the model's decision about the chunk of images that begins at `start`."""
-        if start not in self.known:
-            self.known[start] = self.adapter.predict(x)
-        return self.known[start]
+        # Of fewer images the last chunk is shorter than the one that begins there in more.
+        chunk = start, len(x)
+        if chunk not in self.known:
+            self.known[chunk] = self.adapter.predict(x)
+        return self.known[chunk]
 
 
 @dataclass(slots=True)

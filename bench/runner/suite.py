@@ -52,6 +52,7 @@ class _Attack(BaseModel):
     toolkits: list[Toolkit] | None = None
     surfaces: list[str] | None = None
     models: list[str] | None = None
+    images: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
 
 
 class _Suite(BaseModel):
@@ -217,6 +218,7 @@ def _attacks(path: Path, index: int, table: _Attack, titles: list[str]) -> Itera
             toolkits=None if table.toolkits is None else tuple(table.toolkits),
             surfaces=None if table.surfaces is None else tuple(table.surfaces),
             models=None if table.models is None else tuple(table.models),
+            images=table.images,
         )
 
 

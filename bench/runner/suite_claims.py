@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.attacks.catalogue import row_kind
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import NORMS, AttackRequest, Claim, Expected, Norm, eps_text, number
+from bench.spec import NORMS, AttackRequest, Claim, Expected, Measure, Norm, eps_text, number
 from bench.trust.pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]
@@ -27,8 +28,9 @@ class ClaimTable(BaseModel):
     right_attacks: _Names | None = None
     surfaces: _Names | None = None
     norm: Norm | None = None
-    eps: str | float | int | list[str | float | int]
+    eps: str | float | int | list[str | float | int] | None = None
     expect: Expected
+    measure: Measure = "accuracy"
     within: Annotated[float, Field(gt=0, lt=100)] | None = None
 
 
@@ -43,7 +45,9 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     Raises:
         SpecError: fields that contradict each other, or attacks that the suite does not have.
     """
-    eps = tuple(str(one) for one in (table.eps if isinstance(table.eps, list) else [table.eps]))
+    given = table.eps if isinstance(table.eps, list | None) else [table.eps]
+    eps = tuple(str(one) for one in given or ())
+    _check_measure(table, where)
     _check_sides(table, eps, where)
     _check_equality(table, where)
     norm = _norm(table.norm, attacks, where)
@@ -51,6 +55,8 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     for field, named in names.items():
         for radius in eps:
             _check_attacked(named, norm, radius, attacks, where, field)
+        if table.measure == "critical_eps":
+            _check_measured(named, norm, attacks, where, field)
     left, right = (names.get(f"{side}_attacks", ()) for side in ("left", "right"))
     return Claim(
         says=table.says,
@@ -63,6 +69,7 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
         eps=eps,
         expect=table.expect,
         within=table.within,
+        measure=table.measure,
     )
 
 
@@ -89,12 +96,24 @@ def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
     return {field: tuple(getattr(table, field)) for field in fields if getattr(table, field)}
 
 
+def _check_measure(table: ClaimTable, where: str) -> None:
+    """Raise where fields do not go with what is compared."""
+    if table.measure == "accuracy":
+        if table.eps is None:
+            raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
+        return
+    if table.eps is not None:
+        raise SpecError(f"{where}.eps: critical eps are compared, which are measured; leave it out")
+    if table.expect == "left = right":
+        raise SpecError(f"{where}.expect: of critical eps write left > right, or left < right")
+
+
 def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
     """Raise where it is not clear what is compared, models or attacks, or on which images."""
-    if not eps:
+    if not eps and table.measure == "accuracy":
         raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
     radii = [number(one, f"{where}.eps") for one in eps]
-    if min(radii) < 0:
+    if min(radii, default=0) < 0:
         raise SpecError(f"{where}.eps: a radius is not negative")
     apart = table.left_attacks is not None, table.right_attacks is not None
     if any(apart) and table.attacks is not None:
@@ -108,7 +127,7 @@ def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
             f"{where}.right: this field is missing; only where left_attacks and right_attacks "
             f"compare attacks may it be left out"
         )
-    if not _attacks(table) and any(radii):
+    if not _attacks(table) and (any(radii) or not radii):
         raise SpecError(f"{where}.attacks: this field is missing; only eps 0 does without attacks")
 
 
@@ -153,3 +172,19 @@ def _check_attacked(
         if radius > 0 and not {radius, None} & set(mine):
             radii = ", ".join(dict.fromkeys(eps_text(one) for one in mine))
             raise SpecError(f"{where}.eps: the suite has no {name} {norm} {eps}; it has {radii}")
+
+
+def _check_measured(
+    named: Iterable[str], norm: Norm, attacks: Sequence[AttackRequest], where: str, field: str
+) -> None:
+    """Raise where the suite does not have an attack, or it measures no radius."""
+    known = sorted({one.spec.name for one in attacks if one.spec.norm == norm})
+    for name in named:
+        if name not in known:
+            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
+        if row_kind(name) != "radius":
+            measuring = [one for one in known if row_kind(one) == "radius"]
+            raise SpecError(
+                f"{where}.{field}: {name} measures no radius for a critical eps; "
+                f"of this suite {', '.join(measuring) or 'no attack'} does"
+            )

@@ -32,6 +32,7 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
             "claim": turn,
             "says": claim.says,
             "expect": claim.expect
+            + (" in critical eps" if claim.measure == "critical_eps" else "")
             + ("" if claim.within is None else f" within {claim.within:g} points"),
             "attacks": _attacks(claim),
             "norm": claim.norm,

@@ -7,17 +7,21 @@ headline (`bench.measure.falls`). Both sides are judged on the images they share
 - under the study's attack: the cells of the attacks and surfaces that the claim names, at this very
   radius and of any toolkit, or of minimal norm;
 - under the strongest: all valid cells of the model and norm, whatever their attack, surface and
-  radius, as in the headline.
+  radius, as in the headline, on the images that all cells of just this radius or of minimal norm
+  have.
 
 `left > right` is tested with the exact McNemar test, adjusted by Holm's method for all such
 comparisons of the suite, those under the strongest attack by themselves, at level 0.05. `left =
 right` is judged by the 95 % interval of the paired difference (Bonett and Price, 2012), which must
 lie inside or wholly outside of what counts as equal; it is not adjusted.
+
+Where critical eps are compared instead (`bench.trust.critical`), there is no strongest attack; their
+p-values are adjusted together with the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,11 +33,14 @@ from bench.measure.falls import (
     label_changing,
     shortfall,
     side_by_side,
+    tried_by_all,
 )
+from bench.measure.radius import critical_eps
 from bench.measure.rates import holm, mcnemar, paired_difference
 from bench.spec import TOOLKITS, Claim, number
 from bench.store.results import Results
-from bench.trust.pairs import Pair, pairs
+from bench.trust.critical import CRITICAL, compare_critical
+from bench.trust.pairs import Pair, lonely, pairs, sided
 
 LEVEL = 0.05
 
@@ -52,10 +59,11 @@ _FIGURES = (
 )  # fmt: skip
 _COLUMNS = (
     "claim", "left", "right", "case", "data", "norm", "eps", "eps_text", "n", *_FIGURES,
-    *(_STRONGEST + name for name in _FIGURES), "verdict", "note",
+    f"{_STRONGEST}n", *(_STRONGEST + name for name in _FIGURES), "measure", *CRITICAL, "verdict",
+    "note",
 )  # fmt: skip
-_COUNTS = tuple(name for name in _COLUMNS if name == "n" or "only_" in name)
-_TEXT = ("left", "right", "case", "data", "norm", "eps_text", "verdict", "note")
+_COUNTS = tuple(name for name in _COLUMNS if name in ("n", f"{_STRONGEST}n") or "only_" in name)
+_TEXT = ("left", "right", "case", "data", "norm", "eps_text", "measure", "verdict", "note")
 
 
 class _Run(NamedTuple):
@@ -81,8 +89,12 @@ class _Side(NamedTuple):
     toolkits: tuple[str, ...] = ()
 
 
-def comparisons(results: Results) -> pd.DataFrame:
+def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return every comparison that the claims of a run are made of.
+
+    Args:
+        results: the cells of a suite's last run.
+        radii: of `bench.measure.radius.critical_eps`, where it is at hand.
 
     Returns:
         A row a comparison: `claim` (its number, from 1), `left, right` (model titles, null where
@@ -93,6 +105,10 @@ def comparisons(results: Results) -> pd.DataFrame:
         `p_holm` (adjusted; null where equality is claimed), `outcome` (`for`, `against`,
         `undecided`, or `nothing left` where no image stands on either side); the same under the
         strongest attack as `strongest_...`, null on clean images and where attacks are compared;
+        `measure` (`accuracy` or `critical_eps`); of critical eps `left_critical_eps, left_error,
+        right_critical_eps, right_error` in place of the accuracies, `difference, low, high` in the
+        unit of eps, `p` by the normal distribution, and `n` the images that count on the side that has
+        fewer;
         `verdict` (of `VERDICTS`) and `note` (why it is not judged, and what to know).
     """
     data = {str(model["model"]): str(model["data"]) for model in results.models}
@@ -109,6 +125,15 @@ def comparisons(results: Results) -> pd.DataFrame:
         for turn, claim, pair in asked
         for eps in claim.eps
     ]
+    if any(claim.measure == "critical_eps" for claim in results.claims):
+        measured = critical_eps(results) if radii is None else radii
+        found += [
+            {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
+            | compare_critical(measured, claim, pair)
+            for turn, claim, pair in asked
+            if claim.measure == "critical_eps"
+        ]
+        found.sort(key=lambda row: row["claim"])
     for prefix in ("", _STRONGEST):
         _adjust(found, results.claims, prefix)
     for row in found:
@@ -143,9 +168,9 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     """Return the figures of one comparison, or `note`, why there are none."""
     radius = number(eps, "eps")
     row = {"left": pair.left, "right": pair.right, "case": pair.case, "eps": radius}
-    row |= {"eps_text": eps}
+    row |= {"eps_text": eps, "measure": "accuracy"}
     if pair.left is None or pair.right is None:
-        return row | {"note": _lonely(claim, pair)}
+        return row | {"note": lonely(claim, pair)}
     if radius == 0:
         sides = [_clean(run, title) for title in (pair.left, pair.right)]
     else:
@@ -159,24 +184,14 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
         ]
     left, right = sides
     if left.stands is None or right.stands is None:
-        return row | {"note": _sided("", left.why, right.why)}
+        return row | {"note": sided("", left.why, right.why)}
     row |= _figures(left.stands, right.stands)
     notes = [_differing(left, right)]
     if radius > 0 and claim.right_attacks is None:
         again, missing = _strongest(run, (pair.left, pair.right), claim.norm, radius)
-        row |= {_STRONGEST + name: again[name] for name in again if name != "n"}
+        row |= {_STRONGEST + name: figure for name, figure in again.items()}
         notes.append(missing)
     return row | {"note": "; ".join(note for note in (*notes, _seen(row)) if note)}
-
-
-def _lonely(claim: Claim, pair: Pair) -> str:
-    """Return why a model has nothing to be compared with."""
-    absent = [
-        side
-        for side, title in (("left", pair.left), ("right", pair.right))
-        if title is None and not (side == "right" and claim.right is None)
-    ]
-    return f"no model of this run for the {' and the '.join(absent)}"
 
 
 def _clean(run: _Run, title: str) -> _Side:
@@ -200,7 +215,7 @@ def _study(run: _Run, claim: Claim, title: str, attacks: tuple[str, ...], radius
     if why:
         return _Side(None, why)
     return _Side(
-        _standing(run.falls[title, claim.norm][list(cells["cell"])], radius),
+        _standing(run.falls[title, claim.norm][list(cells["cell"])], cells["cell"], radius),
         toolkits=tuple(name for name in TOOLKITS if name in set(cells["toolkit"])),
     )
 
@@ -209,9 +224,12 @@ def _strongest(
     run: _Run, titles: tuple[str, str], norm: str, radius: float
 ) -> tuple[dict[str, Any], str]:
     """Return the figures after every valid attack of the run, and which of them are missing."""
-    left, right = (_standing(run.falls[title, norm], radius) for title in titles)
-    whys = (shortfall(_aimed(run, title, norm, radius)) for title in titles)
-    return _figures(left, right), _sided("strongest, ", *whys)
+    aimed = [_aimed(run, title, norm, radius) for title in titles]
+    left, right = (
+        _standing(run.falls[title, norm], cells.loc[cells["flag"] == "", "cell"], radius)
+        for title, cells in zip(titles, aimed, strict=True)
+    )
+    return _figures(left, right), sided("strongest, ", *map(shortfall, aimed))
 
 
 def _aimed(run: _Run, title: str, norm: str, radius: float) -> pd.DataFrame:
@@ -220,7 +238,9 @@ def _aimed(run: _Run, title: str, norm: str, radius: float) -> pd.DataFrame:
     return cells[(cells["radius"] == radius) | (cells["kind"] == "minimal")]
 
 
-def _standing(falls: pd.DataFrame, radius: float) -> pd.Series[bool]:
+def _standing(falls: pd.DataFrame, cells: Iterable[str], radius: float) -> pd.Series[bool]:
+    """Return which of the images that all of some cells have no cell broke within a radius."""
+    falls = tried_by_all(falls, cells)
     return pd.Series(~broken(falls.to_numpy().min(axis=1), radius), index=falls.index)
 
 
@@ -266,7 +286,7 @@ def _judge(row: dict[str, Any], claim: Claim) -> None:
 
 def _outcome(row: dict[str, Any], claim: Claim, prefix: str) -> str:
     """Return what the figures say of a claim under one attack."""
-    if row[f"{prefix}left_accuracy"] == row[f"{prefix}right_accuracy"] == 0:
+    if row.get(f"{prefix}left_accuracy") == row.get(f"{prefix}right_accuracy") == 0:
         return "nothing left"
     if claim.within is not None:
         low, high, within = row[f"{prefix}low"], row[f"{prefix}high"], claim.within / 100
@@ -306,11 +326,3 @@ def _differing(left: _Side, right: _Side) -> str:
     if left.toolkits == right.toolkits:
         return ""
     return f"left attacked by {', '.join(left.toolkits)}, right by {', '.join(right.toolkits)}"
-
-
-def _sided(before: str, left: str, right: str) -> str:
-    """Return what is said of both sides, once where it is the same."""
-    if left and left == right:
-        return f"{before}both: {left}"
-    said = [f"{before}{side}: {why}" for side, why in (("left", left), ("right", right)) if why]
-    return "; ".join(said)

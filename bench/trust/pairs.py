@@ -63,6 +63,24 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
     return found or [Pair(None, None, "")]
 
 
+def lonely(claim: Claim, pair: Pair) -> str:
+    """Return why a model has nothing to be compared with."""
+    absent = [
+        side
+        for side, title in (("left", pair.left), ("right", pair.right))
+        if title is None and not (side == "right" and claim.right is None)
+    ]
+    return f"no model of this run for the {' and the '.join(absent)}"
+
+
+def sided(before: str, left: str, right: str) -> str:
+    """Return what is said of both sides, once where it is the same."""
+    if left and left == right:
+        return f"{before}both: {left}"
+    said = [f"{before}{side}: {why}" for side, why in (("left", left), ("right", right)) if why]
+    return "; ".join(said)
+
+
 def _expression(pattern: str, named: set[str]) -> str:
     """Return a pattern as a regular expression; names in `named` refer back, new ones join it."""
     made, at = "", 0

@@ -6,6 +6,7 @@ from typing import Any
 import fake_results
 import numpy as np
 import pandas as pd
+import planted_results
 import pytest
 
 from bench.measure.rates import wilson
@@ -325,3 +326,16 @@ def test_words_of_eps(results: Results) -> None:
     assert set(zip(table["kind"], table["eps_text"], strict=True)) == {
         ("fixed", "8/255"), ("fixed", "24/255"), ("minimal", "minimal"),
     }  # fmt: skip
+
+
+def test_no_image_is_robust_to_an_attack_that_did_not_try_it() -> None:
+    many = planted_results.cell("a", "fgsm", "0.1", range(50, 60))
+    few = planted_results.cell("a", "pgd", "0.1", range(10), images=40)
+    weak = planted_results.cell("a", "pgd", "0.05", (), images=5)
+    found = headline(planted_results.planted([many, few, weak], wrong={"a": (39, 150)}))
+    at = found.set_index("eps_text").loc["0.1"]
+    assert (at["n"], at["clean_accuracy"], at["robust_accuracy"]) == (40, 39 / 40, 29 / 40)
+    assert found.set_index("eps_text").loc["0.05", "n"] == 5
+    points = curve(planted_results.planted([many, few]))
+    assert set(points["n"]) == {40}
+    assert points["accuracy"].tolist() == [1.0, 0.75]

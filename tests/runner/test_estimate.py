@@ -84,7 +84,7 @@ def test_every_attack_has_a_number_of_passes(name, norm):
 
 def test_a_new_run_is_estimated_from_passes_through_each_model(plan, tmp_path, unmeasured):
     expected = estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
-    assert (expected.cells, expected.images) == (9, 30)
+    assert (expected.cells, expected.images) == (9, (30,))
     by_attack = {plan.cells[key].attack.name: s for key, s in expected.seconds.items()}
     assert by_attack == pytest.approx({
         name: CELL_SECONDS + 30 * count * 0.001
@@ -145,5 +145,9 @@ def test_asking_leaves_random_states_alone_and_needs_no_gradient(registry, tiny_
 ])  # fmt: skip
 def test_durations_in_words(seconds, said):
     assert duration(seconds) == said
-    line = Estimate(68, 200, {"a": seconds / 2, "b": seconds / 2}).line()
+    line = Estimate(68, (200,), {"a": seconds / 2, "b": seconds / 2}).line()
     assert line == f"68 cells of 200 images, 2 to do, {said}"
+
+
+def test_images_that_differ_are_all_said():
+    assert Estimate(3, (200, 10000), {}).line() == "3 cells of 200 or 10000 images, 0 to do"

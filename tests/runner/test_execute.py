@@ -143,7 +143,7 @@ def test_pictures_are_kept_for_the_first_sixteen_or_for_all(plan, tmp_path):
     assert set(execute(plan, store, keep_all=True).computed) == set(plan.cells)
     pictures = store.pictures(key)
     assert pictures["index"].tolist() == list(range(30))
-    assert torch.equal(pictures["x"], plan.images["digits"].images)
+    assert torch.equal(pictures["x"], plan.images[plan.suite.images[0]].images)
     gap = (pictures["x_adv"] - pictures["x"]).flatten(1).abs().amax(1).double()
     attacked = store.rows(key).linf.fillna(0.0)
     assert np.allclose(gap.numpy(), attacked.to_numpy(dtype=float), atol=1e-7)
@@ -161,7 +161,7 @@ def test_clean_images_are_predicted_once_a_model(plan, tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(adapter), "predict", counting)
     execute(plan, open_store(tmp_path / "r"))
-    clean = plan.images["digits"].images
+    clean = plan.images[plan.suite.images[0]].images
     chunks = [clean[start : start + 8] for start in range(0, 30, 8)]
     for chunk in chunks:
         hits = [x for x in seen if x.shape == chunk.shape and torch.equal(x, chunk)]
@@ -208,3 +208,16 @@ def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
     told = voted["surrogate"]
     assert (told["k"], told["distance"], told["images"]) == (3, "cosine", 500)
     assert min(told["soft_knn_agreement"], told["left_out_agreement"]) >= 0.98
+
+
+def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
+    more = '[[attacks]]\nname = "bim"\nnorm = "linf"\neps = "0.1"\nimages = 44\n'
+    tiny_suite.write_text(tiny_suite.read_text() + more)
+    plan = make_plan(load_suite(str(tiny_suite)), models=["digits/mlp"], attacks=["bim", "fgsm"])
+    execute(plan, open_store(tmp_path / "r"))
+    results = load_results(tmp_path / "r", "tiny")
+    assert set(results.cells["status"]) == {"done"}
+    assert results.cells.groupby("attack")["images"].unique().map(set).to_dict() == {
+        "bim": {44}, "fgsm": {30},
+    }  # fmt: skip
+    assert results.protocol["images"] == 30

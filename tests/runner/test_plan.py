@@ -27,7 +27,7 @@ def test_cells_are_models_times_attacks_times_toolkits(tiny_suite):
     titles = [cell.title() for cell in plan.cells.values()]
     assert len(titles) == len(set(titles)) == 2 * 3 + 1 + 1 + 1
     assert "digits/mlp · fgsm linf 0.1 · art" in titles
-    assert len(plan.images["digits"]) == 30
+    assert len(plan.images[plan.suite.images[0]]) == 30
     assert {cell.surface for cell in plan.cells.values()} == {"network", "predict"}
 
 
@@ -145,3 +145,36 @@ def test_a_model_that_remembers_the_images_under_attack_is_refused(tiny_suite):
     tiny_suite.write_text(text.replace("images = 30", 'images = 30\nsplit = "train"'))
     with pytest.raises(SpecError, match="remembers the images of digits train all"):
         make_plan(load_suite(str(tiny_suite)))
+
+
+MORE = """
+[[attacks]]
+name   = "bim"
+norm   = "linf"
+eps    = "0.1"
+images = {}
+"""
+
+
+@pytest.mark.parametrize(("said", "count"), [(40, 40), (7, 7), ('"all"', 500)])
+def test_an_attack_may_say_on_how_many_images_it_is_made(tiny_suite, said, count):
+    tiny_suite.write_text(tiny_suite.read_text() + MORE.format(said))
+    suite = load_suite(str(tiny_suite))
+    plan = make_plan(suite)
+    counts = {cell.attack.name: len(plan.images_of(cell)) for cell in plan.cells.values()}
+    assert counts.pop("bim") == count
+    assert set(counts.values()) == {30}
+    overruled = make_plan(suite, images=20)
+    assert {len(overruled.images_of(cell)) for cell in overruled.cells.values()} == {20}
+
+
+def test_other_cells_are_the_same_beside_an_attack_on_more_images(tiny_suite):
+    before = make_plan(load_suite(str(tiny_suite))).cells
+    tiny_suite.write_text(tiny_suite.read_text() + MORE.format(40))
+    assert before.items() <= make_plan(load_suite(str(tiny_suite))).cells.items()
+
+
+def test_images_of_an_attack_are_a_number_or_all(tiny_suite):
+    tiny_suite.write_text(tiny_suite.read_text() + MORE.format(0))
+    with pytest.raises(SpecError, match=r"attacks\[\d\].images: .*greater than or equal to 1"):
+        load_suite(str(tiny_suite))

@@ -141,3 +141,38 @@ def test_claims_of_shipped_suites_are_about_their_models(name):
 
     suite = load_suite(name)
     check_models(name, suite.claims, [model.title() for model in suite.models])
+
+
+RADIUS = """
+[[attacks]]
+name = "fgsm-radius"
+norm = "linf"
+
+[[claims]]
+says    = "one is farther from the boundary"
+left    = "digits/cnn"
+right   = "digits/mlp"
+attacks = ["fgsm-radius"]
+measure = "critical_eps"
+expect  = "left > right"
+"""
+
+
+def test_a_claim_about_critical_eps(tmp_path):
+    claim = load_suite(written(tmp_path, SUITE + RADIUS)).claims[1]
+    assert (claim.measure, claim.eps, claim.attacks) == ("critical_eps", (), ("fgsm-radius",))
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('"critical_eps"', '"critical_eps"\neps = "0.1"', "eps: critical eps are compared"),
+    ('"left > right"', '"left = right"', "expect: of critical eps"),
+    ('["fgsm-radius"]', '["fgsm"]', "attacks: fgsm measures no radius.*fgsm-radius does"),
+    ('["fgsm-radius"]', '["pdg"]', "attacks: no linf attack here named 'pdg'"),
+    ('measure = "critical_eps"\n', "", "eps: this field is missing"),
+    ('attacks = ["fgsm-radius"]\n', "", "attacks: this field is missing"),
+    ('"critical_eps"', '"radius"', "measure: input should be 'accuracy' or 'critical_eps'"),
+])  # fmt: skip
+def test_what_a_wrong_claim_about_critical_eps_is_told(tmp_path, old, new, words):
+    assert old in RADIUS
+    with pytest.raises(SpecError, match=words):
+        load_suite(written(tmp_path, SUITE + RADIUS.replace(old, new)))

@@ -124,7 +124,7 @@ def timed(action):
 
 @pytest.mark.parametrize("toolkit", ["torchattacks", "foolbox", "art"])
 def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path, toolkit):
-    x, y = plan.images["digits"].images, plan.images["digits"].labels
+    x, y = plan.images[plan.suite.images[0]].images, plan.images["digits"].labels
     batches = list(zip(x.split(BATCH), y.split(BATCH), strict=True))
     cells = {key: cell for key, cell in plan.cells.items() if cell.toolkit == toolkit}
     one = dataclasses.replace(plan, cells=cells)
@@ -169,7 +169,7 @@ def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path
 @pytest.mark.parametrize("toolkit", ["torchattacks", "foolbox", "art"])
 def test_passes_are_the_bare_loops_and_at_most_two_more(plan, net, tmp_path, toolkit):
     cells = {key: cell for key, cell in plan.cells.items() if cell.toolkit == toolkit}
-    small = plan.images["digits"].first(16)
+    small = plan.images[plan.suite.images[0]].first(16)
     one = dataclasses.replace(plan, cells=cells, images={"digits": small})
     store = open_store(tmp_path / "store")
     execute(one, store)

@@ -255,3 +255,15 @@ def test_a_suite_without_claims_has_no_comparisons():
     table = comparisons(planted([cell("a", "pgd", "0.1", [])]))
     assert table.empty
     assert "strongest_p_holm" in table
+
+
+def test_only_images_that_every_attack_tried_are_compared_under_the_strongest():
+    cells = [
+        cell("a", "pgd", "0.1", [1]), cell("b", "pgd", "0.1", MANY),
+        cell("a", "bim", "0.1", [2], images=60), cell("b", "bim", "0.1", range(10), images=40),
+        cell("a", "bim", "0.05", [3], images=5),
+    ]  # fmt: skip
+    row = only(planted(cells, claim()))
+    assert (row["n"], row["strongest_n"]) == (IMAGES, 40)
+    assert row["left_accuracy"] == 1 - 1 / IMAGES
+    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (37 / 40, 30 / 40)
