@@ -85,8 +85,8 @@ def test_an_unknown_suite_names_the_nearest():
 def test_shipped_suites_are_sound(name):
     suite = load_suite(name)
     assert {one.count for one in suite.images} <= {100, 200}
-    if suite.name.endswith("dml"):
-        return
+    if suite.name not in ("digits", "digits-full", "mnist", "fashion-mnist", "cifar10"):
+        return  # a study, or one in small
     assert suite.images[0].data == name.removesuffix("-full")
     assert {a.spec.name for a in suite.attacks} >= {"fgsm", "bim", "pgd", "deepfool", "cw", "noise"}
 
