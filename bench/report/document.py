@@ -18,11 +18,12 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved, claimed = tables.get("transfer"), tables.get("claims")
+    moved, claimed, made = tables.get("transfer"), tables.get("claims"), tables.get("grid")
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     document = {
         **front_block(results),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
+        "configurations": table_block(made.frame, made.caption) if made else None,
         "claims": table_block(claimed.frame, claimed.caption) if claimed else None,
         "comparisons": compact(results, measured.comparisons),
         "failures": table_block(failure_table(results), "Cells that failed or were never run."),

@@ -78,5 +78,7 @@ def test_a_model_that_dies_is_left_out_with_its_reason(suite):
 
 
 def test_a_suite_of_nothing_else_cannot_be_run(suite):
-    with pytest.raises(UnsupportedAttack, match=r"nothing of suite trained can be run: .*blue wall"):
+    with pytest.raises(
+        UnsupportedAttack, match=r"nothing of suite trained can be run: .*blue wall"
+    ):
         make_plan(suite, models=[DEADLY])
