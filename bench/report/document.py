@@ -20,7 +20,9 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved, claimed, radii = (tables.get(name) for name in ("transfer", "claims", "radius"))
+    moved, claimed, radii, made = (
+        tables.get(name) for name in ("transfer", "claims", "radius", "grid")
+    )
     curves = radius_figures(measured.radii, measured_radii(results), names(results))
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     attachments |= {f"radius-{turn}.pdf": one.pdf for turn, one in enumerate(curves)}
@@ -32,6 +34,7 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
             {"file": f"radius-{turn}.pdf", "wide": one.wide, "caption": one.caption}
             for turn, one in enumerate(curves)
         ],
+        "configurations": table_block(made.frame, made.caption) if made else None,
         "claims": table_block(claimed.frame, claimed.caption) if claimed else None,
         "comparisons": compact(results, measured.comparisons),
         "failures": table_block(failure_table(results), "Cells that failed or were never run."),

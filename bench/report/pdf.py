@@ -94,6 +94,7 @@ def _pdf(results: Results, measured: Measured, study: Reported | None) -> dict[s
 def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:
     frames = {
         "headline": measured.headline,
+        **({"grid": measured.grid} if len(measured.grid) else {}),
         "attacks": measured.attacks,
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.measure.grid import grid
 from bench.measure.radius import critical_eps
 from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
 from bench.measure.transfer import transfer
 from bench.report import words
 from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
+from bench.report.grid import CAPTION as GRID
+from bench.report.grid import grid_table
 from bench.report.radius import RADII, radius_table
 from bench.store.results import Results
 from bench.trust.claims import claims
@@ -30,7 +33,8 @@ NUMERIC = frozenset({
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
-    "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius", "critical eps", "R²",
+    "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius",
+    "critical eps", "R²", "f-score", "K", "w", "m", "p", "delta", "pool", "seed",
 })  # fmt: skip
 
 
@@ -62,6 +66,7 @@ class Measured:
     """The figures of a run as `bench.measure` and `bench.trust` return them, each computed once."""
 
     headline: pd.DataFrame
+    grid: pd.DataFrame
     curve: pd.DataFrame
     attacks: pd.DataFrame
     parity: pd.DataFrame
@@ -74,9 +79,10 @@ class Measured:
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
     rates, radii = attack_rates(results), critical_eps(results)
-    compared = comparisons(results, radii)
+    compared, worst = comparisons(results, radii), headline(results)
     return Measured(
-        headline=headline(results),
+        headline=worst,
+        grid=grid(results, worst),
         curve=curve(results),
         attacks=rates,
         parity=parity(results),
@@ -252,7 +258,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames.
 
-    Those of claims, radii and universal perturbations are there only where a run has some.
+    Those of a grid, of claims, radii and universal perturbations are there only where a run has some.
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
@@ -264,6 +270,11 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             f"{images}. An image counts as robust only if it withstood every valid attack of the "
             "threat (worst case per image).",
             frame=headline_table(results, measured.headline),
+        ),
+        *(
+            []
+            if measured.grid.empty
+            else [Table(name="grid", caption=GRID, frame=grid_table(measured.grid))]
         ),
         *_radii(results, measured),
         *_claims(results, measured),

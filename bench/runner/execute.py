@@ -26,6 +26,7 @@ from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
 from bench.train.cards import moments_file, read_card, weights_folder
 from bench.train.filter_pictures import read_pictures
+from bench.train.local_names import local_options
 from bench.train.moments import read_moments
 from bench.zoo import MODELS
 
@@ -271,7 +272,9 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "model": request.title(),
                 "family": plan.adapters[request].spec.family,
                 "data": plan.adapters[request].spec.data,
-                "clean_accuracy": _card_accuracy(request.name),
+                "clean_accuracy": _card(request.name).get("clean_accuracy"),
+                "options": local_options(request.name),
+                "f_score": _card(request.name).get("f_score"),
                 "moments": _moments(request.name),
                 "filters": _filters(request.name),
                 "surrogate": _surrogate(plan.adapters[request]),
@@ -291,10 +294,9 @@ def _images(plan: Plan) -> int:
     return max(own or counts.values())  # of a suite whose attacks all say how many, the most
 
 
-def _card_accuracy(name: str) -> float | None:
+def _card(name: str) -> dict[str, Any]:
     folder = weights_folder(name)
-    card = read_card(folder, name) if folder else None
-    return None if card is None else card["clean_accuracy"]
+    return (read_card(folder, name) if folder else None) or {}
 
 
 def _moments(name: str) -> dict[str, Any] | None:

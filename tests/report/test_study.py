@@ -83,7 +83,7 @@ def _text(path: Path) -> str:
 def _measured(results: Results) -> Measured:
     nothing = pd.DataFrame()
     return Measured(
-        headline=headline(results), curve=nothing, attacks=attack_rates(results), parity=nothing,
+        headline=headline(results), grid=nothing, curve=nothing, attacks=attack_rates(results), parity=nothing,
         transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
     )  # fmt: skip
 
