@@ -68,11 +68,11 @@ SCHEDULES = {
         {"learning_rate": 0.1, "epochs": 30, "batch_size": 100}, twin=20,
     ),
     "mnist": _schedule(
-        "mnist", LocalRule(m=2, rate=0.2, epochs=20, patches=100), {"epochs": 50, **_COSINE}, twin=4
+        "mnist", LocalRule(m=2, rate=0.2, epochs=20, patches=100), {"epochs": 10, **_COSINE}, twin=4
     ),
     "cifar10": _schedule(
-        "cifar10", LocalRule(m=2, rate=0.2, epochs=30, patches=100), {"epochs": 100, **_COSINE},
-        twin=10,
+        "cifar10", LocalRule(m=2, rate=0.2, epochs=30, patches=100), {"epochs": 6, **_COSINE},
+        twin=6,
     ),
 }  # fmt: skip
 

@@ -86,6 +86,7 @@ class Recipe:
     def written(self) -> dict[str, Any]:
         """Return it as a card holds it, with lists for tuples."""
         found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        del found["shipped"]  # how weights travel, not how they came to be
         return found
 
     @classmethod

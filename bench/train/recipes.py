@@ -83,6 +83,17 @@ _LOCAL_DIGITS = (
     "digits/ll-K5-w4-m3-p2-n4-pool3-gelu",
     "digits/bp-K5-w4-n4-pool3-gelu",
 )
+_LOCAL_PAIR = "cifar10/ll-K10-w4-m3-p2-n4-pool5-gelu", "cifar10/bp-K10-w4-n4-pool5-gelu"
+_LOCAL_CIFAR10 = (
+    *_LOCAL_PAIR,
+    *(f"{name}-seed{seed}" for name in _LOCAL_PAIR for seed in range(1, 5)),
+    "cifar10/ll-K10-w4-m3-p4-n12-pool9-gelu",
+    "cifar10/bp-K10-w4-n12-pool9-gelu",
+    "cifar10/ll-K10-w12-m3-p2-n4-pool9-gelu",
+    "cifar10/bp-K10-w12-n4-pool9-gelu",
+    "cifar10/ll-K20-w4-m5-p4-n16-pool9-elu",
+    "cifar10/bp-K20-w4-n1-pool9-elu",
+)
 
 
 def _local(name: str, shipped: bool) -> Recipe:
@@ -92,6 +103,7 @@ def _local(name: str, shipped: bool) -> Recipe:
 
 
 RECIPES |= {name: _local(name, shipped=False) for name in _LOCAL_DIGITS}
+RECIPES |= {name: _local(name, shipped=True) for name in _LOCAL_CIFAR10}
 
 
 def recipe(name: str) -> Recipe:

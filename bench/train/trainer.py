@@ -21,6 +21,8 @@ from bench.train.objectives import objective
 from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
+_BATCH = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -89,9 +91,36 @@ def train(
             front, head = net.children()
             learnt(recipe, recipe.rule, data, device, net, watch)
             found = responses(front, raw, data.top)
-            _fit(recipe, head, lambda rows: found[rows].float(), labels,
+            centred = Centred(head, found)
+            _fit(recipe, centred, lambda rows: found[rows].float(), labels,
                  lambda epoch: watch(epoch, net))  # fmt: skip
+            centred.settle()
     return net.eval().cpu().to(memory_format=torch.contiguous_format)
+
+
+class Centred(nn.Module):
+    """A linear layer as it is trained on features that are far from zero in the mean.
+
+    The mean moves all logits at once, so that steps along it have to be small and those along all
+    else are slow. Here it is taken off while training, and goes into the bias at the end.
+    """
+
+    def __init__(self, head: nn.Module, features: torch.Tensor) -> None:
+        super().__init__()
+        assert isinstance(head, nn.Linear)
+        self.head = head
+        total = sum(part.float().sum(0) for part in torch.split(features, _BATCH))
+        self.mean = torch.as_tensor(total) / len(features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits of features (N, D) less their mean."""
+        logits: torch.Tensor = self.head(x)
+        return logits - self.head.weight @ self.mean
+
+    def settle(self) -> None:
+        """Give the layer the bias with which it says of features what this says of them."""
+        with torch.no_grad():
+            self.head.bias -= self.head.weight @ self.mean
 
 
 def _fit(
