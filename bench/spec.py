@@ -177,6 +177,11 @@ class AttackSpec:
         return None if source is None else int(source)
 
     @property
+    def least_confidence(self) -> float:
+        """Return how sure a model has to be of an image for it to be attacked; 0 for of all."""
+        return number(dict(self.words).get("least_confidence", 0), "least_confidence")
+
+    @property
     def goal(self) -> Goal:
         """Return what counts as success (Papernot et al., 2016, section 3).
 

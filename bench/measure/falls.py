@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.measure.rates import wilson
+from bench.spec import number
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -59,11 +60,21 @@ def flagged_cells(results: Results) -> pd.DataFrame:
 def label_changing(results: Results) -> pd.DataFrame:
     """Return the cells whose attacks try to take the right answer away, in the plan's order.
 
+    Not those that try it only on images of which the model is sure: they say nothing of the others.
+
     Returns:
         Rows of `Results.cells` with `flag`: why a cell cannot count, empty where it can.
     """
     cells = flagged_cells(results)
-    return cells[cells["goal"] != "confidence-reduction"]
+    return cells[(cells["goal"] != "confidence-reduction") & ~choosy(cells)]
+
+
+def choosy(cells: pd.DataFrame) -> pd.Series[bool]:
+    """Return which cells attack only images of which the model is sure."""
+    least = [
+        number(words.get("least_confidence", 0), "least_confidence") for words in cells["words"]
+    ]
+    return pd.Series([one > 0 for one in least], index=cells.index, dtype=bool)
 
 
 def beaten(rows: pd.DataFrame) -> pd.Series[bool]:

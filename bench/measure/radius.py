@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.special import expit
 
+from bench.spec import number
 from bench.store.results import Results
 
 #: Images count of which the model was at least so sure.
@@ -96,7 +97,12 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
     for cell in results.cells[results.cells["cell"].isin(by_cell)].to_dict("records"):
         said = ", ".join(f"{word} {value}" for word, value in sorted(cell["words"].items()))
         row = {name: cell[name] for name in named} | {"words": said, "confidence": confidence}
-        found.append(row | _figures(by_cell[str(cell["cell"])]))
+        surest = number(cell["words"].get("least_confidence", 0), "least_confidence")
+        if surest > confidence:
+            why = f"images count from confidence {confidence:g}, {surest:g} was asked of them"
+            found.append(row | {"refused": why})
+        else:
+            found.append(row | _figures(by_cell[str(cell["cell"])]))
     return pd.DataFrame(found, columns=[*named, "words", "confidence", *_FIGURES])
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from bench.measure.falls import (
     beaten,
     broken,
+    choosy,
     clean_answers,
     fall_distances,
     flagged_cells,
@@ -141,7 +142,8 @@ def attack_rates(results: Results) -> pd.DataFrame:
         (`minimal` for one), `toolkit, surface, goal, targeted, kind, status`;
         `n` (images) and `attacked` (those of them that the model gets right);
         `successes` (the goal was reached), `success_rate` (successes / attacked) with `low, high` (95 % Wilson);
-        `accuracy` (share of n that the model still gets right after the attack);
+        `accuracy` (share of n that the model still gets right after the attack; null where only
+        images of which it is sure were attacked);
         `median_distance` (in the cell's norm over the successes of a minimal-norm attack);
         `forwards, backwards, seconds` (means over the images attacked);
         `invalid` (images that cannot count) and `reasons` (such as `2 over budget, 1 not finite`);
@@ -163,6 +165,7 @@ def attack_rates(results: Results) -> pd.DataFrame:
     table["success_rate"] = counts["successes"] / counts["attacked"]
     table["low"], table["high"] = [low for low, _ in intervals], [high for _, high in intervals]
     table["median_distance"] = table["median_distance"].where(table["kind"] == "minimal")
+    table["accuracy"] = table["accuracy"].where(~choosy(cells))
     table["reasons"] = table["reasons"].fillna("")
     passes = ["forwards", "backwards", "seconds"]
     return table.join(cells[[*passes, "flag"]])

@@ -196,6 +196,8 @@ def attack_images(
         chosen &= target != y
     if spec.source is not None:
         chosen &= y == _class(spec.source, "source", adapter.spec.num_classes)
+    said_so = confidence(clean, adapter.spec)
+    chosen &= said_so >= spec.least_confidence
     at = chosen.nonzero().squeeze(1)
     aim = None if target is None else target[at]
     x_adv = x.clone()
@@ -211,8 +213,7 @@ def attack_images(
             )
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else adapter.predict(shown)
-        sure = confidence(clean, adapter.spec)[at]
-        verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, sure)
+        verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, said_so[at])
         if shown is not None:
             x_adv[at] = tried.x_adv
     columns: dict[str, Any] = {
@@ -222,7 +223,7 @@ def attack_images(
         "attack": spec.name, "toolkit": toolkit, "surface": surface, "norm": spec.norm,
         "eps": spec.radius, "goal": spec.goal, "targeted": spec.targeted, "label": y.tolist(),
         "clean_label": clean.labels.tolist(),
-        "clean_confidence": confidence(clean, adapter.spec).tolist(),
+        "clean_confidence": said_so.tolist(),
         "correct": (clean.labels == y).tolist(), "seed": seed,
         "certified_radius": None,
         **_attacked(spec, len(x), at.tolist(), clean, aim, tried, verdict),

@@ -109,6 +109,5 @@ def responses(front: nn.Module, raw: torch.Tensor, top: int) -> torch.Tensor:
     found = []
     with torch.no_grad():
         for part in torch.split(raw, _BATCH):
-            x = (part.float() / top).contiguous(memory_format=torch.channels_last)
-            found.append(front(x).bfloat16())
+            found.append(front(part.float() / top).bfloat16())
     return torch.cat(found)

@@ -12,6 +12,7 @@ from planted_results import cell, planted
 
 from bench.measure import radius
 from bench.measure.radius import bootstrap_error, critical_eps, fit_accuracy, measured_radii
+from bench.measure.robustness import headline
 
 
 def quantile(share, critical: float, b: float, nu: float):
@@ -168,6 +169,23 @@ def test_refusals_are_said_and_leave_no_number(why) -> None:
     assert why in found["refused"]
     assert np.isnan([found["critical_eps"], found["error"]]).all()
     assert np.isnan(found["r2"]) == ("images" in found["refused"])
+
+
+def test_radii_of_the_surest_images_alone_are_not_those_that_count() -> None:
+    for least, counts in (("0.8", True), ("0.85", False)):
+        words = {"least_confidence": least}
+        made = planted(
+            [
+                cell("m", "fgsm-radius", None, range(600), radii=GOOD, words=words),
+                cell("m", "pgd", "0.1", [0, 1, 2]),
+            ],
+            images=600,
+        )
+        found = critical_eps(made).iloc[0]
+        assert (found["critical_eps"] > 0) == counts
+        assert counts or "count from confidence 0.8, 0.85 was asked" in found["refused"]
+        # What was tried on some of the images says nothing of the model's accuracy on all.
+        assert headline(made)["robust_accuracy"].tolist() == [pytest.approx(597 / 600)]
 
 
 @settings(max_examples=40)

@@ -62,6 +62,22 @@ def test_source_and_target_attack_the_images_of_one_class(model, images):
         bench.attack(model, x, y, "pgd", **options, source=10)
 
 
+def test_images_of_which_a_model_is_not_sure_can_be_left_alone(model, images):
+    x, y = images
+    every = bench.attack(model, x, y, "fgsm-radius", norm="linf", toolkit="native").rows
+    least = float(every.clean_confidence[every.correct].median())
+    some = bench.attack(
+        model, x, y, "fgsm-radius", norm="linf", toolkit="native", least_confidence=least
+    ).rows
+    sure = every.correct & (every.clean_confidence >= least)
+    assert 0 < sure.sum() < every.correct.sum()
+    assert some.adv_label.notna().tolist() == sure.tolist()
+    assert some.adversarial_radius.notna().tolist() == sure.tolist()
+    assert some.adversarial_radius[sure].tolist() == pytest.approx(
+        every.adversarial_radius[sure].tolist(), abs=3e-6
+    )
+
+
 @pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
 def test_confidence_reduction_keeps_the_label_and_halves_the_confidence(model, images, toolkit):
     x, y = images

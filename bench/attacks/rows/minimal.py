@@ -21,6 +21,7 @@ _ART_CW = (
 )
 
 _MEASURES = "it measures how far away the label changes"
+_SURE = {"least_confidence": Word("amount", 0, least=0, below=1)}
 
 
 def _ead(
@@ -194,7 +195,7 @@ ROWS = (
         norms={"linf": ("native",)},
         minimal=True,
         rows="radius",
-        words={"max_eps": Word("amount", 0.5), "scan": Word("count", 50, least=1)},
+        words={"max_eps": Word("amount", 0.5), "scan": Word("count", 50, least=1), **_SURE},
         irreducible=_MEASURES,
         note="the least eps along the direction of FGSM at which the label changes, to 1e-6: scan "
         "equal steps up to max_eps, since labels can change back, then bisection",
@@ -208,6 +209,7 @@ ROWS = (
             "step_size": Word("amount", 0.001),
             "steps": Word("count", 500, least=1),
             "project": Word("amount", 1),
+            **_SURE,
         },
         irreducible=_MEASURES,
         note="the distance at which the label changes under signed steps of step_size, within the ball "
