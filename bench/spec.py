@@ -23,9 +23,9 @@ Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
-Measure = Literal["accuracy", "critical_eps"]
+Measure = Literal["accuracy", "critical_eps", "order"]
 RowKind = Literal["attack", "radius"]
-Expected = Literal["left > right", "left < right", "left = right"]
+Expected = Literal["left > right", "left < right", "left = right", "same order", "opposite order"]
 Scalar = bool | int | float | str
 Count = int | Literal["all"]
 
@@ -261,14 +261,17 @@ class Claim:
 
     Attributes:
         left: pattern of the models on the left.
-        right: of those on the right; None for the models of the left, each against itself.
+        right: of those on the right; None for the models of the left, each against itself, or all
+            of them in order.
         attacks: names of the attacks the study made; on the left, where the sides differ.
         right_attacks: those on the right; None where both sides are attacked alike.
         surfaces: those the study may have climbed; None for all that a model has.
         eps: radii as exact text; `"0"` is the clean image. None of critical eps.
-        expect: which side has the higher accuracy or critical eps, or that they are equal.
+        expect: which side has the higher accuracy or critical eps, or that they are equal; of an
+            order, whether the models are ordered alike by both sides.
         within: half the width of what counts as equal, in percentage points; None unless equal.
-        measure: what is compared.
+        measure: what is compared; `order` is that of critical eps under the attacks of either
+            side, or of clean accuracy and critical eps where there is one side alone.
     """
 
     says: str

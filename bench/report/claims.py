@@ -9,7 +9,7 @@ import pandas as pd
 from bench.report import words
 from bench.spec import Claim
 from bench.store.results import Results
-from bench.trust.claims import claims
+from bench.trust.claims import claims, ordered
 from bench.trust.comparisons import WEAKER, comparisons
 
 CLAIMS = (
@@ -17,7 +17,8 @@ CLAIMS = (
     "worst case per image over all attacks of the run. A claim holds where an exact McNemar test, "
     "adjusted by Holm's method over all comparisons, tells the two sides apart at level 0.05 in its "
     "favour under both; equality holds where the 95 % interval of the paired difference lies within "
-    "the points named. Critical eps are compared under the study's attack alone, by their errors."
+    "the points named. Critical eps are compared under the study's attack alone, by their errors, "
+    "and orders of models by Kendall's tau."
 )
 COMPARISONS = (
     "The comparisons behind the claims: accuracy of either side in percent, their paired difference in points "
@@ -113,6 +114,7 @@ def _figures(found: pd.DataFrame, prefix: str) -> dict[str, pd.Series[str]]:
     mine = pd.DataFrame({name: found[prefix + name] for name in names})
     mine = mine.join(found[["left_critical_eps", "right_critical_eps"]])
     mine["critical"] = (found["measure"] == "critical_eps") & (not prefix)
+    mine["order"] = (found["measure"] == "order") & (not prefix)
     return {
         "left (%)": words.each(mine, lambda row: _figure(row, "left")),
         "right (%)": words.each(mine, lambda row: _figure(row, "right")),
@@ -129,7 +131,9 @@ def _figure(row: Any, side: str) -> str:
 
 
 def _difference(row: Any) -> str:
-    """Return a difference of accuracies in points, or of critical eps, with its interval."""
+    """Return a difference of accuracies in points, or of critical eps, with its interval, or tau."""
+    if row.order and not words.missing(row.difference):
+        return f"τ = {row.difference:+.2f}"
     if not row.critical or words.missing(row.difference):
         return words.points(row.difference, row.low, row.high)
     return f"{row.difference:+.4f} [{row.low:.4f}, {row.high:.4f}]"
@@ -154,6 +158,8 @@ def _side(title: Any, claim: Claim, at: int) -> str:
 
 def _tests(claim: Claim) -> str:
     """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
+    if claim.measure == "order":
+        return f"{claim.expect} of {ordered(claim)}, {claim.left}"
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
     of = "critical eps, " if claim.measure == "critical_eps" else ""

@@ -55,7 +55,7 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     for field, named in names.items():
         for radius in eps:
             _check_attacked(named, norm, radius, attacks, where, field)
-        if table.measure == "critical_eps":
+        if table.measure != "accuracy":
             _check_measured(named, norm, attacks, where, field)
     left, right = (names.get(f"{side}_attacks", ()) for side in ("left", "right"))
     return Claim(
@@ -99,13 +99,23 @@ def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
 def _check_measure(table: ClaimTable, where: str) -> None:
     """Raise where fields do not go with what is compared."""
     if table.measure == "accuracy":
+        if "order" in table.expect:
+            raise SpecError(
+                f"{where}.measure: this field is missing; of orders write measure = 'order'"
+            )
         if table.eps is None:
             raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
         return
     if table.eps is not None:
         raise SpecError(f"{where}.eps: critical eps are compared, which are measured; leave it out")
-    if table.expect == "left = right":
-        raise SpecError(f"{where}.expect: of critical eps write left > right, or left < right")
+    order = table.measure == "order"
+    if order and table.right is not None:
+        raise SpecError(f"{where}.right: the models of `left` are ordered; leave it out")
+    wanted = ("same order", "opposite order") if order else ("left > right", "left < right")
+    if table.expect not in wanted:
+        raise SpecError(
+            f"{where}.expect: of {'an order' if order else 'critical eps'} write {' or '.join(wanted)}"
+        )
 
 
 def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
@@ -122,7 +132,7 @@ def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
         raise SpecError(f"{where}: left_attacks and right_attacks go together")
     if any(apart) and 0 in radii:
         raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
-    if table.right is None and not any(apart):
+    if table.right is None and not any(apart) and table.measure != "order":
         raise SpecError(
             f"{where}.right: this field is missing; only where left_attacks and right_attacks "
             f"compare attacks may it be left out"

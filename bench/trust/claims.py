@@ -33,6 +33,7 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
             "says": claim.says,
             "expect": claim.expect
             + (" in critical eps" if claim.measure == "critical_eps" else "")
+            + (f" of {ordered(claim)}" if claim.measure == "order" else "")
             + ("" if claim.within is None else f" within {claim.within:g} points"),
             "attacks": _attacks(claim),
             "norm": claim.norm,
@@ -47,6 +48,12 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
         "fails", "undecided", "unjudged", "verdict", "summary",
     )  # fmt: skip
     return pd.DataFrame(found, columns=list(names))
+
+
+def ordered(claim: Claim) -> str:
+    """Return by what a claim orders models, in words."""
+    alike = claim.right_attacks is None
+    return "accuracy and critical eps" if alike else "both critical eps"
 
 
 def _attacks(claim: Claim) -> str:

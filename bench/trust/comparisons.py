@@ -15,13 +15,13 @@ comparisons of the suite, those under the strongest attack by themselves, at lev
 right` is judged by the 95 % interval of the paired difference (Bonett and Price, 2012), which must
 lie inside or wholly outside of what counts as equal; it is not adjusted.
 
-Where critical eps are compared instead (`bench.trust.critical`), there is no strongest attack; their
-p-values are adjusted together with the others.
+Where critical eps are compared instead (`bench.trust.critical`), or the order of models
+(`bench.trust.order`), there is no strongest attack; their p-values are adjusted together with the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -40,7 +40,8 @@ from bench.measure.rates import holm, mcnemar, paired_difference
 from bench.spec import TOOLKITS, Claim, number
 from bench.store.results import Results
 from bench.trust.critical import CRITICAL, compare_critical
-from bench.trust.pairs import Pair, lonely, pairs, sided
+from bench.trust.order import compare_orders
+from bench.trust.pairs import Pair, lonely, matches, pairs, sided
 
 LEVEL = 0.05
 
@@ -105,7 +106,8 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         `p_holm` (adjusted; null where equality is claimed), `outcome` (`for`, `against`,
         `undecided`, or `nothing left` where no image stands on either side); the same under the
         strongest attack as `strongest_...`, null on clean images and where attacks are compared;
-        `measure` (`accuracy` or `critical_eps`); of critical eps `left_critical_eps, left_error,
+        `measure` (`accuracy`, `critical_eps` or `order`); of an order `difference` is Kendall's tau, `p`
+        its exact one and `n` the models; of critical eps `left_critical_eps, left_error,
         right_critical_eps, right_error` in place of the accuracies, `difference, low, high` in the
         unit of eps, `p` by the normal distribution, and `n` the images that count on the side that has
         fewer;
@@ -125,7 +127,7 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         for turn, claim, pair in asked
         for eps in claim.eps
     ]
-    if any(claim.measure == "critical_eps" for claim in results.claims):
+    if any(claim.measure != "accuracy" for claim in results.claims):
         measured = critical_eps(results) if radii is None else radii
         found += [
             {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
@@ -133,6 +135,7 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
             for turn, claim, pair in asked
             if claim.measure == "critical_eps"
         ]
+        found += _orders(results, measured, data)
         found.sort(key=lambda row: row["claim"])
     for prefix in ("", _STRONGEST):
         _adjust(found, results.claims, prefix)
@@ -147,6 +150,23 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         | dict.fromkeys(numbers, "float64")
         | {"claim": "int64"}
     )
+
+
+def _orders(
+    results: Results, measured: pd.DataFrame, data: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the comparisons of orders, one a claim and data set."""
+    accuracy = {model: float(right.mean()) for model, right in clean_answers(results).items()}
+    found = []
+    for turn, claim in enumerate(results.claims, 1):
+        if claim.measure != "order":
+            continue
+        mine = [title for title in data if matches(claim.left, title)]
+        for name in dict.fromkeys(data[title] for title in mine):
+            titles = [title for title in mine if data[title] == name]
+            row = compare_orders(measured, accuracy, claim, titles)
+            found.append({"claim": turn, "data": name, "norm": claim.norm} | row)
+    return found
 
 
 def _measure(results: Results, wanted: Collection[tuple[str, str]]) -> _Run:
@@ -296,7 +316,7 @@ def _outcome(row: dict[str, Any], claim: Claim, prefix: str) -> str:
     if row[f"{prefix}p_holm"] >= LEVEL:
         return "undecided"
     ahead = row[f"{prefix}difference"] > 0
-    return "for" if ahead == (claim.expect == "left > right") else "against"
+    return "for" if ahead == (claim.expect in ("left > right", "same order")) else "against"
 
 
 def _verdict(study: str | None, strongest: str | None, *, equal: bool) -> str:

@@ -41,8 +41,10 @@ def compare_critical(measured: pd.DataFrame, claim: Claim, pair: Pair) -> dict[s
     row |= {"eps_text": None}
     if pair.left is None or pair.right is None:
         return row | {"note": lonely(claim, pair)}
-    left, why = _side(measured, claim, pair.left, claim.attacks)
-    right, other = _side(measured, claim, pair.right, claim.right_attacks or claim.attacks)
+    left, why = least_critical_eps(measured, claim, pair.left, claim.attacks)
+    right, other = least_critical_eps(
+        measured, claim, pair.right, claim.right_attacks or claim.attacks
+    )
     if left is None or right is None:
         return row | {"note": sided("", why, other)}
     difference = left["critical_eps"] - right["critical_eps"]
@@ -62,10 +64,10 @@ def compare_critical(measured: pd.DataFrame, claim: Claim, pair: Pair) -> dict[s
     }  # fmt: skip
 
 
-def _side(
+def least_critical_eps(
     measured: pd.DataFrame, claim: Claim, title: str, attacks: tuple[str, ...]
 ) -> tuple[dict[str, Any] | None, str]:
-    """Return the cell of least critical eps of a model, or why there is none."""
+    """Return the cell of least critical eps of a model under some attacks, or why there is none."""
     mine = measured[(measured["model"] == title) & (measured["norm"] == claim.norm)]
     mine = mine[mine["attack"].isin(attacks)]
     if claim.surfaces is not None:

@@ -170,9 +170,30 @@ def test_a_claim_about_critical_eps(tmp_path):
     ('["fgsm-radius"]', '["pdg"]', "attacks: no linf attack here named 'pdg'"),
     ('measure = "critical_eps"\n', "", "eps: this field is missing"),
     ('attacks = ["fgsm-radius"]\n', "", "attacks: this field is missing"),
-    ('"critical_eps"', '"radius"', "measure: input should be 'accuracy' or 'critical_eps'"),
+    ('"critical_eps"', '"radius"', "measure: input should be 'accuracy', 'critical_eps' or 'order'"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_critical_eps_is_told(tmp_path, old, new, words):
     assert old in RADIUS
     with pytest.raises(SpecError, match=words):
         load_suite(written(tmp_path, SUITE + RADIUS.replace(old, new)))
+
+
+ORDER = RADIUS.replace('right   = "digits/mlp"\n', "").replace("critical_eps", "order")
+ORDER = ORDER.replace("left > right", "opposite order")
+
+
+def test_a_claim_about_an_order(tmp_path):
+    claim = load_suite(written(tmp_path, SUITE + ORDER)).claims[1]
+    assert (claim.measure, claim.right, claim.expect) == ("order", None, "opposite order")
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("opposite order", "left > right", "expect: of an order write same order or opposite order"),
+    ("left    =", 'right = "digits/mlp"\nleft    =', "right: the models of `left` are ordered"),
+    ('measure = "order"\n', "", "measure: this field is missing; of orders write measure = 'order'"),
+    ('"order"', '"order"\neps = "0.1"', "eps: critical eps are compared"),
+])  # fmt: skip
+def test_what_a_wrong_claim_about_an_order_is_told(tmp_path, old, new, words):
+    assert old in ORDER
+    with pytest.raises(SpecError, match=words):
+        load_suite(written(tmp_path, SUITE + ORDER.replace(old, new)))

@@ -1,0 +1,71 @@
+"""Comparisons of orders on planted accuracies and radii."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted_results import cell, claim, planted
+from scipy.stats import logistic
+
+from bench.trust.claims import claims
+from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, UNJUDGED, comparisons
+
+IMAGES = 700
+SPREAD = logistic.ppf((np.arange(600) + 0.5) / 600)
+
+
+@pytest.fixture(autouse=True)
+def _few_replicates(monkeypatch):
+    monkeypatch.setattr("bench.measure.radius._REPLICATES", 5)
+
+
+def run(middles, wrong, asked, second=None):
+    """Return the comparisons of models with these critical eps, so many images of which they get wrong."""
+    cells = []
+    for attack, those in (("fgsm-radius", middles), ("ifgsm-radius", second or [])):
+        for turn, middle in enumerate(those):
+            radii = np.pad(middle * (1 + 0.1 * SPREAD), (0, 100), constant_values=middle)
+            cells.append(
+                cell(f"m{turn}", attack, None, range(IMAGES), radii=radii.clip(1e-6), images=IMAGES)
+            )
+    beaten = {f"m{turn}": range(IMAGES - count, IMAGES) for turn, count in enumerate(wrong)}
+    return planted(cells, asked, wrong=beaten, images=IMAGES)
+
+
+def order(expect, **said):
+    attacks = {"attacks": ("fgsm-radius",), "eps": (), "measure": "order", "right": None}
+    return claim(**{**attacks, "left": "m*", "expect": expect, **said})
+
+
+FIVE = [0.01, 0.02, 0.03, 0.04, 0.05]
+
+
+@pytest.mark.parametrize(("wrong", "expect", "tau", "verdict"), [
+    ([10, 20, 30, 40, 50], "opposite order", -1, HOLDS),
+    ([10, 20, 30, 40, 50], "same order", -1, FAILS),
+    ([50, 40, 30, 20, 10], "same order", 1, HOLDS),
+    ([50, 40, 10, 20, 30], "same order", 0.4, UNDECIDED),
+])  # fmt: skip
+def test_accuracy_and_critical_eps(wrong, expect, tau, verdict):
+    row = comparisons(run(FIVE, wrong, order(expect))).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["difference"] == pytest.approx(tau)
+    assert (row["n"], row["measure"]) == (5, "order")
+    if abs(tau) == 1:
+        assert row["p"] == pytest.approx(2 / 120)
+
+
+def test_two_attacks_order_models():
+    asked = order("same order", right_attacks=("ifgsm-radius",))
+    results = run(FIVE, [0] * 5, asked, second=[0.011, 0.018, 0.028, 0.036, 0.044])
+    assert claims(results)["verdict"].tolist() == [HOLDS]
+    results = run(FIVE, [0] * 5, asked, second=[0.05, 0.04, 0.03, 0.02, 0.01])
+    assert claims(results)["verdict"].tolist() == [FAILS]
+
+
+def test_four_models_have_no_order():
+    row = comparisons(run(FIVE[:4], [1, 2, 3, 4], order("opposite order"))).iloc[0]
+    assert row["verdict"] == UNJUDGED
+    assert row["note"] == (
+        "4 of 4 models have figures; of fewer than 5 no order can be told from chance"
+    )
