@@ -138,12 +138,22 @@ def local_recipe(name: str) -> Recipe | None:
     if m is not None and delta is not None:
         rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta))
     return dataclasses.replace(
-        schedule.twin if rule is None else schedule.head,
+        schedule.head if rule else _steadied(schedule.twin, int(options["w"]), int(options["n"])),
         options=tuple(sorted(options.items())),
         rule=rule,
         seed=int(seed),
         shipped=False,
     )
+
+
+def _steadied(twin: Recipe, width: int, n: int) -> Recipe:
+    """Return a twin's recipe with a rate that its width and power bear.
+
+    A step of Adam moves an activation by the rate times its number of inputs, and the power n makes
+    n times as much of it. At the rate of width 4 and n = 4, wider and steeper networks diverge.
+    """
+    share = min(1.0, (4 / width) ** 2) * min(1.0, 4 / n)
+    return dataclasses.replace(twin, learning_rate=float(f"{twin.learning_rate * share:.2g}"))
 
 
 def _parts(rule: str) -> dict[str, str]:

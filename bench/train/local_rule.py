@@ -76,7 +76,9 @@ def unit_patches(
         patches = F.unfold(images, width).transpose(1, 2).flatten(0, 1)
     norms = norms.flatten()
     some = norms > SMALLEST_NORM
-    return patches[some] / norms[some, None]
+    if not some.all():  # all patches are much to copy
+        patches, norms = patches[some], norms[some]
+    return patches.div_(norms[:, None])
 
 
 class Update(NamedTuple):

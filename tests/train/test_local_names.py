@@ -83,3 +83,11 @@ def test_bases():
     assert not is_base("digits/cnn")
     assert not is_base(LL)
     assert not is_base("nowhere/ll")
+
+
+def test_wider_and_steeper_twins_are_trained_at_smaller_rates():
+    rates = [
+        local_recipe(f"cifar10/bp-K10-w{w}-n{n}-pool9-gelu").learning_rate
+        for w, n in ((4, 4), (2, 1), (12, 4), (4, 12), (8, 8))
+    ]
+    assert rates == [2e-3, 2e-3, 2.2e-4, 6.7e-4, 2.5e-4]
