@@ -27,6 +27,7 @@ _PARTS = {
 }  # fmt: skip
 #: Of higher powers the norm of a dark patch is no float any more.
 _LARGEST_P = 6
+_LARGE = 10
 _DEFAULTS: dict[str, Scalar] = {"delta": 0.1, "seed": 0}
 _NAME = re.compile(
     r"(?P<data>[a-z0-9-]+)/(?P<rule>ll|bp)-K(?P<K>\d+)-w(?P<w>\d+)"
@@ -44,19 +45,21 @@ class Schedule:
         rule: of the filters; m and delta are the name's.
         head: of the linear layer on learnt filters.
         twin: of the back-propagated network.
+        large: epochs of a twin of more than 10 x 10 filters, whose every epoch is as much longer.
     """
 
     rule: LocalRule
     head: Recipe
     twin: Recipe
+    large: int
 
 
-def _schedule(data: str, rule: LocalRule, head: dict[str, Any], twin: int) -> Schedule:
+def _schedule(data: str, rule: LocalRule, head: dict[str, Any], twin: int, large: int) -> Schedule:
     whole = Recipe(
         network="bench.models.local:two_layers", data=data, optimiser="adam", learning_rate=2e-3,
         weight_decay=0.0, epochs=twin, batch_size=128,
     )  # fmt: skip
-    return Schedule(rule=rule, head=dataclasses.replace(whole, **head), twin=whole)
+    return Schedule(rule=rule, head=dataclasses.replace(whole, **head), twin=whole, large=large)
 
 
 _COSINE = {"schedule": "cosine", "batch_size": 1000}
@@ -65,14 +68,15 @@ _COSINE = {"schedule": "cosine", "batch_size": 1000}
 SCHEDULES = {
     "digits": _schedule(
         "digits", LocalRule(m=2, rate=1.0, shape="constant", epochs=80, batch_size=2000),
-        {"learning_rate": 0.1, "epochs": 30, "batch_size": 100}, twin=20,
+        {"learning_rate": 0.1, "epochs": 30, "batch_size": 100}, twin=20, large=20,
     ),
     "mnist": _schedule(
-        "mnist", LocalRule(m=2, rate=0.2, epochs=20, patches=100), {"epochs": 10, **_COSINE}, twin=4
+        "mnist", LocalRule(m=2, rate=0.2, epochs=20, patches=100), {"epochs": 10, **_COSINE},
+        twin=4, large=3,
     ),
     "cifar10": _schedule(
         "cifar10", LocalRule(m=2, rate=0.2, epochs=30, patches=100), {"epochs": 6, **_COSINE},
-        twin=6,
+        twin=6, large=4,
     ),
 }  # fmt: skip
 
@@ -138,7 +142,7 @@ def local_recipe(name: str) -> Recipe | None:
     if m is not None and delta is not None:
         rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta))
     return dataclasses.replace(
-        schedule.head if rule else _steadied(schedule.twin, int(options["w"]), int(options["n"])),
+        _twin(schedule, options) if rule is None else _head(schedule, int(options["n"])),
         options=tuple(sorted(options.items())),
         rule=rule,
         seed=int(seed),
@@ -146,14 +150,25 @@ def local_recipe(name: str) -> Recipe | None:
     )
 
 
-def _steadied(twin: Recipe, width: int, n: int) -> Recipe:
-    """Return a twin's recipe with a rate that its width and power bear.
+def _twin(schedule: Schedule, options: Mapping[str, Scalar]) -> Recipe:
+    """Return how a twin is trained, at a rate that its width and power bear.
 
     A step of Adam moves an activation by the rate times its number of inputs, and the power n makes
     n times as much of it. At the rate of width 4 and n = 4, wider and steeper networks diverge.
     """
+    K, width, n = (int(options[part]) for part in ("K", "w", "n"))  # noqa: N806
     share = min(1.0, (4 / width) ** 2) * min(1.0, 4 / n)
-    return dataclasses.replace(twin, learning_rate=float(f"{twin.learning_rate * share:.2g}"))
+    epochs = schedule.large if K > _LARGE else schedule.twin.epochs
+    return _paced(dataclasses.replace(schedule.twin, epochs=epochs), share)
+
+
+def _head(schedule: Schedule, n: int) -> Recipe:
+    """Return how a head is trained: the greater n, the smaller its features and the larger its steps."""
+    return _paced(schedule.head, max(1.0, n / 4))
+
+
+def _paced(recipe: Recipe, share: float) -> Recipe:
+    return dataclasses.replace(recipe, learning_rate=float(f"{recipe.learning_rate * share:.2g}"))
 
 
 def _parts(rule: str) -> dict[str, str]:

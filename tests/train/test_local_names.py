@@ -91,3 +91,12 @@ def test_wider_and_steeper_twins_are_trained_at_smaller_rates():
         for w, n in ((4, 4), (2, 1), (12, 4), (4, 12), (8, 8))
     ]
     assert rates == [2e-3, 2e-3, 2.2e-4, 6.7e-4, 2.5e-4]
+    heads = [
+        local_recipe(f"cifar10/ll-K10-w4-m3-p2-n{n}-pool9-gelu").learning_rate for n in (1, 4, 12)
+    ]
+    assert heads == [2e-3, 2e-3, 6e-3]
+
+
+def test_large_twins_are_trained_for_fewer_epochs():
+    epochs = [local_recipe(f"cifar10/bp-K{K}-w4-n1-pool9-elu").epochs for K in (10, 20)]
+    assert epochs == [6, 4]

@@ -88,7 +88,8 @@ def test_shipped_weights_are_those_of_their_cards(name):
     assert {key: value.shape for key, value in state.items()} == {
         key: value.shape for key, value in build(rules).state_dict().items()
     }
-    assert moments_file(SHIPPED, name).is_file() == bool(rules.embedding)
+    watched = rules.embedding or rules.options
+    assert moments_file(SHIPPED, name).is_file() == bool(watched)
 
 
 REAL = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
