@@ -160,7 +160,8 @@ def _legend(axes: Axes, keys: list[tuple[tuple[Any, ...], str]]) -> None:
     beside: dict[str, Any] = {
         "loc": "center left", "bbox_to_anchor": (1.01, 0.5), "borderaxespad": 0,
     }  # fmt: skip
-    where = {"loc": "upper right"} if len(keys) <= FEW else beside
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    where = above if len(keys) <= FEW else beside
     handles, labels = zip(*keys, strict=True)
     axes.legend(handles, labels, frameon=False, handlelength=2.6, **where)
 
