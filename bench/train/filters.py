@@ -24,7 +24,7 @@ from bench.train.local_rule import FilterEpoch, f_score, learn_filters
 from bench.train.recipe import LocalRule, Recipe
 
 #: Raised whenever the same rule and images no longer give the same filters.
-_VERSION = 2
+_VERSION = 3
 
 _BATCH = 500
 

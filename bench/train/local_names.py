@@ -140,7 +140,9 @@ def local_recipe(name: str) -> Recipe | None:
     seed, delta, m = options.pop("seed"), options.pop("delta", None), options.pop("m", None)
     rule = None
     if m is not None and delta is not None:
-        rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta))
+        # Of more filters each is moved by fewer batches.
+        rate = min(1.0, schedule.rule.rate * max(1.0, int(options["K"]) / 10))
+        rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta), rate=rate)
     return dataclasses.replace(
         _twin(schedule, options) if rule is None else _head(schedule, int(options["n"])),
         options=tuple(sorted(options.items())),

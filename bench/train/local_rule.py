@@ -127,10 +127,13 @@ def stepped(filters: torch.Tensor, update: Update, rate: float) -> torch.Tensor:
     """Return filters (K, D) after a step along the mean over the patches that move each.
 
     A filter far longer than 1 has activities far above 1, and a whole step would overshoot: there
-    the step is shorter by the mean activity.
+    the step is shorter by the mean activity. One that is pushed more than drawn grows with it, by a
+    share of itself at each step, and would do so without end: its step is shorter by the square.
     """
     moved = update.counts.clamp_min(1)
-    steps = rate / (moved * (update.pull / moved).abs().clamp_min(1))
+    pull = update.pull / moved
+    shortened = torch.where(pull < 0, pull.square(), pull).clamp_min(1)
+    steps = rate / (moved * shortened)
     return filters + steps[:, None] * update.total
 
 

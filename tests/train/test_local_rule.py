@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bench.data.datasets import load
 from bench.errors import TrainingFailed
 from bench.train.local_rule import (
+    Update,
     f_score,
     learn_filters,
     rule_update,
@@ -70,6 +71,14 @@ def test_a_step_of_a_filter_far_too_long_does_not_overshoot():
     filters = torch.stack([torch.full((9,), 30.0), torch.full((9,), 0.1)])
     found = stepped(filters, rule_update(filters, patches, p=4, m=2, delta=0.1), 0.5)
     assert found[0].tolist() == pytest.approx([15.0] * 9, rel=1e-2)
+
+
+@pytest.mark.parametrize(("pull", "growth"), [(-1000.0, 0.5 / 1000), (-2.0, 0.25), (-0.5, 0.25)])
+def test_a_filter_that_is_only_pushed_grows_the_less_the_longer_it_is(pull, growth):
+    filters = torch.full((1, 4), 7.0)
+    pushed = Update(-pull * 3 * filters, torch.tensor([3 * pull]), torch.tensor([3]))
+    found = stepped(filters, pushed, 0.5)
+    torch.testing.assert_close(found, filters * (1 + growth))
 
 
 @settings(max_examples=20)
