@@ -31,6 +31,9 @@ _TRIES = 20
 #: passes, however many it may take.
 _UNTIL_A_FLIP = 30
 
+#: About what share of the images an attack is made on that wants the model to be sure of them.
+_SURE = 0.25
+
 #: What tells one kind of work from another, in a cell's record.
 _WORK = ("model", "surface", "toolkit", "attack", "norm")
 Work = tuple[str, ...]
@@ -118,7 +121,7 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     measured: dict[tuple[ModelRequest, str, int], float] = {}
     seconds = {}
     for key, cell in cells.items():
-        kind, attack, images = work(cell), ATTACKS[cell.attack.name], len(plan.images_of(cell))
+        kind, attack, images = work(cell), ATTACKS[cell.attack.name], _attacked(plan, cell)
         if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
             seconds[key] = CELL_SECONDS  # the images are made in another cell
             continue
@@ -131,6 +134,12 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         seconds[key] = CELL_SECONDS + images * count * pace
     counts = {len(plan.images_of(cell)) for cell in plan.cells.values()}
     return Estimate(len(plan.cells), tuple(sorted(counts)), seconds)
+
+
+def _attacked(plan: Plan, cell: Cell) -> int:
+    """Return about how many images of a cell will be attacked."""
+    images = len(plan.images_of(cell))
+    return math.ceil(images * _SURE) if cell.attack.least_confidence else images
 
 
 def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:

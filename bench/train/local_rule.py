@@ -141,7 +141,7 @@ def f_score(filters: torch.Tensor, p: int) -> float:
     """Return the share of filters (K, D) that are positive throughout and of unit p-norm."""
     positive = (filters > 0).all(1)
     unit = (filters.double().norm(p, dim=1) - 1).abs() < TOLERANCE
-    return float((positive & unit).float().mean())
+    return float((positive & unit).double().mean())
 
 
 def learn_filters(
