@@ -120,7 +120,7 @@ class Centred(nn.Module):
     def settle(self) -> None:
         """Give the layer the bias with which it says of features what this says of them."""
         with torch.no_grad():
-            self.head.bias -= self.head.weight @ self.mean
+            self.head.bias.sub_(self.head.weight @ self.mean)
 
 
 def _fit(
