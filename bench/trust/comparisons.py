@@ -162,7 +162,7 @@ def _orders(
         if claim.measure != "order":
             continue
         mine = [title for title in data if matches(claim.left, title)]
-        for name in dict.fromkeys(data[title] for title in mine):
+        for name in dict.fromkeys(data[title] for title in mine) or (None,):
             titles = [title for title in mine if data[title] == name]
             row = compare_orders(measured, accuracy, claim, titles)
             found.append({"claim": turn, "data": name, "norm": claim.norm} | row)

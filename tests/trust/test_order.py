@@ -63,6 +63,12 @@ def test_two_attacks_order_models():
     assert claims(results)["verdict"].tolist() == [FAILS]
 
 
+def test_a_run_without_the_models_of_a_claim_says_so():
+    row = comparisons(run(FIVE, [0] * 5, order("same order", left="n*"))).iloc[0]
+    assert row["verdict"] == UNJUDGED
+    assert row["note"].startswith("0 of 0 models have figures")
+
+
 def test_four_models_have_no_order():
     row = comparisons(run(FIVE[:4], [1, 2, 3, 4], order("opposite order"))).iloc[0]
     assert row["verdict"] == UNJUDGED
