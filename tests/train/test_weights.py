@@ -100,7 +100,8 @@ REAL = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is 
 def test_shipped_networks_are_as_accurate_as_their_cards_say(name):
     part = load(RECIPES[name].data, "test").first(1000)
     accuracy = clean_accuracy(load_weights(SHIPPED, name), part)
-    assert abs(accuracy - read_card(SHIPPED, name)["clean_accuracy"]) < 0.03
+    said = read_card(SHIPPED, name)["clean_accuracy"]
+    assert abs(accuracy - said) < max(0.03, 3 * (said * (1 - said) / len(part)) ** 0.5)
 
 
 @REAL
