@@ -93,6 +93,19 @@ class Prediction(NamedTuple):
     scores: torch.Tensor
 
 
+class Certificate(NamedTuple):
+    """What a model guarantees of its decisions about a batch.
+
+    Attributes:
+        labels: int64 (N,), the decision; -1 where the model abstains.
+        radii: float64 (N,), in l2 and pixel units: no image nearer than that is decided otherwise;
+            0 where the model abstains.
+    """
+
+    labels: torch.Tensor
+    radii: torch.Tensor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """What is known of a model without running it.
@@ -135,6 +148,15 @@ class Adapter(Protocol):
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever weights or settings change."""
+        ...
+
+
+@runtime_checkable
+class Certifier(Adapter, Protocol):
+    """A model that guarantees its decisions."""
+
+    def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
+        """Return decisions and radii from n0 + n noisy copies; wrong with probability alpha."""
         ...
 
 

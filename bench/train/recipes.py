@@ -7,7 +7,7 @@ import itertools
 
 from bench.registry import unknown
 from bench.train.local_names import local_recipe
-from bench.train.recipe import Recipe
+from bench.train.recipe import Adversary, Recipe
 
 RECIPES: dict[str, Recipe] = {
     "digits/cnn": Recipe(
@@ -76,6 +76,44 @@ RECIPES |= _compared(
     "cifar10/cnn", "slim_three_blocks", 8,
     {"contrastive-sgd": 20, "triplet-sgd": 20, "contrastive-adam": 12},
 )  # fmt: skip
+
+
+#: Noise that networks to be smoothed are trained under; the first is that of the study's own.
+SIGMAS = (0.25, 0.12, 0.5)
+
+
+def noisy_name(data: str, sigma: float) -> str:
+    """Return what the network trained under noise is called that is smoothed by the same noise."""
+    return f"{data}/noisy" if sigma == SIGMAS[0] else f"{data}/noisy-{sigma:g}"
+
+
+def _defended(like: str, l2: Adversary, linf: Adversary) -> dict[str, Recipe]:
+    """Return the recipes of the defences study: one network, trained plainly, under noise, and attacks.
+
+    Mixed, a third of the loss is on clean images, and the two adversaries take turns.
+    """
+    plain = RECIPES[like]
+
+    def under(*adversaries: Adversary, alpha: float = 0.5) -> Recipe:
+        return dataclasses.replace(plain, adversaries=adversaries, alpha=alpha)
+
+    return {
+        f"{plain.data}/basic": plain,
+        **{
+            noisy_name(plain.data, sigma): dataclasses.replace(plain, noise=sigma)
+            for sigma in SIGMAS
+        },
+        f"{plain.data}/pgd-l2-at": under(l2),
+        f"{plain.data}/pgd-linf-at": under(linf),
+        f"{plain.data}/mixed-at": under(l2, linf, alpha=1 / 3),
+    }
+
+
+RECIPES |= _defended(
+    "digits/cnn",
+    Adversary(name="pgd", norm="l2", eps="0.5", steps=10, step_size="0.125"),
+    Adversary(name="pgd", norm="linf", eps="0.1", steps=10, step_size="0.025"),
+)
 
 
 #: Models of the local-learning study that are listed; any other name of theirs is one too.
