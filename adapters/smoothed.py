@@ -17,7 +17,14 @@ from torch import nn
 from bench.adapters.certificates import lower_bound, radius, separated
 from bench.adapters.network import eval_mode, surface_gradient, weights_digest
 from bench.errors import SpecError
-from bench.spec import Certificate, Loss, ModelSpec, Prediction
+from bench.spec import (
+    EXPECTED_SURFACE,
+    ONE_DRAW_SURFACE,
+    Certificate,
+    Loss,
+    ModelSpec,
+    Prediction,
+)
 
 #: Noisy copies that go through the network together; those of two images never do, since in a batch
 #: of another size they would be rounded otherwise.
@@ -137,8 +144,8 @@ class SmoothedAdapter:
     def surfaces(self) -> Mapping[str, nn.Module]:
         """Return the mean over draws of the noise, a single draw, and the network without noise."""
         return {
-            "expected": MeanOfDraws(self.base, self.noise, DRAWS),
-            "one-draw": MeanOfDraws(self.base, self.noise, 1),
+            EXPECTED_SURFACE: MeanOfDraws(self.base, self.noise, DRAWS),
+            ONE_DRAW_SURFACE: MeanOfDraws(self.base, self.noise, 1),
             "base": self.base,
         }
 
