@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from planted_results import cell, planted
 
 from bench.measure.certified import certificates, certified_curve, certified_radii, sandwich
+from bench.measure.falls import flagged_cells
 from bench.measure.rates import wilson
-from bench.measure.robustness import attack_rates, headline
+from bench.measure.robustness import headline
 
 WORDS = {"n0": 100, "n": 1000, "alpha": "0.001"}
 #: Image 0 is wrong, image 1 gets no class, the others are certified from 0.01 up to 0.2.
@@ -59,10 +60,8 @@ def test_the_true_accuracy_lies_between_certified_and_attacked():
     table = sandwich(results).set_index("eps_text")
     assert table.index.tolist() == ["0.02", "0.1"]
     assert table.loc["0.1", "certified"] == 9 / 20  # 10/90 to 18/90
-    assert (
-        table.loc["0.1", "attacked"] == 14 / 20
-    )  # all but the wrong one and five; no class stands
-    assert table.loc["0.1", "abstained"] == 1 / 20
+    assert table.loc["0.1", "attacked"] == 14 / 20  # all but the wrong one and those five
+    assert table.loc["0.1", "abstained"] == 0
     assert table.loc["0.02", "certified"] == 17 / 20
     assert table.loc["0.02", "attacked"] == 19 / 20
     assert (table["certified"] <= table["attacked"]).all()
@@ -93,7 +92,7 @@ def test_labels_changed_within_certified_radii_are_counted_in_any_norm_and_judge
 
 def test_certificates_are_no_attacks():
     results = run(attack("0.1", [3]))
-    assert attack_rates(results)["attack"].tolist() == ["pgd"]
+    assert flagged_cells(results)["attack"].tolist() == ["pgd"]
     figures = headline(results).to_dict("records")
     assert [(row["attacks"], row["planned"]) for row in figures] == [(1, 1)]
     # The clean accuracy is that of predictions: here they get image 1 right.

@@ -3,6 +3,7 @@
 import oracles
 import pytest
 import torch
+from smoothed_suite import SUITE, register
 
 import bench
 from bench.adapters.smoothed import smooth
@@ -22,34 +23,6 @@ from bench.train.recipes import RECIPES
 from bench.zoo import MODELS, trained_as
 
 TOY = ModelSpec(name="toy", family="network", data="toy", input_shape=oracles.SHAPE, num_classes=2)
-SUITE = """\
-title  = "Certified"
-data   = "digits"
-images = 8
-
-[[models]]
-name  = "lines"
-
-[[models]]
-name  = "plain"
-
-[[attacks]]
-name     = "pgd"
-norm     = "l2"
-eps      = "0.3"
-steps    = 2
-toolkits = ["torchattacks"]
-
-[[attacks]]
-name = "certify"
-norm = "l2"
-n    = [50, 200]
-"""
-
-
-def linear():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
 
 
 def test_a_row_is_the_certificate_of_an_image():
@@ -96,13 +69,7 @@ def test_the_words_of_certificates_are_checked():
 
 
 def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
-    spec = ModelSpec(
-        name="lines", family="network", data="digits", input_shape=(1, 8, 8), num_classes=10
-    )
-    bench.register_model("lines", data="digits", family="smoothed")(
-        lambda: smooth(spec, linear(), 0.1, n=20)
-    )
-    bench.register_model("plain", data="digits")(lambda: bench.wrap(linear(), 10, (1, 8, 8)))
+    register()
     path = tmp_path / "proofs.toml"
     path.write_text(SUITE)
     plan = make_plan(load_suite(str(path)))
