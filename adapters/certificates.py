@@ -41,7 +41,7 @@ def lower_bound(votes: Counts, n: int, alpha: float) -> Array:
         alpha: probability that the true share is smaller.
     """
     none = votes == 0
-    found: Array = beta.ppf(alpha, np.where(none, 1, votes), n - votes + 1)
+    found = np.asarray(beta.ppf(alpha, np.where(none, 1, votes), n - votes + 1))
     return np.where(none, 0.0, found)
 
 
