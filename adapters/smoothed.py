@@ -180,6 +180,11 @@ def check_sampling(name: str, alpha: object, **counts: object) -> None:
         raise SpecError(f"{name}: alpha={alpha!r} is not a number between 0 and 1")
 
 
+def _check_sigma(name: str, sigma: object) -> None:
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < 100:
+        raise SpecError(f"{name}: sigma={sigma!r} is not a number above 0 and below 100")
+
+
 def smooth(
     spec: ModelSpec,
     base: nn.Module,
@@ -202,8 +207,7 @@ def smooth(
         SpecError: a number that is out of range.
     """
     check_sampling(spec.name, alpha, n=n)
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < 100:
-        raise SpecError(f"{spec.name}: sigma={sigma!r} is not a number above 0 and below 100")
+    _check_sigma(spec.name, sigma)
     smoothed = ModelSpec(
         name=spec.name, family="smoothed", data=spec.data, input_shape=spec.input_shape,
         num_classes=spec.num_classes, scores="probabilities",

@@ -150,6 +150,7 @@ def load_model(
     """
     from bench.adapters.network import NetworkAdapter
     from bench.adapters.predict_only import PredictOnlyAdapter
+    from bench.adapters.smoothed import SmoothedAdapter
 
     if plugin is not None:
         load_plugin(plugin)
@@ -159,7 +160,7 @@ def load_model(
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
         adapter = _made(name, factory, dict(options or {}))
-    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter):
+    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter | SmoothedAdapter):
         # wrap() cannot know the name its result is registered under.
         spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
         adapter = dataclasses.replace(adapter, spec=spec)

@@ -366,7 +366,7 @@ def _attack_note(row: pd.Series[float]) -> str:
         words.text(row.reasons),
         f"{row.borderline} borderline" if row.borderline else "",
         f"{row.abstained} abstained" if row.abstained else "",
-        ONE_DRAW if row.surface == ONE_DRAW_SURFACE else "",
+        ONE_DRAW if words.text(row.surface) == ONE_DRAW_SURFACE else "",
     )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from bench.attacks.catalogue import available, is_minimal, resolve
 from bench.attacks.drive import drive
 from bench.errors import SpecError
-from bench.spec import AttackSpec, Toolkit
+from bench.spec import AttackSpec, Scalar, Toolkit
 from bench.train.objectives import CROSS_ENTROPY
 from bench.train.recipe import Adversary, Recipe
 
@@ -53,7 +53,7 @@ def _attack(one: Adversary) -> tuple[AttackSpec, Toolkit]:
     """Return an adversary in canonical words, and the toolkit that runs it: torchattacks if it can."""
     if is_minimal(one.name):
         raise SpecError(f"recipe: {one.name} has no budget to train under")
-    words = {"steps": one.steps, "step_size": one.step_size}
+    words: dict[str, Scalar] = {"steps": one.steps, "step_size": one.step_size}
     spec = resolve(one.name, one.norm, one.eps, words)
     toolkits = available(one.name, one.norm)
     return spec, "torchattacks" if "torchattacks" in toolkits else toolkits[0]
