@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.adapters.losses import per_image_loss
-from bench.adapters.network import eval_mode, weights_digest
+from bench.adapters.network import eval_mode, surface_gradient, weights_digest
 from bench.adapters.stored import Bank, Stored
-from bench.errors import SpecError
 from bench.spec import Loss, ModelSpec, Prediction
 
 
@@ -89,17 +87,7 @@ class NeighboursAdapter:
         Raises:
             SpecError: there is no such surface.
         """
-        name = surface or next(iter(self.surrogates))
-        if name not in self.surrogates:
-            raise SpecError(
-                f"{self.spec.name} has no surface {name!r}; it has: {', '.join(self.surrogates)}"
-            )
-        module = self.surrogates[name]
-        x = x.detach().clone().requires_grad_()
-        with eval_mode(module), torch.enable_grad():
-            total = per_image_loss(module(x), y, loss).sum()
-            (gradient,) = torch.autograd.grad(total, x)
-        return gradient
+        return surface_gradient(self.spec.name, self.surrogates, x, y, loss, surface)
 
     def surfaces(self) -> Mapping[str, nn.Module]:
         return self.surrogates

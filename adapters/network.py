@@ -54,6 +54,38 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()[:20]
 
 
+def surface_gradient(
+    name: str,
+    surfaces: Mapping[str, nn.Module],
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss: Loss,
+    surface: str | None,
+) -> torch.Tensor:
+    """Return the gradient of each image's loss on a surface of a model, (N, C, H, W).
+
+    Args:
+        name: of the model.
+        surfaces: of the model.
+        x: images (N, C, H, W) in [0, 1].
+        y: labels, int64 (N,).
+        loss: of `per_image_loss`.
+        surface: which; None for the first.
+
+    Raises:
+        SpecError: there is no such surface.
+    """
+    surface = surface or next(iter(surfaces))
+    if surface not in surfaces:
+        raise SpecError(f"{name} has no surface {surface!r}; it has: {', '.join(surfaces)}")
+    module = surfaces[surface]
+    x = x.detach().clone().requires_grad_()
+    with eval_mode(module), torch.enable_grad():
+        total = per_image_loss(module(x), y, loss).sum()
+        (gradient,) = torch.autograd.grad(total, x)
+    return gradient
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkAdapter:
     """An `nn.Module` from images in [0, 1] to logits, as a model of the benchmark."""
@@ -75,13 +107,7 @@ class NetworkAdapter:
         Raises:
             SpecError: a surface other than `network`.
         """
-        if surface not in (None, "network"):
-            raise SpecError(f"{self.spec.name} has no surface {surface!r}; it has: network")
-        x = x.detach().clone().requires_grad_()
-        with eval_mode(self.module), torch.enable_grad():
-            total = per_image_loss(self.module(x), y, loss).sum()
-            (gradient,) = torch.autograd.grad(total, x)
-        return gradient
+        return surface_gradient(self.spec.name, self.surfaces(), x, y, loss, surface)
 
     def surfaces(self) -> Mapping[str, nn.Module]:
         return {"network": self.module}

@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 import torch
 
-from bench.attacks.catalogue import access, is_fitted, refusal, resolve
+from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
 from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
@@ -132,6 +132,8 @@ def attack(
     if toolkit not in TOOLKITS:
         raise unknown("toolkit", toolkit, list(TOOLKITS))
     spec = resolve(name, norm, eps, words)
+    if row_kind(name) == "certify":
+        raise SpecError(f"{name} is no attack; call model.certify(x, n0=..., n=..., alpha=...)")
     why = refusal(spec, toolkit)
     if why is not None:
         raise UnsupportedAttack(why)

@@ -24,7 +24,7 @@ Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensembl
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 Measure = Literal["accuracy", "critical_eps", "order"]
-RowKind = Literal["attack", "radius"]
+RowKind = Literal["attack", "radius", "certify"]
 Expected = Literal["left > right", "left < right", "left = right", "same order", "opposite order"]
 Scalar = bool | int | float | str
 Count = int | Literal["all"]
@@ -45,6 +45,10 @@ COLUMNS: tuple[str, ...] = (
 #: Families whose answer of no class (a tied vote) is a wrong answer, so a success of an attack; where
 #: abstaining is the family's guarantee (smoothed), it is none.
 ABSTAINING_IS_WRONG: tuple[Family, ...] = ("neighbours", "features")
+
+#: The surface of a random model on which a gradient is that of a single draw, and the one on which it
+#: is that of the expectation: what withstands the first alone may only hide its gradient.
+ONE_DRAW_SURFACE, EXPECTED_SURFACE = "one-draw", "expected"
 
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
@@ -93,6 +97,19 @@ class Prediction(NamedTuple):
     scores: torch.Tensor
 
 
+class Certificate(NamedTuple):
+    """What a model guarantees of its decisions about a batch.
+
+    Attributes:
+        labels: int64 (N,), the decision; -1 where the model abstains.
+        radii: float64 (N,), in l2 and pixel units: no image nearer than that is decided otherwise;
+            0 where the model abstains.
+    """
+
+    labels: torch.Tensor
+    radii: torch.Tensor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """What is known of a model without running it.
@@ -135,6 +152,15 @@ class Adapter(Protocol):
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever weights or settings change."""
+        ...
+
+
+@runtime_checkable
+class Certifier(Adapter, Protocol):
+    """A model that guarantees its decisions."""
+
+    def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
+        """Return decisions and radii from n0 + n noisy copies; wrong with probability alpha."""
         ...
 
 
@@ -340,7 +366,8 @@ class Cell:
         fingerprint: the adapter's, so that retrained weights are another cell.
         checksum: of the images and labels themselves.
         batch_size: images a chunk; part of the identity, since some toolkits depend on it.
-        kind: what its rows are; those of a `radius` have an `adversarial_radius`.
+        kind: what its rows are; those of a `radius` have an `adversarial_radius`, those of `certify`
+            a `certified_radius`.
         fit: of an attack that is fitted before it is applied; None for all others.
         climbed: whose surface it is, where several models judge the same images, this one's or
             another's; None where the model is attacked by itself.

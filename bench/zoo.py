@@ -18,7 +18,7 @@ from bench.spec import Adapter, Scalar
 from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
 from bench.train.local_names import local_recipe
 from bench.train.recipe import Recipe
-from bench.train.recipes import RECIPES, recipe
+from bench.train.recipes import RECIPES, SMOOTHED, base_name, recipe
 
 if TYPE_CHECKING:
     import torch
@@ -39,10 +39,15 @@ MODELS = Registry("model", _derived)
 for _name, _recipe in RECIPES.items():
     MODELS.add(_name, "bench.zoo:_trained", **_entry(_recipe).facts)
 
+for _name in SMOOTHED:
+    _data = _name.partition("/")[0]
+    MODELS.add(_name, "bench.zoo:_trained", data=_data, family="smoothed", recipe=True)
+
 _SURFACES = {
     "network": ["network"],
     "local-learning": ["network"],
     "neighbours": ["soft-knn", "nearest-other", "metric-loss"],
+    "smoothed": ["expected", "one-draw", "base"],
 }
 
 Factory = TypeVar("Factory", bound=Callable[..., Adapter])
@@ -64,8 +69,20 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
     return register
 
 
+def trained_as(name: str, options: Mapping[str, Scalar]) -> str:
+    """Return the model whose weights a model has: itself, or the network that it smooths.
+
+    Raises:
+        SpecError: there is no network for its options.
+    """
+    return base_name(name, options) if name in SMOOTHED else name
+
+
 def has_to_be_trained(name: str) -> bool:
     """Return whether a model has no weights of its recipe yet, so that loading it would train it.
+
+    Args:
+        name: of a model with weights of its own, see `trained_as`.
 
     Raises:
         SpecError: no such model.
@@ -93,11 +110,20 @@ def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
 def _trained(
     name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
 ) -> Adapter:
+    from bench.adapters.network import NetworkAdapter
     from bench.train.weights import load_weights
 
-    if has_to_be_trained(name):
-        train_model(name, data_root)
-    return load_weights(weights_folder(name) or SHIPPED, name, data_root, options, device)
+    own = trained_as(name, options)
+    if has_to_be_trained(own):
+        train_model(own, data_root)
+    folder = weights_folder(own) or SHIPPED
+    if own == name:
+        return load_weights(folder, name, data_root, options, device)
+    from bench.train.smoothing import smoothed
+
+    base = load_weights(folder, own, data_root, {}, device)
+    assert isinstance(base, NetworkAdapter), own
+    return smoothed(name, base, options)
 
 
 def load_model(
@@ -124,6 +150,7 @@ def load_model(
     """
     from bench.adapters.network import NetworkAdapter
     from bench.adapters.predict_only import PredictOnlyAdapter
+    from bench.adapters.smoothed import SmoothedAdapter
 
     if plugin is not None:
         load_plugin(plugin)
@@ -133,7 +160,7 @@ def load_model(
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
         adapter = _made(name, factory, dict(options or {}))
-    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter):
+    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter | SmoothedAdapter):
         # wrap() cannot know the name its result is registered under.
         spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
         adapter = dataclasses.replace(adapter, spec=spec)
@@ -170,8 +197,11 @@ def _facts(name: str) -> dict[str, Any]:
     card: dict[str, Any] = {}
     weights = "of its own"
     if facts["recipe"]:
-        folder = weights_folder(name)
-        card = (read_card(folder, name) if folder else None) or {}
+        own = trained_as(name, {})
+        folder = weights_folder(own)
+        card = (read_card(folder, own) if folder else None) or {}
+        if own != name:
+            card = {**card, "clean_accuracy": None}  # that of the network without noise
         if folder == SHIPPED:
             weights = "shipped"
         else:

@@ -18,8 +18,9 @@ def cell(model: str, attack: str, eps: str | None, broken: Collection[int], **mo
     """Return a cell of an attack that broke these images with its whole budget.
 
     `status`, `surface`, `toolkit`, `goal`, `norm`, `words` and, by image, `at` (distances),
-    `abstained`, `invalid`, `sure` (clean confidence, 0.9 elsewhere) and `radii` (of a cell that
-    measures them, one an image) and `images` (how many it has) may be given too.
+    `abstained`, `none` (wrong, since the clean image gets no class), `invalid`, `sure` (clean confidence, 0.9 elsewhere) and `radii` (of a cell that
+    measures them, one an image), `certified` (of a cell of certificates, one an image, 0 where it
+    abstains) and `images` (how many it has) may be given too.
     """
     return {"model": model, "attack": attack, "eps": eps, "broken": set(broken), **more}
 
@@ -55,7 +56,8 @@ def planted(
             "attack": one["attack"], "norm": one.get("norm", "linf"), "eps": one["eps"],
             "toolkit": one.get("toolkit", "torchattacks"), "surface": one.get("surface", "network"),
             "goal": one.get("goal", "misclassification"), "targeted": "none", "words": one.get("words", {}),
-            "kind": "minimal" if one["eps"] is None else "fixed", "access": "white",
+            "kind": "certify" if "certified" in one else "minimal" if one["eps"] is None else "fixed",
+            "access": "white",
             "radius": float("nan") if one["eps"] is None else number(one["eps"]),
             "status": one.get("status", "done"), "error": one.get("error"),
             "images": one.get("images", images),
@@ -80,21 +82,29 @@ def planted(
     )  # fmt: skip
 
 
+def _kind(one: Mapping[str, Any]) -> str:
+    return "radius" if "radii" in one else "certify" if "certified" in one else "attack"
+
+
 def _rows(
     one: Mapping[str, Any], facts: Mapping[str, Any], wrong: set[int], images: int
 ) -> pd.DataFrame:
     size = 0.1 if one["eps"] is None else facts["radius"]
     index = pd.Series(range(images))
     correct = ~index.isin(wrong)
+    certified = pd.Series(one.get("certified", np.nan), index=index).astype(float)
+    none = index.isin(one.get("none", ())) | (certified == 0)
+    correct &= ~none
     success = correct & index.isin(one["broken"])
     distance = index.map(one.get("at", {})).astype(float).fillna(size)
     invalid = (correct & index.isin(one.get("invalid", ()))).map({True: "not finite", False: None})
     return pd.DataFrame({
-        "cell": facts["cell"], "kind": "radius" if "radii" in one else "attack", "model": facts["model"], "index": index, "correct": correct,
+        "cell": facts["cell"], "kind": _kind(one), "model": facts["model"], "index": index, "correct": correct,
         "success": success & invalid.isna(), "invalid": invalid, "goal": facts["goal"],
         "clean_confidence": index.map(one.get("sure", {})).astype(float).fillna(0.9),
         "adversarial_radius": pd.Series(one.get("radii", np.nan), index=index).where(correct),
-        "abstained": correct & index.isin(one.get("abstained", ())), "label": 0,
-        "adv_label": success.astype("Int64").where(correct), "norm": facts["norm"],
+        "certified_radius": certified, "clean_label": (~correct).astype(int).mask(none, -1),
+        "abstained": correct & index.isin(one.get("abstained", ())) | none, "label": 0,
+        "adv_label": success.astype("Int64").where(correct & ("certified" not in one)), "norm": facts["norm"],
         **dict.fromkeys(("l0", "l1", "l2", "linf"), distance),
     })  # fmt: skip

@@ -4,7 +4,10 @@ import pytest
 
 import bench
 from bench import zoo
+from bench.adapters.network import weights_digest
 from bench.errors import AdapterError, PrerequisiteError, SpecError
+from bench.runner.plan import make_plan
+from bench.runner.suite import load_suite
 from bench.train.cards import read_card, retrained_dir
 from bench.train.recipes import RECIPES
 
@@ -59,6 +62,26 @@ def test_options_go_to_the_factory_and_recipes_take_none(registry):
         bench.load_model("wide", {"depth": 3})
     with pytest.raises(AdapterError, match="digits/mlp takes no options, got width"):
         bench.load_model("digits/mlp", {"width": 3})
+
+
+def test_a_smoothed_model_is_that_of_the_network_trained_under_its_noise(own_cache, monkeypatch):
+    name = "digits/randomized-smoothing"
+    plan = make_plan(load_suite("digits-defences"), train=False)
+    assert plan.untrained == (
+        "digits/basic", "digits/noisy", "digits/pgd-l2-at", "digits/pgd-linf-at", "digits/mixed-at",
+        "digits/noisy-0.12", "digits/noisy-0.5",
+    )  # fmt: skip
+    quick = dataclasses.replace(RECIPES["digits/noisy"], epochs=1)
+    monkeypatch.setitem(RECIPES, "digits/noisy", quick)
+    model = bench.load_model(name, {"n": 20})
+    assert (model.spec.name, model.spec.family, model.spec.data) == (name, "smoothed", "digits")
+    assert (model.n, model.noise.sigma) == (20, 0.25)
+    assert weights_digest(model.base) == bench.load_model("digits/noisy").fingerprint()
+    with pytest.raises(AdapterError, match="takes sigma, n, alpha, got depth"):
+        bench.load_model(name, {"depth": 3})
+    (listed,) = (record for record in zoo.listing() if record["name"] == name)
+    assert listed["surfaces"] == list(model.surfaces())
+    assert (listed["weights"], listed["clean_accuracy"]) == ("trained here", None)
 
 
 def test_an_unknown_model_names_the_nearest():

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
-from bench.attacks.rows import ATTACKS
+from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import (
@@ -48,6 +48,8 @@ _COMMON: Mapping[str, tuple[Scalar, str]] = {
 
 
 def _attack(name: str) -> Attack:
+    if name == CERTIFY.name:
+        return CERTIFY
     if name not in ATTACKS:
         raise unknown("attack", name, list(ATTACKS))
     return ATTACKS[name]
@@ -266,7 +268,7 @@ def access(name: str) -> str:
 
 
 def row_kind(name: str) -> RowKind:
-    """Return what the rows of an attack are: `attack`, or `radius` where it measures one."""
+    """Return what the rows of an attack are: `attack`, or what it measures instead."""
     return _attack(name).rows
 
 

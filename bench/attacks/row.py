@@ -94,7 +94,8 @@ class Attack:
         norms: the norms it exists for, and the toolkits that have it there.
         minimal: it looks for the nearest adversarial image and takes no radius.
         access: what it needs of a model.
-        rows: what its rows are: attacks on images, or measurements of their adversarial radii.
+        rows: what its rows are: attacks on images, or measurements of their adversarial or certified
+            radii.
         absent: why a toolkit that seems to have it does not.
         irreducible: why it cannot aim at less confidence under the same label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.

@@ -161,9 +161,10 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 
 
 def _finish(suite: str, options: dict[str, Any]) -> None:
-    """Print headline, critical eps and claims, and write the report of the run that has just ended."""
+    """Print headline, critical eps, claims and certificates, and write the report of the run that has just ended."""
     from bench.cli.display import print_table, say
     from bench.measure.published import published_file
+    from bench.report.certified import certificate_table, sandwich_table
     from bench.report.claims import claim_table
     from bench.report.pdf import write_report
     from bench.report.radius import radius_table
@@ -176,6 +177,7 @@ def _finish(suite: str, options: dict[str, Any]) -> None:
     if options["as_json"]:
         for event, found in (
             ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
+            ("certificates", measured.certificates), ("sandwich", measured.sandwich),
         ):  # fmt: skip
             for record in _plain(found):
                 click.echo(json.dumps({"event": event, **record}, default=str))
@@ -185,6 +187,7 @@ def _finish(suite: str, options: dict[str, Any]) -> None:
         print_table(headline_table(results, measured.headline).to_dict("records"))
         for table in (
             radius_table(measured.radii, names(results)), claim_table(results, measured.claims),
+            certificate_table(measured.certificates), sandwich_table(measured.sandwich),
         ):  # fmt: skip
             if len(table):
                 click.echo()

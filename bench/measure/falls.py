@@ -26,7 +26,9 @@ from bench.store.results import Results
 
 def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
     """Return whether each model gets each image right, by model, indexed by image."""
-    rows = results.rows[["model", "index", "correct"]].drop_duplicates(["model", "index"])
+    # A certificate is another decision than a prediction, from other noisy copies.
+    rows = results.rows.loc[results.rows["kind"] != "certify", ["model", "index", "correct"]]
+    rows = rows.drop_duplicates(["model", "index"])
     return {
         str(model): mine.set_index("index")["correct"]
         for model, mine in rows.groupby("model", sort=False)
@@ -34,14 +36,15 @@ def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
 
 
 def flagged_cells(results: Results) -> pd.DataFrame:
-    """Return the planned cells with `flag`, why a cell cannot count, empty where it can."""
+    """Return the planned cells that attack, with `flag`: why one cannot count, empty where it can."""
+    cells = results.cells[results.cells["kind"] != "certify"]
     rows = results.rows[attacked(results.rows)]
     spoilt = rows["invalid"].notna()
     useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
     reached = set(rows["cell"])
     hopeless = spoilt.groupby(rows["cell"]).all()
     flags = []
-    for cell in results.cells[["cell", "status", "error", "goal"]].to_dict("records"):
+    for cell in cells[["cell", "status", "error", "goal"]].to_dict("records"):
         if cell["status"] == "failed":
             flags.append(f"INVALID: did not run: {cell['error']}")
         elif cell["status"] == "missing":
@@ -54,7 +57,7 @@ def flagged_cells(results: Results) -> pd.DataFrame:
             flags.append("INVALID: had no image to attack")
         else:
             flags.append("")
-    return results.cells.assign(flag=pd.Series(flags, index=results.cells.index, dtype="str"))
+    return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"))
 
 
 def label_changing(results: Results) -> pd.DataFrame:

@@ -26,12 +26,15 @@ from bench.measure.falls import (
     tried_by_all,
 )
 from bench.measure.rates import wilson
-from bench.spec import BLACK_BOX_SURFACE, eps_text
+from bench.spec import BLACK_BOX_SURFACE, EXPECTED_SURFACE, ONE_DRAW_SURFACE, eps_text
 from bench.store.columns import attacked
 from bench.store.results import Results
 
 _STEPS = 50  # of the grid on which a curve of minimal-norm attacks is drawn
 _NAN = float("nan")
+
+#: What is said of a random model that was attacked so.
+ONE_DRAW = "through one noise draw only"
 
 
 def headline(results: Results) -> pd.DataFrame:
@@ -52,7 +55,7 @@ def headline(results: Results) -> pd.DataFrame:
         A row a model and threat, models in the run's order: `model, family, norm, eps` (float),
         `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
         `attacks, planned, flag` (empty when all is well; it also says where black-box attacks alone
-        reached the model), `worst` (the single strongest attack;
+        reached the model, and where a random one was attacked through one draw alone), `worst` (the single strongest attack;
         empty without a valid one).
     """
     cells = label_changing(results)
@@ -220,8 +223,7 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
     falls = tried_by_all(falls, valid["cell"])
     robust = standing(falls, eps)
-    if set(valid["surface"]) == {BLACK_BOX_SURFACE}:
-        flag = "; ".join(part for part in (flag, "black-box attacks only") if part)
+    flag = "; ".join(part for part in (flag, _unseen(set(valid["surface"]))) if part)
     alone = broken(falls[valid["cell"]].to_numpy(), eps).sum(axis=0)
     worst = valid.iloc[int(np.argmax(alone))]
     climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
@@ -234,6 +236,13 @@ def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, A
         "flag": flag,
         "worst": f"{worst['attack']} ({worst['toolkit']}{surface})",
     }
+
+
+def _unseen(surfaces: set[str]) -> str:
+    """Return what attacks on these surfaces may not have seen of a model; empty where nothing."""
+    if surfaces == {BLACK_BOX_SURFACE}:
+        return "black-box attacks only"
+    return ONE_DRAW if ONE_DRAW_SURFACE in surfaces and EXPECTED_SURFACE not in surfaces else ""
 
 
 def _curve(

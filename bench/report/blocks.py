@@ -99,6 +99,7 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     """Return the protocol as pairs of a word and what it was."""
     protocol: Mapping[str, Any] = results.protocol
     cells = results.cells
+    attacks = cells[cells["kind"] != "certify"]
     counts = _cell_counts(results)
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
@@ -113,8 +114,8 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
             f"{words.data(protocol)}, split {protocol['split']}, first {counted}",
         ),
         ("Models", _models(results)),
-        ("Attacks", ", ".join(cells["attack"].unique())),
-        ("Threats", ", ".join(_threats(cells))),
+        ("Attacks", ", ".join(attacks["attack"].unique())),
+        ("Threats", ", ".join(_threats(attacks))),
         ("Cells", ", ".join(state)),
         ("Seed, batch size", f"{protocol['seed']}, {protocol['batch_size']}"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),

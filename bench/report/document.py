@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.measure.radius import measured_radii
 from bench.report.blocks import agreement, front_block, parity_block, table_block
+from bench.report.certified import certified_figures
 from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
 from bench.report.gallery import Sheet, gallery
@@ -20,12 +21,15 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid = picture_grid(results)
-    moved, claimed, radii, made = (
-        tables.get(name) for name in ("transfer", "claims", "radius", "grid")
+    moved, claimed, radii, made, certified, between = (
+        tables.get(name)
+        for name in ("transfer", "claims", "radius", "grid", "certificates", "sandwich")
     )
+    proven = certified_figures(measured.certified, measured.sandwich)
     curves = radius_figures(measured.radii, measured_radii(results), names(results))
     attachments = {f"accuracy-{figure.norm}.pdf": figure.pdf for figure in drawn}
     attachments |= {f"radius-{turn}.pdf": one.pdf for turn, one in enumerate(curves)}
+    attachments |= {f"certified-{turn}.pdf": one.pdf for turn, one in enumerate(proven)}
     document = {
         **front_block(results),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
@@ -33,6 +37,12 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
         "curves": [
             {"file": f"radius-{turn}.pdf", "wide": one.wide, "caption": one.caption}
             for turn, one in enumerate(curves)
+        ],
+        "certificates": table_block(certified.frame, certified.caption) if certified else None,
+        "sandwich": table_block(between.frame, between.caption) if between else None,
+        "proven": [
+            {"file": f"certified-{turn}.pdf", "wide": one.wide, "caption": one.caption}
+            for turn, one in enumerate(proven)
         ],
         "configurations": table_block(made.frame, made.caption) if made else None,
         "claims": table_block(claimed.frame, claimed.caption) if claimed else None,

@@ -77,7 +77,7 @@ def gallery(results: Results) -> list[Sheet]:
 
 
 def _sheet(results: Results, model: str) -> Sheet | None:
-    cells = results.cells[results.cells["model"] == model]
+    cells = results.cells[(results.cells["model"] == model) & (results.cells["kind"] != "certify")]
     changed = _changed(results, model)
     if changed.empty:
         return None

@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection
 from importlib.resources import files
 from pathlib import Path
 
+import pandas as pd
+
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
@@ -99,6 +101,7 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
         "parity": measured.parity,
         **({"transfer": measured.transfer} if len(measured.transfer) else {}),
         **({"radius": measured.radii} if len(measured.radii) else {}),
+        **_certified(measured),
         **({"published": study.comparison} if study else {}),
         **(
             {"claims": measured.claims, "comparisons": measured.comparisons}
@@ -110,6 +113,16 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
         f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
         for name, frame in frames.items()
     }
+
+
+def _certified(measured: Measured) -> dict[str, pd.DataFrame]:
+    """Return the frames of certificates, of a run that has some."""
+    found = {
+        "certificates": measured.certificates,
+        "certified": measured.certified,
+        "sandwich": measured.sandwich,
+    }
+    return {name: frame for name, frame in found.items() if len(frame)}
 
 
 def _latex(results: Results, measured: Measured, study: Reported | None) -> dict[str, bytes]:

@@ -12,16 +12,25 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.measure.certified import certificates, certified_curve, sandwich
 from bench.measure.grid import grid
 from bench.measure.radius import critical_eps
 from bench.measure.rates import wilson
-from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.robustness import ONE_DRAW, attack_rates, curve, headline
 from bench.measure.transfer import transfer
 from bench.report import words
+from bench.report.certified import (
+    CERTIFICATES,
+    SANDWICH,
+    certificate_table,
+    sandwich_table,
+)
 from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
 from bench.report.grid import CAPTION as GRID
 from bench.report.grid import grid_table
 from bench.report.radius import RADII, radius_table
+from bench.report.transfer import TRANSFER, transfer_table
+from bench.spec import ONE_DRAW_SURFACE
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
@@ -34,7 +43,7 @@ NUMERIC = frozenset({
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
     "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius",
-    "critical eps", "R²", "f-score", "K", "w", "m", "p", "delta", "pool", "seed",
+    "average radius", "largest", "changed inside", "critical eps", "R²", "f-score", "K", "w", "m", "p", "delta", "pool", "seed",
 })  # fmt: skip
 
 
@@ -74,6 +83,9 @@ class Measured:
     claims: pd.DataFrame
     comparisons: pd.DataFrame
     radii: pd.DataFrame
+    certificates: pd.DataFrame
+    certified: pd.DataFrame
+    sandwich: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
@@ -90,6 +102,9 @@ def measure(results: Results) -> Measured:
         claims=claims(results, compared),
         comparisons=compared,
         radii=radii,
+        certificates=certificates(results),
+        certified=certified_curve(results),
+        sandwich=sandwich(results),
     )
 
 
@@ -192,38 +207,6 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     return words.without_plain_surface(table)
 
 
-def transfer_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return a row a universal perturbation: how it was fitted, and the share of images it fools.
-
-    A model's column is the share of the images it gets right that fall to the perturbation; of
-    several surfaces of a model fitted on, the first counts.
-    """
-    found = transfer(results, attack_rates(results)) if found is None else found
-    called = names(results)
-    tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for one in found.to_dict("records"):
-        parts = called[one["cell"]].split(", ")
-        attack = ", ".join(part for part in parts if not part.startswith("fitted on "))
-        threat = words.threat(one["norm"], one["eps_text"])
-        row = rows.setdefault((one["fitted_on"], attack, threat, one["toolkit"]), {})
-        row.setdefault(f"{one['model']} (%)", words.percent(one["fooling"]))
-        if not words.missing(one["passes"]):
-            row |= {
-                "fitted (%)": words.percent(one["fit_fooling"]),
-                "passes": words.count(one["passes"]),
-                "forwards": words.count(one["forwards"]),
-                "backwards": words.count(one["backwards"]),
-                "s": words.amount(one["seconds"]),
-            }
-    named = ["fitted on", "attack", "threat", "toolkit"]
-    columns = [*tested, "fitted (%)", "passes", "forwards", "backwards", "s"]
-    table = [
-        [*key, *(row.get(column, words.NONE) for column in columns)] for key, row in rows.items()
-    ]
-    return pd.DataFrame(table, columns=[*named, *columns], dtype=object)
-
-
 def failure_table(results: Results) -> pd.DataFrame:
     """Return a row a cell that failed or was never run, with the error's first line."""
     cells = results.cells
@@ -258,7 +241,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames.
 
-    Those of a grid, of claims, radii and universal perturbations are there only where a run has some.
+    Those of a grid, of claims, radii, certificates and universal perturbations are there only where a run has some.
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
@@ -277,6 +260,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             else [Table(name="grid", caption=GRID, frame=grid_table(measured.grid))]
         ),
         *_radii(results, measured),
+        *_certified(measured),
         *_claims(results, measured),
         Table(
             name="parity",
@@ -309,6 +293,19 @@ def _radii(results: Results, measured: Measured) -> list[Table]:
     return [Table(name="radius", caption=RADII, frame=radius_table(measured.radii, names(results)))]
 
 
+def _certified(measured: Measured) -> list[Table]:
+    """Return the tables of certificates, of a run that has some, and of l2 attacks beside them."""
+    made = [
+        Table(
+            name="certificates",
+            caption=CERTIFICATES,
+            frame=certificate_table(measured.certificates),
+        ),
+        Table(name="sandwich", caption=SANDWICH, frame=sandwich_table(measured.sandwich)),
+    ]
+    return [table for table in made if len(table.frame)]
+
+
 def _claims(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of what a study says, of a suite that has claims."""
     if not results.claims:
@@ -327,11 +324,8 @@ def _transfer(results: Results, measured: Measured) -> list[Table]:
     return [
         Table(
             name="transfer",
-            caption="Universal perturbations from model to model: the share of the images that the "
-            "model in the column gets right which the perturbation fitted on the model in the row "
-            "takes to another class. Then the share of the images it was fitted on, and what the fit "
-            "took in all: passes over them, passes through the model, seconds.",
-            frame=transfer_table(results, measured.transfer),
+            caption=TRANSFER,
+            frame=transfer_table(measured.transfer, names(results)),
         ),
     ]
 
@@ -372,6 +366,7 @@ def _attack_note(row: pd.Series[float]) -> str:
         words.text(row.reasons),
         f"{row.borderline} borderline" if row.borderline else "",
         f"{row.abstained} abstained" if row.abstained else "",
+        ONE_DRAW if words.text(row.surface) == ONE_DRAW_SURFACE else "",
     )
 
 

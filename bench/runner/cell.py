@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
@@ -17,8 +17,9 @@ from bench.attacks.catalogue import access, row_kind
 from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
+from bench.runner.certify import certify_images
 from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
-from bench.runner.shared import CleanPredictions, Climber
+from bench.runner.shared import Chunk, CleanPredictions, Climber
 from bench.spec import (
     ABSTAINING_IS_WRONG,
     BLACK_BOX_SURFACE,
@@ -59,14 +60,6 @@ class BlackBox(torch.nn.Module):
             return scores
         none = torch.where(labels < 0, scores.amax(1) + 1, scores.amin(1))
         return torch.cat([scores, none.unsqueeze(1)], dim=1)
-
-
-class Chunk(NamedTuple):
-    """What was found out about some images: a row each, and the images tried."""
-
-    rows: pd.DataFrame
-    x: torch.Tensor
-    x_adv: torch.Tensor
 
 
 def chunk_seed(cell: Cell, start: int) -> int:
@@ -134,7 +127,10 @@ def compute_chunk(
         "split": cell.images.split,
         "model": cell.model.title(),
     }
-    seed, spec, said = chunk_seed(cell, start), cell.attack, clean.of(start, x)
+    seed, spec = chunk_seed(cell, start), cell.attack
+    if cell.kind == "certify":
+        return certify_images(adapter, x, y, spec, seed=seed, start=start, named=named)
+    said = clean.of(start, x)
     guide = said if climber is None else climber.clean.of(start, x)
     target = targets(spec.targeted, guide.scores, y, target_seed)
     found = None if perturbation is None else apply(perturbation, x)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from bench.attacks.instrument import seeded
-from bench.attacks.rows import ATTACKS
+from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.cell import device_of
 from bench.runner.plan import Plan
-from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
+from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
 
@@ -33,6 +33,9 @@ _UNTIL_A_FLIP = 30
 
 #: About what share of the images an attack is made on that wants the model to be sure of them.
 _SURE = 0.25
+
+#: A certificate is timed with so many noisy copies to choose from, and as many to bound with.
+_COPIES = 50
 
 #: What tells one kind of work from another, in a cell's record.
 _WORK = ("model", "surface", "toolkit", "attack", "norm")
@@ -88,6 +91,8 @@ def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
         words: its parameters.
         num_classes: of the model.
     """
+    if name == CERTIFY.name:
+        return int(words["n0"]) + int(words["n"])
     attack = ATTACKS[name]
     if attack.rows == "radius":
         return _UNTIL_A_FLIP
@@ -118,15 +123,17 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     cells = {key: plan.cells[key] for key in wanted}
     classes = {work(cell): plan.adapters[cell.model].spec.num_classes for cell in cells.values()}
     paces = _stored(store, plan.device, classes)
-    measured: dict[tuple[ModelRequest, str, int], float] = {}
+    measured: dict[tuple[ModelRequest, str, int, bool], float] = {}
     seconds = {}
     for key, cell in cells.items():
-        kind, attack, images = work(cell), ATTACKS[cell.attack.name], _attacked(plan, cell)
+        kind, images = work(cell), _attacked(plan, cell)
         if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
             seconds[key] = CELL_SECONDS  # the images are made in another cell
             continue
-        batch = 1 if cell.toolkit in attack.singly else min(plan.batch_size, images)
-        view = cell.maker().model, cell.surface, batch
+        certifies = cell.kind == "certify"
+        singly = not certifies and cell.toolkit in ATTACKS[cell.attack.name].singly
+        batch = 1 if singly else min(plan.batch_size, images)
+        view = cell.maker().model, cell.surface, batch, certifies
         if kind not in paces and view not in measured:
             measured[view] = _measured(plan, *view)
         pace = paces[kind] if kind in paces else measured[view]
@@ -160,8 +167,8 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
     return paces
 
 
-def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> float:
-    """Return the seconds an image of a pass through a model: a gradient, or an answer alone."""
+def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifies: bool) -> float:
+    """Return the seconds an image of a pass through a model: a gradient, an answer, a noisy copy."""
     adapter = plan.adapters[model]
     sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
     few = max(sets, key=len).first(batch)
@@ -170,7 +177,9 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> floa
 
     def ask(count: int) -> float:
         began = time.perf_counter()
-        if surface == BLACK_BOX_SURFACE:
+        if certifies and isinstance(adapter, Certifier):
+            adapter.certify(x[:count], _COPIES, _COPIES, 0.5)
+        elif surface == BLACK_BOX_SURFACE:
             adapter.predict(x[:count])
         else:
             adapter.gradient(x[:count], y[:count], surface=surface)
@@ -186,5 +195,6 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int) -> floa
         taken = [ask(count)]
         while len(taken) < _TRIES and sum(taken) < _PATIENCE:
             taken.append(ask(count))
-        return min(taken) / count  # whatever else the machine does makes a pass slower
+        # Whatever else the machine does makes a pass slower.
+        return min(taken) / (count * (2 * _COPIES if certifies else 1))
     return 0.0

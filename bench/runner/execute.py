@@ -112,7 +112,7 @@ def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
 
 def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
     """Return how many images tried are kept of a cell: none that lie in another's already."""
-    if cell.maker() != cell:
+    if cell.maker() != cell or cell.kind == "certify":
         return 0
     return len(plan.images_of(cell)) if keep_all else PICTURES
 
@@ -243,7 +243,11 @@ def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.words),
-        "kind": "minimal" if is_minimal(spec.name) else "fixed",
+        "kind": "certify"
+        if cell.kind == "certify"
+        else "minimal"
+        if is_minimal(spec.name)
+        else "fixed",
         "access": access(spec.name),
     }
 

@@ -27,6 +27,7 @@ from bench.spec import (
     AttackRequest,
     AttackSpec,
     Cell,
+    Certifier,
     Climbed,
     Count,
     ImageSet,
@@ -35,6 +36,7 @@ from bench.spec import (
     Toolkit,
 )
 from bench.store.identity import cell_key
+from bench.zoo import trained_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,11 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
     return Made(cells=cells, sources=sources, left_out=tuple(left_out))
 
 
+def weights_of(request: ModelRequest) -> str:
+    """Return the name of the model whose weights a model has."""
+    return trained_as(request.name, dict(request.options))
+
+
 def climbed_request(request: ModelRequest) -> ModelRequest:
     """Return the variant of a model whose surfaces attacks on it climb."""
     options = request.options if request.climbed is None else request.climbed
@@ -171,7 +178,7 @@ def _ways(
     other = other_model(spec, request)
     if other is not None:
         wanted, title = given.named(other), ModelRequest(name=other)
-        why = given.absent.why(wanted.name)
+        why = given.absent.why(weights_of(wanted))
         if why is not None:
             left_out[f"{spec.name} fitted on {other}: {why}"] = None
             return
@@ -214,6 +221,9 @@ def _runners(
 def _surfaces(
     attack: AttackRequest, request: ModelRequest, adapter: Adapter, left_out: dict[str, None]
 ) -> Sequence[str]:
+    if row_kind(attack.spec.name) == "certify" and not isinstance(adapter, Certifier):
+        left_out[f"{request.title()} guarantees nothing, so it has no certificates"] = None
+        return ()
     if access(attack.spec.name) != "white":
         return (BLACK_BOX_SURFACE,)
     offered = adapter.surfaces()

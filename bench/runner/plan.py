@@ -18,7 +18,7 @@ from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import unknown
 from bench.runner.fits import Source
-from bench.runner.matching import Given, climbed_request, make_cells
+from bench.runner.matching import Given, climbed_request, make_cells, weights_of
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
 from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
@@ -104,7 +104,7 @@ def make_plan(
     known = {request.title(): request for request in asked}
     absent = train_first(_named(suite, known), train=train, data=data, note=note)
     suite = dataclasses.replace(
-        suite, models=tuple(one for one in suite.models if absent.why(one.name) is None)
+        suite, models=tuple(one for one in suite.models if absent.why(weights_of(one)) is None)
     )
     adapters = {request: loaded(request) for request in suite.models}
     given = Given(
@@ -131,12 +131,12 @@ def make_plan(
 
 
 def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
-    """Yield the names of all models that a suite's cells need."""
-    yield from (request.name for request in suite.models)
+    """Yield the names of all models whose weights a suite's cells need."""
+    yield from (weights_of(request) for request in suite.models)
     for attack in suite.attacks:
         if is_fitted(attack.spec.name) and attack.spec.word("fitted_on") != ITSELF:
             title = str(attack.spec.word("fitted_on"))
-            yield known[title].name if title in known else title
+            yield weights_of(known.get(title, ModelRequest(name=title)))
 
 
 def _images(wanted: ImageSet, data: str | os.PathLike[str] | None) -> LabelledImages:

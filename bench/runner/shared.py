@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 
 from bench.attacks.drive import Fitted, Tried
@@ -42,6 +43,14 @@ class Shared:
         if start not in self.found:
             self.found[start] = find()
         return self.found[start]
+
+
+class Chunk(NamedTuple):
+    """What was found out about some images: a row each, and the images tried."""
+
+    rows: pd.DataFrame
+    x: torch.Tensor
+    x_adv: torch.Tensor
 
 
 class Climber(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.spec import Family, Scalar
+from bench.spec import Family, Norm, Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,21 @@ class LocalRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adversary:
+    """An attack of fixed budget that images are trained under, in the words of the catalogue.
+
+    Attributes:
+        eps: the radius, in pixel units of [0, 1], as exact text; `step_size` likewise.
+    """
+
+    name: str
+    norm: Norm
+    eps: str
+    steps: int
+    step_size: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One training run, complete: the same recipe and seed give the same network.
 
@@ -51,6 +66,11 @@ class Recipe:
         miner: what picks the pairs of a batch that a metric loss sees; empty for all.
         embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
         crop: pixels of padding for random crops; 0 for none.
+        noise: standard deviation of Gaussian noise added to images in [0, 1], which are not clipped
+            (Cohen et al., 2019); 0 for none.
+        adversaries: that take turns, a batch each; with them the loss is alpha J(x) + (1 - alpha)
+            J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
+        alpha: the share of the loss on clean images.
         shipped: whether weights come with the package, or are trained at first use.
     """
 
@@ -73,6 +93,9 @@ class Recipe:
     label_smoothing: float = 0.0
     flip: bool = False
     crop: int = 0
+    noise: float = 0.0
+    adversaries: tuple[Adversary, ...] = ()
+    alpha: float = 0.5
     seed: int = 0
     shipped: bool = True
 
@@ -84,9 +107,13 @@ class Recipe:
         return "neighbours" if self.embedding else "network"
 
     def written(self) -> dict[str, Any]:
-        """Return it as a card holds it, with lists for tuples."""
+        """Return it as a card holds it, with lists for tuples, and without defences it has not."""
         found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         del found["shipped"]  # how weights travel, not how they came to be
+        if not self.noise:
+            del found["noise"]
+        if not self.adversaries:
+            del found["adversaries"], found["alpha"]
         return found
 
     @classmethod
@@ -97,4 +124,5 @@ class Recipe:
         fields["options"] = tuple((key, value) for key, value in fields["options"])
         if fields["rule"] is not None:
             fields["rule"] = LocalRule(**fields["rule"])
+        fields["adversaries"] = tuple(Adversary(**one) for one in fields.get("adversaries", ()))
         return cls(**fields)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 
+from bench.errors import SpecError
 from bench.registry import unknown
+from bench.spec import Scalar
 from bench.train.local_names import local_recipe
-from bench.train.recipe import Recipe
+from bench.train.recipe import Adversary, Recipe
 
 RECIPES: dict[str, Recipe] = {
     "digits/cnn": Recipe(
@@ -76,6 +79,72 @@ RECIPES |= _compared(
     "cifar10/cnn", "slim_three_blocks", 8,
     {"contrastive-sgd": 20, "triplet-sgd": 20, "contrastive-adam": 12},
 )  # fmt: skip
+
+
+#: Noise that networks to be smoothed are trained under; the first is that of the study's own.
+SIGMAS = (0.25, 0.12, 0.5)
+
+
+def noisy_name(data: str, sigma: float) -> str:
+    """Return what the network trained under noise is called that is smoothed by the same noise."""
+    return f"{data}/noisy" if sigma == SIGMAS[0] else f"{data}/noisy-{sigma:g}"
+
+
+#: The options of a smoothed model, with their defaults.
+SMOOTHING: Mapping[str, Scalar] = {"sigma": SIGMAS[0], "n": 100, "alpha": 0.001}
+
+
+def base_name(name: str, options: Mapping[str, Scalar]) -> str:
+    """Return the name of the network that a smoothed model smooths.
+
+    Raises:
+        SpecError: no network was trained under that noise.
+    """
+    sigma = options.get("sigma", SMOOTHING["sigma"])
+    if isinstance(sigma, bool | str) or sigma not in SIGMAS:
+        known = ", ".join(f"{one:g}" for one in sorted(SIGMAS))
+        raise SpecError(f"{name}: sigma={sigma!r} has no network trained under it; take {known}")
+    return noisy_name(name.partition("/")[0], sigma)
+
+
+def _defended(like: str, l2: Adversary, linf: Adversary, epochs: int) -> dict[str, Recipe]:
+    """Return the recipes of the defences study: one network, trained plainly, under noise, and attacks.
+
+    Mixed, a third of the loss is on clean images, and the two adversaries take turns.
+
+    Args:
+        like: the model whose network and data they have.
+        l2: the adversary of one training.
+        linf: of another.
+        epochs: of a training under attack, each of which costs as much as several others.
+    """
+    plain = RECIPES[like]
+
+    def under(*adversaries: Adversary, alpha: float = 0.5) -> Recipe:
+        return dataclasses.replace(plain, adversaries=adversaries, alpha=alpha, epochs=epochs)
+
+    return {
+        f"{plain.data}/basic": plain,
+        **{
+            noisy_name(plain.data, sigma): dataclasses.replace(plain, noise=sigma)
+            for sigma in SIGMAS
+        },
+        f"{plain.data}/pgd-l2-at": under(l2),
+        f"{plain.data}/pgd-linf-at": under(linf),
+        f"{plain.data}/mixed-at": under(l2, linf, alpha=1 / 3),
+    }
+
+
+RECIPES |= _defended(
+    "digits/cnn",
+    Adversary(name="pgd", norm="l2", eps="0.5", steps=7, step_size="0.125"),
+    Adversary(name="pgd", norm="linf", eps="0.1", steps=7, step_size="0.025"),
+    epochs=10,
+)
+
+
+#: Smoothed models; whose weights they have: `base_name`.
+SMOOTHED = ("digits/randomized-smoothing",)
 
 
 #: Models of the local-learning study that are listed; any other name of theirs is one too.

@@ -12,12 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.adapters.network import Normalised
 from bench.data.datasets import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import SpecError, TrainingFailed
+from bench.train.adversarial import Assault, assault
 from bench.train.filters import learnt, responses
 from bench.train.local_rule import FilterEpoch
-from bench.train.objectives import objective
+from bench.train.objectives import Objective, objective
 from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
@@ -83,10 +85,12 @@ def train(
         if recipe.rule is None:
 
             def images(rows: torch.Tensor) -> torch.Tensor:
-                x = normalised(augmented(raw[rows], recipe).float() / data.top, recipe)
+                x = noisy(augmented(raw[rows], recipe).float() / data.top, recipe)
                 return x.contiguous(memory_format=torch.channels_last)
 
-            _fit(recipe, net, images, labels, lambda epoch: watch(epoch, net))
+            seen = Normalised(net, recipe.mean, recipe.std).to(device) if recipe.mean else net
+            attacked = assault(recipe, seen, len(DATASETS[recipe.data].classes))
+            _fit(recipe, seen, images, labels, lambda epoch: watch(epoch, net), attacked)
         else:
             front, head = net.children()
             learnt(recipe, recipe.rule, data, device, net, watch)
@@ -129,6 +133,7 @@ def _fit(
     inputs: Callable[[torch.Tensor], torch.Tensor],
     labels: torch.Tensor,
     watch: Callable[[Epoch], None],
+    attacked: Assault | None = None,
 ) -> None:
     """Train a network by back-propagation, on what it is shown for rows of the training images."""
     steps = -(-len(labels) // recipe.batch_size)
@@ -139,9 +144,11 @@ def _fit(
     for number in range(1, recipe.epochs + 1):
         start, loss_sum, hits = time.perf_counter(), 0.0, 0
         order = torch.randperm(len(labels)).to(labels.device)
-        for rows in torch.split(order, recipe.batch_size):
-            outputs = net(inputs(rows))
-            loss = loss_of(outputs, labels[rows])
+        for turn, rows in enumerate(torch.split(order, recipe.batch_size)):
+            x, y = inputs(rows), labels[rows]
+            outputs, loss = _taught(
+                recipe, net, loss_of, x, y, attacked, turn + (number - 1) * steps
+            )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -150,12 +157,34 @@ def _fit(
             if not math.isfinite(value):
                 raise _not_finite(recipe, net, number, value)
             loss_sum += value * len(rows)
-            hits += _hits(recipe, outputs.detach(), labels[rows])
+            hits += _hits(recipe, outputs.detach(), y)
         # The last step of all shows in no loss.
         if not all(weight.isfinite().all() for weight in net.parameters()):
             raise _not_finite(recipe, net, number, loss_sum / len(labels))
         seconds = time.perf_counter() - start
         watch(Epoch(number, recipe.epochs, loss_sum / len(labels), hits / len(labels), seconds))
+
+
+def _taught(
+    recipe: Recipe,
+    net: nn.Module,
+    loss_of: Objective,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    attacked: Assault | None,
+    turn: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a network says of a batch, and its loss: under attack too where there is one."""
+    if attacked is None:
+        outputs = net(x)
+        return outputs, loss_of(outputs, y)
+    tried = attacked(x, y, turn)
+    under = net(tried)
+    loss = (1 - recipe.alpha) * loss_of(under, y)
+    if not recipe.alpha:
+        return under, loss
+    outputs = net(x)
+    return outputs, loss + recipe.alpha * loss_of(outputs, y)
 
 
 def _not_finite(recipe: Recipe, net: nn.Module, epoch: int, loss: float) -> TrainingFailed:
@@ -214,6 +243,11 @@ def normalised(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     mean = torch.tensor(recipe.mean, device=x.device).view(-1, 1, 1)
     std = torch.tensor(recipe.std, device=x.device).view(-1, 1, 1)
     return (x - mean) / std
+
+
+def noisy(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Return images (N, C, H, W) with the Gaussian noise of a recipe; they may leave [0, 1]."""
+    return x + recipe.noise * torch.randn_like(x) if recipe.noise else x
 
 
 def augmented(raw: torch.Tensor, recipe: Recipe) -> torch.Tensor:

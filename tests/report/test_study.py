@@ -85,6 +85,7 @@ def _measured(results: Results) -> Measured:
     return Measured(
         headline=headline(results), grid=nothing, curve=nothing, attacks=attack_rates(results), parity=nothing,
         transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
+        certificates=nothing, certified=nothing, sandwich=nothing,
     )  # fmt: skip
 
 

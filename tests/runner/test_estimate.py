@@ -27,7 +27,8 @@ def unmeasured(monkeypatch):
     """Say of every pass that it takes a millisecond; return the models that were asked about."""
     asked = []
 
-    def measured(plan, model, surface, batch):
+    def measured(plan, model, surface, batch, certifies):
+        assert not certifies  # nothing here is a certificate
         asked.append((model.name, surface, batch))
         return 0.001
 

@@ -12,7 +12,8 @@ from torch import nn
 import bench
 from bench.errors import SpecError
 from bench.report.pdf import write_report
-from bench.report.tables import transfer_table
+from bench.report.tables import measure, names
+from bench.report.transfer import transfer_table
 from bench.runner import execute as running
 from bench.runner import fits
 from bench.runner.execute import execute
@@ -237,7 +238,7 @@ def test_the_transfer_table_by_hand(written, tmp_path):
     plan = written(('"digits/mlp"]', '"digits/mlp", "second"]'))
     execute(plan, open_store(tmp_path / "r"))
     results = load_results(tmp_path / "r", "uni")
-    table = transfer_table(results).set_index("fitted on")
+    table = transfer_table(measure(results).transfer, names(results)).set_index("fitted on")
     expected = {}
     for key, cell in universal(plan).items():
         named = cell.attack.word("fitted_on")

@@ -9,9 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.attacks.row import Attack
+from bench.attacks.row import Attack, Word
 from bench.attacks.rows import fixed, minimal, queries, sparse
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
     {row.name: row for row in (*fixed.ROWS, *minimal.ROWS, *sparse.ROWS, *queries.ROWS)}
+)
+
+#: What a suite may ask of models that guarantee their decisions; it attacks nothing, so that no
+#: driver has it.
+CERTIFY = Attack(
+    name="certify",
+    norms={"l2": ("native",)},
+    minimal=True,
+    access="decision",
+    rows="certify",
+    words={
+        "n0": Word("count", 100, least=1),
+        "n": Word("count", 1000, least=1),
+        "alpha": Word("amount", "0.001", below=1),
+    },
+    irreducible="it attacks nothing",
+    note="the radius within which a smoothed model keeps its decision: a class chosen from n0 noisy "
+    "copies, its share bounded by n others, wrong with probability alpha",
 )

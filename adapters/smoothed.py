@@ -1,0 +1,216 @@
+"""Randomized smoothing: the class that a network gives most noisy copies of an image.
+
+Cohen, Rosenfeld and Kolter, Certified Adversarial Robustness via Randomized Smoothing (ICML 2019).
+The noise of an image is drawn from its bytes and a seed, so that a decision depends on no other image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.adapters.certificates import lower_bound, radius, separated
+from bench.adapters.network import eval_mode, surface_gradient, weights_digest
+from bench.errors import SpecError
+from bench.spec import (
+    EXPECTED_SURFACE,
+    ONE_DRAW_SURFACE,
+    Certificate,
+    Loss,
+    ModelSpec,
+    Prediction,
+)
+
+#: Noisy copies that go through the network together; those of two images never do, since in a batch
+#: of another size they would be rounded otherwise.
+_BLOCK = 500
+
+#: Draws that the expected gradient is the mean of, as many as AutoAttack's version for random defences.
+DRAWS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """Gaussian noise that each image brings its own draws of.
+
+    Attributes:
+        sigma: its standard deviation, in pixel units of [0, 1]; what comes out is not clipped.
+        seed: another one gives other draws.
+    """
+
+    sigma: float
+    seed: int = 0
+
+    def blocks(self, image: torch.Tensor, purpose: str, n: int) -> Iterator[torch.Tensor]:
+        """Yield n draws for an image (C, H, W), at most 500 at a time, (size, C, H, W).
+
+        They are made on the CPU, so that devices agree.
+
+        Args:
+            image: float32, in [0, 1].
+            purpose: draws for two purposes are independent.
+            n: how many.
+        """
+        digest = hashlib.blake2b(f"{self.seed} {purpose} ".encode(), digest_size=8)
+        digest.update(image.detach().cpu().contiguous().numpy().tobytes())
+        generator = torch.Generator().manual_seed(int.from_bytes(digest.digest(), "big"))
+        for start in range(0, n, _BLOCK):
+            size = min(_BLOCK, n - start)
+            drawn = torch.randn((size, *image.shape), generator=generator)
+            yield drawn.mul_(self.sigma).to(image.device)
+
+    def draws(self, x: torch.Tensor, purpose: str, n: int) -> torch.Tensor:
+        """Return n draws for each image of x (N, C, H, W), together (n, N, C, H, W)."""
+        return torch.stack([torch.cat(list(self.blocks(one, purpose, n))) for one in x], dim=1)
+
+
+class MeanOfDraws(nn.Module):
+    """The logarithm of the mean probabilities over draws of the noise, new ones for each image seen.
+
+    Its gradient is that of the expectation (EOT; Athalye et al., ICML 2018), or of one draw.
+    """
+
+    def __init__(self, base: nn.Module, noise: Noise, draws: int) -> None:
+        super().__init__()
+        self.base, self.noise, self.count = base, noise, draws
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
+        noisy = (x + self.noise.draws(x, f"{self.count} climbed", self.count)).flatten(0, 1)
+        logits = self.base(noisy).unflatten(0, (self.count, len(x)))
+        total: torch.Tensor = logits.log_softmax(2).logsumexp(0)
+        return total - math.log(self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmoothedAdapter:
+    """A smoothed network, as a model of the benchmark.
+
+    Attributes:
+        base: images (N, C, H, W) in [0, 1] to logits.
+        noise: that is added to its images.
+        n: noisy copies that vote about an image.
+        alpha: how often a decision may be another than the likeliest class; it abstains otherwise.
+    """
+
+    spec: ModelSpec
+    base: nn.Module
+    noise: Noise
+    n: int
+    alpha: float
+
+    def predict(self, x: torch.Tensor) -> Prediction:
+        """Return the class of most votes, -1 where it is not clearly ahead, and the shares (PREDICT)."""
+        votes = self._votes(x, "vote", self.n)
+        abstains = ~torch.from_numpy(separated(votes.cpu().numpy(), self.alpha)).to(x.device)
+        return Prediction(votes.argmax(1).masked_fill(abstains, -1), votes.float() / self.n)
+
+    def certify(
+        self, x: torch.Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001
+    ) -> Certificate:
+        """Return the decision about each image and how far it is guaranteed in l2 (CERTIFY).
+
+        Args:
+            x: images, float32 (N, C, H, W) in [0, 1].
+            n0: noisy copies by which a class is chosen.
+            n: others, by which its share is bounded.
+            alpha: how often a guarantee may be wrong.
+
+        Raises:
+            SpecError: a number that is none of copies, or an alpha outside (0, 1).
+        """
+        check_sampling(self.spec.name, alpha, n0=n0, n=n)
+        chosen = self._votes(x, "selection", n0).argmax(1, keepdim=True)
+        votes = self._votes(x, "estimate", n).gather(1, chosen).squeeze(1)
+        share = lower_bound(votes.cpu().numpy(), n, alpha)
+        radii = torch.from_numpy(radius(share, self.noise.sigma)).to(x.device)
+        return Certificate(chosen.squeeze(1).masked_fill(radii <= 0, -1), radii)
+
+    def gradient(
+        self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None
+    ) -> torch.Tensor:
+        """Return the gradient of each image's loss on a surface, (N, C, H, W).
+
+        Raises:
+            SpecError: there is no such surface.
+        """
+        return surface_gradient(self.spec.name, self.surfaces(), x, y, loss, surface)
+
+    def surfaces(self) -> Mapping[str, nn.Module]:
+        """Return the mean over draws of the noise, a single draw, and the network without noise."""
+        return {
+            EXPECTED_SURFACE: MeanOfDraws(self.base, self.noise, DRAWS),
+            ONE_DRAW_SURFACE: MeanOfDraws(self.base, self.noise, 1),
+            "base": self.base,
+        }
+
+    def fingerprint(self) -> str:
+        """Return a digest of the weights and of all settings."""
+        digest = hashlib.sha256(weights_digest(self.base).encode())
+        digest.update(f"{self.noise!r} {self.n} {self.alpha} {DRAWS} {_BLOCK}".encode())
+        return digest.hexdigest()[:20]
+
+    def _votes(self, x: torch.Tensor, purpose: str, n: int) -> torch.Tensor:
+        """Return how many of n noisy copies of each image get each class, int64 (N, C)."""
+        classes = self.spec.num_classes
+        votes = torch.zeros(len(x), classes, dtype=torch.int64, device=x.device)
+        with eval_mode(self.base), torch.no_grad():
+            for image, row in zip(x, votes, strict=True):
+                for noise in self.noise.blocks(image, purpose, n):
+                    labels = self.base(noise.add_(image)).argmax(1)
+                    row += torch.bincount(labels, minlength=classes)
+        return votes
+
+
+def check_sampling(name: str, alpha: object, **counts: object) -> None:
+    """Raise unless counts are whole numbers from 1 and alpha lies in (0, 1).
+
+    Raises:
+        SpecError: one is not.
+    """
+    for word, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise SpecError(f"{name}: {word}={count!r} is not a whole number from 1")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < 1:
+        raise SpecError(f"{name}: alpha={alpha!r} is not a number between 0 and 1")
+
+
+def _check_sigma(name: str, sigma: object) -> None:
+    if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 < sigma < 100:
+        raise SpecError(f"{name}: sigma={sigma!r} is not a number above 0 and below 100")
+
+
+def smooth(
+    spec: ModelSpec,
+    base: nn.Module,
+    sigma: float,
+    n: int = 100,
+    alpha: float = 0.001,
+    seed: int = 0,
+) -> SmoothedAdapter:
+    """Return a network smoothed by Gaussian noise, as a model of the benchmark.
+
+    Args:
+        spec: of the network; its name is the smoothed model's.
+        base: images (N, C, H, W) in [0, 1] to logits, trained under the same noise.
+        sigma: standard deviation of the noise, in pixel units of [0, 1].
+        n: noisy copies that vote about an image.
+        alpha: how often a decision may be another than the likeliest class.
+        seed: of the noise.
+
+    Raises:
+        SpecError: a number that is out of range.
+    """
+    check_sampling(spec.name, alpha, n=n)
+    _check_sigma(spec.name, sigma)
+    smoothed = ModelSpec(
+        name=spec.name, family="smoothed", data=spec.data, input_shape=spec.input_shape,
+        num_classes=spec.num_classes, scores="probabilities",
+    )  # fmt: skip
+    noise = Noise(sigma=float(sigma), seed=seed)
+    return SmoothedAdapter(spec=smoothed, base=base, noise=noise, n=n, alpha=float(alpha))

@@ -1,0 +1,135 @@
+"""Certificates in a report: certified accuracy, its curves, and the accuracy under attack above it."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report import words
+from bench.report.figures import FEW, NORM, look, size, style, to_pdf
+from bench.report.radius import Curves
+
+CERTIFICATES = (
+    "Certificates in l2: the share of images that are certified at all (rightly decided, not "
+    "abstained) with its 95 % Wilson interval, the share of abstentions, the mean certified radius "
+    "over all images (0 where there is none), the largest, and how many certified images some attack "
+    "of the run gave another label within their radius."
+)
+SANDWICH = (
+    "Certified accuracy within the radius, and the share of the same images whose label no attack "
+    "changed, with 95 % Wilson intervals; the true robust accuracy of the smoothed classifier lies "
+    "between. Abstained: part of the latter, where the judge said no class, on the clean image or "
+    "under attack."
+)
+
+
+def certificate_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a model and its words: how much is certified, and how far.
+
+    Args:
+        found: of `bench.measure.certified.certificates`.
+    """
+    return pd.DataFrame({
+        "model": found["model"],
+        "certificate": found["words"],
+        "n": words.each(found, lambda row: words.count(row.n)),
+        "certified (%)": words.each(found, lambda row: words.rate(row.accuracy, row.low, row.high)),
+        "abstained (%)": words.each(found, lambda row: words.percent(row.abstained)),
+        "average radius": words.each(found, lambda row: words.amount(row.average_radius)),
+        "largest": words.each(found, lambda row: words.amount(row.largest)),
+        "changed inside": words.each(found, lambda row: words.count(row.inside)),
+        "note": words.each(found, lambda row: words.text(row.flag)),
+    })  # fmt: skip
+
+
+def sandwich_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a model, its words and an l2 radius: certified and attacked accuracy.
+
+    Args:
+        found: of `bench.measure.certified.sandwich`.
+    """
+    return pd.DataFrame({
+        "model": found["model"],
+        "certificate": found["words"],
+        "threat": words.each(found, lambda row: words.threat("l2", row.eps_text)),
+        "n": words.each(found, lambda row: words.count(row.n)),
+        "certified (%)": words.each(
+            found, lambda row: words.rate(row.certified, row.certified_low, row.certified_high)
+        ),
+        "under attack (%)": words.each(
+            found, lambda row: words.rate(row.attacked, row.low, row.high)
+        ),
+        "abstained (%)": words.each(found, lambda row: words.percent(row.abstained)),
+        "attacks": words.each(found, lambda row: words.count(row.attacks)),
+        "note": words.each(found, lambda row: words.text(row.flag)),
+    })  # fmt: skip
+
+
+def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curves]:
+    """Return certified accuracy against the radius, in one figure; none without certificates.
+
+    Args:
+        points: of `bench.measure.certified.certified_curve`.
+        between: of `bench.measure.certified.sandwich`; its accuracy under attack gets markers.
+    """
+    if points.empty:
+        return []
+    count = points["cell"].nunique()
+    with style():
+        figure = Figure(figsize=size(count), layout="constrained")
+        draw_certified(figure.subplots(), points, between)
+        pdf = to_pdf(figure)
+    alone = f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: " if count == 1 else ""
+    marked = (
+        " Markers: the share whose label no attack of that radius changed; the true accuracy lies "
+        "between."
+        if len(between)
+        else ""
+    )
+    caption = f"{alone}share of images certified within the radius.{marked}"
+    return [Curves(pdf=pdf, wide=count > FEW, caption=caption)]
+
+
+def draw_certified(axes: Axes, points: pd.DataFrame, between: pd.DataFrame) -> None:
+    """Draw certified accuracy as steps, and the accuracy under attack as markers, a look a cell.
+
+    Args:
+        axes: drawn on.
+        points: of `certified_curve`.
+        between: of `sandwich`.
+    """
+    titles = _titles(points)
+    for turn, (cell, line) in enumerate(points.groupby("cell", sort=False)):
+        mine = look(turn)
+        axes.step(
+            line["radius"], 100 * line["accuracy"], where="post", color=mine.colour,
+            linestyle=mine.dashes, label=titles[str(cell)], zorder=3,
+        )  # fmt: skip
+        under = between[between["cell"] == cell]
+        axes.plot(
+            under["eps"], 100 * under["attacked"], linestyle="none", color=mine.colour,
+            marker=mine.marker, markeredgecolor="white", markeredgewidth=0.4, zorder=4,
+        )  # fmt: skip
+    right = max(float(points["radius"].max()), float(between["eps"].max()) if len(between) else 0)
+    axes.set_xlim(0, 1.04 * right or 1.0)
+    axes.set_ylim(0, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_xlabel(f"{NORM['l2']} radius (pixels in [0, 1])")
+    axes.set_ylabel("certified accuracy (%)")
+    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(titles) > 1:
+        beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "borderaxespad": 0}
+        where = {"loc": "upper right"} if len(titles) <= FEW else beside
+        axes.legend(frameon=False, handlelength=2.6, **where)
+
+
+def _titles(points: pd.DataFrame) -> dict[str, str]:
+    """Return what each cell is called: the model, and its words where these differ."""
+    cells = points.drop_duplicates("cell")
+    several = len(set(cells["words"])) > 1
+    return {
+        str(cell): f"{model}, {said}" if several else str(model)
+        for cell, model, said in zip(cells["cell"], cells["model"], cells["words"], strict=True)
+    }

@@ -1,0 +1,59 @@
+"""Training under attack: the adversaries of a recipe, run by the code that evaluates models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from bench.attacks.catalogue import available, is_minimal, resolve
+from bench.attacks.drive import drive
+from bench.errors import SpecError
+from bench.spec import AttackSpec, Scalar, Toolkit
+from bench.train.objectives import CROSS_ENTROPY
+from bench.train.recipe import Adversary, Recipe
+
+#: Images (N, C, H, W) in [0, 1] and labels (N,) of the batch of a number to images attacked.
+Assault = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+
+
+def assault(recipe: Recipe, net: nn.Module, classes: int) -> Assault | None:
+    """Return what attacks the batches of a training; None for a recipe without adversaries.
+
+    Args:
+        recipe: whose adversaries take turns.
+        net: in training, images in [0, 1] to logits; attacked as it is then, in evaluation mode.
+        classes: how many logits it gives.
+
+    Raises:
+        SpecError: an adversary that is none of the catalogue's attacks with a budget, an alpha
+            outside [0, 1), noise beside adversaries, or adversaries of a network without logits.
+    """
+    if not recipe.adversaries:
+        return None
+    if not 0 <= recipe.alpha < 1:
+        raise SpecError(f"recipe: alpha={recipe.alpha:g} is not from 0 to below 1")
+    if recipe.noise:
+        raise SpecError("recipe: attacks need images in [0, 1]; leave noise or adversaries out")
+    if recipe.loss != CROSS_ENTROPY or recipe.rule is not None:
+        raise SpecError("recipe: adversaries need a network that is trained whole on cross-entropy")
+    attacks = [_attack(one) for one in recipe.adversaries]
+
+    def attacked(x: torch.Tensor, y: torch.Tensor, turn: int) -> torch.Tensor:
+        spec, toolkit = attacks[turn % len(attacks)]
+        seed = int(torch.randint(2**31, ()))  # of the training's own draws, which `drive` puts back
+        found = drive(spec, toolkit, net, x, y, target=None, num_classes=classes, seed=seed)
+        return found.x_adv.contiguous(memory_format=torch.channels_last)
+
+    return attacked
+
+
+def _attack(one: Adversary) -> tuple[AttackSpec, Toolkit]:
+    """Return an adversary in canonical words, and the toolkit that runs it: torchattacks if it can."""
+    if is_minimal(one.name):
+        raise SpecError(f"recipe: {one.name} has no budget to train under")
+    words: dict[str, Scalar] = {"steps": one.steps, "step_size": one.step_size}
+    spec = resolve(one.name, one.norm, one.eps, words)
+    toolkits = available(one.name, one.norm)
+    return spec, "torchattacks" if "torchattacks" in toolkits else toolkits[0]

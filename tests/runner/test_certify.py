@@ -1,0 +1,104 @@
+"""Certificates as cells of a suite: their rows, their place in a plan, and who has none."""
+
+import oracles
+import pytest
+import torch
+from smoothed_suite import SUITE, register
+
+import bench
+from bench.adapters.smoothed import smooth
+from bench.attacks.catalogue import resolve, row_kind
+from bench.errors import SpecError
+from bench.measure.certified import certificates, sandwich
+from bench.runner.certify import certify_images
+from bench.runner.estimate import estimate, passes
+from bench.runner.execute import execute
+from bench.runner.plan import make_plan
+from bench.runner.suite import load_suite
+from bench.spec import COLUMNS, ModelSpec
+from bench.store.columns import attacked, encode
+from bench.store.results import load_results
+from bench.store.store import open_store
+from bench.train.recipes import RECIPES
+from bench.zoo import MODELS, trained_as
+
+TOY = ModelSpec(name="toy", family="network", data="toy", input_shape=oracles.SHAPE, num_classes=2)
+
+
+def test_a_row_is_the_certificate_of_an_image():
+    net, x, y = oracles.two_classes("l2", [0.001, 0.1, 0.3])
+    y[2] = 1 - y[2]  # certified, though wrong
+    model = smooth(TOY, net, 0.25)
+    spec = resolve("certify", "l2", None, {"n": 300})
+    chunk = certify_images(model, x, y, spec, seed=3, start=5)
+    rows = chunk.rows
+    assert list(rows.columns) == list(COLUMNS)
+    labels, radii = model.certify(x, 100, 300, 0.001)
+    assert rows["clean_label"].tolist() == labels.tolist()
+    assert rows["certified_radius"].tolist() == radii.tolist()
+    assert rows["abstained"].tolist() == [True, False, False]
+    assert rows["correct"].tolist() == [False, True, False]
+    assert set(rows["kind"]) == {"certify"}
+    assert rows["forwards"].tolist() == [400] * 3
+    assert rows["index"].tolist() == [5, 6, 7]
+    assert not attacked(rows).any()
+    encode(rows, None)  # as a store takes them
+    assert torch.equal(chunk.x_adv, x)
+
+
+def test_a_model_without_guarantee_has_no_certificate():
+    net, x, y = oracles.two_classes("l2", [0.1])
+    model = bench.wrap(net, 2, oracles.SHAPE)
+    spec = resolve("certify", "l2")
+    with pytest.raises(SpecError, match="guarantees nothing"):
+        certify_images(model, x, y, spec, seed=0)
+    with pytest.raises(SpecError, match=r"model\.certify"):
+        bench.attack(model, x, y, "certify", norm="l2", toolkit="native")
+
+
+def test_the_words_of_certificates_are_checked():
+    assert row_kind("certify") == "certify"
+    assert dict(resolve("certify", "l2").words) == {"n0": 100, "n": 1000, "alpha": "0.001"}
+    for words in ({"n": 0}, {"alpha": 1}, {"alpha": 0}, {"steps": 3}, {"targeted": "next"},
+                  {"goal": "confidence-reduction"}):  # fmt: skip
+        with pytest.raises(SpecError, match="certify"):
+            resolve("certify", "l2", None, words)
+    with pytest.raises(SpecError, match="takes no eps"):
+        resolve("certify", "l2", "0.5")
+    assert passes("certify", dict(resolve("certify", "l2").words), 10) == 1100
+
+
+def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
+    register()
+    path = tmp_path / "proofs.toml"
+    path.write_text(SUITE)
+    plan = make_plan(load_suite(str(path)))
+    asked = [(cell.model.name, cell.attack.name, cell.surface) for cell in plan.cells.values()]
+    assert asked == [
+        *[("lines", "pgd", one) for one in ("expected", "one-draw", "base")],
+        *[("lines", "certify", "predict")] * 2,
+        ("plain", "pgd", "network"),
+    ]
+    assert any("plain guarantees nothing" in line for line in plan.left_out)
+    store = open_store(tmp_path / "results")
+    assert len(estimate(plan, store, list(plan.cells)).seconds) == 6
+    outcome = execute(plan, store)
+    assert not outcome.failed
+    results = load_results(tmp_path / "results", "proofs")
+    assert results.cells["kind"].tolist() == ["fixed"] * 3 + ["certify"] * 2 + ["fixed"]
+    found = certificates(results)
+    assert found["words"].tolist() == ["n0 100, n 50, alpha 0.001", "n0 100, n 200, alpha 0.001"]
+    between = sandwich(results)
+    assert (between["certified"] <= between["attacked"]).all()
+    assert len(between) == 2
+
+
+def test_a_smoothed_model_has_the_weights_of_the_network_of_its_noise():
+    name = "digits/randomized-smoothing"
+    assert MODELS[name].facts["family"] == "smoothed"
+    assert trained_as(name, {}) == "digits/noisy"
+    assert RECIPES[trained_as(name, {"sigma": 0.5})].noise == 0.5
+    assert trained_as("digits/cnn", {}) == "digits/cnn"
+    for sigma in (0.3, True, "0.5"):
+        with pytest.raises(SpecError, match=r"take 0\.12, 0\.25, 0\.5"):
+            trained_as(name, {"sigma": sigma})
