@@ -95,6 +95,44 @@ def slim_three_blocks(outputs: int = 10) -> nn.Sequential:
     return three_blocks(outputs, (24, 48, 96))
 
 
+def strided_stages(outputs: int = 10) -> nn.Sequential:
+    """Return a small classifier for CIFAR-10, (N, 3, 32, 32) to (N, outputs): widths 16, 32, 64.
+
+    Two convolutions a stage, each with batch norm, the second of stride 2 in place of pooling: at
+    half the cost of a step of `three_blocks` of those widths, for training under attack.
+    """
+    stages: list[nn.Module] = []
+    for c_in, c_out in ((3, 16), (16, 32), (32, 64)):
+        for channels, stride in ((c_in, 1), (c_out, 2)):
+            stages += [
+                nn.Conv2d(channels, c_out, 3, stride, padding=1),
+                nn.BatchNorm2d(c_out),
+                nn.ReLU(inplace=True),
+            ]
+    return nn.Sequential(
+        nn.Sequential(*stages, nn.Flatten()),
+        nn.Sequential(
+            nn.Linear(16 * 64, 128),
+            nn.ReLU(inplace=True),
+            nn.Linear(128, outputs),
+        ),
+    )
+
+
+def two_strided_convs(outputs: int = 10) -> nn.Sequential:
+    """Return the small classifier for MNIST of Wong and Kolter (2018): (N, 1, 28, 28) to (N, outputs)."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=2, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 100),
+        nn.ReLU(inplace=True),
+        nn.Linear(100, outputs),
+    )
+
+
 def digits_cnn(outputs: int = 10) -> nn.Sequential:
     """Return a small convolutional classifier for 8x8 digits: (N, 1, 8, 8) to (N, outputs)."""
     return nn.Sequential(

@@ -227,7 +227,8 @@ def _checked(x: torch.Tensor) -> torch.Tensor:
         raise SpecError(
             f"images must lie in [0, 1]; these span {low:.4g} to {high:.4g}: normalise in the model"
         )
-    return x.detach().clamp(0, 1)
+    # Some toolkits flatten images by `view`, which other memory formats do not allow.
+    return x.detach().clamp(0, 1).contiguous()
 
 
 def _towards(spec: AttackSpec, attack: Any) -> Any:

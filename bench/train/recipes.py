@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import Scalar
+from bench.spec import Norm, Scalar
 from bench.train.local_names import local_recipe
 from bench.train.recipe import Adversary, Recipe
 
@@ -107,18 +107,17 @@ def base_name(name: str, options: Mapping[str, Scalar]) -> str:
     return noisy_name(name.partition("/")[0], sigma)
 
 
-def _defended(like: str, l2: Adversary, linf: Adversary, epochs: int) -> dict[str, Recipe]:
+def _defended(plain: Recipe, l2: Adversary, linf: Adversary, epochs: int) -> dict[str, Recipe]:
     """Return the recipes of the defences study: one network, trained plainly, under noise, and attacks.
 
     Mixed, a third of the loss is on clean images, and the two adversaries take turns.
 
     Args:
-        like: the model whose network and data they have.
+        plain: that of the network without a defence.
         l2: the adversary of one training.
         linf: of another.
         epochs: of a training under attack, each of which costs as much as several others.
     """
-    plain = RECIPES[like]
 
     def under(*adversaries: Adversary, alpha: float = 0.5) -> Recipe:
         return dataclasses.replace(plain, adversaries=adversaries, alpha=alpha, epochs=epochs)
@@ -135,16 +134,33 @@ def _defended(like: str, l2: Adversary, linf: Adversary, epochs: int) -> dict[st
     }
 
 
+def _pgd(norm: Norm, eps: str, step_size: str, steps: int) -> Adversary:
+    return Adversary(name="pgd", norm=norm, eps=eps, steps=steps, step_size=step_size)
+
+
 RECIPES |= _defended(
-    "digits/cnn",
-    Adversary(name="pgd", norm="l2", eps="0.5", steps=7, step_size="0.125"),
-    Adversary(name="pgd", norm="linf", eps="0.1", steps=7, step_size="0.025"),
+    RECIPES["digits/cnn"],
+    _pgd("l2", "0.5", "0.125", steps=7),
+    _pgd("linf", "0.1", "0.025", steps=7),
     epochs=10,
 )
+RECIPES |= _defended(
+    dataclasses.replace(
+        RECIPES["cifar10/cnn"], network="bench.models.convnets:strided_stages", learning_rate=0.05
+    ),
+    _pgd("l2", "0.5", "0.125", steps=10),
+    _pgd("linf", "0.03", "0.0075", steps=10),
+    epochs=5,
+)
+RECIPES["mnist/pgd-linf-at"] = Recipe(
+    network="bench.models.convnets:two_strided_convs", data="mnist", optimiser="adam",
+    learning_rate=0.003, weight_decay=0.0, epochs=10,
+    adversaries=(_pgd("linf", "0.3", "0.075", steps=10),), alpha=0.3,
+)  # fmt: skip
 
 
 #: Smoothed models; whose weights they have: `base_name`.
-SMOOTHED = ("digits/randomized-smoothing",)
+SMOOTHED = ("digits/randomized-smoothing", "cifar10/randomized-smoothing")
 
 
 #: Models of the local-learning study that are listed; any other name of theirs is one too.
