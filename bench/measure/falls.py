@@ -12,14 +12,14 @@ judge's own, so that an attack that used its whole budget counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bench.measure.rates import wilson
-from bench.spec import number
+from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE, number
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -33,6 +33,15 @@ def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
         str(model): mine.set_index("index")["correct"]
         for model, mine in rows.groupby("model", sort=False)
     }
+
+
+#: What is said of a random model that was attacked so.
+ONE_DRAW = "through one noise draw only"
+
+
+def one_draw_only(surfaces: Collection[str]) -> bool:
+    """Return whether a random model was attacked through single draws of it, and not through their mean."""
+    return ONE_DRAW_SURFACE in surfaces and EXPECTED_SURFACE not in surfaces
 
 
 def flagged_cells(results: Results) -> pd.DataFrame:

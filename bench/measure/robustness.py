@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench.measure.falls import (
+    ONE_DRAW,
     beaten,
     broken,
     choosy,
@@ -20,21 +21,19 @@ from bench.measure.falls import (
     fall_distances,
     flagged_cells,
     label_changing,
+    one_draw_only,
     shortfall,
     side_by_side,
     standing,
     tried_by_all,
 )
 from bench.measure.rates import wilson
-from bench.spec import BLACK_BOX_SURFACE, EXPECTED_SURFACE, ONE_DRAW_SURFACE, eps_text
+from bench.spec import BLACK_BOX_SURFACE, eps_text
 from bench.store.columns import attacked
 from bench.store.results import Results
 
 _STEPS = 50  # of the grid on which a curve of minimal-norm attacks is drawn
 _NAN = float("nan")
-
-#: What is said of a random model that was attacked so.
-ONE_DRAW = "through one noise draw only"
 
 
 def headline(results: Results) -> pd.DataFrame:
@@ -55,8 +54,8 @@ def headline(results: Results) -> pd.DataFrame:
         A row a model and threat, models in the run's order: `model, family, norm, eps` (float),
         `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
         `attacks, planned, flag` (empty when all is well; it also says where black-box attacks alone
-        reached the model, and where a random one was attacked through one draw alone), `worst` (the single strongest attack;
-        empty without a valid one).
+        reached the model, and where a random one was attacked through one draw alone), `worst` (the
+        single strongest attack; empty without a valid one).
     """
     cells = label_changing(results)
     fixed = cells[cells["kind"] == "fixed"]
@@ -242,7 +241,7 @@ def _unseen(surfaces: set[str]) -> str:
     """Return what attacks on these surfaces may not have seen of a model; empty where nothing."""
     if surfaces == {BLACK_BOX_SURFACE}:
         return "black-box attacks only"
-    return ONE_DRAW if ONE_DRAW_SURFACE in surfaces and EXPECTED_SURFACE not in surfaces else ""
+    return ONE_DRAW if one_draw_only(surfaces) else ""
 
 
 def _curve(

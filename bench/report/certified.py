@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -78,7 +80,7 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
     count = points["cell"].nunique()
     with style():
         figure = Figure(figsize=size(count), layout="constrained")
-        draw_certified(figure.subplots(), points, between)
+        draw_certified(figure.subplots(), points, between, _titles(points))
         pdf = to_pdf(figure)
     alone = f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: " if count == 1 else ""
     marked = (
@@ -91,15 +93,17 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
     return [Curves(pdf=pdf, wide=count > FEW, caption=caption)]
 
 
-def draw_certified(axes: Axes, points: pd.DataFrame, between: pd.DataFrame) -> None:
+def draw_certified(
+    axes: Axes, points: pd.DataFrame, between: pd.DataFrame, titles: Mapping[str, str]
+) -> None:
     """Draw certified accuracy as steps, and the accuracy under attack as markers, a look a cell.
 
     Args:
         axes: drawn on.
         points: of `certified_curve`.
         between: of `sandwich`.
+        titles: what each cell is called.
     """
-    titles = _titles(points)
     for turn, (cell, line) in enumerate(points.groupby("cell", sort=False)):
         mine = look(turn)
         axes.step(

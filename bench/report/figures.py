@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.measure.falls import ONE_DRAW
 from bench.report import words
 
 #: Width of the report's text, in inches (A4 less its margins); common.typ has the same in cm.
@@ -108,7 +109,7 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
     """
     drawn = []
     for norm in points["norm"].unique():
-        lines = points[points["norm"] == norm]
+        lines = _marked(points[points["norm"] == norm], asked[asked["norm"] == norm])
         radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
         models = tuple(lines["model"].unique())
         with style():
@@ -127,6 +128,14 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
             )
         )
     return drawn
+
+
+def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a curve whose models say so if they were attacked through single draws alone."""
+    drawn = set(asked.loc[[ONE_DRAW in words.text(flag) for flag in asked["flag"]], "model"])
+    return lines.assign(
+        model=[f"{model} ({ONE_DRAW})" if model in drawn else model for model in lines["model"]]
+    )
 
 
 def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.falls import ONE_DRAW
 from bench.measure.published import CLEAN, read_published
 from bench.report import words
 from bench.report.blocks import agreement, front_block, table_block
 from bench.report.claims import CLAIMS, claim_table, compact
 from bench.report.studies import Picture, PublishedTable, Study, study_named
 from bench.report.study_tables import (
+    BY_ONE_DRAW,
     PARTIAL,
     agreement_counts,
     critical_table,
@@ -23,7 +25,7 @@ from bench.report.study_tables import (
     short_headline,
     surrogate_table,
 )
-from bench.report.tables import Measured, Table, parameter_table, parity_table
+from bench.report.tables import Measured, Table, certified_tables, parameter_table, parity_table
 from bench.store.results import Results
 
 #: Of more comparisons that did not come out as expected, the rest is in the CSV file.
@@ -71,6 +73,7 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
             short_cost(results, measured, study),
             surrogate_table(results, study),
             critical_table(results, measured, study),
+            *certified_tables(measured),
         ),
         figures=tuple(study.figures(results, measured, beside)),
         how=study.how,
@@ -84,6 +87,7 @@ def study_document(
     sections = [
         _section("headline", "Robust accuracy", *_headline(results, study)),
         _section("radii", "Critical eps", _table(study.tables[4])),
+        _section("certificates", "Certificates", *map(_table, study.tables[5:])),
         _section("claims", "Claims", *_claims(results, measured)),
         _section("figures", "Figures", *_figures(results, study)),
         _section("published", "Published and ours", *_published(results, study)),
@@ -150,11 +154,15 @@ def _compared(results: Results, measured: Measured) -> list[Any]:
 
 def _headline(results: Results, study: Reported) -> list[Any]:
     table = study.tables[0]
-    partial = table.frame.map(lambda text: str(text).endswith(PARTIAL)).any(axis=None)
-    notes = [f"{PARTIAL} some attacks have no result that counts: it may be too high."]
+    marks = {
+        PARTIAL: "some attacks have no result that counts: it may be too high.",
+        BY_ONE_DRAW: f"{ONE_DRAW}: it may be too high.",
+    }
+    texts = [str(text) for column in table.frame for text in table.frame[column]]
+    notes = [f"{mark} {said}" for mark, said in marks.items() if any(mark in one for one in texts)]
     return [
         f"The headline of every model of the run is in {results.suite}-headline.csv.",
-        _table(table, *(notes if partial else [])),
+        _table(table, *notes),
     ]
 
 
@@ -167,6 +175,7 @@ def _published(results: Results, study: Reported) -> list[Any]:
 
 def missing(beside: pd.DataFrame) -> str:
     """Return in words how many published figures have ours beside them, and where they lack."""
+    beside = beside[beside["published"].notna()]
     absent = beside[beside["ours"].isna()]
     if absent.empty:
         return f"All {len(beside)} figures have ours beside them."

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.falls import ONE_DRAW, one_draw_only
 from bench.measure.published import CLEAN
 from bench.measure.rates import wilson
 from bench.report import words
@@ -17,6 +18,8 @@ from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
 PARTIAL = "†"
+#: After that of a random model whose expected gradient no attack climbed: likewise.
+BY_ONE_DRAW = "‡"
 
 
 def published_tables(comparison: pd.DataFrame, study: Study) -> list[PublishedTable]:
@@ -40,7 +43,7 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
     groups = []
     for (printed, eps), block in rows.groupby(["eps_published", "eps"], sort=False):
         found = {
-            (one["model"], one["attack"], one["data"]): _entry(one, letters)
+            (one["model"], one["attack"], one["data"]): figure_entry(one, letters)
             for one in block.to_dict("records")
         }
         lines = dict.fromkeys((model, attack) for model, attack, _ in found)
@@ -59,6 +62,8 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
     notes = [f"({letter}) {note}." for note, letter in letters.items()]
     if partial.any():
         notes.append(f"{PARTIAL} some attacks have no result yet: ours may be too high.")
+    if any(_marks(one).endswith(BY_ONE_DRAW) for one in rows.to_dict("records")):
+        notes.append(f"{BY_ONE_DRAW} {ONE_DRAW}: ours may be too high.")
     return PublishedTable(
         number=number,
         caption=study.captions.get(number, "As published, and ours"),
@@ -87,21 +92,42 @@ def _radius(printed: str, eps: str) -> str:
     return f"ε = {printed} as printed, read as {eps}{free}"
 
 
-def _entry(one: Mapping[Hashable, Any], letters: dict[str, str]) -> Entry:
+def figure_entry(one: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Entry:
+    """Return a published accuracy with ours, from a row of `bench.measure.published.comparison`.
+
+    Args:
+        one: the row.
+        letters: of the notes.
+    """
     note = f" ({letters[str(one['note'])]})" if one["note"] else ""
     printed = words.NONE if words.missing(one["published"]) else f"{one['published']:.2f}"
     if words.missing(one["ours"]):
         return Entry(published=printed + note, ours=words.NONE, interval="")
-    partial = PARTIAL if one["cells"] < one["planned"] else ""
     return Entry(
         published=printed + note,
         ours=f"{one['ours']:.1f}",
-        interval=f"[{one['low']:.1f}, {one['high']:.1f}]{partial}",
+        interval=f"[{one['low']:.1f}, {one['high']:.1f}]{_marks(one)}",
     )
+
+
+def _marks(one: Mapping[Hashable, Any]) -> str:
+    """Return the marks of a figure of ours that may be too high."""
+    if words.missing(one["ours"]):
+        return ""
+    prefix = "ours on "
+    climbed = {
+        str(name).removeprefix(prefix)
+        for name, figure in one.items()
+        if str(name).startswith(prefix) and not words.missing(figure)
+    }
+    partial = PARTIAL if one["cells"] < one["planned"] else ""
+    return partial + (BY_ONE_DRAW if one_draw_only(climbed) else "")
 
 
 def published_latex(table: PublishedTable, label: str) -> str:
     """Return a published table for LaTeX: `longtable` with `booktabs` rules, every text escaped."""
+    if table.stacked:
+        return _stacked_latex(table, label)
     width = 2 + 3 * len(table.data)
     heads = [f"\\multicolumn{{3}}{{c}}{{{words.latex(one)}}}" for one in table.data]
     rules = [f"\\cmidrule(lr){{{3 * at + 3}-{3 * at + 5}}}" for at in range(len(table.data))]
@@ -123,8 +149,34 @@ def published_latex(table: PublishedTable, label: str) -> str:
             texts = [row.model, row.attack]
             for entry in row.entries:
                 texts += [entry.published, entry.ours, entry.interval]
-            lines.append(" & ".join(words.latex(text) for text in texts) + r" \\")
+            lines.append(_latex_line(*texts))
     return "\n".join([*lines, "\\bottomrule", "\\end{longtable}", ""])
+
+
+def _stacked_latex(table: PublishedTable, label: str) -> str:
+    """Return a table with the published figure, ours and its interval one below the other."""
+    caption = " ".join([f"{table.caption}.", *table.notes])
+    lines = [
+        f"\\begin{{longtable}}{{ll{'r' * len(table.data)}}}",
+        f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
+        "\\toprule",
+        _latex_line("model", "", *table.data),
+        "\\midrule",
+        "\\endhead",
+    ]
+    for row in (row for _, rows in table.groups for row in rows):
+        printed = [entry.published for entry in row.entries]
+        if set(printed) != {words.NONE}:
+            lines.append(_latex_line(row.model, "published", *printed))
+            lines.append(_latex_line("", "ours", *(entry.ours for entry in row.entries)))
+        else:
+            lines.append(_latex_line(row.model, "ours", *(entry.ours for entry in row.entries)))
+        lines.append(_latex_line("", table.interval, *(entry.interval for entry in row.entries)))
+    return "\n".join([*lines, "\\bottomrule", "\\end{longtable}", ""])
+
+
+def _latex_line(*texts: str) -> str:
+    return " & ".join(words.latex(text) for text in texts) + r" \\"
 
 
 def short_headline(results: Results, measured: Measured, study: Study) -> Table:
@@ -163,7 +215,8 @@ def _robust(row: Mapping[Hashable, Any]) -> str:
     if words.missing(row["robust_accuracy"]):
         return "INVALID"
     partial = PARTIAL if row["attacks"] < row["planned"] else ""
-    return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial
+    draw = BY_ONE_DRAW if ONE_DRAW in words.text(row["flag"]) else ""
+    return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial + draw
 
 
 def agreement_counts(measured: Measured) -> Table:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.measure.certified import certificates, certified_curve, sandwich
+from bench.measure.falls import ONE_DRAW
 from bench.measure.grid import grid
 from bench.measure.radius import critical_eps
 from bench.measure.rates import wilson
-from bench.measure.robustness import ONE_DRAW, attack_rates, curve, headline
+from bench.measure.robustness import attack_rates, curve, headline
 from bench.measure.transfer import transfer
 from bench.report import words
 from bench.report.certified import (
@@ -43,7 +44,8 @@ NUMERIC = frozenset({
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
     "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius",
-    "average radius", "largest", "changed inside", "critical eps", "R²", "f-score", "K", "w", "m", "p", "delta", "pool", "seed",
+    "average radius", "largest", "changed inside", "critical eps", "R²", "f-score", "K", "w", "m",
+    "p", "delta", "pool", "seed",
 })  # fmt: skip
 
 
@@ -241,7 +243,8 @@ def parameter_table(results: Results) -> pd.DataFrame:
 def all_tables(results: Results, measured: Measured) -> list[Table]:
     """Return the tables of the report, in its order; those of nothing are empty frames.
 
-    Those of a grid, of claims, radii, certificates and universal perturbations are there only where a run has some.
+    Those of a grid, of claims, radii, certificates and universal perturbations are there only where
+    a run has some.
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
@@ -260,7 +263,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             else [Table(name="grid", caption=GRID, frame=grid_table(measured.grid))]
         ),
         *_radii(results, measured),
-        *_certified(measured),
+        *certified_tables(measured),
         *_claims(results, measured),
         Table(
             name="parity",
@@ -293,7 +296,7 @@ def _radii(results: Results, measured: Measured) -> list[Table]:
     return [Table(name="radius", caption=RADII, frame=radius_table(measured.radii, names(results)))]
 
 
-def _certified(measured: Measured) -> list[Table]:
+def certified_tables(measured: Measured) -> list[Table]:
     """Return the tables of certificates, of a run that has some, and of l2 attacks beside them."""
     made = [
         Table(

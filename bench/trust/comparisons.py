@@ -27,10 +27,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.measure.falls import (
+    ONE_DRAW,
     broken,
     clean_answers,
     fall_distances,
     label_changing,
+    one_draw_only,
     shortfall,
     side_by_side,
     tried_by_all,
@@ -83,11 +85,16 @@ class _Run(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """Which images stand on a side of a comparison; `why` says why that cannot be told."""
+    """Which images stand on a side of a comparison; `why` says why that cannot be told.
+
+    Attributes:
+        seen: what the attacks may not have seen of the model.
+    """
 
     stands: pd.Series[bool] | None
     why: str = ""
     toolkits: tuple[str, ...] = ()
+    seen: str = ""
 
 
 def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -206,7 +213,7 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     if left.stands is None or right.stands is None:
         return row | {"note": sided("", left.why, right.why)}
     row |= _figures(left.stands, right.stands)
-    notes = [_differing(left, right)]
+    notes = [_differing(left, right), sided("", left.seen, right.seen)]
     if radius > 0 and claim.right_attacks is None:
         again, missing = _strongest(run, (pair.left, pair.right), claim.norm, radius)
         row |= {_STRONGEST + name: figure for name, figure in again.items()}
@@ -237,6 +244,7 @@ def _study(run: _Run, claim: Claim, title: str, attacks: tuple[str, ...], radius
     return _Side(
         _standing(run.falls[title, claim.norm][list(cells["cell"])], cells["cell"], radius),
         toolkits=tuple(name for name in TOOLKITS if name in set(cells["toolkit"])),
+        seen=ONE_DRAW if one_draw_only(set(cells["surface"])) else "",
     )
 
 

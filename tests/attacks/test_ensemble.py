@@ -20,17 +20,18 @@ def run(model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, **wo
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("apgd_t", [True, False])
-def test_autoattack_is_its_parts_in_turn(trained, norm, apgd_t) -> None:
+@pytest.mark.parametrize("without", ["", "apgd-t", "fab-t"])
+def test_autoattack_is_its_parts_in_turn(trained, norm, without) -> None:
     net, x, y = trained.net, trained.x, trained.y
     eps = {"linf": 0.07, "l2": 0.3}[norm]
-    whole = run(net, x, y, "autoattack", norm, eps, steps=5, queries=30, apgd_t=apgd_t)
+    left_out = {without.replace("-", "_"): False} if without else {}
+    whole = run(net, x, y, "autoattack", norm, eps, steps=5, queries=30, **left_out)
     x_adv, left = x.clone(), torch.arange(len(x))
     forwards, backwards = torch.zeros(len(x)).long(), torch.zeros(len(x)).long()
     parts = [("apgd-ce", {"steps": 5}), ("apgd-t", {"steps": 5}), ("fab-t", {"steps": 5}),
              ("square", {"queries": 30})]  # fmt: skip
     for name, words in parts:
-        if name == "apgd-t" and not apgd_t:
+        if name == without:
             continue
         assert len(left)
         part = run(net, x[left], y[left], name, norm, eps, **words)
@@ -55,7 +56,7 @@ def test_torchattacks_own_autoattack_takes_ten_steps(trained) -> None:
         parts = own._autoattack.attacks
         assert [part.steps for part in parts[:3]] == [10] * 3
     spec = catalogue.resolve("autoattack", "linf", "8/255")
-    assert spec.words == (("apgd_t", True), ("queries", 5000), ("steps", 100))
+    assert spec.words == (("apgd_t", True), ("fab_t", True), ("queries", 5000), ("steps", 100))
 
 
 class Few(nn.Module):

@@ -165,6 +165,7 @@ ROWS = (
             "steps": Word("count", 100, least=1, once=True),
             "queries": Word("count", 5000, least=1),
             "apgd_t": Word("flag", True),
+            "fab_t": Word("flag", True),
         },
         absent={
             "art": "its class of that name has DeepFool for FAB and no targeted part, and needs a "
@@ -172,7 +173,7 @@ ROWS = (
         },
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
         "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
-        "out, which needs four classes",
+        "out, which needs four classes, and fab_t=false fab-t",
     ),
     Attack(
         name="universal",

@@ -22,7 +22,8 @@ def _parts(job: Job) -> Iterator[AttackSpec]:
     yield catalogue.resolve("apgd-ce", norm, eps, steps)
     if job.spec.word("apgd_t"):
         yield catalogue.resolve("apgd-t", norm, eps, steps)
-    yield catalogue.resolve("fab-t", norm, eps, steps)
+    if job.spec.word("fab_t"):
+        yield catalogue.resolve("fab-t", norm, eps, steps)
     yield catalogue.resolve("square", norm, eps, {"queries": job.spec.word("queries")})
 
 

@@ -63,6 +63,7 @@ class PublishedTable:
         groups: title and rows of each radius.
         notes: one line each.
         interval: what heads the third column of each.
+        stacked: whether the three stand one below the other, where there are many columns.
     """
 
     number: str
@@ -71,6 +72,7 @@ class PublishedTable:
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
     notes: tuple[str, ...]
     interval: str = "95 % interval"
+    stacked: bool = False
 
 
 def _comparison(results: Results, measured: Measured, published: pd.DataFrame) -> pd.DataFrame:
@@ -119,6 +121,7 @@ class Study:
 
 #: Where what is particular to a study is written, by the name in its published figures.
 _STUDIES = {
+    "defences": "bench.report.studies.defences",
     "dml": "bench.report.studies.dml",
     "local-learning": "bench.report.studies.local_learning",
 }

@@ -1,0 +1,184 @@
+"""Figures of the study of defences: certified accuracy, and accuracy under attack beside the published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.measure.published import CLEAN
+from bench.report.certified import draw_certified
+from bench.report.figures import NORM, TEXT_WIDTH, style, to_pdf
+from bench.report.studies import Picture
+from bench.report.tables import Measured
+from bench.spec import ONE_DRAW_SURFACE, number
+from bench.store.results import Results
+from bench.train.recipes import SMOOTHING
+
+_SHORT = {
+    "basic": "basic", "noisy": "noise", "pgd-l2-at": "PGD-$\\ell_2$",
+    "pgd-linf-at": "PGD-$\\ell_\\infty$", "mixed-at": "mixed", "randomized-smoothing": "smoothed",
+}  # fmt: skip
+_STUDY, _WORST = "#a6bddb", "#2b5c8a"
+_PUBLISHED: dict[str, Any] = {
+    "marker": "D", "markersize": 3, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 0.6,
+}  # fmt: skip
+_HATCH = "/////"
+
+
+def figures(results: Results, measured: Measured, beside: pd.DataFrame) -> Sequence[Picture]:
+    """Return the certified accuracy of the smoothed models, and every model under each threat."""
+    found = (_certified(measured), _bars(measured, beside))
+    return [picture for picture in found if picture is not None]
+
+
+# ---- figure 1 ----
+
+
+def _certified(measured: Measured) -> Picture | None:
+    """Return the curves for several numbers of copies, and those for several sigma."""
+    points = measured.certified
+    if points.empty:
+        return None
+    cells = points.drop_duplicates("cell")[["cell", "model", "words"]].assign(
+        sigma=lambda them: [_sigma(str(model)) for model in them["model"]],
+        n=lambda them: [_copies(str(said)) for said in them["words"]],
+    )
+    own, most = float(number(SMOOTHING["sigma"])), _shared(cells)
+    panels = (
+        ("(a)", cells[cells["sigma"] == own].sort_values("n"), "n", "$N$ = {:,}"),
+        ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "$\\sigma$ = {:g}"),
+    )
+    with style():
+        figure = Figure(figsize=(TEXT_WIDTH, 2.5), layout="constrained")
+        for axes, (letter, mine, column, said) in zip(
+            figure.subplots(1, 2, sharey=True), panels, strict=True
+        ):
+            if mine.empty:
+                axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
+                continue
+            order = list(mine["cell"])
+            lines = points[points["cell"].isin(order)].sort_values(
+                "cell", key=lambda keys, order=order: keys.map(order.index), kind="stable"
+            )
+            between = measured.sandwich if column == "sigma" else measured.sandwich.head(0)
+            titles = {str(row.cell): said.format(getattr(row, column)) for row in mine.itertuples()}
+            draw_certified(axes, lines, between, titles)
+            axes.set_title(letter, fontsize=8, loc="left", pad=3)
+        pdf = to_pdf(figure)
+    counted = int(points["n"].max())
+    return Picture(
+        name="certified",
+        caption=f"Randomized smoothing: share of images (n = {counted} at most) that are certified within "
+        f"the radius, (a) by the number N of noisy copies, at σ = {own:g}; (b) by the standard deviation "
+        f"σ of the noise, at N = {most:,}. Markers: the share whose label no attack of that radius "
+        "changed; the true accuracy lies between. Published as figure 1, without figures to compare.",
+        pdf=pdf,
+    )
+
+
+def _sigma(model: str) -> float:
+    """Return the noise of a smoothed model, which its title tells where it is not the default."""
+    _, told, sigma = model.partition("sigma=")
+    return float(sigma.partition("-")[0]) if told else float(number(SMOOTHING["sigma"]))
+
+
+def _copies(said: str) -> int:
+    """Return n of the words of a certificate, such as `n0 100, n 1000, alpha 0.001`."""
+    return int(dict(part.split(" ") for part in said.split(", "))["n"])
+
+
+def _shared(cells: pd.DataFrame) -> int:
+    """Return the largest number of copies that most sigma were certified with."""
+    counts = cells.groupby("n")["sigma"].nunique()
+    return int(counts.index[counts == counts.max()].max())
+
+
+# ---- table 1 ----
+
+
+def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
+    """Return a panel a threat: each model under the study's attack, and under all attacks."""
+    attacked = beside[(beside["attack"] != CLEAN) & beside["ours"].notna()]
+    if attacked.empty:
+        return None
+    threats = list(attacked[["norm", "eps"]].drop_duplicates().itertuples(index=False, name=None))
+    down = -(-len(threats) // 2)
+    with style():
+        figure = Figure(figsize=(TEXT_WIDTH, 0.5 + 1.75 * down), layout="constrained")
+        grid = figure.subplots(down, 2, sharey=True, squeeze=False)
+        for axes, (norm, eps) in zip(grid.flat, threats, strict=False):
+            rows = beside[(beside["norm"] == norm) & (beside["eps"] == eps)]
+            _threat_panel(axes, rows[rows["attack"] == rows["attack"].iloc[-1]], measured.headline)
+            axes.set_title(f"{NORM[norm]}, $\\varepsilon$ = {eps}", fontsize=8, pad=3)
+        for axes in list(grid.flat)[len(threats) :]:
+            axes.set_axis_off()
+        for axes in grid[:, 0]:
+            axes.set_ylabel("accuracy (%)")
+        figure.legend(handles=_keys(), loc="outside upper center", ncols=4, frameon=False)
+        pdf = to_pdf(figure)
+    counted = int(attacked["n"].max())
+    return Picture(
+        name="defences",
+        caption=f"Each defence under each threat (n = {counted}): the study's attack (PGD of ten steps; "
+        "on the smoothed model through one noise draw, hatched, since it hides the gradient), the worst "
+        "case over all attacks of the run, surfaces and toolkits, and the published accuracy. Bars at "
+        "the tips: 95 % Wilson intervals.",
+        pdf=pdf,
+    )
+
+
+def _threat_panel(axes: Axes, rows: pd.DataFrame, headline: pd.DataFrame) -> None:
+    """Draw two bars and the published figure of each model.
+
+    Args:
+        axes: drawn on.
+        rows: of the comparison, one attack at one radius.
+        headline: of the whole run.
+    """
+    worst = {
+        str(one["model"]): one
+        for one in headline.to_dict("records")
+        if one["norm"] == rows["norm"].iloc[0] and one["eps"] == number(rows["eps"].iloc[0])
+    }
+    for turn, one in enumerate(rows.to_dict("records")):
+        drawn = one.get(f"ours on {ONE_DRAW_SURFACE}")
+        single = drawn is not None and not pd.isna(drawn)
+        ours = float(drawn) if single else float(one["ours"])
+        axes.bar(
+            turn - 0.2, ours, 0.38, color=_STUDY, hatch=_HATCH if single else "",
+            edgecolor="white", linewidth=0, zorder=2,
+        )  # fmt: skip
+        _worst_bar(axes, turn + 0.2, worst.get(f"{one['data']}/{one['model']}", {}))
+        axes.plot(turn - 0.2, one["published"], linestyle="none", zorder=4, clip_on=False,
+                  **_PUBLISHED)  # fmt: skip
+    axes.set_xticks(range(len(rows)), [_SHORT.get(model, model) for model in rows["model"]])
+    axes.tick_params(axis="x", length=0, pad=2)
+    axes.set_ylim(0, 100)
+    axes.set_yticks(range(0, 101, 20))
+    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _worst_bar(axes: Axes, at: float, found: Mapping[Any, Any]) -> None:
+    if not found or pd.isna(found["robust_accuracy"]):
+        return
+    height = 100 * found["robust_accuracy"]
+    reach = [[height - 100 * found["low"]], [100 * found["high"] - height]]
+    axes.bar(at, height, 0.38, color=_WORST, linewidth=0, zorder=2)
+    axes.errorbar(at, height, yerr=reach, fmt="none", ecolor="black", elinewidth=0.6, zorder=3)
+
+
+def _keys() -> list[Any]:
+    return [
+        Patch(facecolor=_STUDY, label="the study's attack, ours"),
+        Patch(facecolor=_STUDY, edgecolor="white", hatch=_HATCH, label="the same, one noise draw"),
+        Patch(facecolor=_WORST, label="worst case, ours"),
+        Line2D([], [], linestyle="none", label="published", **_PUBLISHED),
+    ]

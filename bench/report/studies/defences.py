@@ -1,0 +1,136 @@
+"""The study of defences: its table with ours beside it, what a noise draw hides, and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.measure.falls import ONE_DRAW
+from bench.measure.published import CLEAN, comparison
+from bench.measure.rates import wilson
+from bench.report import words
+from bench.report.studies import Entry, PublishedTable, Row, Study
+from bench.report.studies.defence_figures import figures
+from bench.report.study_tables import BY_ONE_DRAW, figure_entry
+from bench.report.tables import Measured
+from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE
+from bench.store.results import Results
+
+_NAMES = {
+    "basic": "basic",
+    "noisy": "noise training",
+    "pgd-l2-at": "PGD-ℓ2 training",
+    "pgd-linf-at": "PGD-ℓ∞ training",
+    "mixed-at": "mixed training",
+    "randomized-smoothing": "randomized smoothing",
+}
+_SURFACES = {
+    ONE_DRAW_SURFACE: f"{ONE_DRAW} {BY_ONE_DRAW}",
+    EXPECTED_SURFACE: "through the expected gradient only",
+    "base": "through the network without noise only",
+}
+_HOW = (
+    "In each cell the published accuracy in percent, ours, and its 95 % Wilson interval. Ours is the "
+    "share of all images that withstood this attack on every surface and by every toolkit of the run, "
+    "per image; of the smoothed model that on each surface alone stands below, and in"
+)
+
+
+def _called(model: str) -> str:
+    name, _, options = model.partition("-sigma=")
+    return _NAMES.get(name, name) + (f", σ = {options}" if options else "")
+
+
+def _beside(results: Results, measured: Measured, published: pd.DataFrame) -> pd.DataFrame:
+    """Return the published figures beside ours, and ours at the further l2 radii of the run."""
+    known = published[["attack", "norm", "eps"]].drop_duplicates()
+    cells = results.cells.loc[
+        results.cells["attack"].isin(known["attack"]), ["attack", "norm", "eps", "data"]
+    ].drop_duplicates()
+    asked = cells.merge(known, how="left", indicator=True)
+    further = asked.loc[
+        (asked["_merge"] == "left_only") & asked["data"].isin(published["dataset"]),
+        ["attack", "norm", "eps"],
+    ]
+    models = published[["study", "table", "dataset", "model", "metric", "unit"]].drop_duplicates()
+    more = models.merge(further, how="cross").assign(value=float("nan"), note="")
+    return comparison(results, pd.concat([published, more[published.columns]], ignore_index=True))
+
+
+def _tables(beside: pd.DataFrame) -> Sequence[PublishedTable]:
+    return [_table(str(number), rows) for number, rows in beside.groupby("table", sort=False)]
+
+
+def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
+    """Return a row a model and a column an attack, as published, and a row each surface of its own."""
+    keys = ["attack", "norm", "eps"]
+    columns = list(rows[keys].drop_duplicates().itertuples(index=False, name=None))
+    letters = words.lettered(rows["note"])
+    lines = []
+    for model, mine in rows.groupby("model", sort=False):
+        found = {tuple(one[key] for key in keys): one for one in mine.to_dict("records")}
+        lines.append(
+            Row(
+                model=_called(str(model)),
+                attack="",
+                entries=tuple(figure_entry(found[column], letters) for column in columns),
+            )
+        )
+        lines += _by_surface(found, columns)
+    noted = [f"({letter}) {note}." for note, letter in letters.items()]
+    return PublishedTable(
+        number=number,
+        caption="Accuracy of each defence, in percent",
+        data=tuple(_column(*column) for column in columns),
+        groups=(("", tuple(lines)),),
+        notes=(
+            *noted,
+            f"{BY_ONE_DRAW} {ONE_DRAW}: its gradient is that of a draw, ours may be too high.",
+        ),
+        interval="95 %",
+        stacked=True,
+    )
+
+
+def _by_surface(
+    found: Mapping[tuple[Any, ...], Mapping[Hashable, Any]], columns: Sequence[tuple[Any, ...]]
+) -> list[Row]:
+    """Return a row a surface of a model that has several: ours where it alone was climbed."""
+    lines = []
+    for surface, title in _SURFACES.items():
+        ours = [found[column].get(f"ours on {surface}") for column in columns]
+        if all(words.missing(one) for one in ours):
+            continue
+        entries = [
+            _surface_entry(one, int(found[column]["n"]))
+            for one, column in zip(ours, columns, strict=True)
+        ]
+        lines.append(Row(model=f"  {title}", attack="", entries=tuple(entries)))
+    return lines
+
+
+def _surface_entry(ours: Any, n: int) -> Entry:
+    if words.missing(ours):
+        return Entry(published=words.NONE, ours=words.NONE, interval="")
+    low, high = wilson(round(ours / 100 * n), n)
+    return Entry(
+        published=words.NONE, ours=f"{ours:.1f}", interval=f"[{100 * low:.1f}, {100 * high:.1f}]"
+    )
+
+
+def _column(attack: str, norm: str, eps: str) -> str:
+    if attack == CLEAN:
+        return "clean"
+    return f"{attack.upper()} {words.threat(norm, eps)}"
+
+
+STUDY = Study(
+    names={"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "digits"},
+    called=_called,
+    figures=figures,
+    beside=_beside,
+    tables=_tables,
+    how=_HOW,
+)
