@@ -227,7 +227,7 @@ def _checked(x: torch.Tensor) -> torch.Tensor:
         raise SpecError(
             f"images must lie in [0, 1]; these span {low:.4g} to {high:.4g}: normalise in the model"
         )
-    # Some toolkits flatten images by `view`, which other memory formats do not allow.
+    # Toolkits flatten images by `view`, which other memory formats do not allow.
     return x.detach().clamp(0, 1).contiguous()
 
 

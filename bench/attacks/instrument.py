@@ -43,7 +43,11 @@ class Probe(nn.Module):
         self.iterations: torch.Tensor | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.net(x.float())
+        seen = x.float().view_as(x)
+        if seen.requires_grad:
+            # Toolkits flatten gradients by `view`, which those of a channels-last network do not allow.
+            seen.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+        logits: torch.Tensor = self.net(seen)
         rows = self._rows_of(x)
         _count(self.forwards, rows)
         if logits.requires_grad:

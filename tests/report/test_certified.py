@@ -51,7 +51,7 @@ def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
 def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run):
     axes = Figure().subplots()
     points, between = certified_curve(run), sandwich(run)
-    draw_certified(axes, points, between)
+    draw_certified(axes, points, between, dict(zip(points["cell"], points["words"], strict=True)))
     steps = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"]
     assert len(steps) == 2
     for line, n in zip(steps, (100, 1000), strict=True):
@@ -60,8 +60,8 @@ def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run)
     spots = [line for line in axes.get_lines() if line not in steps]
     assert [line.get_ydata().tolist() for line in spots] == [[70.0], [70.0]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "a, n0 100, n 100, alpha 0.001",
-        "a, n0 100, n 1000, alpha 0.001",
+        "n0 100, n 100, alpha 0.001",
+        "n0 100, n 1000, alpha 0.001",
     ]
 
 

@@ -128,8 +128,8 @@ def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
         name="defences",
         caption=f"Each defence under each threat (n = {counted}): the study's attack (PGD of ten steps; "
         "on the smoothed model through one noise draw, hatched, since it hides the gradient), the worst "
-        "case over all attacks of the run, surfaces and toolkits, and the published accuracy. Bars at "
-        "the tips: 95 % Wilson intervals.",
+        "case over all attacks of the run, surfaces and toolkits, with its 95 % Wilson interval, and the "
+        "published accuracy.",
         pdf=pdf,
     )
 
