@@ -226,6 +226,25 @@ def test_jsma_cannot_flatten_channels_last_images() -> None:
     assert torch.equal(driven(spec, model, across, y, 2), driven(spec, model, x, y, 2))
 
 
+@pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_channels_last_networks_and_images_are_attacked_like_others(toolkit, norm) -> None:
+    """PGDL2 flattens gradients by `view`, which fails on those of a channels-last convolution."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
+    x, y = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
+    spec = catalogue.resolve("pgd", norm, "0.1", {"steps": 3})
+    arguments = {"target": None, "num_classes": 3, "seed": 0}
+    plain = drive(spec, toolkit, net, x, y, **arguments).x_adv
+    net, across = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    if (toolkit, norm) == ("torchattacks", "l2"):
+        with pytest.raises(RuntimeError, match="view size is not compatible"):
+            torchattacks.PGDL2(net, steps=1)(x, y)
+    tried = drive(spec, toolkit, net, across, y, **arguments).x_adv
+    torch.testing.assert_close(tried, plain, atol=1e-5, rtol=0)
+
+
 def test_jsma_moves_the_first_value_where_no_pair_helps() -> None:
     """Only pixel 3 gains, and it is white."""
     model, x, y = oracles.grey(1.0, (1, 3, 3), sure=3)

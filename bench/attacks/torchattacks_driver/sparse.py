@@ -22,23 +22,11 @@ _ROWS = 256
 _AT_BOUND = 0.99
 
 
-@cache
-def _sparsefool_class() -> type[Any]:
+def _sparsefool(job: Job) -> torch.Tensor:
     from torchattacks import SparseFool
 
-    class AnyLayout(SparseFool):  # type: ignore[misc]
-        """SparseFool that takes the gradients of a channels_last model, which it cannot flatten."""
-
-        def _linear_solver(self, *tensors: torch.Tensor) -> torch.Tensor:
-            found: torch.Tensor = super()._linear_solver(*(t.contiguous() for t in tensors))
-            return found
-
-    return AnyLayout
-
-
-def _sparsefool(job: Job) -> torch.Tensor:
     check_candidates(job)
-    attack = _sparsefool_class()(
+    attack = SparseFool(
         job.probe,
         steps=job.spec.word("steps"),
         lam=job.spec.amount("lambda"),
@@ -108,8 +96,7 @@ def _jsma(job: Job) -> torch.Tensor:
     aim, found = job.aim(), []
     for row in range(len(job.x)):
         with job.probe.playing([row]):
-            # It cannot flatten channels_last images.
-            found.append(attack(job.x[row : row + 1].contiguous(), aim[row : row + 1]))
+            found.append(attack(job.x[row : row + 1], aim[row : row + 1]))
     return job.clean_unless_fooled(torch.cat(found))
 
 
