@@ -161,7 +161,7 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 
 
 def _finish(suite: str, options: dict[str, Any]) -> None:
-    """Print headline, critical eps, claims and certificates, and write the report of the run that has just ended."""
+    """Print headline, critical eps, claims and certificates of the run that ended; write its report."""
     from bench.cli.display import print_table, say
     from bench.measure.published import published_file
     from bench.report.certified import certificate_table, sandwich_table

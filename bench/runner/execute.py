@@ -227,6 +227,13 @@ def _compute(
     store.finish(key, record)
 
 
+def _kind(cell: Cell) -> str:
+    """Return what an attack does with a radius, or that the cell attacks nothing."""
+    if cell.kind == "certify":
+        return "certify"
+    return "minimal" if is_minimal(cell.attack.name) else "fixed"
+
+
 def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
     spec = cell.attack
     return {
@@ -243,11 +250,7 @@ def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.words),
-        "kind": "certify"
-        if cell.kind == "certify"
-        else "minimal"
-        if is_minimal(spec.name)
-        else "fixed",
+        "kind": _kind(cell),
         "access": access(spec.name),
     }
 

@@ -38,8 +38,8 @@ class Results:
         cells: a row a planned cell, in the plan's order: `cell, model, family, data, attack, norm,
             eps` (text, null for a minimal-norm attack), `toolkit, surface, climbed` (the model whose
             surface that is, null for the cell's own), `goal, targeted, words` (dict),
-            `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a number), `status` (done, failed or
-            missing), `error` (the last line of why it failed), `images, correct, successes,
+            `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a
+            number), `status` (done, failed or missing), `error` (the last line of why it failed), `images, correct, successes,
             invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
             The counts and means are null where the cell is not done.
         rows: all rows of the done cells, `spec.COLUMNS`.

@@ -18,7 +18,7 @@ from bench.report.studies import Picture
 from bench.report.tables import Measured
 from bench.spec import ONE_DRAW_SURFACE, number
 from bench.store.results import Results
-from bench.train.recipes import SMOOTHING
+from bench.train.recipes import SIGMAS
 
 _SHORT = {
     "basic": "basic", "noisy": "noise", "pgd-l2-at": "PGD-$\\ell_2$",
@@ -50,7 +50,7 @@ def _certified(measured: Measured) -> Picture | None:
         sigma=lambda them: [_sigma(str(model)) for model in them["model"]],
         n=lambda them: [_copies(str(said)) for said in them["words"]],
     )
-    own, most = float(number(SMOOTHING["sigma"])), _shared(cells)
+    own, most = SIGMAS[0], _shared(cells)
     panels = (
         ("(a)", cells[cells["sigma"] == own].sort_values("n"), "n", "$N$ = {:,}"),
         ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "$\\sigma$ = {:g}"),
@@ -63,10 +63,7 @@ def _certified(measured: Measured) -> Picture | None:
             if mine.empty:
                 axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
                 continue
-            order = list(mine["cell"])
-            lines = points[points["cell"].isin(order)].sort_values(
-                "cell", key=lambda keys, order=order: keys.map(order.index), kind="stable"
-            )
+            lines = pd.concat([points[points["cell"] == key] for key in mine["cell"]])
             between = measured.sandwich if column == "sigma" else measured.sandwich.head(0)
             titles = {str(row.cell): said.format(getattr(row, column)) for row in mine.itertuples()}
             draw_certified(axes, lines, between, titles)
@@ -86,7 +83,7 @@ def _certified(measured: Measured) -> Picture | None:
 def _sigma(model: str) -> float:
     """Return the noise of a smoothed model, which its title tells where it is not the default."""
     _, told, sigma = model.partition("sigma=")
-    return float(sigma.partition("-")[0]) if told else float(number(SMOOTHING["sigma"]))
+    return float(sigma.partition("-")[0]) if told else SIGMAS[0]
 
 
 def _copies(said: str) -> int:
@@ -148,11 +145,10 @@ def _threat_panel(axes: Axes, rows: pd.DataFrame, headline: pd.DataFrame) -> Non
         if one["norm"] == rows["norm"].iloc[0] and one["eps"] == number(rows["eps"].iloc[0])
     }
     for turn, one in enumerate(rows.to_dict("records")):
-        drawn = one.get(f"ours on {ONE_DRAW_SURFACE}")
-        single = drawn is not None and not pd.isna(drawn)
-        ours = float(drawn) if single else float(one["ours"])
+        drawn = float(one.get(f"ours on {ONE_DRAW_SURFACE}", float("nan")))
+        single = not pd.isna(drawn)
         axes.bar(
-            turn - 0.2, ours, 0.38, color=_STUDY, hatch=_HATCH if single else "",
+            turn - 0.2, drawn if single else one["ours"], 0.38, color=_STUDY, hatch=_HATCH if single else "",
             edgecolor="white", linewidth=0, zorder=2,
         )  # fmt: skip
         _worst_bar(axes, turn + 0.2, worst.get(f"{one['data']}/{one['model']}", {}))
