@@ -18,8 +18,8 @@ def cell(model: str, attack: str, eps: str | None, broken: Collection[int], **mo
     """Return a cell of an attack that broke these images with its whole budget.
 
     `status`, `surface`, `toolkit`, `goal`, `norm`, `words` and, by image, `at` (distances),
-    `abstained`, `none` (wrong, since the clean image gets no class), `invalid`, `sure` (clean confidence, 0.9 elsewhere) and `radii` (of a cell that
-    measures them, one an image), `certified` (of a cell of certificates, one an image, 0 where it
+    `abstained`, `none` (wrong, since the clean image gets no class), `invalid`, `sure` (clean
+    confidence, 0.9 elsewhere) and `radii` (of a cell that measures them, one an image), `certified` (of a cell of certificates, one an image, 0 where it
     abstains) and `images` (how many it has) may be given too.
     """
     return {"model": model, "attack": attack, "eps": eps, "broken": set(broken), **more}

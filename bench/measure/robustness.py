@@ -42,9 +42,9 @@ def headline(results: Results) -> pd.DataFrame:
     A threat is a norm with an eps that some attack of fixed budget of the run has. Its robust
     accuracy is the share of all images, those the model gets wrong included, that no cell of this
     model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
-    included, but not those that aim at less confidence. The cells that aim at the threat are those of just this eps and the minimal-norm ones;
-    they are `planned`, and those of them that ran and touched the images are `attacks`. With none
-    such the figure is NaN and the flag begins with INVALID. Where they have different numbers of
+    included, but not those that aim at less confidence. The cells that aim at the threat are those of
+    just this eps and the minimal-norm ones; they are `planned`, and those of them that ran and touched
+    the images are `attacks`. With none such the figure is NaN and the flag begins with INVALID. Where they have different numbers of
     images, those that all of them have count, for the clean accuracy too.
 
     A norm with minimal-norm attacks alone has no row, since nobody named an eps to ask about; its
@@ -85,8 +85,8 @@ def curve(results: Results) -> pd.DataFrame:
     """Return worst-case accuracy against eps, for each model and norm.
 
     The share of the images that all valid cells of the model and norm have which none of them broke
-    within eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean accuracy) and every eps of the
-    run; with a minimal-norm attack, which measures every eps at once, also 50 equal steps up to the
+    within eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean
+    accuracy) and every eps of the run; with a minimal-norm attack, which measures every eps at once, also 50 equal steps up to the
     largest eps of the run, or up to the largest distance where the run has none. An eps that only
     failed attacks aimed at is NaN.
 
@@ -143,7 +143,8 @@ def attack_rates(results: Results) -> pd.DataFrame:
         `cell, model, family, attack, norm, eps` (NaN for a minimal-norm attack), `eps_text`
         (`minimal` for one), `toolkit, surface, goal, targeted, kind, status`;
         `n` (images) and `attacked` (those of them that the model gets right);
-        `successes` (the goal was reached), `success_rate` (successes / attacked) with `low, high` (95 % Wilson);
+        `successes` (the goal was reached), `success_rate` (successes / attacked) with `low, high` (95 %
+        Wilson);
         `accuracy` (share of n that the model still gets right after the attack; null where only
         images of which it is sure were attacked);
         `median_distance` (in the cell's norm over the successes of a minimal-norm attack);

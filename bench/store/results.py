@@ -39,8 +39,8 @@ class Results:
             eps` (text, null for a minimal-norm attack), `toolkit, surface, climbed` (the model whose
             surface that is, null for the cell's own), `goal, targeted, words` (dict),
             `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a
-            number), `status` (done, failed or missing), `error` (the last line of why it failed), `images, correct, successes,
-            invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
+            number), `status` (done, failed or missing), `error` (the last line of why it failed),
+            `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
             The counts and means are null where the cell is not done.
         rows: all rows of the done cells, `spec.COLUMNS`.
         models: a dict a model: `model, family, data, clean_accuracy` (its card's, may be None),
