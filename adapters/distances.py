@@ -46,6 +46,7 @@ def _centred(stored: torch.Tensor) -> torch.Tensor:
 
 
 def _columns(stored: torch.Tensor) -> torch.Tensor:
+    # Laid out as the product reads them, which is quicker than turning them at each search.
     return stored.T.contiguous()
 
 

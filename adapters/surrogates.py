@@ -70,7 +70,8 @@ def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: floa
     """Return the scores (N, C) of a differentiable vote; see `SoftNeighbours`.
 
     Args:
-        similarities: (N, L_c) for each class c, the largest there are; -inf for one without any.
+        similarities: (N, L_c) for each class c, the largest there are; none for a class without any,
+            whose score is the lowest float.
         k: how many vote; where there are no more than k, all count whole.
         temperature: tau, in units of similarity.
     """
