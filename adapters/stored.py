@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from bench.adapters.distances import Distance
 
@@ -81,14 +82,14 @@ class Stored(nn.Module):
         with torch.no_grad():
             parts, start = [], 0
             # Class by class, the similarities stay in the processor's cache.
-            for keys in torch.split(self.keys, self.sizes):
+            for keys in torch.split(self.keys, self.sizes, dim=1):
                 parts.append(start + _largest(self.distance.ranks(embeddings, keys), count))
-                start += len(keys)
+                start += keys.shape[1]
         return tuple(parts)
 
     def similarity(self, embeddings: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """Return how near embeddings (N, D) are to stored images (N, L), in units: (N, L)."""
-        return self.distance.similarity(embeddings, self.ready[indices]) / self.unit
+        return self.distance.similarity(embeddings, F.embedding(indices, self.ready)) / self.unit
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
@@ -102,11 +103,11 @@ def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
     whole = columns * _LAYERS
     maxima = values[:, :whole].view(len(values), _LAYERS, columns).amax(1)
     chosen = maxima.topk(count, sorted=False).indices
-    layers = columns * torch.arange(_LAYERS, device=values.device)
-    rest = torch.arange(whole, values.shape[1], device=values.device)
-    members = torch.cat(
-        [(chosen[:, None] + layers[:, None]).flatten(1), rest.expand(len(values), -1)], dim=1
-    )
+    layers = torch.arange(0, whole, columns, device=values.device)
+    members = (chosen.unsqueeze(1) + layers.unsqueeze(1)).flatten(1)
+    if whole < values.shape[1]:
+        rest = torch.arange(whole, values.shape[1], device=values.device)
+        members = torch.cat([members, rest.expand(len(values), -1)], dim=1)
     best = values.gather(1, members).topk(count, sorted=False).indices
     return members.gather(1, best)
 

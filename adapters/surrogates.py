@@ -70,7 +70,8 @@ def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: floa
     """Return the scores (N, C) of a differentiable vote; see `SoftNeighbours`.
 
     Args:
-        similarities: (N, L_c) for each class c, the largest there are; -inf for one without any.
+        similarities: (N, L_c) for each class c, the largest there are; none for a class without any,
+            whose score is the lowest float.
         k: how many vote; where there are no more than k, all count whole.
         temperature: tau, in units of similarity.
     """
@@ -79,15 +80,16 @@ def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: floa
         middle = every.topk(k + 1, dim=1).values[:, -2:].mean(1, keepdim=True)
     else:
         middle = every.amin(1, keepdim=True) - _WHOLE * temperature
-    return torch.stack(
-        [
-            F.logsigmoid((part - middle) / temperature).logsumexp(1)
-            if part.shape[1]
-            else every.new_full((len(every),), -torch.inf)
-            for part in similarities
-        ],
-        dim=1,
-    )
+    terms = F.logsigmoid((every - middle) / temperature)
+    widths = [part.shape[1] for part in similarities]
+    lowest = torch.finfo(terms.dtype).min
+    by_class = [
+        F.pad(part, (0, max(widths) - part.shape[1]), value=lowest)
+        if part.shape[1] < max(widths)
+        else part
+        for part in torch.split(terms, widths, dim=1)
+    ]
+    return torch.stack(by_class, dim=1).logsumexp(2)
 
 
 class NearestOfClass(_OverBank):
@@ -95,13 +97,11 @@ class NearestOfClass(_OverBank):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the largest similarities (N, C), scaled."""
-        return torch.stack(
-            [
-                _SCALE * part.squeeze(1) if part.shape[1] else x.new_full((len(x),), _NEVER)
-                for part in self.by_class(x, 1)
-            ],
-            dim=1,
-        )
+        nearest = [
+            part if part.shape[1] else part.new_full((len(part), 1), _NEVER / _SCALE)
+            for part in self.by_class(x, 1)
+        ]
+        return _SCALE * torch.cat(nearest, dim=1)
 
 
 class MetricLoss(nn.Module):
