@@ -28,7 +28,7 @@ from bench.spec import (
 
 #: Noisy copies that go through the network together; those of two images never do, since in a batch
 #: of another size they would be rounded otherwise.
-_BLOCK = 500
+_BLOCK = 200
 
 #: Draws that the expected gradient is the mean of, as many as AutoAttack's version for random defences.
 DRAWS = 20
@@ -47,7 +47,7 @@ class Noise:
     seed: int = 0
 
     def blocks(self, image: torch.Tensor, purpose: str, n: int) -> Iterator[torch.Tensor]:
-        """Yield n draws for an image (C, H, W), at most 500 at a time, (size, C, H, W).
+        """Yield n draws for an image (C, H, W), at most 200 at a time, (size, C, H, W).
 
         They are made on the CPU, so that devices agree.
 
