@@ -26,9 +26,10 @@ from bench.spec import (
     Prediction,
 )
 
-#: Noisy copies that go through the network together; those of two images never do, since in a batch
-#: of another size they would be rounded otherwise.
-_BLOCK = 200
+#: Noisy copies that go through the network together, more of which would not stay in the processor's
+#: cache; of decisions, those of two images never do, since in a batch of another size they would be
+#: rounded otherwise.
+_BLOCK = 100
 
 #: Draws that the expected gradient is the mean of, as many as AutoAttack's version for random defences.
 DRAWS = 20
@@ -47,7 +48,7 @@ class Noise:
     seed: int = 0
 
     def blocks(self, image: torch.Tensor, purpose: str, n: int) -> Iterator[torch.Tensor]:
-        """Yield n draws for an image (C, H, W), at most 200 at a time, (size, C, H, W).
+        """Yield n draws for an image (C, H, W), at most 100 at a time, (size, C, H, W).
 
         They are made on the CPU, so that devices agree.
 
@@ -82,7 +83,8 @@ class MeanOfDraws(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
         noisy = (x + self.noise.draws(x, f"{self.count} climbed", self.count)).flatten(0, 1)
-        logits = self.base(noisy).unflatten(0, (self.count, len(x)))
+        logits = torch.cat([self.base(part) for part in torch.split(noisy, _BLOCK)])
+        logits = logits.unflatten(0, (self.count, len(x)))
         total: torch.Tensor = logits.log_softmax(2).logsumexp(0)
         return total - math.log(self.count)
 
