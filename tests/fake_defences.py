@@ -64,7 +64,7 @@ def study(surfaces: Sequence[str] = ("network", "one-draw", "expected", "base"))
     )
     models = [
         {**model, "clean_accuracy": 0.6, "moments": None, "surrogate": None, "options": None,
-         "f_score": None}
+         "f_score": None, "sigma": SIGMAS.get(model["model"])}
         for model in found.models
     ]  # fmt: skip
     counts = {"forwards": 3.0, "backwards": 1.0, "seconds": 0.001, "climbed": None}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from bench.adapters.neighbours import NeighboursAdapter
+from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.cell import PICTURES, check_images, compute_chunk
@@ -281,6 +282,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "data": plan.adapters[request].spec.data,
                 "clean_accuracy": _card(request.name).get("clean_accuracy"),
                 "options": local_options(request.name),
+                "sigma": _sigma(plan.adapters[request]),
                 "f_score": _card(request.name).get("f_score"),
                 "moments": _moments(request.name),
                 "filters": _filters(request.name),
@@ -340,6 +342,11 @@ def _watched(name: str, family: str) -> bytes | None:
     if path is None or not path.is_file() or MODELS[name].facts["family"] != family:
         return None
     return path.read_bytes()
+
+
+def _sigma(adapter: Adapter) -> float | None:
+    """Return the standard deviation of a smoothed model's noise; None for others."""
+    return adapter.noise.sigma if isinstance(adapter, SmoothedAdapter) else None
 
 
 def _surrogate(adapter: Adapter) -> Mapping[str, Any] | None:

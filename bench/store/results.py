@@ -45,6 +45,7 @@ class Results:
         rows: all rows of the done cells, `spec.COLUMNS`.
         models: a dict a model: `model, family, data, clean_accuracy` (its card's, may be None),
             `options` and `f_score` of a model of local learning (None for others, and where it has none),
+            `sigma` (of a smoothed model's noise, None for others),
             `moments` (None, or `labels` and `epochs`: epoch to points (x, y), the embedding of a few
             test images while it was trained), `surrogate` (how often its differentiable vote says
             what the vote says, as `agreement_of` returns it; None for other families).

@@ -18,7 +18,6 @@ from bench.report.studies import Picture
 from bench.report.tables import Measured
 from bench.spec import ONE_DRAW_SURFACE, number
 from bench.store.results import Results
-from bench.train.recipes import SIGMAS
 
 _SHORT = {
     "basic": "basic", "noisy": "noise", "pgd-l2-at": "PGD-$\\ell_2$",
@@ -34,23 +33,26 @@ _HATCH = "/////"
 
 def figures(results: Results, measured: Measured, beside: pd.DataFrame) -> Sequence[Picture]:
     """Return the certified accuracy of the smoothed models, and every model under each threat."""
-    found = (_certified(measured), _bars(measured, beside))
+    found = (_certified(results, measured), _bars(measured, beside))
     return [picture for picture in found if picture is not None]
 
 
 # ---- figure 1 ----
 
 
-def _certified(measured: Measured) -> Picture | None:
+def _certified(results: Results, measured: Measured) -> Picture | None:
     """Return the curves for several numbers of copies, and those for several sigma."""
     points = measured.certified
     if points.empty:
         return None
     cells = points.drop_duplicates("cell")[["cell", "model", "words"]].assign(
-        sigma=lambda them: [_sigma(str(model)) for model in them["model"]],
+        sigma=lambda them: them["model"].map(
+            {one["model"]: one["sigma"] for one in results.models}
+        ),
         n=lambda them: [_copies(str(said)) for said in them["words"]],
     )
-    own, most = SIGMAS[0], _shared(cells)
+    # Of the copies the sigma that was certified with the most numbers, of sigma the reverse.
+    own, most = _commonest(cells, "sigma", "n"), int(_commonest(cells, "n", "sigma"))
     panels = (
         ("(a)", cells[cells["sigma"] == own].sort_values("n"), "n", "$N$ = {:,}"),
         ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "$\\sigma$ = {:g}"),
@@ -60,9 +62,6 @@ def _certified(measured: Measured) -> Picture | None:
         for axes, (letter, mine, column, said) in zip(
             figure.subplots(1, 2, sharey=True), panels, strict=True
         ):
-            if mine.empty:
-                axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
-                continue
             lines = pd.concat([points[points["cell"] == key] for key in mine["cell"]])
             between = measured.sandwich if column == "sigma" else measured.sandwich.head(0)
             titles = {str(row.cell): said.format(getattr(row, column)) for row in mine.itertuples()}
@@ -80,21 +79,15 @@ def _certified(measured: Measured) -> Picture | None:
     )
 
 
-def _sigma(model: str) -> float:
-    """Return the noise of a smoothed model, which its title tells where it is not the default."""
-    _, told, sigma = model.partition("sigma=")
-    return float(sigma.partition("-")[0]) if told else SIGMAS[0]
-
-
 def _copies(said: str) -> int:
     """Return n of the words of a certificate, such as `n0 100, n 1000, alpha 0.001`."""
     return int(dict(part.split(" ") for part in said.split(", "))["n"])
 
 
-def _shared(cells: pd.DataFrame) -> int:
-    """Return the largest number of copies that most sigma were certified with."""
-    counts = cells.groupby("n")["sigma"].nunique()
-    return int(counts.index[counts == counts.max()].max())
+def _commonest(cells: pd.DataFrame, column: str, other: str) -> float:
+    """Return the value of a column that has the most values of another; of several the largest."""
+    counts = cells.groupby(column)[other].nunique()
+    return float(counts.index[counts == counts.max()].max())
 
 
 # ---- table 1 ----
