@@ -39,13 +39,13 @@ _NAN = float("nan")
 def headline(results: Results) -> pd.DataFrame:
     """Return the worst-case accuracy of each model under each threat of the run.
 
-    A threat is a norm with an eps that some attack of fixed budget of the run has. Its robust
-    accuracy is the share of all images, those the model gets wrong included, that no cell of this
+    A threat is a norm with an eps that some attack of fixed budget of the run has; where several data
+    sets are asked about different ones, a model has those of its own. Its robust accuracy is the share of all images, those the model gets wrong included, that no cell of this
     model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
     included, but not those that aim at less confidence. The cells that aim at the threat are those of
     just this eps and the minimal-norm ones; they are `planned`, and those of them that ran and touched
-    the images are `attacks`. With none such the figure is NaN and the flag begins with INVALID. Where they have different numbers of
-    images, those that all of them have count, for the clean accuracy too.
+    the images are `attacks`. With none such the figure is NaN and the flag begins with INVALID. Where
+    they have different numbers of images, those that all of them have count, for the clean accuracy too.
 
     A norm with minimal-norm attacks alone has no row, since nobody named an eps to ask about; its
     median distances are in `attack_rates`, its whole curve in `curve`.
@@ -58,12 +58,12 @@ def headline(results: Results) -> pd.DataFrame:
         single strongest attack; empty without a valid one).
     """
     cells = label_changing(results)
-    fixed = cells[cells["kind"] == "fixed"]
-    threats = fixed[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
+    every = _threats(results, cells)
     by_cell, right = fall_distances(results), clean_answers(results)
     found = []
     for model, family in _models(results):
         clean = right.get(model, pd.Series(dtype=bool))
+        threats = every[_data_of(model, results)]
         for norm in threats["norm"].unique():
             mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
             falls = side_by_side(by_cell, mine["cell"])
@@ -86,18 +86,20 @@ def curve(results: Results) -> pd.DataFrame:
 
     The share of the images that all valid cells of the model and norm have which none of them broke
     within eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean
-    accuracy) and every eps of the run; with a minimal-norm attack, which measures every eps at once, also 50 equal steps up to the
-    largest eps of the run, or up to the largest distance where the run has none. An eps that only
-    failed attacks aimed at is NaN.
+    accuracy) and every eps that the run asks of models of its data set; with a minimal-norm attack, which
+    measures every eps at once, also 50 equal steps up to the largest of these, or up to the largest
+    distance where there is none. An eps that only failed attacks aimed at is NaN.
 
     Returns:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
     cells, by_cell = label_changing(results), fall_distances(results)
+    every = _threats(results, cells)
     found = []
     for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
-        asked = cells.loc[(cells["norm"] == norm) & (cells["kind"] == "fixed"), "radius"]
-        for point in _curve(by_cell, mine, sorted(set(asked))):
+        threats = every[_data_of(str(model), results)]
+        asked = threats.loc[threats["norm"] == norm, "radius"]
+        for point in _curve(by_cell, mine, sorted(asked)):
             found.append({"model": model, "norm": norm, **point})
     return pd.DataFrame(found, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
 
@@ -201,6 +203,25 @@ def _reasons(invalid: pd.Series[str]) -> str:
     """Return how often each kind of reason was given, without the numbers in it."""
     kinds = invalid.map(lambda reason: re.split(r" by |: ", reason)[0]).value_counts()
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+
+
+def _threats(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return `norm, radius, eps` of what the models of each data set are asked about, by data set.
+
+    Of one whose models no attack reaches, everything that the run asks about.
+    """
+    fixed = cells[cells["kind"] == "fixed"]
+    data = fixed["model"].map({one["model"]: one["data"] for one in results.models})
+    found = {}
+    for name in {one["data"] for one in results.models}:
+        own = fixed[data == name] if (data == name).any() else fixed
+        found[name] = own[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
+    return found
+
+
+def _data_of(model: str, results: Results) -> str:
+    """Return the data set of a model."""
+    return str(next(one["data"] for one in results.models if one["model"] == model))
 
 
 def _models(results: Results) -> list[tuple[str, str]]:

@@ -194,7 +194,7 @@ def short_headline(results: Results, measured: Measured, study: Study) -> Table:
         row = {"data": study.name(data), "model": study.called(name), "clean (%)": _clean(first)}
         for norm, eps in threats:
             title = f"ε = {eps} (%)" if one_norm else f"{norm} {eps} (%)"
-            row[title] = _robust(at[norm, eps])
+            row[title] = _robust(at[norm, eps]) if (norm, eps) in at else words.NONE
         rows.append(row)
     return Table(
         name="headline",
