@@ -84,7 +84,7 @@ class MeanOfDraws(nn.Module):
         """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
         noisy = (x + self.noise.draws(x, f"{self.count} climbed", self.count)).flatten(0, 1)
         logits = torch.cat([self.base(part) for part in torch.split(noisy, _BLOCK)])
-        logits = logits.unflatten(0, (self.count, len(x)))
+        logits = logits.view(self.count, len(x), -1)
         total: torch.Tensor = logits.log_softmax(2).logsumexp(0)
         return total - math.log(self.count)
 

@@ -82,7 +82,9 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
         figure = Figure(figsize=size(count), layout="constrained")
         draw_certified(figure.subplots(), points, between, _titles(points))
         pdf = to_pdf(figure)
-    alone = f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: share" if count == 1 else "Share"
+    alone = (
+        f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: share" if count == 1 else "Share"
+    )
     marked = (
         " Markers: the share whose label no attack of that radius changed; the true accuracy lies "
         "between."

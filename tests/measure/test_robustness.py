@@ -211,19 +211,19 @@ def test_a_model_that_no_attack_reaches_is_shown(results: Results) -> None:
 
 def test_a_model_is_asked_about_the_threats_of_its_own_data_set() -> None:
     cells = [
-        cell("a", "pgd", "0.1", [1, 2]),
-        cell("b", "pgd", "0.3", [3], norm="l2"),
-        cell("b", "pgd", "0.1", [], norm="l2", status="missing"),
+        planted_results.cell("a", "pgd", "0.1", [1, 2]),
+        planted_results.cell("b", "pgd", "0.3", [3], norm="l2"),
+        planted_results.cell("b", "pgd", "0.1", [], norm="l2", status="missing"),
     ]
     data = {"a": "mnist", "b": "cifar10", "c": "cifar10", "d": "flowers17"}
-    found = headline(planted(cells, data=data, models=["c", "d"]))
+    found = headline(planted_results.planted(cells, data=data, models=["c", "d"]))
     threats = found.groupby("model")[["norm", "eps_text"]].apply(lambda it: it.to_numpy().tolist())
     assert threats["a"] == [["linf", "0.1"]]
     assert threats["b"] == threats["c"] == [["l2", "0.1"], ["l2", "0.3"]]
     # Nothing was asked about flowers, which must not look as if all were well.
     assert len(threats["d"]) == 3
     assert set(found.loc[found["model"] == "d", "robust_accuracy"].isna()) == {True}
-    lines = curve(planted(cells, data=data))
+    lines = curve(planted_results.planted(cells, data=data))
     assert set(lines.loc[lines["model"] == "a", "eps"]) == {0.0, 0.1}
 
 

@@ -27,9 +27,9 @@ _NAMES = {
     "randomized-smoothing": "randomized smoothing",
 }
 _SURFACES = {
-    ONE_DRAW_SURFACE: f"{ONE_DRAW} {BY_ONE_DRAW}",
-    EXPECTED_SURFACE: "through the expected gradient only",
-    "base": "through the network without noise only",
+    ONE_DRAW_SURFACE: f"one noise draw {BY_ONE_DRAW}",
+    EXPECTED_SURFACE: "expected gradient",
+    "base": "network without noise",
 }
 _HOW = (
     "In each cell the published accuracy in percent, ours, and its 95 % Wilson interval. Ours is the "
