@@ -19,6 +19,7 @@ from bench.adapters.network import eval_mode, surface_gradient, weights_digest
 from bench.errors import SpecError
 from bench.spec import (
     EXPECTED_SURFACE,
+    NOISELESS_SURFACE,
     ONE_DRAW_SURFACE,
     Certificate,
     Loss,
@@ -148,7 +149,7 @@ class SmoothedAdapter:
         return {
             EXPECTED_SURFACE: MeanOfDraws(self.base, self.noise, DRAWS),
             ONE_DRAW_SURFACE: MeanOfDraws(self.base, self.noise, 1),
-            "base": self.base,
+            NOISELESS_SURFACE: self.base,
         }
 
     def fingerprint(self) -> str:

@@ -50,6 +50,9 @@ ABSTAINING_IS_WRONG: tuple[Family, ...] = ("neighbours", "features")
 #: is that of the expectation: what withstands the first alone may only hide its gradient.
 ONE_DRAW_SURFACE, EXPECTED_SURFACE = "one-draw", "expected"
 
+#: The surface of a random model that is the network without its noise.
+NOISELESS_SURFACE = "base"
+
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
 

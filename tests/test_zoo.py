@@ -9,7 +9,7 @@ from bench.errors import AdapterError, PrerequisiteError, SpecError
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.train.cards import read_card, retrained_dir
-from bench.train.recipes import RECIPES
+from bench.train.recipes import RECIPES, recipe
 
 
 @pytest.fixture
@@ -77,6 +77,8 @@ def test_a_smoothed_model_is_that_of_the_network_trained_under_its_noise(own_cac
     assert (model.spec.name, model.spec.family, model.spec.data) == (name, "smoothed", "digits")
     assert (model.n, model.noise.sigma) == (20, 0.25)
     assert weights_digest(model.base) == bench.load_model("digits/noisy").fingerprint()
+    with pytest.raises(SpecError, match="has the weights of digits/noisy; train that"):
+        recipe(name)
     with pytest.raises(AdapterError, match="takes sigma, n, alpha, got depth"):
         bench.load_model(name, {"depth": 3})
     (listed,) = (record for record in zoo.listing() if record["name"] == name)

@@ -51,7 +51,7 @@ def _attack(name: str) -> Attack:
     if name == CERTIFY.name:
         return CERTIFY
     if name not in ATTACKS:
-        raise unknown("attack", name, list(ATTACKS))
+        raise unknown("attack", name, [*ATTACKS, CERTIFY.name])
     return ATTACKS[name]
 
 

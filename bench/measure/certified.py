@@ -18,13 +18,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from bench.measure.falls import broken, label_changing, side_by_side, tried_by_all
+from bench.measure.falls import (
+    broken,
+    label_changing,
+    side_by_side,
+    tried_by_all,
+    unseen_noise,
+)
 from bench.measure.rates import wilson
 from bench.spec import number
 from bench.store.results import Results
 
-#: Steps of the grid on which certified accuracy is drawn.
-_STEPS = 100
 #: Labels changed within certified radii are more than alpha explains below this probability.
 _UNLIKELY = 0.01
 
@@ -67,7 +71,7 @@ def certificates(results: Results) -> pd.DataFrame:
             "n": n, "accuracy": hits / n, "low": low, "high": high,
             "abstained": float(abstained[cell["cell"]]), "average_radius": float(radii.mean()),
             "largest": float(radii.max()), "inside": inside,
-            "flag": _flag(inside, hits, alpha),
+            "flag": _flag(inside, n, alpha),
         })  # fmt: skip
     return pd.DataFrame(found, columns=[*_NAMED, "n", "accuracy", "low", "high", "abstained",
                                         "average_radius", "largest", "inside", "flag"])  # fmt: skip
@@ -80,15 +84,15 @@ def certified_curve(results: Results) -> pd.DataFrame:
     """Return certified accuracy against the l2 radius: a step function, to be drawn to the right.
 
     Returns:
-        `cell, model, words, radius` (ascending, up to the largest of the run), `accuracy, low, high`
-        (95 % Wilson), `n`.
+        `cell, model, words, radius` (ascending: 0, each radius certified, and the largest of the run),
+        `accuracy, low, high` (95 % Wilson), `n`.
     """
     by_cell = certified_radii(results)
     top = max((float(radii.max()) for radii in by_cell.values()), default=0.0)
     found = []
     for cell, row in _cells(results, by_cell):
         radii = by_cell[cell["cell"]].to_numpy()
-        for eps in np.linspace(0, top, _STEPS + 1):
+        for eps in np.unique([0, *radii, top]):
             found.append(row | {"radius": float(eps), **_share(radii > eps)})
     return pd.DataFrame(found, columns=[*_NAMED, "radius", "accuracy", "low", "high", "n"])
 
@@ -102,7 +106,8 @@ def sandwich(results: Results) -> pd.DataFrame:
         A row a done cell of certificates and radius: `cell, model, words, eps` (float), `eps_text`,
         `n, certified, certified_low, certified_high, attacked, low, high` (95 % Wilson; `attacked` is
         the share whose label no attack changed within eps), `abstained` (share of n that is among
-        these, though the judge abstained), `attacks` (that aim at eps and count), and `flag`.
+        these, though the judge abstained), `attacks` (that aim at eps and count), and
+        `flag` (certified above attacked, and what the attacks did not see of the noise).
     """
     by_cell = certified_radii(results)
     cells = label_changing(results)
@@ -114,9 +119,15 @@ def sandwich(results: Results) -> pd.DataFrame:
         mine = cells[cells["model"] == cell["model"]]
         asked = mine[mine["kind"] == "fixed"].drop_duplicates("radius").sort_values("radius")
         for eps, text in zip(asked["radius"], asked["eps"], strict=True):
-            aimed = mine[(mine["radius"] == eps) | (mine["kind"] == "minimal")]["cell"]
-            figures = _between(by_cell[cell["cell"]], breaks, falls, mine["cell"], aimed, eps)
-            found.append(row | {"eps": eps, "eps_text": text, "attacks": len(aimed)} | figures)
+            aimed = mine[(mine["radius"] == eps) | (mine["kind"] == "minimal")]
+            figures = _between(
+                by_cell[cell["cell"]], breaks, falls, mine["cell"], aimed["cell"], eps
+            )
+            flags = (figures.pop("flag"), unseen_noise(set(aimed["surface"])))
+            found.append(
+                row | {"eps": eps, "eps_text": text, "attacks": len(aimed)} | figures
+                | {"flag": "; ".join(flag for flag in flags if flag)}
+            )  # fmt: skip
     return pd.DataFrame(found, columns=[
         *_NAMED, "eps", "eps_text", "n", "certified", "certified_low", "certified_high", "attacked",
         "low", "high", "abstained", "attacks", "flag",
@@ -192,11 +203,14 @@ def _least_changes(results: Results) -> dict[str, pd.Series[float]]:
     }
 
 
-def _flag(inside: int, certified: int, alpha: float) -> str:
-    """Return that more certificates are wrong than alpha explains; empty where they are not."""
-    if not inside or float(binom.sf(inside - 1, certified, alpha)) >= _UNLIKELY:
+def _flag(inside: int, asked: int, alpha: float) -> str:
+    """Return that more certificates are wrong than alpha explains; empty where they are not.
+
+    alpha is of all that are asked for, of which many may be refused, not of those that are given.
+    """
+    if not inside or float(binom.sf(inside - 1, asked, alpha)) >= _UNLIKELY:
         return ""
-    return f"labels changed within {inside} of {certified} radii; alpha is {alpha:g}"
+    return f"labels changed within {inside} radii of {asked} asked for; alpha is {alpha:g}"
 
 
 def _share(stands: Any) -> dict[str, Any]:

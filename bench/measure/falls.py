@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.measure.rates import wilson
-from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE, number
+from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -35,13 +35,18 @@ def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
     }
 
 
-#: What is said of a random model that was attacked so.
+#: What is said of a random model that was attacked so, and not through the mean of many draws.
 ONE_DRAW = "through one noise draw only"
+WITHOUT_NOISE = "through the network without noise only"
 
 
-def one_draw_only(surfaces: Collection[str]) -> bool:
-    """Return whether a random model was attacked through single draws of it, and not through their mean."""
-    return ONE_DRAW_SURFACE in surfaces and EXPECTED_SURFACE not in surfaces
+def unseen_noise(surfaces: Collection[str]) -> str:
+    """Return what attacks on these surfaces did not see of a random model's noise; empty where nothing."""
+    if EXPECTED_SURFACE in surfaces:
+        return ""
+    if ONE_DRAW_SURFACE in surfaces:
+        return ONE_DRAW
+    return WITHOUT_NOISE if NOISELESS_SURFACE in surfaces else ""
 
 
 def flagged_cells(results: Results) -> pd.DataFrame:

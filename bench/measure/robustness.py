@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from bench.measure.falls import (
-    ONE_DRAW,
     beaten,
     broken,
     choosy,
@@ -21,11 +20,11 @@ from bench.measure.falls import (
     fall_distances,
     flagged_cells,
     label_changing,
-    one_draw_only,
     shortfall,
     side_by_side,
     standing,
     tried_by_all,
+    unseen_noise,
 )
 from bench.measure.rates import wilson
 from bench.spec import BLACK_BOX_SURFACE, eps_text
@@ -40,9 +39,10 @@ def headline(results: Results) -> pd.DataFrame:
     """Return the worst-case accuracy of each model under each threat of the run.
 
     A threat is a norm with an eps that some attack of fixed budget of the run has; where several data
-    sets are asked about different ones, a model has those of its own. Its robust accuracy is the share of all images, those the model gets wrong included, that no cell of this
-    model and norm broke within eps: of whatever toolkit, surface and budget, minimal-norm attacks
-    included, but not those that aim at less confidence. The cells that aim at the threat are those of
+    sets are asked about different ones, a model has those of its own. Its robust accuracy is the share of
+    all images, those the model gets wrong included, that no cell of this model and norm broke within eps:
+    of whatever toolkit, surface and budget, minimal-norm attacks included, but not those that aim at less
+    confidence. The cells that aim at the threat are those of
     just this eps and the minimal-norm ones; they are `planned`, and those of them that ran and touched
     the images are `attacks`. With none such the figure is NaN and the flag begins with INVALID. Where
     they have different numbers of images, those that all of them have count, for the clean accuracy too.
@@ -263,7 +263,7 @@ def _unseen(surfaces: set[str]) -> str:
     """Return what attacks on these surfaces may not have seen of a model; empty where nothing."""
     if surfaces == {BLACK_BOX_SURFACE}:
         return "black-box attacks only"
-    return ONE_DRAW if one_draw_only(surfaces) else ""
+    return unseen_noise(surfaces)
 
 
 def _curve(

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.report import words
 from bench.report.figures import FEW, NORM, look, size, style, to_pdf
 from bench.report.radius import Curves
@@ -22,7 +23,7 @@ SANDWICH = (
     "Certified accuracy within the radius, and the share of the same images whose label no attack "
     "changed, with 95 % Wilson intervals; the true robust accuracy of the smoothed classifier lies "
     "between. Abstained: part of the latter, where the judge said no class, on the clean image or "
-    "under attack."
+    "under attack; they lower the robust accuracy of the headline, which may so lie below the certified."
 )
 
 
@@ -85,14 +86,25 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
     alone = (
         f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: share" if count == 1 else "Share"
     )
-    marked = (
-        " Markers: the share whose label no attack of that radius changed; the true accuracy lies "
-        "between."
-        if len(between)
-        else ""
-    )
+    marked = f" {markers(between)}" if len(between) else ""
     caption = f"{alone} of images certified within the radius.{marked}"
     return [Curves(pdf=pdf, wide=count > FEW, caption=caption)]
+
+
+def markers(between: pd.DataFrame) -> str:
+    """Return what the markers of a figure are, and which attacks they are of.
+
+    Args:
+        between: of `bench.measure.certified.sandwich`.
+    """
+    unseen = [
+        said for said in (ONE_DRAW, WITHOUT_NOISE) if between["flag"].str.contains(said).any()
+    ]
+    how = f" (some attacked {', or '.join(unseen)})" if unseen else ""
+    return (
+        f"Markers: the share whose label no attack of that radius changed{how}; the true accuracy lies "
+        "between."
+    )
 
 
 def draw_certified(

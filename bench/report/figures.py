@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.measure.falls import ONE_DRAW
+from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.report import words
 
 #: Width of the report's text, in inches (A4 less its margins); common.typ has the same in cm.
@@ -132,10 +132,13 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
 
 def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
     """Return rows of a curve whose models say so if they were attacked through single draws alone."""
-    drawn = set(asked.loc[[ONE_DRAW in words.text(flag) for flag in asked["flag"]], "model"])
-    return lines.assign(
-        model=[f"{model} ({ONE_DRAW})" if model in drawn else model for model in lines["model"]]
-    )
+    called = {
+        one["model"]: f"{one['model']} ({said})"
+        for one in asked.to_dict("records")
+        for said in (ONE_DRAW, WITHOUT_NOISE)
+        if said in words.text(one["flag"])
+    }
+    return lines.assign(model=[called.get(model, model) for model in lines["model"]])
 
 
 def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:

@@ -8,17 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.falls import ONE_DRAW
 from bench.measure.published import CLEAN, read_published
 from bench.report import words
 from bench.report.blocks import agreement, front_block, table_block
 from bench.report.claims import CLAIMS, claim_table, compact
 from bench.report.studies import Picture, PublishedTable, Study, study_named
 from bench.report.study_tables import (
-    BY_ONE_DRAW,
-    PARTIAL,
     agreement_counts,
     critical_table,
+    mark_notes,
     published_tables,
     short_cost,
     short_failures,
@@ -154,12 +152,7 @@ def _compared(results: Results, measured: Measured) -> list[Any]:
 
 def _headline(results: Results, study: Reported) -> list[Any]:
     table = study.tables[0]
-    marks = {
-        PARTIAL: "some attacks have no result that counts: it may be too high.",
-        BY_ONE_DRAW: f"{ONE_DRAW}: it may be too high.",
-    }
-    texts = [str(text) for column in table.frame for text in table.frame[column]]
-    notes = [f"{mark} {said}" for mark, said in marks.items() if any(mark in one for one in texts)]
+    notes = mark_notes("".join(str(text) for column in table.frame for text in table.frame[column]))
     return [
         f"The headline of every model of the run is in {results.suite}-headline.csv.",
         _table(table, *notes),

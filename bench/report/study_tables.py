@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.falls import ONE_DRAW, one_draw_only
+from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.measure.published import CLEAN
 from bench.measure.rates import wilson
 from bench.report import words
@@ -18,7 +18,7 @@ from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
 PARTIAL = "†"
-#: After that of a random model whose expected gradient no attack climbed: likewise.
+#: After that of a random model whose expected gradient no attack climbed (`unseen_noise`): likewise.
 BY_ONE_DRAW = "‡"
 
 
@@ -58,12 +58,8 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
         )
         clean = set(block["attack"]) == {CLEAN}
         groups.append(("clean images" if clean else _radius(str(printed), str(eps)), made))
-    partial = (rows["cells"] < rows["planned"]) & rows["ours"].notna()
     notes = [f"({letter}) {note}." for note, letter in letters.items()]
-    if partial.any():
-        notes.append(f"{PARTIAL} some attacks have no result yet: ours may be too high.")
-    if any(_marks(one).endswith(BY_ONE_DRAW) for one in rows.to_dict("records")):
-        notes.append(f"{BY_ONE_DRAW} {ONE_DRAW}: ours may be too high.")
+    notes += mark_notes("".join(_marks(one) for one in rows.to_dict("records")))
     return PublishedTable(
         number=number,
         caption=study.captions.get(number, "As published, and ours"),
@@ -71,6 +67,15 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
         groups=tuple(groups),
         notes=tuple(notes),
     )
+
+
+def mark_notes(marks: str) -> list[str]:
+    """Return what the marks in some texts mean, a line each."""
+    meanings = {
+        PARTIAL: f"{PARTIAL} some attacks have no result that counts: ours may be too high.",
+        BY_ONE_DRAW: f"{BY_ONE_DRAW} {ONE_DRAW}, or without noise: ours may be too high.",
+    }
+    return [said for mark, said in meanings.items() if mark in marks]
 
 
 def _telling(called: dict[str, str]) -> dict[str, str]:
@@ -121,7 +126,7 @@ def _marks(one: Mapping[Hashable, Any]) -> str:
         if str(name).startswith(prefix) and not words.missing(figure)
     }
     partial = PARTIAL if one["cells"] < one["planned"] else ""
-    return partial + (BY_ONE_DRAW if one_draw_only(climbed) else "")
+    return partial + (BY_ONE_DRAW if unseen_noise(climbed) else "")
 
 
 def published_latex(table: PublishedTable, label: str) -> str:
@@ -215,7 +220,8 @@ def _robust(row: Mapping[Hashable, Any]) -> str:
     if words.missing(row["robust_accuracy"]):
         return "INVALID"
     partial = PARTIAL if row["attacks"] < row["planned"] else ""
-    draw = BY_ONE_DRAW if ONE_DRAW in words.text(row["flag"]) else ""
+    flag = words.text(row["flag"])
+    draw = BY_ONE_DRAW if ONE_DRAW in flag or WITHOUT_NOISE in flag else ""
     return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial + draw
 
 

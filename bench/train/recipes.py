@@ -198,6 +198,8 @@ def recipe(name: str) -> Recipe:
         SpecError: there is none of that name.
     """
     found = RECIPES.get(name) or local_recipe(name)
+    if name in SMOOTHED:
+        raise SpecError(f"{name} has the weights of {base_name(name, {})}; train that")
     if found is None:
         raise unknown("recipe", name, list(RECIPES))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
 from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, VERDICTS, comparisons
@@ -41,7 +42,7 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
             "comparisons": len(mine),
             **dict(zip(("holds", "weaker", "fails", "undecided", "unjudged"), counts, strict=True)),
             "verdict": _overall(mine, counts),
-            "summary": _summary(mine, counts),
+            "summary": "; ".join([_summary(mine, counts), *_unseen(mine)]),
         })  # fmt: skip
     names = (
         "claim", "says", "expect", "attacks", "norm", "eps", "comparisons", "holds", "weaker",
@@ -95,6 +96,11 @@ def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
     ]
     said[0] += f" of {total}"
     return ", ".join(said)
+
+
+def _unseen(compared: pd.DataFrame) -> list[str]:
+    """Return what the attacks behind some comparisons did not see of a random model."""
+    return [said for said in (ONE_DRAW, WITHOUT_NOISE) if compared["note"].str.contains(said).any()]
 
 
 def _at(compared: pd.DataFrame) -> str:

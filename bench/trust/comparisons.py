@@ -27,15 +27,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from bench.measure.falls import (
-    ONE_DRAW,
     broken,
     clean_answers,
     fall_distances,
     label_changing,
-    one_draw_only,
     shortfall,
     side_by_side,
     tried_by_all,
+    unseen_noise,
 )
 from bench.measure.radius import critical_eps
 from bench.measure.rates import holm, mcnemar, paired_difference
@@ -244,7 +243,7 @@ def _study(run: _Run, claim: Claim, title: str, attacks: tuple[str, ...], radius
     return _Side(
         _standing(run.falls[title, claim.norm][list(cells["cell"])], cells["cell"], radius),
         toolkits=tuple(name for name in TOOLKITS if name in set(cells["toolkit"])),
-        seen=ONE_DRAW if one_draw_only(set(cells["surface"])) else "",
+        seen=unseen_noise(set(cells["surface"])),
     )
 
 

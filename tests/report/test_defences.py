@@ -7,8 +7,9 @@ import pymupdf
 import pytest
 from fake_defences import SMOOTHED
 
-from bench.measure.falls import ONE_DRAW
+from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.measure.published import read_published
+from bench.measure.robustness import headline
 from bench.report.pdf import write_report
 from bench.report.study import reported
 from bench.report.study_tables import BY_ONE_DRAW
@@ -92,11 +93,33 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
     assert set(flags[SMOOTHED]) == {ONE_DRAW}
     notes = set(measured.comparisons["note"])
     assert notes == {f"left: {ONE_DRAW}"}
+    assert measured.claims["summary"].str.endswith(ONE_DRAW).all()
+    between = measured.sandwich.set_index("model")["flag"]
+    assert between[SMOOTHED].str.contains(ONE_DRAW).all()
+    assert f"some attacked {ONE_DRAW}" in study.figures[0].caption
     made = write_report(results, tmp_path, ("pdf", "latex"), fake_defences.PUBLISHED, measured)
     text = "".join(page.get_text() for page in pymupdf.open(made["pdf"][0]))
     assert f"{BY_ONE_DRAW} {ONE_DRAW}" in " ".join(text.split())
     latex = (tmp_path / "defences-table-1.tex").read_text()
     assert r"basic & published & 58.20 & 3.81" in latex
+
+
+@pytest.mark.parametrize(
+    ("surfaces", "said"),
+    [
+        (["base"], WITHOUT_NOISE),
+        (["base", "one-draw"], ONE_DRAW),
+        (["one-draw", "expected"], ""),
+        (["network"], ""),
+    ],
+)
+def test_what_was_not_seen_of_the_noise_is_said_unless_its_mean_was_climbed(surfaces, said):
+    assert unseen_noise(surfaces) == said
+    found = headline(fake_defences.study(["network", *surfaces]))
+    flags = set(found.loc[found["model"] == SMOOTHED, "flag"])
+    assert flags == (
+        {said} if surfaces != ["network"] else {"INVALID: no attack of this run applies"}
+    )
 
 
 def test_every_published_figure_is_read():

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bench.measure.falls import ONE_DRAW
 from bench.measure.published import CLEAN
-from bench.report.certified import draw_certified
+from bench.report.certified import draw_certified, markers
 from bench.report.figures import NORM, TEXT_WIDTH, style, to_pdf
 from bench.report.studies import Picture
 from bench.report.tables import Measured
@@ -45,11 +46,14 @@ def _certified(results: Results, measured: Measured) -> Picture | None:
     points = measured.certified
     if points.empty:
         return None
-    cells = points.drop_duplicates("cell")[["cell", "model", "words"]].assign(
+    copies = {
+        one["cell"]: int(one["words"].get("n", 0)) for one in results.cells.to_dict("records")
+    }
+    cells = points.drop_duplicates("cell")[["cell", "model"]].assign(
         sigma=lambda them: them["model"].map(
             {one["model"]: one["sigma"] for one in results.models}
         ),
-        n=lambda them: [_copies(str(said)) for said in them["words"]],
+        n=lambda them: them["cell"].map(copies),
     )
     # Of the copies the sigma that was certified with the most numbers, of sigma the reverse.
     own, most = _commonest(cells, "sigma", "n"), int(_commonest(cells, "n", "sigma"))
@@ -73,15 +77,10 @@ def _certified(results: Results, measured: Measured) -> Picture | None:
         name="certified",
         caption=f"Randomized smoothing: share of images (n = {counted} at most) that are certified within "
         f"the radius, (a) by the number N of noisy copies, at σ = {own:g}; (b) by the standard deviation "
-        f"σ of the noise, at N = {most:,}. Markers: the share whose label no attack of that radius "
-        "changed; the true accuracy lies between. Published as figure 1, without figures to compare.",
+        f"σ of the noise, at N = {most:,}. {markers(measured.sandwich)} Published as figure 1, without "
+        "figures to compare.",
         pdf=pdf,
     )
-
-
-def _copies(said: str) -> int:
-    """Return n of the words of a certificate, such as `n0 100, n 1000, alpha 0.001`."""
-    return int(dict(part.split(" ") for part in said.split(", "))["n"])
 
 
 def _commonest(cells: pd.DataFrame, column: str, other: str) -> float:
@@ -116,10 +115,11 @@ def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
     counted = int(attacked["n"].max())
     return Picture(
         name="defences",
-        caption=f"Each defence under each threat (n = {counted}): the study's attack (PGD of ten steps; "
-        "on the smoothed model through one noise draw, hatched, since it hides the gradient), the worst "
-        "case over all attacks of the run, surfaces and toolkits, with its 95 % Wilson interval, and the "
-        "published accuracy.",
+        caption=f"Each defence under each threat (n = {counted}): PGD of ten steps as in the study (on the "
+        "smoothed model through one noise draw, hatched, since it hides the gradient), the worst case "
+        "over all attacks of the run, surfaces and toolkits, with its 95 % Wilson interval, and the "
+        "published accuracy. The worst case may be made of other numbers of steps for each model, as the "
+        "table of parameters says.",
         pdf=pdf,
     )
 
@@ -160,13 +160,16 @@ def _worst_bar(axes: Axes, at: float, found: Mapping[Any, Any]) -> None:
         return
     height = 100 * found["robust_accuracy"]
     reach = [[height - 100 * found["low"]], [100 * found["high"] - height]]
-    axes.bar(at, height, 0.38, color=_WORST, linewidth=0, zorder=2)
+    axes.bar(
+        at, height, 0.38, color=_WORST, hatch=_HATCH if ONE_DRAW in str(found["flag"]) else "",
+        edgecolor="white", linewidth=0, zorder=2,
+    )  # fmt: skip
     axes.errorbar(at, height, yerr=reach, fmt="none", ecolor="black", elinewidth=0.6, zorder=3)
 
 
 def _keys() -> list[Any]:
     return [
-        Patch(facecolor=_STUDY, label="the study's attack, ours"),
+        Patch(facecolor=_STUDY, label="PGD as in the study, ours"),
         Patch(facecolor=_STUDY, edgecolor="white", hatch=_HATCH, label="the same, one noise draw"),
         Patch(facecolor=_WORST, label="worst case, ours"),
         Line2D([], [], linestyle="none", label="published", **_PUBLISHED),

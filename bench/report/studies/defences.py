@@ -7,15 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.falls import ONE_DRAW
 from bench.measure.published import CLEAN, comparison
 from bench.measure.rates import wilson
 from bench.report import words
 from bench.report.studies import Entry, PublishedTable, Row, Study
 from bench.report.studies.defence_figures import figures
-from bench.report.study_tables import BY_ONE_DRAW, figure_entry
+from bench.report.study_tables import BY_ONE_DRAW, figure_entry, mark_notes
 from bench.report.tables import Measured
-from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE
+from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE
 from bench.store.results import Results
 
 _NAMES = {
@@ -29,7 +28,7 @@ _NAMES = {
 _SURFACES = {
     ONE_DRAW_SURFACE: f"one noise draw {BY_ONE_DRAW}",
     EXPECTED_SURFACE: "expected gradient",
-    "base": "network without noise",
+    NOISELESS_SURFACE: f"network without noise {BY_ONE_DRAW}",
 }
 _HOW = (
     "In each cell the published accuracy in percent, ours, and its 95 % Wilson interval. Ours is the "
@@ -81,15 +80,13 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
         )
         lines += _by_surface(found, columns)
     noted = [f"({letter}) {note}." for note, letter in letters.items()]
+    texts = (row.model + "".join(one.interval for one in row.entries) for row in lines)
     return PublishedTable(
         number=number,
         caption="Accuracy of each defence, in percent",
         data=tuple(_column(*column) for column in columns),
         groups=(("", tuple(lines)),),
-        notes=(
-            *noted,
-            f"{BY_ONE_DRAW} {ONE_DRAW}: its gradient is that of a draw, ours may be too high.",
-        ),
+        notes=(*noted, *mark_notes("".join(texts))),
         interval="95 %",
         stacked=True,
     )
