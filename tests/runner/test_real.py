@@ -7,7 +7,10 @@ import pytest
 import bench
 from bench.trust.parity import parity
 
-pytestmark = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set"),
+]
 
 
 @pytest.mark.parametrize("suite", ["mnist", "fashion-mnist", "cifar10"])

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from bench.data.datasets import load
@@ -9,6 +10,7 @@ from bench.train.trainer import Epoch, build
 from bench.train.weights import train_to
 
 
+@pytest.mark.slow
 def test_an_embedding_is_watched_at_three_moments():
     rules, test = recipe("digits/dml-triplet-sgd"), load("digits", "test")
     moments = Moments(rules, test)
@@ -33,6 +35,7 @@ def test_classes_that_lie_apart_do_so_in_the_plane():
     assert points.equal(in_the_plane(4 * embeddings).float())  # lengths do not count
 
 
+@pytest.mark.slow
 def test_training_an_embedding_writes_them_and_a_classifier_none(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     for name in ("digits/dml-contrastive-adam", "digits/mlp"):

@@ -96,6 +96,7 @@ REAL = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is 
 
 
 @REAL
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in SHIPPED_MODELS if not RECIPES[one].embedding])
 def test_shipped_networks_are_as_accurate_as_their_cards_say(name):
     part = load(RECIPES[name].data, "test").first(1000)
