@@ -1,7 +1,7 @@
 """From certificates to figures: certified accuracy, and the true one between it and what attacks leave.
 
 An image is certified within eps iff its certified decision is right and its radius is above eps: then
-no image nearer than eps is decided otherwise, but for a share alpha of all certificates. A successful
+no image nearer than eps is decided otherwise, but for a share alpha of those asked for. A successful
 attack shows the contrary, that the decision is not robust. So for each l2 radius
 
     certified accuracy <= robust accuracy of the ideal smoothed classifier <= accuracy under attack
