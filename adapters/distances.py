@@ -24,8 +24,8 @@ class Distance:
         bounded: whether all similarities lie between -1 and 1.
         ready: stored embeddings (M, D) to what they are compared as (M, D).
         keys: those to what they are searched by, a column each (E, M).
-        ranks: embeddings (N, D) and keys (E, M) to values (N, M), of each row in the order of its
-            similarities.
+        ranks: embeddings (N, D) and C tables of keys (C, E, M) to values (C, N, M), of each row in
+            the order of its similarities.
         similarity: embeddings (N, D) and L ready ones for each (N, L, D) to similarities (N, L).
     """
 
@@ -46,8 +46,7 @@ def _centred(stored: torch.Tensor) -> torch.Tensor:
 
 
 def _columns(stored: torch.Tensor) -> torch.Tensor:
-    # Laid out as the product reads them, which is quicker than turning them at each search.
-    return stored.T.contiguous()
+    return stored.T
 
 
 def _with_half_square(stored: torch.Tensor) -> torch.Tensor:
@@ -55,16 +54,16 @@ def _with_half_square(stored: torch.Tensor) -> torch.Tensor:
 
 
 def _inner(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    return embeddings @ keys
+    return torch.bmm(embeddings.expand(len(keys), -1, -1), keys)
 
 
 def _inner_less_half_square(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
     # e.b - |b|^2 / 2 = (|e|^2 - |e - b|^2) / 2, and |e| is the same for the whole row.
-    return F.pad(embeddings, (0, 1), value=1.0) @ keys
+    return _inner(F.pad(embeddings, (0, 1), value=1.0), keys)
 
 
 def _less_manhattan(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    return -torch.cdist(embeddings, keys.T, p=1)
+    return -torch.cdist(embeddings.expand(len(keys), -1, -1), keys.mT, p=1)
 
 
 def _dot(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:

@@ -11,29 +11,27 @@ import torch
 from torch import nn
 
 from bench.adapters.network import eval_mode, surface_gradient, weights_digest
-from bench.adapters.stored import Bank, Stored
+from bench.adapters.stored import ABSENT, Bank, Stored
 from bench.spec import Loss, ModelSpec, Prediction
 
 
-def votes(similarity: torch.Tensor, labels: torch.Tensor, k: int, num_classes: int) -> Prediction:
+def votes(similarity: torch.Tensor, k: int) -> Prediction:
     """Return what the k most similar stored images vote for.
 
     Args:
-        similarity: (N, M), larger is nearer.
-        labels: of the stored images, (M,), or (N, M) where each row has others.
-        k: how many vote; more than M are M.
-        num_classes: C.
+        similarity: (N, C, L), to L stored images of each class, larger is nearer; `ABSENT` where
+            there is no such image.
+        k: how many vote; of fewer, all do.
 
     Returns:
         The class with most votes, -1 where two have equally many; the shares of the votes (N, C).
     """
-    nearest = similarity.topk(min(k, similarity.shape[1]), dim=1).indices
-    counts = similarity.new_zeros(len(similarity), num_classes)
-    chosen = labels.expand_as(similarity).gather(1, nearest)
-    counts.scatter_add_(1, chosen, torch.ones_like(nearest, dtype=counts.dtype))
-    most = counts.amax(1, keepdim=True)
-    tied = (counts == most).sum(1) > 1
-    return Prediction(counts.argmax(1).masked_fill(tied, -1), counts / nearest.shape[1])
+    _, classes, width = similarity.shape
+    nearest = similarity.flatten(1).topk(min(k, classes * width), dim=1)
+    counts = similarity.new_zeros(len(similarity), classes)
+    counts.scatter_add_(1, nearest.indices // width, (nearest.values > ABSENT).to(counts.dtype))
+    tied = (counts == counts.amax(1, keepdim=True)).sum(1) > 1
+    return Prediction(counts.argmax(1).masked_fill(tied, -1), counts / counts.sum(1, keepdim=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +73,8 @@ class NeighboursAdapter:
         with eval_mode(self.embed), torch.no_grad():
             embeddings = self.embed(x)
             # No more than k of a class can be among the k nearest.
-            nearest = torch.cat(self.stored.nearest(embeddings, self.k), dim=1)
-            near = self.stored.similarity(embeddings, nearest)
-        return votes(near, self.stored.labels[nearest], self.k, self.spec.num_classes)
+            nearest = self.stored.nearest(embeddings, self.k)
+            return votes(self.stored.similarity(embeddings, nearest), self.k)
 
     def gradient(
         self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None

@@ -12,6 +12,10 @@ from bench.adapters.distances import Distance
 
 #: Similarities are looked through in so many layers, first for the largest of each column of them.
 _LAYERS = 8
+#: So many embeddings are searched for at a time, which bounds the memory it takes.
+_TOGETHER = 128
+#: The similarity of a stored image that there is none of, lower than any.
+ABSENT = -1e6
 #: How many stored images say how far apart two of them usually are.
 _SAMPLE = 200
 
@@ -56,7 +60,6 @@ class Stored(nn.Module):
             of about the same size; 1 where the distance is bounded.
     """
 
-    labels: torch.Tensor
     ready: torch.Tensor
     keys: torch.Tensor
 
@@ -65,51 +68,64 @@ class Stored(nn.Module):
         self.bank, self.distance = bank, distance
         self.sizes = bank.sizes()
         ready = distance.ready(bank.embeddings)
-        self.register_buffer("labels", bank.labels, persistent=False)
+        widest = _LAYERS * -(-max(self.sizes) // _LAYERS)
+        # All classes alike wide, so that one product is with them all; and laid out as it reads them.
+        keys = torch.stack(
+            [F.pad(part, (0, widest - part.shape[1]))
+             for part in torch.split(distance.keys(ready), self.sizes, dim=1)]
+        )  # fmt: skip
         self.register_buffer("ready", ready, persistent=False)
-        self.register_buffer("keys", distance.keys(ready), persistent=False)
+        self.register_buffer("keys", keys, persistent=False)
         self.unit = 1.0 if distance.bounded else _usual(bank.embeddings, ready, distance)
 
-    def nearest(self, embeddings: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
-        """Return for each class where its nearest stored images are, (N, min(count, M_c)) each.
+    def nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
+        """Return where the nearest stored images of each class are, the nearest first: (N, C, L).
 
-        The search is exact; it takes no gradient.
+        L is `count`, or the size of the largest class where that is less. A class of fewer than L has
+        -1 in the places it leaves empty. The search is exact; it takes no gradient.
 
         Args:
             embeddings: (N, D).
             count: how many of each class, at most.
         """
         with torch.no_grad():
-            parts, start = [], 0
-            # Class by class, the similarities stay in the processor's cache.
-            for keys in torch.split(self.keys, self.sizes, dim=1):
-                parts.append(start + _largest(self.distance.ranks(embeddings, keys), count))
-                start += keys.shape[1]
-        return tuple(parts)
+            parts = [self._nearest(some, count) for some in torch.split(embeddings, _TOGETHER)]
+            return torch.cat(parts)
 
-    def similarity(self, embeddings: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-        """Return how near embeddings (N, D) are to stored images (N, L), in units: (N, L)."""
-        return self.distance.similarity(embeddings, F.embedding(indices, self.ready)) / self.unit
+    def _nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
+        values = self.distance.ranks(embeddings, self.keys)
+        for of_class, size in zip(values, self.sizes, strict=True):
+            if size < values.shape[2]:
+                of_class[:, size:] = -torch.inf
+        found = _largest(values, min(count, max(self.sizes))).transpose(0, 1)
+        sizes = torch.tensor(self.sizes, device=found.device).unsqueeze(1)
+        empty = torch.arange(found.shape[2], device=found.device) >= sizes
+        return (found + (sizes.cumsum(0) - sizes)).masked_fill(empty, -1)
+
+    def similarity(self, embeddings: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return how near embeddings (N, D) are to the stored images at places (N, C, L), in units.
+
+        Returns:
+            (N, C, L); `ABSENT` where the place is -1.
+        """
+        chosen = F.embedding(places.clamp(min=0).flatten(1), self.ready)
+        near = self.distance.similarity(embeddings, chosen) / self.unit
+        return near.view(places.shape).masked_fill(places < 0, ABSENT)
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Return where the largest values of each row are, (N, min(count, M)), in no order.
+    """Return where the largest of the last dimension M are, the largest first: (..., count).
 
     Of M / 8 columns of 8, the `count` with the largest maxima hold the `count` largest values.
     """
-    columns = values.shape[1] // _LAYERS
+    layers = values.unflatten(-1, (_LAYERS, -1))
+    columns = layers.shape[-1]
     if columns <= count:
-        return values.topk(min(count, values.shape[1]), sorted=False).indices
-    whole = columns * _LAYERS
-    maxima = values[:, :whole].view(len(values), _LAYERS, columns).amax(1)
-    chosen = maxima.topk(count, sorted=False).indices
-    layers = torch.arange(0, whole, columns, device=values.device)
-    members = (chosen.unsqueeze(1) + layers.unsqueeze(1)).flatten(1)
-    if whole < values.shape[1]:
-        rest = torch.arange(whole, values.shape[1], device=values.device)
-        members = torch.cat([members, rest.expand(len(values), -1)], dim=1)
-    best = values.gather(1, members).topk(count, sorted=False).indices
-    return members.gather(1, best)
+        return values.topk(count).indices
+    chosen = layers.amax(-2).topk(count, sorted=False).indices
+    starts = torch.arange(0, values.shape[-1], columns, device=values.device)
+    members = (chosen.unsqueeze(-2) + starts.unsqueeze(-1)).flatten(-2)
+    return members.gather(-1, values.gather(-1, members).topk(count).indices)
 
 
 def _usual(embeddings: torch.Tensor, ready: torch.Tensor, distance: Distance) -> float:

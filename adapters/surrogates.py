@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.stored import Stored
+from bench.adapters.stored import ABSENT, Stored
 
 #: Stored images of each class that are summed over, or k + 1 where that is more: at most k of a
 #: class vote.
@@ -17,8 +17,6 @@ NEAREST = 8
 _SCALE = 16.0
 #: The logit of a class without a stored image, which no vote is ever for.
 _NEVER = -1e4
-#: So many temperatures beyond the middle, a stored image counts as a whole one.
-_WHOLE = 20
 
 #: Embeddings (N, D), anchors (M, D), their labels (M,) and the number of classes C to losses (N, C),
 #: one for each label an image might have.
@@ -35,12 +33,10 @@ class _OverBank(nn.Module):
         super().__init__()
         self.embed, self.stored = embed, stored
 
-    def by_class(self, x: torch.Tensor, count: int) -> tuple[torch.Tensor, ...]:
-        """Return for each class the similarities of images with its nearest, (N, at most count)."""
+    def by_class(self, x: torch.Tensor, count: int) -> torch.Tensor:
+        """Return the similarities of images with the nearest of each class, (N, C, L)."""
         embeddings = self.embed(x)
-        nearest = self.stored.nearest(embeddings, count)
-        near = self.stored.similarity(embeddings, torch.cat(nearest, dim=1))
-        return torch.split(near, [part.shape[1] for part in nearest], dim=1)
+        return self.stored.similarity(embeddings, self.stored.nearest(embeddings, count))
 
 
 class SoftNeighbours(_OverBank):
@@ -66,30 +62,23 @@ def candidates(k: int) -> int:
     return max(NEAREST, k + 1)
 
 
-def soft_votes(similarities: tuple[torch.Tensor, ...], k: int, temperature: float) -> torch.Tensor:
+def soft_votes(similarity: torch.Tensor, k: int, temperature: float) -> torch.Tensor:
     """Return the scores (N, C) of a differentiable vote; see `SoftNeighbours`.
 
     Args:
-        similarities: (N, L_c) for each class c, the largest there are; none for a class without any,
-            whose score is the lowest float.
+        similarity: (N, C, L), the largest there are to stored images of each class, `ABSENT` beyond
+            them. The score of a class without any is the lowest float.
         k: how many vote; where there are no more than k, all count whole.
         temperature: tau, in units of similarity.
     """
-    every = torch.cat(similarities, dim=1)
+    every = similarity.flatten(1)
     if every.shape[1] > k:
-        middle = every.topk(k + 1, dim=1).values[:, -2:].mean(1, keepdim=True)
+        middle = every.topk(k + 1, dim=1).values[:, -2:].mean(1)
     else:
-        middle = every.amin(1, keepdim=True) - _WHOLE * temperature
-    terms = F.logsigmoid((every - middle) / temperature)
-    widths = [part.shape[1] for part in similarities]
+        middle = every.new_full((len(every),), ABSENT)
+    terms = F.logsigmoid((similarity - middle.view(-1, 1, 1)) / temperature)
     lowest = torch.finfo(terms.dtype).min
-    by_class = [
-        F.pad(part, (0, max(widths) - part.shape[1]), value=lowest)
-        if part.shape[1] < max(widths)
-        else part
-        for part in torch.split(terms, widths, dim=1)
-    ]
-    return torch.stack(by_class, dim=1).logsumexp(2)
+    return terms.masked_fill(similarity == ABSENT, lowest).logsumexp(2)
 
 
 class NearestOfClass(_OverBank):
@@ -97,11 +86,7 @@ class NearestOfClass(_OverBank):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the largest similarities (N, C), scaled."""
-        nearest = [
-            part if part.shape[1] else part.new_full((len(part), 1), _NEVER / _SCALE)
-            for part in self.by_class(x, 1)
-        ]
-        return _SCALE * torch.cat(nearest, dim=1)
+        return (_SCALE * self.by_class(x, 1).squeeze(2)).clamp(min=_NEVER)
 
 
 class MetricLoss(nn.Module):

@@ -9,13 +9,13 @@ import hashlib
 import json
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from bench.adapters.neighbours import votes
-from bench.adapters.stored import Stored
+from bench.adapters.stored import ABSENT, Stored
 from bench.adapters.surrogates import candidates, soft_votes
 from bench.data.datasets import load
 from bench.errors import AdapterError
@@ -29,16 +29,6 @@ _TRIED = 2000
 AGREEMENT = 0.99
 #: Temperatures tried, the largest first, in units of similarity.
 _TEMPERATURES = [10 ** (-power / 4) for power in range(2, 25)]
-#: A similarity that none reaches: an image is left out of its own vote.
-_FAR = -1e6
-
-
-class _Near(NamedTuple):
-    """Of some images, the similarities and labels (N, L) of the nearest of each class."""
-
-    similarity: torch.Tensor
-    labels: torch.Tensor
-    widths: list[int]
 
 
 def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) -> dict[str, Any]:
@@ -100,26 +90,25 @@ def temperature_of(stored: Stored, k: int) -> tuple[float, float, int]:
     )
 
 
-def _agreeing(near: _Near, k: int, temperature: float) -> tuple[int, int, int]:
+def _agreeing(near: torch.Tensor, k: int, temperature: float) -> tuple[int, int, int]:
     """Return how many untied votes a differentiable vote repeats, how many there are, of how many."""
-    said = votes(near.similarity, near.labels, k, len(near.widths)).labels
-    parts = torch.split(near.similarity, near.widths, dim=1)
-    soft = soft_votes(parts, k, temperature).argmax(1)
+    said = votes(near, k).labels
+    soft = soft_votes(near, k, temperature).argmax(1)
     return int((soft == said).sum()), int((said >= 0).sum()), len(said)
 
 
 # Models on one trunk that differ in k alone ask the same, one after the other.
 @lru_cache(maxsize=4)
-def _left_out(stored: Stored, count: int) -> _Near:
-    """Return what is near some stored images, each of them left out of its own vote."""
+def _left_out(stored: Stored, count: int) -> torch.Tensor:
+    """Return how near some stored images are to those of each class, themselves left out: (N, C, L)."""
     bank = stored.bank
     drawn = torch.randperm(len(bank.labels), generator=torch.Generator().manual_seed(0))[:_TRIED]
     return _near(stored, bank.embeddings[drawn], count + 1, drawn)
 
 
 @lru_cache(maxsize=4)
-def _asked(embed: nn.Module, stored: Stored, root: Path | None, count: int) -> _Near:
-    """Return what is near the images of the test split."""
+def _asked(embed: nn.Module, stored: Stored, root: Path | None, count: int) -> torch.Tensor:
+    """Return how near the images of the test split are to the stored ones of each class: (N, C, L)."""
     return _near(stored, _test(embed, stored.bank.data, root), count)
 
 
@@ -131,15 +120,13 @@ def _test(embed: nn.Module, data: str, root: Path | None) -> torch.Tensor:
 
 def _near(
     stored: Stored, embeddings: torch.Tensor, count: int, itself: torch.Tensor | None = None
-) -> _Near:
-    similarities, labels, widths = [], [], [min(count, size) for size in stored.sizes]
-    device = stored.labels.device
+) -> torch.Tensor:
+    similarities, device = [], stored.ready.device
     for rows in torch.split(torch.arange(len(embeddings)), _BATCH):
         some = embeddings[rows].to(device)
-        nearest = torch.cat(stored.nearest(some, count), dim=1)
+        nearest = stored.nearest(some, count)
         near = stored.similarity(some, nearest)
         if itself is not None:
-            near = near.masked_fill(nearest == itself[rows].to(device).unsqueeze(1), _FAR)
+            near = near.masked_fill(nearest == itself[rows].to(device).view(-1, 1, 1), ABSENT)
         similarities.append(near.cpu())
-        labels.append(stored.labels[nearest].cpu())
-    return _Near(torch.cat(similarities), torch.cat(labels), widths)
+    return torch.cat(similarities)

@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.adapters.distances import distance
 from bench.adapters.neighbours import NeighboursAdapter, votes
-from bench.adapters.stored import Bank, Stored
+from bench.adapters.stored import ABSENT, Bank, Stored
 from bench.errors import SpecError
 from bench.spec import Adapter, ModelSpec
 
@@ -72,8 +72,9 @@ def test_scikit_learn_says_the_same_where_there_is_no_tie(seed, k, classes):
     rng = np.random.default_rng(seed)
     stored, asked = rng.normal(size=(40, 3)), rng.normal(size=(20, 3))
     labels = np.sort(rng.integers(0, classes, 40))
-    similarity = near(torch.tensor(asked), torch.tensor(stored))
-    said = votes(similarity, torch.tensor(labels), k, classes)
+    similarity = near(torch.tensor(asked), torch.tensor(stored)).unsqueeze(1)
+    own = torch.tensor(labels) == torch.arange(classes).unsqueeze(1)
+    said = votes(similarity.expand(-1, classes, -1).masked_fill(~own, ABSENT), k)
     other = KNeighborsClassifier(k).fit(stored, labels)
     shares = np.zeros((20, classes))
     shares[:, other.classes_] = other.predict_proba(asked)

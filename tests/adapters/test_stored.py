@@ -5,7 +5,7 @@ import torch
 from pytorch_metric_learning import distances
 
 from bench.adapters.distances import distance
-from bench.adapters.stored import Bank, Stored
+from bench.adapters.stored import ABSENT, Bank, Stored
 from bench.errors import SpecError
 
 LIBRARY = {
@@ -38,7 +38,7 @@ def test_similarities_and_their_gradients_are_the_librarys(name):
     stored = Stored(bank, distance(name))
     asked = torch.randn(5, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
     chosen = torch.arange(5 * 7).view(5, 7)
-    ours = stored.similarity(asked, chosen) * stored.unit
+    ours = stored.similarity(asked, chosen.unsqueeze(1)).squeeze(1) * stored.unit
     theirs = near(name, asked, bank.embeddings).gather(1, chosen)
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     (one,) = torch.autograd.grad(ours.square().sum(), asked)
@@ -52,14 +52,18 @@ def test_the_search_finds_the_nearest_of_every_class(name, count):
     bank = a_bank()
     asked = torch.randn(9, 6, generator=torch.Generator().manual_seed(1))
     every = near(name, asked, bank.embeddings)
-    found = Stored(bank, distance(name)).nearest(asked, count)
-    for label, indices in enumerate(found):
-        own = every[:, bank.labels == label]
-        best = own.topk(min(count, own.shape[1]), dim=1).values
+    stored = Stored(bank, distance(name))
+    found = stored.nearest(asked, count)
+    assert found.shape == (9, 4, min(count, 131))
+    assert ((stored.similarity(asked, found) == ABSENT) == (found == -1)).all()
+    for label, size in enumerate(bank.sizes()):
+        some = min(count, size)
+        indices = found[:, label, :some]
         assert (bank.labels[indices] == label).all()
+        assert (found[:, label, some:] == -1).all()
         assert all(len(set(row)) == len(row) for row in indices.tolist())
-        mine = every.gather(1, indices).sort(1, descending=True).values
-        assert torch.allclose(mine, best, rtol=1e-4, atol=1e-4)
+        best = every[:, bank.labels == label].topk(some, dim=1).values
+        assert torch.allclose(every.gather(1, indices), best, rtol=1e-4, atol=1e-4)
 
 
 def test_a_bank_of_equal_images_has_a_unit_too():
@@ -69,7 +73,7 @@ def test_a_bank_of_equal_images_has_a_unit_too():
     )  # fmt: skip
     stored = Stored(bank, distance("euclidean"))
     assert stored.unit == 1
-    assert stored.similarity(torch.ones(1, 2), torch.tensor([[0, 3]])).tolist() == [[0, 0]]
+    assert stored.similarity(torch.ones(1, 2), torch.tensor([[[0, 3]]])).tolist() == [[[0, 0]]]
 
 
 def test_an_unknown_distance_is_said():
