@@ -24,8 +24,8 @@ class Distance:
         bounded: whether all similarities lie between -1 and 1.
         ready: stored embeddings (M, D) to what they are compared as (M, D).
         keys: those to what they are searched by, a column each (E, M).
-        ranks: embeddings (N, D) and C tables of keys (C, E, M) to values (C, N, M), of each row in
-            the order of its similarities.
+        ranks: of embeddings (N, D) and C tables of keys (C, E, M), writes into a third tensor
+            (C, N, M) values in the order of the similarities of each row.
         similarity: embeddings (N, D) and L ready ones for each (N, L, D) to similarities (N, L).
     """
 
@@ -33,7 +33,7 @@ class Distance:
     bounded: bool = False
     ready: Callable[[torch.Tensor], torch.Tensor]
     keys: Callable[[torch.Tensor], torch.Tensor]
-    ranks: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ranks: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None]
     similarity: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -53,17 +53,19 @@ def _with_half_square(stored: torch.Tensor) -> torch.Tensor:
     return torch.cat([stored.T, -stored.square().sum(1).unsqueeze(0) / 2])
 
 
-def _inner(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    return torch.bmm(embeddings.expand(len(keys), -1, -1), keys)
+def _inner(embeddings: torch.Tensor, keys: torch.Tensor, out: torch.Tensor) -> None:
+    torch.bmm(embeddings.expand(len(keys), -1, -1), keys, out=out)
 
 
-def _inner_less_half_square(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+def _inner_less_half_square(
+    embeddings: torch.Tensor, keys: torch.Tensor, out: torch.Tensor
+) -> None:
     # e.b - |b|^2 / 2 = (|e|^2 - |e - b|^2) / 2, and |e| is the same for the whole row.
-    return _inner(F.pad(embeddings, (0, 1), value=1.0), keys)
+    _inner(F.pad(embeddings, (0, 1), value=1.0), keys, out)
 
 
-def _less_manhattan(embeddings: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    return -torch.cdist(embeddings.expand(len(keys), -1, -1), keys.mT, p=1)
+def _less_manhattan(embeddings: torch.Tensor, keys: torch.Tensor, out: torch.Tensor) -> None:
+    torch.neg(torch.cdist(embeddings.expand(len(keys), -1, -1), keys.mT, p=1), out=out)
 
 
 def _dot(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:

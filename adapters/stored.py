@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from bench.adapters.distances import Distance
 
 #: Similarities are looked through in so many layers, first for the largest of each column of them.
 _LAYERS = 8
-#: So many embeddings are searched for at a time, which bounds the memory it takes.
+#: So many embeddings are searched for at a time, which bounds the memory that it takes.
 _TOGETHER = 128
 #: The similarity of a stored image that there is none of, lower than any.
 ABSENT = -1e6
@@ -62,6 +63,7 @@ class Stored(nn.Module):
 
     ready: torch.Tensor
     keys: torch.Tensor
+    room: torch.Tensor
 
     def __init__(self, bank: Bank, distance: Distance) -> None:
         super().__init__()
@@ -76,6 +78,9 @@ class Stored(nn.Module):
         )  # fmt: skip
         self.register_buffer("ready", ready, persistent=False)
         self.register_buffer("keys", keys, persistent=False)
+        # Kept from search to search: to ask for so much memory anew may cost more than the product.
+        room = torch.empty(keys.shape[0] * _TOGETHER * keys.shape[2])
+        self.register_buffer("room", room, persistent=False)
         self.unit = 1.0 if distance.bounded else _usual(bank.embeddings, ready, distance)
 
     def nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
@@ -93,7 +98,9 @@ class Stored(nn.Module):
             return torch.cat(parts)
 
     def _nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
-        values = self.distance.ranks(embeddings, self.keys)
+        shape = len(self.sizes), len(embeddings), self.keys.shape[2]
+        values = self.room[: math.prod(shape)].view(shape)
+        self.distance.ranks(embeddings, self.keys, values)
         for of_class, size in zip(values, self.sizes, strict=True):
             if size < values.shape[2]:
                 of_class[:, size:] = -torch.inf
