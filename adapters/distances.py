@@ -45,10 +45,6 @@ def _centred(stored: torch.Tensor) -> torch.Tensor:
     return stored - stored.mean(1, keepdim=True)
 
 
-def _columns(stored: torch.Tensor) -> torch.Tensor:
-    return stored.T
-
-
 def _with_half_square(stored: torch.Tensor) -> torch.Tensor:
     return torch.cat([stored.T, -stored.square().sum(1).unsqueeze(0) / 2])
 
@@ -87,7 +83,7 @@ _DISTANCES = {
     distance.name: distance
     for distance in (
         Distance(
-            name="cosine", bounded=True, ready=F.normalize, keys=_columns, ranks=_inner,
+            name="cosine", bounded=True, ready=F.normalize, keys=torch.t, ranks=_inner,
             similarity=lambda embeddings, ready: _dot(F.normalize(embeddings), ready),
         ),
         Distance(
@@ -95,10 +91,10 @@ _DISTANCES = {
             similarity=lambda embeddings, ready: -_apart(embeddings, ready),
         ),
         Distance(
-            name="manhattan", ready=_same, keys=_columns, ranks=_less_manhattan,
+            name="manhattan", ready=_same, keys=torch.t, ranks=_less_manhattan,
             similarity=lambda embeddings, ready: -(embeddings.unsqueeze(1) - ready).abs().sum(2),
         ),
-        Distance(name="dot-product", ready=_same, keys=_columns, ranks=_inner, similarity=_dot),
+        Distance(name="dot-product", ready=_same, keys=torch.t, ranks=_inner, similarity=_dot),
         Distance(
             name="snr", ready=_centred, keys=_with_half_square, ranks=_inner_less_half_square,
             similarity=_snr,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -63,7 +63,6 @@ class Stored(nn.Module):
 
     ready: torch.Tensor
     keys: torch.Tensor
-    room: torch.Tensor
 
     def __init__(self, bank: Bank, distance: Distance) -> None:
         super().__init__()
@@ -78,9 +77,6 @@ class Stored(nn.Module):
         )  # fmt: skip
         self.register_buffer("ready", ready, persistent=False)
         self.register_buffer("keys", keys, persistent=False)
-        # Kept from search to search: to ask for so much memory anew may cost more than the product.
-        room = torch.empty(keys.shape[0] * _TOGETHER * keys.shape[2])
-        self.register_buffer("room", room, persistent=False)
         self.unit = 1.0 if distance.bounded else _usual(bank.embeddings, ready, distance)
 
     def nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
@@ -98,11 +94,11 @@ class Stored(nn.Module):
             return torch.cat(parts)
 
     def _nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
-        shape = len(self.sizes), len(embeddings), self.keys.shape[2]
-        values = self.room[: math.prod(shape)].view(shape)
+        classes, _, width = self.keys.shape
+        values = _room(classes, len(embeddings), width, embeddings.dtype, embeddings.device)
         self.distance.ranks(embeddings, self.keys, values)
         for of_class, size in zip(values, self.sizes, strict=True):
-            if size < values.shape[2]:
+            if size < width:
                 of_class[:, size:] = -torch.inf
         found = _largest(values, min(count, max(self.sizes))).transpose(0, 1)
         sizes = torch.tensor(self.sizes, device=found.device).unsqueeze(1)
@@ -120,19 +116,28 @@ class Stored(nn.Module):
         return near.view(places.shape).masked_fill(places < 0, ABSENT)
 
 
+# So much memory asked for anew at each search would take as long as the search: it is kept.
+@lru_cache(maxsize=1)
+def _room(
+    classes: int, images: int, width: int, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    return torch.empty(classes, images, width, dtype=dtype, device=device)
+
+
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
     """Return where the largest of the last dimension M are, the largest first: (..., count).
 
     Of M / 8 columns of 8, the `count` with the largest maxima hold the `count` largest values.
     """
-    layers = values.unflatten(-1, (_LAYERS, -1))
+    layers = values.view(*values.shape[:-1], _LAYERS, -1)
     columns = layers.shape[-1]
     if columns <= count:
         return values.topk(count).indices
     chosen = layers.amax(-2).topk(count, sorted=False).indices
     starts = torch.arange(0, values.shape[-1], columns, device=values.device)
     members = (chosen.unsqueeze(-2) + starts.unsqueeze(-1)).flatten(-2)
-    return members.gather(-1, values.gather(-1, members).topk(count).indices)
+    best = values.gather(-1, members).topk(count).indices
+    return members.gather(-1, best)
 
 
 def _usual(embeddings: torch.Tensor, ready: torch.Tensor, distance: Distance) -> float:
