@@ -20,7 +20,7 @@ from bench.train.objectives import losses_by_label
 
 pytestmark = pytest.mark.speed
 
-STORED, WIDTH, CLASSES, BATCH, STEPS, ROUNDS = 50_000, 64, 10, 100, 10, 11
+STORED, WIDTH, CLASSES, BATCH, STEPS, ROUNDS = 50_000, 64, 10, 100, 5, 25
 AT_MOST_A_LINEAR_HEAD = 1.3
 AT_MOST_SECONDS = 0.5
 TRUNKS = {"slim_six_convs": (1, 28, 28), "slim_three_blocks": (3, 32, 32)}
