@@ -116,12 +116,14 @@ class Stored(nn.Module):
         return near.view(places.shape).masked_fill(places < 0, ABSENT)
 
 
-# So much memory asked for anew at each search would take as long as the search: it is kept.
+# So much memory asked for anew at each search can take as long as its product: it is kept.
 @lru_cache(maxsize=1)
 def _room(
     classes: int, images: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    return torch.empty(classes, images, width, dtype=dtype, device=device)
+    # What is made in inference mode could not be written to outside of it.
+    with torch.inference_mode(False):
+        return torch.empty(classes, images, width, dtype=dtype, device=device)
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:

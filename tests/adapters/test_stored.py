@@ -66,6 +66,14 @@ def test_the_search_finds_the_nearest_of_every_class(name, count):
         assert torch.allclose(every.gather(1, indices), best, rtol=1e-4, atol=1e-4)
 
 
+def test_a_search_in_inference_mode_leaves_nothing_behind():
+    stored = Stored(a_bank(), distance("cosine"))
+    asked = torch.randn(17, 6, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        found = stored.nearest(asked, 3)
+    assert torch.equal(stored.nearest(asked, 3), found)
+
+
 def test_a_bank_of_equal_images_has_a_unit_too():
     bank = Bank(
         embeddings=torch.ones(4, 2), labels=torch.zeros(4, dtype=torch.int64), classes=2,
