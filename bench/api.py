@@ -19,6 +19,7 @@ from bench.registry import load_plugin, unknown
 from bench.runner.cell import attack_images, check_images, climbed, device_of, targets
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
+from bench.runner.shared import ask_clean
 from bench.runner.suite import load_suite
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -156,10 +157,10 @@ def attack(
     for start in range(0, len(x), batch_size):
         part = x[start : start + batch_size].to(device).float()
         labels = y[start : start + batch_size].to(device).long()
-        clean = model.predict(part)
+        clean = ask_clean(model, part, labels)
         chunks.append(attack_images(
             model, part, labels, spec, toolkit, surface, clean,
-            targets(spec.targeted, clean.scores, labels, seed + start),
+            targets(spec.targeted, clean.said.scores, labels, seed + start),
             seed=seed + start, start=start,
             found=None if perturbation is None else apply(perturbation, part),
         ))  # fmt: skip

@@ -39,7 +39,13 @@ COLUMNS: tuple[str, ...] = (
     "norm", "eps", "goal", "targeted", "target", "label", "clean_label", "adv_label", "clean_confidence",
     "adv_confidence", "correct", "success", "invalid", "borderline", "abstained", "l0", "l1", "l2",
     "linf", "iterations", "forwards", "backwards", "seconds", "seed", "certified_radius",
-    "adversarial_radius",
+    "adversarial_radius", "adv_margin", "ineffective", "draws", "clean_share", "share",
+    "chosen_share",
+)  # fmt: skip
+
+#: Columns that came later: of rows written before they are null.
+LATER_COLUMNS: tuple[str, ...] = (
+    "adv_margin", "ineffective", "draws", "clean_share", "share", "chosen_share",
 )  # fmt: skip
 
 #: Families whose answer of no class (a tied vote) is a wrong answer, so a success of an attack; where
@@ -164,6 +170,18 @@ class Certifier(Adapter, Protocol):
 
     def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
         """Return decisions and radii from n0 + n noisy copies; wrong with probability alpha."""
+        ...
+
+
+@runtime_checkable
+class Random(Adapter, Protocol):
+    """A model whose answers vary from call to call, so that several draws of them are asked for."""
+
+    @property
+    def draws(self) -> int: ...
+
+    def answers(self, x: torch.Tensor, purpose: str) -> torch.Tensor:
+        """Return the labels of independent draws, int64 (draws, N); others for another purpose."""
         ...
 
 

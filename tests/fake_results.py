@@ -125,7 +125,8 @@ def make_rows(cell: Cell, family: str = "network") -> tuple[pd.DataFrame, dict[s
         cell=cell_key(cell), kind="attack", dataset="digits", split="test", model=cell.model.title(),
         family=family, attack=spec.name, toolkit=cell.toolkit, surface=cell.surface, norm=spec.norm,
         eps=spec.radius, goal="misclassification", targeted="none", target=None, invalid=None, seed=123,
-        certified_radius=None, adversarial_radius=None,
+        certified_radius=None, adversarial_radius=None, adv_margin=None, ineffective=None, draws=None,
+        clean_share=None, share=None, chosen_share=None,
     )  # fmt: skip
     rows["adv_label"] = rows["adv_label"].astype("Int64").where(rows["correct"])
     rows["iterations"] = rows["iterations"].astype("Int64").where(rows["correct"])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.spec import COLUMNS, number
+from bench.spec import COLUMNS, LATER_COLUMNS, number
 from bench.store.results import Results
 
 PUBLISHED = Path(__file__).parent.parent / "bench" / "suites" / "dml.csv"
@@ -176,5 +176,5 @@ def _rows(cell: dict[str, Any], turn: int, images: int) -> pd.DataFrame:
         "l1": tried * 784, "l2": tried * 28, "linf": tried, "iterations": passes,
         "forwards": right * (passes + 2), "backwards": right * passes,
         "seconds": right * 0.001 * passes, "seed": turn, "certified_radius": None,
-        "adversarial_radius": None,
+        "adversarial_radius": None, **dict.fromkeys(LATER_COLUMNS),
     }).assign(adv_label=lambda made: made["adv_label"].where(made["correct"]))  # fmt: skip

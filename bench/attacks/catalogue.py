@@ -256,6 +256,11 @@ def is_fitted(name: str) -> bool:
     return "fit" in _attack(name).words
 
 
+def is_evidence(name: str) -> bool:
+    """Return whether an image that withstands an attack shows anything of its threat."""
+    return name not in ATTACKS or ATTACKS[name].evidence
+
+
 def fit_images(spec: AttackSpec, data: str) -> ImageSet:
     """Return the images of a data set that an attack asks to be fitted on."""
     split, count = str(spec.word("fit")).split()

@@ -10,13 +10,17 @@ import torch
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.instrument import attacked
+from bench.attacks.instrument import Probe, attacked
 from bench.attacks.job import Job, Perturbation
 from bench.attacks.reduction import drawn_back
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
 _RANGE_SLACK = 1e-6
+
+#: Why an attack had nothing to go by on an image.
+NO_GRADIENT = "no gradient"
+CONSTANT = "constant scores"
 
 #: How many images to fit on are predicted together.
 _LOOK = 100
@@ -33,6 +37,8 @@ class Tried(NamedTuple):
         iterations: int64 (N,), steps of a fixed-budget attack, or those an image took where the
             attack counts them; None elsewhere, as in those that begin again where they failed.
         seconds: wall time of the attack alone, without importing the toolkit.
+        ineffective: for each image, why the attack had nothing to go by, or None; None as a whole
+            where no model was asked.
     """
 
     x_adv: torch.Tensor
@@ -40,6 +46,7 @@ class Tried(NamedTuple):
     backwards: torch.Tensor
     iterations: torch.Tensor | None
     seconds: float
+    ineffective: list[str | None] | None = None
 
 
 class Fitted(NamedTuple):
@@ -97,7 +104,7 @@ def drive(
     if catalogue.is_fitted(spec.name):
         raise SpecError(f"{spec.name} is fitted on other images first; give them as `fit`")
     _check_request(spec, toolkit, target)
-    images = _checked(x)
+    images, words = _checked(x), dict(spec.words)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
@@ -107,6 +114,8 @@ def drive(
         with attacked(model, images, seed) as probe:
             if spec.norm == "linf" and spec.radius is not None:
                 probe.radius = spec.radius
+            # AutoAttack ends with a search by scores.
+            probe.watch_scores = catalogue.access(spec.name) != "white" or "queries" in words
             job = Job(
                 spec=spec,
                 probe=probe,
@@ -122,7 +131,18 @@ def drive(
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
-    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds)
+    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds, _ineffective(spec, probe))
+
+
+def _ineffective(spec: AttackSpec, probe: Probe) -> list[str | None]:
+    """Return for each image why an attack had nothing to go by, or None.
+
+    An attack by gradients goes nowhere, or at random, where each of them is zero or NaN; one by
+    scores or decisions where every answer is the first one.
+    """
+    white = catalogue.access(spec.name) == "white"
+    useful = (probe.guided | probe.answered) if white else probe.answered
+    return [None if told else NO_GRADIENT if white else CONSTANT for told in useful.tolist()]
 
 
 def fit(

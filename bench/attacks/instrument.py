@@ -27,9 +27,13 @@ class Probe(nn.Module):
         backwards: int64 (N,), gradients taken through it so far.
         iterations: int64 (N,), steps an image took, where the attack itself counts them.
         radius: how far in linf an image can lie from its original.
+        guided: bool (N,), where some gradient so far was neither zero nor NaN.
+        answered: bool (N,), where some scores so far were other than the first ones; watched only
+            where `watch_scores` is set.
     """
 
     radius = 1.0
+    watch_scores = False
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
         super().__init__()
@@ -41,19 +45,48 @@ class Probe(nn.Module):
         self.forwards = torch.zeros(len(originals), dtype=torch.int64)
         self.backwards = torch.zeros(len(originals), dtype=torch.int64)
         self.iterations: torch.Tensor | None = None
+        self.guided = torch.zeros(len(originals), dtype=torch.bool)
+        self.answered = torch.zeros(len(originals), dtype=torch.bool)
+        self._first: torch.Tensor | None = None
+        self._all_guided = False
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         seen = x.float().view_as(x)
-        if seen.requires_grad:
-            # Toolkits flatten gradients by `view`, which those of a channels-last network do not allow.
-            seen.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
-        logits: torch.Tensor = self.net(seen)
         rows = self._rows_of(x)
+        if seen.requires_grad:
+            seen.register_hook(lambda gradient: self._guide(gradient, rows))  # type: ignore[no-untyped-call]
+        logits: torch.Tensor = self.net(seen)
         _count(self.forwards, rows)
+        if self.watch_scores:
+            self._watch(logits.detach(), rows)
         if logits.requires_grad:
             # Each backward pass of an attack goes through the logits exactly once.
             logits.register_hook(lambda _: _count(self.backwards, rows))  # type: ignore[no-untyped-call]
         return logits
+
+    def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+        """Note for which images a gradient says where to go, and return it as toolkits can read it."""
+        if not self._all_guided:
+            told = (gradient.flatten(1).abs().amax(1) > 0).cpu()
+            if rows is None:
+                self.guided |= told
+            else:
+                self.guided[rows[told]] = True
+            self._all_guided = bool(self.guided.all())
+        # Toolkits flatten gradients by `view`, which those of a channels-last network do not allow.
+        return gradient.contiguous()
+
+    def _watch(self, scores: torch.Tensor, rows: torch.Tensor | None) -> None:
+        """Note for which images the scores are no longer those of the first time they were asked for."""
+        if self._first is None:
+            self._first = scores.new_full((len(self.forwards), scores.shape[1]), torch.nan)
+        at = torch.arange(len(self.forwards)) if rows is None else rows
+        new = self._first[at].isnan().all(1)
+        self._first[at[new.cpu()]] = scores[new]
+        # Looked up again: one image may be asked about many times in one batch.
+        known = self._first[at]
+        changed = ((known != scores) & ~known.isnan()).any(1)
+        self.answered[at[changed.cpu()]] = True
 
     @contextmanager
     def playing(self, rows: Sequence[int]) -> Iterator[None]:

@@ -101,6 +101,8 @@ class Attack:
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
         every_class: each of its steps takes a gradient for every class of the model.
         singly: toolkits that give the model one image at a time, which makes a pass dearer.
+        evidence: whether an image that withstands it shows anything of the threat; not so of noise
+            drawn without a look at the model, nor of images that are not sought in the ball.
         note: one line for people.
     """
 
@@ -112,6 +114,7 @@ class Attack:
     rows: RowKind = "attack"
     every_class: bool = False
     singly: tuple[Toolkit, ...] = ()
+    evidence: bool = True
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""

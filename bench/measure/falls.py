@@ -1,27 +1,64 @@
-"""When an image of a model is broken: the one rule under every figure.
+"""When an image of a model is broken, and when it can be called robust: the rules under every figure.
 
-An image of a model *falls* at the distance
+An image of a model *falls* to a cell at the distance
 
     d = -1                            the model gets the clean image wrong
-    d = the cell's norm of the change the attack succeeded, or made the model abstain
+    d = the cell's norm of the change the attack took the right label away, whatever its goal was, or
+                                      made the model abstain
     d = infinity                      otherwise
 
 and is broken within eps iff d < 0, or eps > 0 and d <= eps (1 + 1e-5) + 1e-6. The slack is the
 judge's own, so that an attack that used its whole budget counts.
+
+An image that does not fall is robust only against attacks that were *valid on it*: the image tried is
+finite, in [0, 1], within the budget and not the clean one, and the attack had a gradient, or answers
+that changed, to go by. Attacks that aim at one label, at less confidence or at the images of which a
+model is sure, and noise, can break an image, but do not show that one is robust. Nor does an attack
+that lowers the margin of the true class no more often than noise of the same size.
+
+Of a random model, what an attack did to an image is the share of the draws that are still right about
+the image tried. The worst of several tried images is chosen by other draws than those that its share is
+told from, since the least of several shares would be too low.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isclose
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import binom
 
+from bench.attacks.catalogue import is_evidence
 from bench.measure.rates import wilson
 from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
 from bench.store.columns import attacked
 from bench.store.results import Results
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+#: Above this share of the images attacked a figure is INVALID: of those without a valid attack, and of
+#: those on which scores were not finite.
+MOST_UNPROVEN = 0.05
+
+#: Radii that agree to this, relatively, are one.
+SAME_RADIUS = 1e-6
+
+#: An attack is no better than noise where margins fall further than under noise no more often than
+#: chance would have it at this level; of fewer images than these nothing is said.
+_LEVEL, _FEWEST = 0.05, 8
+
+#: Reasons for which a row is invalid because the model gave no finite scores.
+_SCORES = "scores not finite"
+
+#: Why no attack of a threat shows that an image is robust.
+NO_UNTARGETED = "no untargeted attack"
+NOISE_ALONE = "noise alone is no attack"
 
 
 def clean_answers(results: Results) -> dict[str, pd.Series[bool]]:
@@ -49,41 +86,61 @@ def unseen_noise(surfaces: Collection[str]) -> str:
     return WITHOUT_NOISE if NOISELESS_SURFACE in surfaces else ""
 
 
+def same_radius(radii: pd.Series[float], eps: float) -> pd.Series[bool]:
+    """Return which radii are eps, however they were written."""
+    told = [isclose(radius, eps, rel_tol=SAME_RADIUS) for radius in radii]
+    return pd.Series(told, index=radii.index, dtype=bool)
+
+
 def flagged_cells(results: Results) -> pd.DataFrame:
-    """Return the planned cells that attack, with `flag`: why one cannot count, empty where it can."""
+    """Return the planned cells that attack, in the plan's order.
+
+    Returns:
+        Rows of `Results.cells` with `flag` (why a cell cannot count, empty where it can) and `shows`
+        (bool, whether an image that withstands it can be called robust: not so of attacks with a
+        target, at less confidence or on sure images alone, and of noise).
+    """
     cells = results.cells[results.cells["kind"] != "certify"]
     rows = results.rows[attacked(results.rows)]
-    spoilt = rows["invalid"].notna()
-    useless = (spoilt | (rows["l0"] == 0)).groupby(rows["cell"]).all()
-    reached = set(rows["cell"])
-    hopeless = spoilt.groupby(rows["cell"]).all()
+    spoilt, lost = rows["invalid"].notna(), beaten(rows)
+    reasons = {
+        "gave no valid image": spoilt,
+        "changed no image": spoilt | (rows["l0"] == 0),
+        "had no gradient or changing scores to go by": (
+            spoilt | (rows["l0"] == 0) | (_told(rows, "ineffective") & ~lost)
+        ),
+    }
+    of_all = {why: found.groupby(rows["cell"]).all() for why, found in reasons.items()}
+    reached, like_noise = set(rows["cell"]), _no_better_than_noise(cells, rows)
     flags = []
     for cell in cells[["cell", "status", "error", "goal"]].to_dict("records"):
+        key = cell["cell"]
+        why = next((why for why, found in of_all.items() if found.get(key, False)), "")
         if cell["status"] == "failed":
             flags.append(f"INVALID: did not run: {cell['error']}")
         elif cell["status"] == "missing":
             flags.append("INVALID: did not run yet")
-        elif hopeless.get(cell["cell"], False):
-            flags.append("INVALID: gave no valid image")
-        elif useless.get(cell["cell"], False):
-            flags.append("INVALID: changed no image")
-        elif cell["goal"] in ("targeted", "source-target") and cell["cell"] not in reached:
+        elif why:
+            flags.append(f"INVALID: {why}")
+        elif cell["goal"] in ("targeted", "source-target") and key not in reached:
             flags.append("INVALID: had no image to attack")
+        elif key in like_noise:
+            flags.append("INVALID: did no better than noise")
         else:
             flags.append("")
-    return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"))
+    shows = (cells["goal"] == "misclassification") & ~choosy(cells)
+    shows &= cells["attack"].map(is_evidence).astype(bool)
+    return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"), shows=shows)
 
 
 def label_changing(results: Results) -> pd.DataFrame:
-    """Return the cells whose attacks try to take the right answer away, in the plan's order.
-
-    Not those that try it only on images of which the model is sure: they say nothing of the others.
+    """Return the cells whose attacks can show that an image is robust, in the plan's order.
 
     Returns:
-        Rows of `Results.cells` with `flag`: why a cell cannot count, empty where it can.
+        Rows of `flagged_cells` with `shows`.
     """
     cells = flagged_cells(results)
-    return cells[(cells["goal"] != "confidence-reduction") & ~choosy(cells)]
+    return cells[cells["shows"]]
 
 
 def choosy(cells: pd.DataFrame) -> pd.Series[bool]:
@@ -95,9 +152,44 @@ def choosy(cells: pd.DataFrame) -> pd.Series[bool]:
 
 
 def beaten(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Return where an attack took the right answer away: a success, or an abstention it forced."""
-    won = rows["success"] & (rows["goal"] != "confidence-reduction")
-    return won | (attacked(rows) & rows["abstained"] & rows["invalid"].isna())
+    """Return where an attack took the right label away, whatever its goal, or made the model abstain."""
+    other = (rows["adv_label"] != rows["label"]).fillna(False).astype(bool) | rows["abstained"]
+    return attacked(rows) & other & rows["invalid"].isna()
+
+
+def _told(rows: pd.DataFrame, column: str) -> pd.Series[bool]:
+    """Return where a column that came later says something; nowhere in rows without it."""
+    if column not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows[column].notna()
+
+
+def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
+    """Return the cells that lower the margin of the true class no more often than noise of that size.
+
+    By a one-sided sign test on the images that both tried. Without noise in the run nothing is said.
+    """
+    done = cells[(cells["kind"] == "fixed") & (cells["status"] == "done")]
+    noise = done[done["attack"] == "noise"]
+    if noise.empty or "adv_margin" not in rows:
+        return set()
+    known = rows[rows["invalid"].isna()]
+    margins = {
+        str(cell): mine.set_index("index")["adv_margin"].dropna()
+        for cell, mine in known.groupby("cell", sort=False)
+    }
+    found = set()
+    tested = done[(done["attack"] != "noise") & (done["goal"] == "misclassification")]
+    for cell in tested.to_dict("records"):
+        alike = noise[(noise["model"] == cell["model"]) & (noise["norm"] == cell["norm"])]
+        for key in alike.loc[same_radius(alike["radius"], cell["radius"]), "cell"]:
+            if key in margins and cell["cell"] in margins:
+                gap = (margins[cell["cell"]] - margins[key]).dropna()
+                lower, higher = int((gap < 0).sum()), int((gap > 0).sum())
+                tried = lower + higher
+                if tried >= _FEWEST and binom.sf(lower - 1, tried, 0.5) > _LEVEL:
+                    found.add(str(cell["cell"]))
+    return found
 
 
 def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
@@ -106,17 +198,181 @@ def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
     The rule is at the head of this file.
     """
     rows = results.rows
+    fall = np.where(beaten(rows), _own_norm(rows), np.inf)
+    fall[~rows["correct"].to_numpy(dtype=bool)] = -1.0
+    return _by_cell(rows, fall)
+
+
+def _own_norm(rows: pd.DataFrame) -> Floats:
+    """Return the distance of each row in the norm of its cell."""
     own = np.full(len(rows), np.nan)
     for norm in rows["norm"].unique():
         there = (rows["norm"] == norm).to_numpy()
         own[there] = rows[norm].to_numpy(dtype=float)[there]
-    fall = np.where(beaten(rows), own, np.inf)
-    fall[~rows["correct"].to_numpy()] = -1.0
+    return own
+
+
+def _by_cell(rows: pd.DataFrame, values: npt.NDArray[Any]) -> dict[str, pd.Series[Any]]:
     images = rows["index"].to_numpy()
     return {
-        str(cell): pd.Series(fall[at], index=images[at])
+        str(cell): pd.Series(values[at], index=images[at])
         for cell, at in rows.groupby("cell", sort=False).indices.items()
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What every done cell of a run did to every image, by cell, indexed by image.
+
+    Attributes:
+        cells: of `flagged_cells`.
+        falls: of `fall_distances`.
+        proven: whether the cell's attack was valid on the image, or broke it.
+        unscored: whether the model's scores were not finite on the image tried.
+        draws: of random models, the columns `of` (how many draws), `at` (distance of the image
+            tried), `clean`, `share` and `chosen` (shares of draws that are right); no other cell is in it.
+    """
+
+    cells: pd.DataFrame
+    falls: Mapping[str, pd.Series[float]]
+    proven: Mapping[str, pd.Series[bool]]
+    unscored: Mapping[str, pd.Series[bool]]
+    draws: Mapping[str, pd.DataFrame]
+
+    def group(self, cells: Iterable[str]) -> Group:
+        """Return what some cells of one model and norm did together; those that are not done left out."""
+        done = [cell for cell in cells if cell in self.falls]
+        falls = side_by_side(self.falls, done)
+        unscored = _beside({cell: self.unscored[cell] for cell in done}, falls.index).any(axis=1)
+        least = falls.fillna(np.inf).min(axis=1) if done else pd.Series(dtype=float)
+        draws = {cell: self.draws[cell] for cell in done if cell in self.draws}
+        proven = _beside({cell: self.proven[cell] for cell in done}, falls.index)
+        return Group(falls, proven, least.to_numpy(float), unscored.to_numpy(bool), draws)
+
+
+class Group(NamedTuple):
+    """What some cells of one model and norm did to its images, side by side.
+
+    Attributes:
+        falls: the distance at which each image (rows) falls to each cell (columns); NaN where a cell
+            does not have an image.
+        proven: whether the cell was valid on the image, or broke it; False where it lacks it.
+        least: float (N,), the least distance at which an image falls to any of them.
+        unscored: bool (N,), whether scores were not finite under some of them.
+        draws: of a random model; see `Outcomes`.
+    """
+
+    falls: pd.DataFrame
+    proven: pd.DataFrame
+    least: Floats
+    unscored: Flags
+    draws: Mapping[str, pd.DataFrame]
+
+    def at(self, eps: float, shown_by: Iterable[str], needed: Iterable[str] | None = None) -> Worst:
+        """Return which images withstand all cells within a radius.
+
+        Args:
+            eps: the radius.
+            shown_by: the cells that can show that an image is robust at this radius.
+            needed: images that one of these cells lacks are left out; None for `shown_by`.
+        """
+        showing = [cell for cell in shown_by if cell in self.falls]
+        every = showing if needed is None else [cell for cell in needed if cell in self.falls]
+        has: Flags = self.falls[every].notna().all(axis=1).to_numpy(dtype=bool)
+        broken_here: Flags = broken(self.least[has], eps)
+        share = self._shares(eps)[has] if self.draws else np.where(broken_here, 0.0, 1.0)
+        unscored = self.unscored[has] & ~broken_here
+        share = np.where(unscored, 0.0, share)
+        proven = self.proven.loc[has, showing].any(axis=1).to_numpy(dtype=bool)
+        unproven = ~broken_here & ~proven
+        if eps == 0:
+            unproven = np.zeros_like(unproven)
+        attacked_here = int((self.least[has] >= 0).sum())
+        return Worst(
+            pd.Series(share, index=self.falls.index[has]), int(unproven.sum()), int(unscored.sum()),
+            attacked_here,
+        )  # fmt: skip
+
+    def _shares(self, eps: float) -> Floats:
+        """Return the share of a random model's draws that are right about the worst image within eps.
+
+        An image that it usually gets wrong counts as broken, as for all other models.
+        """
+        images = self.falls.index
+        frames = [frame.reindex(images) for frame in self.draws.values()]
+        first = frames[0]
+        for frame in frames[1:]:
+            first = first.combine_first(frame)
+        best = first["clean"].to_numpy(float)
+        chosen = np.full(len(images), np.inf)
+        for frame in frames:
+            within = broken(frame["at"].fillna(np.inf).to_numpy(float), eps)
+            lower = within & (frame["chosen"].fillna(np.inf).to_numpy(float) < chosen)
+            chosen = np.where(lower, frame["chosen"].to_numpy(float), chosen)
+            best = np.where(lower, frame["share"].to_numpy(float), best)
+        return np.where(self.least < 0, 0.0, best)
+
+
+class Worst(NamedTuple):
+    """The worst case of some attacks at a radius.
+
+    Attributes:
+        stands: by image 1 or 0, whether it withstands them; of a random model the share of its draws.
+        unproven: images that no attack broke and none was valid on.
+        unscored: images that no attack broke, on which scores were not finite; they do not stand.
+        attacked: images that the model gets right.
+    """
+
+    stands: pd.Series[float]
+    unproven: int
+    unscored: int
+    attacked: int
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what is to be said of images that no attack says anything of."""
+        said = []
+        if self.unproven:
+            said.append(f"no valid attack on {self.unproven} of {self.attacked} images")
+        if self.unscored:
+            said.append(f"scores not finite on {self.unscored} of {self.attacked} images")
+        return said
+
+    @property
+    def invalid(self) -> bool:
+        """Return whether there are too many such images for a figure."""
+        return max(self.unproven, self.unscored) > MOST_UNPROVEN * self.attacked
+
+    def figures(self) -> dict[str, float]:
+        """Return `accuracy, low, high` (95 % Wilson), `n`; NaN where the figure would be invalid."""
+        n = len(self.stands)
+        if self.invalid or not n:
+            return {**dict.fromkeys(("accuracy", "low", "high"), float("nan")), "n": n}
+        low, high = wilson(round(float(self.stands.sum())), n)
+        return {"accuracy": float(self.stands.mean()), "low": low, "high": high, "n": n}
+
+
+def outcomes(results: Results) -> Outcomes:
+    """Return what every done cell of a run did to every image."""
+    rows = results.rows
+    lost, tried = beaten(rows), attacked(rows)
+    valid = tried & rows["invalid"].isna() & (rows["l0"] > 0) & ~_told(rows, "ineffective")
+    reasons = rows["invalid"].fillna("").astype("str")
+    draws = rows[_told(rows, "draws")]
+    return Outcomes(
+        cells=flagged_cells(results),
+        falls=fall_distances(results),
+        proven=_by_cell(rows, (valid | lost | ~rows["correct"]).to_numpy(dtype=bool)),
+        unscored=_by_cell(rows, (tried & (reasons == _SCORES)).to_numpy(dtype=bool)),
+        draws={
+            str(cell): pd.DataFrame({
+                "of": mine["draws"].to_numpy(float), "at": _own_norm(mine), "clean": mine["clean_share"].to_numpy(float),
+                "share": mine["share"].to_numpy(float),
+                "chosen": mine["chosen_share"].to_numpy(float),
+            }, index=mine["index"].to_numpy())
+            for cell, mine in draws.groupby("cell", sort=False)
+        },
+    )  # fmt: skip
 
 
 def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) -> pd.DataFrame:
@@ -127,8 +383,16 @@ def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) ->
     return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls})
 
 
+def _beside(values: Mapping[str, pd.Series[bool]], images: pd.Index[Any]) -> pd.DataFrame:
+    """Return what is said of each image (rows) by each of some cells (columns), False where nothing."""
+    return pd.DataFrame(
+        {cell: one.reindex(images, fill_value=False) for cell, one in values.items()},
+        index=images, dtype=bool,
+    )  # fmt: skip
+
+
 def tried_by_all(falls: pd.DataFrame, cells: Iterable[str]) -> pd.DataFrame:
-    """Return the images that all of some cells have: to what did not try it no image is robust.
+    """Return the images that each of some cells has.
 
     Args:
         falls: of `side_by_side`.
@@ -137,24 +401,9 @@ def tried_by_all(falls: pd.DataFrame, cells: Iterable[str]) -> pd.DataFrame:
     return falls.dropna(subset=[cell for cell in cells if cell in falls]).fillna(np.inf)
 
 
-def standing(falls: pd.DataFrame, eps: float) -> dict[str, float]:
-    """Return the share of images that no cell broke within eps.
-
-    Args:
-        falls: of `tried_by_all`, with at least one cell.
-        eps: the radius, in the cells' norm.
-
-    Returns:
-        `accuracy, low, high` (95 % Wilson), `n` (images).
-    """
-    stands = ~broken(falls.to_numpy().min(axis=1), eps)
-    low, high = wilson(int(stands.sum()), len(stands))
-    return {"accuracy": float(stands.mean()), "low": low, "high": high, "n": len(stands)}
-
-
-def broken(fall: npt.NDArray[np.float64], eps: float) -> npt.NDArray[np.bool_]:
+def broken(fall: Floats, eps: float) -> Flags:
     """Return which images are broken within eps, by the distances at which they fall."""
-    within: npt.NDArray[np.bool_] = fall < 0 if eps == 0 else fall <= eps * (1 + 1e-5) + 1e-6
+    within: Flags = fall < 0 if eps == 0 else fall <= eps * (1 + 1e-5) + 1e-6
     return within
 
 
@@ -167,3 +416,21 @@ def shortfall(cells: pd.DataFrame) -> str:
         f"{count} of {len(cells)} attacks {reason}"
         for reason, count in reasons.value_counts().items()
     )
+
+
+def threats(fixed: pd.DataFrame) -> pd.DataFrame:
+    """Return `norm, radius, eps` of what some cells of fixed budget ask about, each radius once.
+
+    Radii that agree to 1e-6 are one threat, called by the shortest of their texts.
+    """
+    found: list[dict[Hashable, Any]] = []
+    for norm in fixed["norm"].unique():
+        asked = fixed.loc[fixed["norm"] == norm, ["norm", "radius", "eps"]].drop_duplicates()
+        for one in asked.sort_values("radius", kind="stable").to_dict("records"):
+            known = found[-1] if found and found[-1]["norm"] == norm else None
+            if known and isclose(known["radius"], one["radius"], rel_tol=SAME_RADIUS):
+                if (len(one["eps"]), one["eps"]) < (len(known["eps"]), known["eps"]):
+                    known |= {"radius": one["radius"], "eps": one["eps"]}
+            else:
+                found.append(one)
+    return pd.DataFrame(found, columns=["norm", "radius", "eps"])

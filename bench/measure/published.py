@@ -15,14 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.measure.falls import (
-    clean_answers,
-    fall_distances,
-    label_changing,
-    side_by_side,
-    standing,
-    tried_by_all,
-)
+from bench.measure.falls import Outcomes, clean_answers, outcomes
 from bench.measure.rates import wilson
 from bench.spec import number
 from bench.store.results import Results
@@ -86,9 +79,9 @@ def comparison(results: Results, published: pd.DataFrame) -> pd.DataFrame:
         `ours on SURFACE`, our accuracy where only it was climbed. Without a cell that counts ours is
         NaN.
     """
-    by_cell, right = fall_distances(results), clean_answers(results)
+    known, right = outcomes(results), clean_answers(results)
     aimed: defaultdict[tuple[str, ...], list[_Cell]] = defaultdict(list)
-    for cell in label_changing(results).to_dict("records"):
+    for cell in known.cells[known.cells["shows"]].to_dict("records"):
         of_it = _Cell(str(cell["cell"]), str(cell["surface"]), cell["flag"] == "")
         aimed[_key(cell["model"], cell["attack"], cell["norm"], cell["radius"])].append(of_it)
     found = []
@@ -100,7 +93,7 @@ def comparison(results: Results, published: pd.DataFrame) -> pd.DataFrame:
             else:
                 radius = number(eps) if eps else float("nan")
                 cells = aimed.get(_key(model, one["attack"], one["norm"], radius), [])
-                ours = _attacked(cells, by_cell, radius)
+                ours = _attacked(cells, known, radius)
             found.append(_published(one) | {"eps": eps} | ours)
     return _ordered(pd.DataFrame(found, columns=None if found else list(_FIRST)))
 
@@ -151,22 +144,21 @@ def _key(model: str, attack: str, norm: str, radius: float) -> tuple[str, ...]:
     return (model, attack, norm, f"{radius:.9g}")
 
 
-def _attacked(
-    cells: Sequence[_Cell], by_cell: Mapping[str, pd.Series[float]], radius: float
-) -> dict[str, Any]:
+def _attacked(cells: Sequence[_Cell], known: Outcomes, radius: float) -> dict[str, Any]:
     """Return our figures of one attack on one model at one radius, from the cells that aim at it."""
     valid = [cell for cell in cells if cell.valid]
     counts = {"cells": len(valid), "planned": len(cells)}
     if not valid:
         return {**_ABSENT, **counts}
     keys = [cell.key for cell in valid]
-    falls = tried_by_all(side_by_side(by_cell, keys), keys)
-    worst = standing(falls, radius)
-    figures = {"ours": worst["accuracy"], "low": worst["low"], "high": worst["high"]}
+    worst = known.group(keys).at(radius, keys)
+    told = worst.figures()
+    figures = {"ours": told["accuracy"], "low": told["low"], "high": told["high"]}
     for surface in dict.fromkeys(cell.surface for cell in valid):
         on_it = [cell.key for cell in valid if cell.surface == surface]
-        figures[f"ours on {surface}"] = standing(falls[on_it], radius)["accuracy"]
-    return {name: 100 * share for name, share in figures.items()} | {"n": worst["n"]} | counts
+        alone = known.group(on_it).at(radius, on_it, on_it)
+        figures[f"ours on {surface}"] = alone.figures()["accuracy"]
+    return {name: 100 * share for name, share in figures.items()} | {"n": told["n"]} | counts
 
 
 def _ordered(found: pd.DataFrame) -> pd.DataFrame:

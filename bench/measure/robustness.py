@@ -6,24 +6,26 @@ When an image counts as broken: `bench.measure.falls`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.measure.falls import (
+    NO_UNTARGETED,
+    NOISE_ALONE,
+    SAME_RADIUS,
+    Group,
+    Outcomes,
     beaten,
     broken,
     choosy,
     clean_answers,
-    fall_distances,
     flagged_cells,
-    label_changing,
+    outcomes,
+    same_radius,
     shortfall,
-    side_by_side,
-    standing,
-    tried_by_all,
+    threats,
     unseen_noise,
 )
 from bench.measure.rates import wilson
@@ -38,14 +40,16 @@ _NAN = float("nan")
 def headline(results: Results) -> pd.DataFrame:
     """Return the worst-case accuracy of each model under each threat of the run.
 
-    A threat is a norm with an eps that some attack of fixed budget of the run has; where several data
-    sets are asked about different ones, a model has those of its own. Its robust accuracy is the share of
-    all images, those the model gets wrong included, that no cell of this model and norm broke within eps:
-    of whatever toolkit, surface and budget, minimal-norm attacks included, but not those that aim at less
-    confidence. The cells that aim at the threat are those of
-    just this eps and the minimal-norm ones; they are `planned`, and those of them that ran and touched
-    the images are `attacks`. With none such the figure is NaN and the flag begins with INVALID. Where
-    they have different numbers of images, those that all of them have count, for the clean accuracy too.
+    A threat is a norm with an eps that some attack of fixed budget of the run has, radii that agree to
+    1e-6 being one; where several data sets are asked about different ones, a model has those of its own.
+    Robust accuracy is the share of all images, those the model gets wrong included, that no cell of this
+    model and norm broke within eps: of whatever toolkit, surface, budget and goal. The cells that aim at
+    the threat are those without a target of just this eps and the minimal-norm ones, noise apart; they
+    are `planned`, and those of them that ran and had something to go by are `attacks`. The figure is
+    NaN, and the flag begins with INVALID, without one of these, and where on more than 5 % of the images
+    attacked none of them was valid, or scores were not finite (`bench.measure.falls` has the rules).
+    Where they have different numbers of images, those that all of them have count, for the clean
+    accuracy too. Of a random model both accuracies are means over the draws that judge it.
 
     A norm with minimal-norm attacks alone has no row, since nobody named an eps to ask about; its
     median distances are in `attack_rates`, its whole curve in `curve`.
@@ -55,64 +59,58 @@ def headline(results: Results) -> pd.DataFrame:
         `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
         `attacks, planned, flag` (empty when all is well; it also says where black-box attacks alone
         reached the model, and where a random one was attacked through one draw alone), `worst` (the
-        single strongest attack; empty without a valid one).
+        strongest attacks, several where they tie; empty without a valid one), `draws` (of a random
+        model, how many judge an image; else null).
     """
-    cells = label_changing(results)
-    every = _threats(results, cells)
-    by_cell, right = fall_distances(results), clean_answers(results)
+    known = outcomes(results)
+    every, right = _threats(results, known.cells), clean_answers(results)
     found = []
-    for model, family in _models(results):
-        clean = right.get(model, pd.Series(dtype=bool))
-        threats = every[_data_of(model, results)]
-        for norm in threats["norm"].unique():
-            mine = cells[(cells["model"] == model) & (cells["norm"] == norm)]
-            falls = side_by_side(by_cell, mine["cell"])
-            for _, threat in threats[threats["norm"] == norm].sort_values("radius").iterrows():
-                figures = _threat(mine, falls, threat["radius"])
-                tried = clean.reindex(figures.pop("images", clean.index))
-                row = {"model": model, "family": family, "norm": norm, "eps": threat["radius"]}
-                row |= {"eps_text": threat["eps"]}
+    for model in results.models:
+        title = str(model["model"])
+        clean = right.get(title, pd.Series(dtype=bool))
+        asked = every[str(model["data"])]
+        for norm in asked["norm"].unique():
+            cells = known.cells[(known.cells["model"] == title) & (known.cells["norm"] == norm)]
+            group = known.group(cells["cell"])
+            share = _clean_shares(group, clean)
+            for threat in asked[asked["norm"] == norm].to_dict("records"):
+                figures = _threat(cells, group, threat["radius"])
+                tried = share.reindex(figures.pop("images", share.index))
+                row = {"model": title, "family": model["family"], "norm": norm}
+                row |= {"eps": threat["radius"], "eps_text": threat["eps"]}
                 row |= {"n": len(tried) or int(results.protocol["images"])}
+                figures["flag"] = "; ".join(
+                    part for part in (figures["flag"], *model.get("notes", ())) if part
+                )
                 found.append(row | {"clean_accuracy": _share(tried)} | figures)
     names = (
         "model", "family", "norm", "eps", "eps_text", "n", "clean_accuracy", "robust_accuracy",
-        "low", "high", "attacks", "planned", "flag", "worst",
+        "low", "high", "attacks", "planned", "flag", "worst", "draws",
     )  # fmt: skip
-    return pd.DataFrame(found, columns=list(names))
+    return pd.DataFrame(found, columns=list(names)).astype({"draws": "Int64"})
 
 
 def curve(results: Results) -> pd.DataFrame:
     """Return worst-case accuracy against eps, for each model and norm.
 
-    The share of the images that all valid cells of the model and norm have which none of them broke
-    within eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean
-    accuracy) and every eps that the run asks of models of its data set; with a minimal-norm attack, which
-    measures every eps at once, also 50 equal steps up to the largest of these, or up to the largest
-    distance where there is none. An eps that only failed attacks aimed at is NaN.
+    The share of the images that all valid cells of the model and norm have which nothing broke within
+    eps: a step function, to be drawn with its steps to the right. The grid is 0 (the clean accuracy) and
+    every eps that the run asks of models of its data set; with a minimal-norm attack, which measures every
+    eps at once, also 50 equal steps up to the largest of these, or up to the largest distance where there
+    is none. An eps that only failed attacks aimed at, or with too many images without a valid one, is NaN.
 
     Returns:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
-    cells, by_cell = label_changing(results), fall_distances(results)
-    every = _threats(results, cells)
+    known = outcomes(results)
+    every = _threats(results, known.cells)
     found = []
-    for (model, norm), mine in cells.groupby(["model", "norm"], sort=False):
-        threats = every[_data_of(str(model), results)]
-        asked = threats.loc[threats["norm"] == norm, "radius"]
-        for point in _curve(by_cell, mine, sorted(asked)):
+    for (model, norm), mine in known.cells.groupby(["model", "norm"], sort=False):
+        asked = every[_data_of(str(model), results)]
+        radii = asked.loc[asked["norm"] == norm, "radius"]
+        for point in _curve(known, mine, sorted(radii)):
             found.append({"model": model, "norm": norm, **point})
     return pd.DataFrame(found, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
-
-
-def attack_curves(results: Results) -> pd.DataFrame:
-    """Return accuracy against eps under each attack alone, the worst of its toolkits and surfaces.
-
-    As `curve`, on the eps that the attack itself was asked for.
-
-    Returns:
-        `model, norm, attack, eps, accuracy, low, high, n`; eps ascending.
-    """
-    return _curves_by(results, "attack")
 
 
 def surface_curves(results: Results) -> pd.DataFrame:
@@ -123,18 +121,14 @@ def surface_curves(results: Results) -> pd.DataFrame:
     Returns:
         `model, norm, surface, eps, accuracy, low, high, n`; eps ascending.
     """
-    return _curves_by(results, "surface")
-
-
-def _curves_by(results: Results, kind: str) -> pd.DataFrame:
-    """Return the curves of the cells of each model and norm, apart by one of their columns."""
-    cells, by_cell = label_changing(results), fall_distances(results)
-    found = []
-    for (model, norm, one), mine in cells.groupby(["model", "norm", kind], sort=False):
-        asked = sorted(set(mine.loc[mine["kind"] == "fixed", "radius"]))
-        for point in _curve(by_cell, mine, asked):
-            found.append({"model": model, "norm": norm, kind: one, **point})
-    names = ["model", "norm", kind, "eps", "accuracy", "low", "high", "n"]
+    known, found = outcomes(results), []
+    for (model, norm, surface), mine in known.cells.groupby(
+        ["model", "norm", "surface"], sort=False
+    ):
+        asked = sorted(threats(mine[mine["kind"] == "fixed"])["radius"])
+        for point in _curve(known, mine, asked):
+            found.append({"model": model, "norm": norm, "surface": surface, **point})
+    names = ["model", "norm", "surface", "eps", "accuracy", "low", "high", "n"]
     return pd.DataFrame(found, columns=names)
 
 
@@ -206,16 +200,16 @@ def _reasons(invalid: pd.Series[str]) -> str:
 
 
 def _threats(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return `norm, radius, eps` of what the models of each data set are asked about, by data set.
+    """Return the `threats` that the models of each data set are asked about, by data set.
 
     Of one whose models no attack reaches, everything that the run asks about.
     """
     fixed = cells[cells["kind"] == "fixed"]
     data = fixed["model"].map({one["model"]: one["data"] for one in results.models})
     found = {}
-    for name in {one["data"] for one in results.models}:
+    for name in {str(one["data"]) for one in results.models}:
         own = fixed[data == name] if (data == name).any() else fixed
-        found[name] = own[["norm", "radius", "eps"]].drop_duplicates(["norm", "radius"])
+        found[name] = threats(own)
     return found
 
 
@@ -224,39 +218,70 @@ def _data_of(model: str, results: Results) -> str:
     return str(next(one["data"] for one in results.models if one["model"] == model))
 
 
-def _models(results: Results) -> list[tuple[str, str]]:
-    """Return names and families of all models asked for, also of those that no attack reaches."""
-    return [(model["model"], model["family"]) for model in results.models]
+def _clean_shares(group: Group, clean: pd.Series[bool]) -> pd.Series[float]:
+    """Return by image 1 or 0, whether the clean one is right; of a random model the share of draws."""
+    drawn = [frame["clean"] for frame in group.draws.values()]
+    if not drawn:
+        return clean.astype(float)
+    share: pd.Series[float] = pd.concat(drawn)
+    first: pd.Series[float] = share[~share.index.duplicated()]
+    return first.reindex(clean.index).fillna(clean.astype(float))
 
 
-def _threat(cells: pd.DataFrame, falls: pd.DataFrame, eps: float) -> dict[str, Any]:
-    """Return the figures of one model under one threat; `cells` are those of its norm.
+def _threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, Any]:
+    """Return the figures of one model under one threat; `cells` are all those of its norm.
 
     With them the `images` they are of, where an attack counts.
     """
-    aimed = cells[(cells["radius"] == eps) | (cells["kind"] == "minimal")]
+    at_eps = cells[same_radius(cells["radius"], eps) | (cells["kind"] == "minimal")]
+    aimed = at_eps[at_eps["shows"]]
     valid = aimed[aimed["flag"] == ""]
-    figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed)}
-    flag = shortfall(aimed)
+    figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed), "worst": ""}
+    draws = next((int(frame["of"].iloc[0]) for frame in group.draws.values()), None)
+    figures |= {"draws": draws}
+    random = f"random model, {draws} draws an image" if draws else ""
+    reasons = [shortfall(aimed)]
     if valid.empty:
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
-        why = flag or "no attack of this run applies"
-        return figures | nothing | {"flag": f"INVALID: {why}", "worst": ""}
-    falls = tried_by_all(falls, valid["cell"])
-    robust = standing(falls, eps)
-    flag = "; ".join(part for part in (flag, _unseen(set(valid["surface"]))) if part)
-    alone = broken(falls[valid["cell"]].to_numpy(), eps).sum(axis=0)
-    worst = valid.iloc[int(np.argmax(alone))]
-    climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
-    surface = f", {worst['surface']}" if worst["surface"] in climbed and len(climbed) > 1 else ""
+        return figures | nothing | {"flag": f"INVALID: {reasons[0] or _why_none(at_eps)}"}
+    worst = group.at(eps, valid["cell"])
+    reasons = [*worst.notes, *reasons, random, _unseen(set(valid["surface"]))]
+    flag = "; ".join(part for part in reasons if part)
+    told = worst.figures()
     return figures | {
-        "images": falls.index,
-        "robust_accuracy": robust["accuracy"],
-        "low": robust["low"],
-        "high": robust["high"],
-        "flag": flag,
-        "worst": f"{worst['attack']} ({worst['toolkit']}{surface})",
+        "images": worst.stands.index,
+        "robust_accuracy": told["accuracy"],
+        "low": told["low"],
+        "high": told["high"],
+        "flag": f"INVALID: {flag}" if worst.invalid else flag,
+        "worst": _strongest(valid, group, worst.stands.index, eps, cells),
     }
+
+
+def _why_none(cells: pd.DataFrame) -> str:
+    """Return why none of the cells that aim at a threat could show that an image is robust."""
+    if cells.empty:
+        return "no attack of this run applies"
+    untargeted = cells["goal"] == "misclassification"
+    return NOISE_ALONE if (untargeted & ~choosy(cells)).any() else NO_UNTARGETED
+
+
+def _strongest(
+    valid: pd.DataFrame, group: Group, images: pd.Index[Any], eps: float, cells: pd.DataFrame
+) -> str:
+    """Return the attacks that broke the most images, such as `bim, pgd (tie of 6)`."""
+    alone = broken(group.falls.loc[images, valid["cell"]].fillna(np.inf).to_numpy(), eps).sum(
+        axis=0
+    )
+    best = valid[alone == alone.max()]
+    if len(best) > 1:
+        names = list(dict.fromkeys(best["attack"]))
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        return f"{shown} (tie of {len(best)})"
+    one = best.iloc[0]
+    climbed = set(cells["surface"]) - {BLACK_BOX_SURFACE}
+    surface = f", {one['surface']}" if one["surface"] in climbed and len(climbed) > 1 else ""
+    return f"{one['attack']} ({one['toolkit']}{surface})"
 
 
 def _unseen(surfaces: set[str]) -> str:
@@ -266,29 +291,30 @@ def _unseen(surfaces: set[str]) -> str:
     return unseen_noise(surfaces)
 
 
-def _curve(
-    by_cell: Mapping[str, pd.Series[float]], cells: pd.DataFrame, asked: list[float]
-) -> list[dict[str, Any]]:
+def _curve(known: Outcomes, cells: pd.DataFrame, asked: list[float]) -> list[dict[str, Any]]:
     """Return the points of a curve over some cells of one model and norm."""
-    cells = cells[cells["flag"] == ""]
-    falls = tried_by_all(side_by_side(by_cell, cells["cell"]), cells["cell"])
-    if falls.empty:
+    valid = cells[cells["shows"] & (cells["flag"] == "")]
+    group = known.group(cells["cell"])
+    if valid.empty or not group.falls[list(valid["cell"])].notna().all(axis=1).any():
         return []
-    measured = set(cells["radius"].dropna())
+    minimal = valid["kind"] == "minimal"
+    measured = list(valid["radius"].dropna())
     grid = {0.0, *asked}
-    if (cells["kind"] == "minimal").any():
-        fall = falls.to_numpy().min(axis=1)
-        top = max(asked) if asked else max(0.0, *fall[np.isfinite(fall)])
+    if minimal.any():
+        least = group.least[np.isfinite(group.least)]
+        top = max(asked) if asked else max(0.0, *least)
         grid |= set(np.linspace(0.0, top, _STEPS + 1).tolist())
-        measured = grid
     points = []
     for eps in sorted(grid):
-        point = {"eps": eps, **standing(falls, eps)}
-        if eps not in measured | {0.0}:
+        # What stands at a larger radius stands here.
+        showing = valid[minimal | (valid["radius"] >= eps * (1 - SAME_RADIUS))]
+        point = {"eps": eps, **group.at(eps, showing["cell"], valid["cell"]).figures()}
+        aimed = minimal.any() or eps == 0 or same_radius(pd.Series(measured), eps).any()
+        if not aimed:
             point |= dict.fromkeys(("accuracy", "low", "high"), _NAN)
         points.append(point)
     return points
 
 
-def _share(values: pd.Series[bool]) -> float:
+def _share(values: pd.Series[float]) -> float:
     return float(values.mean()) if len(values) else _NAN

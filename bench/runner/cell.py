@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -18,8 +19,21 @@ from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.certify import certify_images
-from bench.runner.judge import BORDERLINE, Verdict, confidence, judge, margins, readable
-from bench.runner.shared import Chunk, CleanPredictions, Climber
+from bench.runner.judge import (
+    BORDERLINE,
+    CHOOSING,
+    JUDGING,
+    SCORES,
+    Verdict,
+    confidence,
+    decision,
+    judge,
+    margins,
+    readable,
+    scored,
+    share_right,
+)
+from bench.runner.shared import Chunk, Clean, CleanPredictions, Climber
 from bench.spec import (
     ABSTAINING_IS_WRONG,
     BLACK_BOX_SURFACE,
@@ -28,6 +42,7 @@ from bench.spec import (
     AttackSpec,
     Cell,
     Prediction,
+    Random,
     Toolkit,
 )
 from bench.store.identity import canonical_json, cell_key, identity
@@ -130,9 +145,9 @@ def compute_chunk(
     seed, spec = chunk_seed(cell, start), cell.attack
     if cell.kind == "certify":
         return certify_images(adapter, x, y, spec, seed=seed, start=start, named=named)
-    said = clean.of(start, x)
-    guide = said if climber is None else climber.clean.of(start, x)
-    target = targets(spec.targeted, guide.scores, y, target_seed)
+    own = clean.of(start, x, y)
+    guide = own if climber is None else climber.clean.of(start, x, y)
+    target = targets(spec.targeted, guide.said.scores, y, target_seed)
     found = None if perturbation is None else apply(perturbation, x)
     if climber is not None:
         module = climbed(climber.adapter, spec, cell.surface)
@@ -143,7 +158,7 @@ def compute_chunk(
                           seed=seed),
         )  # fmt: skip
     return attack_images(
-        adapter, x, y, spec, cell.toolkit, cell.surface, said, target,
+        adapter, x, y, spec, cell.toolkit, cell.surface, own, target,
         seed=seed, start=start, named=named, found=found,
     )  # fmt: skip
 
@@ -163,7 +178,7 @@ def attack_images(
     spec: AttackSpec,
     toolkit: Toolkit,
     surface: str,
-    clean: Prediction,
+    asked: Clean,
     target: torch.Tensor | None,
     *,
     seed: int,
@@ -180,13 +195,14 @@ def attack_images(
         spec: the attack.
         toolkit: who runs it.
         surface: the name of one of the model's surfaces, or `predict` for black-box attacks.
-        clean: the model's decision about `x`.
+        asked: what the model says of `x`.
         target: the label each image is to get, (N,); None for an untargeted attack.
         seed: of the attack's randomness.
         start: index of the first image.
         named: the row columns that say what this is.
         found: what was already found for all of `x`, in place of an attack.
     """
+    clean = asked.said
     chosen = clean.labels == y
     if target is not None:
         chosen &= target != y
@@ -197,7 +213,7 @@ def attack_images(
     at = chosen.nonzero().squeeze(1)
     aim = None if target is None else target[at]
     x_adv = x.clone()
-    tried, verdict = None, None
+    tried, verdict, shares = None, None, None
     if len(at):
         if found is not None:
             tried = _of(found, at)
@@ -208,10 +224,11 @@ def attack_images(
                 spec, toolkit, net, x[at], y[at], target=aim, num_classes=classes, seed=seed
             )
         shown = readable(x[at], tried.x_adv)
-        said = None if shown is None else adapter.predict(shown)
+        said = None if shown is None else decision(adapter, shown)
         verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, said_so[at])
         if shown is not None:
             x_adv[at] = tried.x_adv
+            shares = _shares(adapter, shown, y[at], verdict)
     columns: dict[str, Any] = {
         "cell": "", "kind": row_kind(spec.name), "dataset": adapter.spec.data, "split": "",
         "model": adapter.spec.name, **(named or {}),
@@ -222,9 +239,29 @@ def attack_images(
         "clean_confidence": said_so.tolist(),
         "correct": (clean.labels == y).tolist(), "seed": seed,
         "certified_radius": None,
+        "draws": adapter.draws if isinstance(adapter, Random) else None,
+        "clean_share": None if asked.share is None else asked.share.tolist(),
         **_attacked(spec, len(x), at.tolist(), clean, aim, tried, verdict),
+        **_spread_shares(len(x), at.tolist(), shares),
     }  # fmt: skip
     return Chunk(pd.DataFrame({name: columns[name] for name in COLUMNS}), x, x_adv)
+
+
+def _shares(
+    adapter: Adapter, shown: torch.Tensor, y: torch.Tensor, verdict: Verdict
+) -> dict[str, list[float | None]] | None:
+    """Return the shares of a random model's draws that are right about images tried; None of others."""
+    if not isinstance(adapter, Random):
+        return None
+    counts = [why is None for why in verdict.invalid]
+    found = {}
+    for column, purpose in (("share", JUDGING), ("chosen_share", CHOOSING)):
+        right = share_right(adapter, shown, y, purpose)
+        assert right is not None
+        found[column] = [
+            value if known else None for value, known in zip(right.tolist(), counts, strict=True)
+        ]
+    return found
 
 
 def _of(found: Tried, at: torch.Tensor) -> Tried:
@@ -236,6 +273,7 @@ def _of(found: Tried, at: torch.Tensor) -> Tried:
         found.backwards[rows],
         None if found.iterations is None else found.iterations[rows],
         found.seconds * len(at) / len(found.x_adv),
+        None if found.ineffective is None else [found.ineffective[row] for row in rows.tolist()],
     )
 
 
@@ -258,6 +296,23 @@ def climbed(adapter: Adapter, spec: AttackSpec, surface: str) -> torch.nn.Module
     return surfaces[surface]
 
 
+def _spread(n: int, at: list[int], values: Iterable[Any] | None, empty: Any) -> list[Any]:
+    """Return values of the attacked images as a column of all n; the others are empty."""
+    column = [empty] * n
+    for i, value in zip(at, values or [], strict=False):
+        column[i] = value
+    return column
+
+
+def _spread_shares(
+    n: int, at: list[int], shares: dict[str, list[float | None]] | None
+) -> dict[str, list[Any]]:
+    return {
+        column: _spread(n, at, shares and shares[column], None)
+        for column in ("share", "chosen_share")
+    }
+
+
 def _attacked(
     spec: AttackSpec,
     n: int,
@@ -268,13 +323,7 @@ def _attacked(
     verdict: Verdict | None,
 ) -> dict[str, list[Any]]:
     """Return the columns that only attacked images fill, spread over all images of the chunk."""
-
-    def spread(values: Iterable[Any] | None, empty: Any) -> list[Any]:
-        column = [empty] * n
-        for i, value in zip(at, values or [], strict=False):
-            column[i] = value
-        return column
-
+    spread = partial(_spread, n, at)
     counts = {
         "forwards": spread(tried and tried.forwards.tolist(), 0),
         "backwards": spread(tried and tried.backwards.tolist(), 0),
@@ -289,6 +338,8 @@ def _attacked(
     judged = {
         "adv_label": spread(verdict and verdict.adv_label, None),
         "adv_confidence": spread(verdict and verdict.adv_confidence, None),
+        "adv_margin": spread(verdict and verdict.adv_margin, None),
+        "ineffective": spread(tried and tried.ineffective, None),
         "success": spread(verdict and verdict.success, False),
         "invalid": spread(verdict and verdict.invalid, None),
         "borderline": spread(verdict and verdict.borderline, False),
@@ -299,8 +350,10 @@ def _attacked(
         },
         "adversarial_radius": spread(verdict and _radii(spec, verdict), None),
     }
+    known = scored(clean.scores).tolist()
     for i in set(range(n)) - set(at):
-        judged["borderline"][i], judged["abstained"][i] = near[i], abstained[i]
+        judged["borderline"][i], judged["abstained"][i] = near[i], abstained[i] and known[i]
+        judged["invalid"][i] = None if known[i] else f"clean {SCORES}"
     return counts | judged
 
 

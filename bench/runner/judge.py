@@ -7,10 +7,17 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.measure.norms import distances
-from bench.spec import ABSTAINING_IS_WRONG, AttackSpec, ModelSpec, Prediction
+from bench.spec import ABSTAINING_IS_WRONG, Adapter, AttackSpec, ModelSpec, Prediction, Random
 
 RANGE_SLACK = 1e-6
 BORDERLINE = 1e-4
+
+#: Why an image cannot count whose scores are NaN or infinite.
+SCORES = "scores not finite"
+
+#: What the draws of a random model are for: some judge an image, others choose the worst of several,
+#: since the least of several shares of one set of draws is too low.
+JUDGING, CHOOSING = "judge", "choose"
 
 
 class Verdict(NamedTuple):
@@ -18,6 +25,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         invalid: why an image cannot count, or None.
+        adv_margin: the score of the true class less the largest other.
         distances: norm name to float64 (N,) between the tried and the clean image.
     """
 
@@ -27,7 +35,38 @@ class Verdict(NamedTuple):
     abstained: list[bool]
     adv_label: list[int | None]
     adv_confidence: list[float | None]
+    adv_margin: list[float | None]
     distances: dict[str, list[float | None]]
+
+
+def decision(adapter: Adapter, x: torch.Tensor) -> Prediction:
+    """Return what a model decides about images (N, C, H, W): no class where a score is not finite.
+
+    The largest of scores that are NaN is the first, which is a class nobody chose.
+    """
+    labels, scores = adapter.predict(x)
+    return Prediction(labels.masked_fill(~scored(scores), -1), scores)
+
+
+def scored(scores: torch.Tensor) -> torch.Tensor:
+    """Return which rows of scores (N, C) are finite, bool (N,)."""
+    return scores.isfinite().all(1)
+
+
+def share_right(
+    adapter: Adapter, x: torch.Tensor, y: torch.Tensor, purpose: str
+) -> torch.Tensor | None:
+    """Return the share of a random model's draws that get each image right, (N,); None of others.
+
+    Args:
+        adapter: the model.
+        x: images (N, C, H, W).
+        y: labels (N,).
+        purpose: draws for another purpose are others.
+    """
+    if not isinstance(adapter, Random):
+        return None
+    return (adapter.answers(x, purpose) == y).float().mean(0)
 
 
 def confidence(prediction: Prediction, spec: ModelSpec) -> torch.Tensor:
@@ -44,6 +83,13 @@ def margins(prediction: Prediction) -> torch.Tensor:
     return top[:, 0] - top[:, -1]
 
 
+def true_margins(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the score of the true class less the largest other, (N,)."""
+    return scores.gather(1, y[:, None]).squeeze(1) - scores.scatter(1, y[:, None], -torch.inf).amax(
+        1
+    )
+
+
 def judge(
     spec: AttackSpec,
     model: ModelSpec,
@@ -56,7 +102,7 @@ def judge(
 ) -> Verdict:
     """Return the verdict on images that were tried.
 
-    Success iff finite, of the same shape, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
+    Success iff finite, of the same shape, its scores finite, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
     float64 norm, and the goal is reached: labelled otherwise than `y`; targeted, as `target`; for
     confidence reduction as `y`, with at most half of the confidence in the clean image. No label at
     all is another one where the family says so (`ABSTAINING_IS_WRONG`): a tied vote is a wrong answer.
@@ -76,33 +122,39 @@ def judge(
         reason = f"shape {tuple(x_adv.shape[1:])} instead of {tuple(x.shape[1:])}"
         nothing: list[Any] = [None] * n
         return Verdict(
-            [False] * n, [reason] * n, [False] * n, [False] * n, nothing, nothing,
+            [False] * n, [reason] * n, [False] * n, [False] * n, nothing, nothing, nothing,
             dict.fromkeys(("l0", "l1", "l2", "linf"), nothing),
         )  # fmt: skip
     lengths = distances(x, x_adv)
-    invalid = _reasons(spec, x_adv, lengths)
+    known = scored(prediction.scores)
+    invalid = [
+        why or (None if told else SCORES)
+        for why, told in zip(_reasons(spec, x_adv, lengths), known.tolist(), strict=True)
+    ]
     sure = confidence(prediction, model)
     goal = _reached(spec, y, prediction.labels, target, sure, sure_before)
     if model.family not in ABSTAINING_IS_WRONG:
         goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
+    told = [f and k for f, k in zip(finite, known.tolist(), strict=True)]
     abstained = (prediction.labels < 0).tolist()
     return Verdict(
         success=[g and why is None for g, why in zip(goal.tolist(), invalid, strict=True)],
         invalid=invalid,
         borderline=(margins(prediction).abs() < BORDERLINE).tolist(),
-        abstained=[a and f for a, f in zip(abstained, finite, strict=True)],
-        adv_label=[
-            v if f else None for v, f in zip(prediction.labels.tolist(), finite, strict=True)
-        ],
+        abstained=[a and t for a, t in zip(abstained, told, strict=True)],
+        adv_label=_where(told, prediction.labels.tolist()),
         adv_confidence=[
-            v if f and v == v else None for v, f in zip(sure.tolist(), finite, strict=True)
+            v if t and v == v else None for v, t in zip(sure.tolist(), told, strict=True)
         ],
-        distances={
-            name: [v if f else None for v, f in zip(values.tolist(), finite, strict=True)]
-            for name, values in lengths.items()
-        },
+        adv_margin=_where(told, true_margins(prediction.scores, y).tolist()),
+        distances={name: _where(finite, values.tolist()) for name, values in lengths.items()},
     )
+
+
+def _where(known: list[bool], values: list[Any]) -> list[Any]:
+    """Return values, None where they are not known."""
+    return [value if told else None for value, told in zip(values, known, strict=True)]
 
 
 def _reached(

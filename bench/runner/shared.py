@@ -10,7 +10,25 @@ import pandas as pd
 import torch
 
 from bench.attacks.drive import Fitted, Tried
+from bench.runner.judge import JUDGING, decision, share_right
 from bench.spec import Adapter, ModelRequest, Prediction
+
+
+class Clean(NamedTuple):
+    """What a model says of clean images.
+
+    Attributes:
+        said: its decision.
+        share: of a random model, the share of the draws that get each image right, (N,); else None.
+    """
+
+    said: Prediction
+    share: torch.Tensor | None
+
+
+def ask_clean(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Clean:
+    """Return what a model says of clean images (N, C, H, W) with labels (N,)."""
+    return Clean(decision(adapter, x), share_right(adapter, x, y, JUDGING))
 
 
 @dataclass(slots=True)
@@ -18,14 +36,14 @@ class CleanPredictions:
     """What a model says of the clean images, asked once a chunk and shared by all its cells."""
 
     adapter: Adapter
-    known: dict[tuple[int, int], Prediction] = field(default_factory=dict)
+    known: dict[tuple[int, int], Clean] = field(default_factory=dict)
 
-    def of(self, start: int, x: torch.Tensor) -> Prediction:
-        """Return the model's decision about the chunk of images that begins at `start`."""
+    def of(self, start: int, x: torch.Tensor, y: torch.Tensor) -> Clean:
+        """Return what the model says of the chunk of images that begins at `start`."""
         # Of fewer images the last chunk is shorter than the one that begins there in more.
         chunk = start, len(x)
         if chunk not in self.known:
-            self.known[chunk] = self.adapter.predict(x)
+            self.known[chunk] = ask_clean(self.adapter, x, y)
         return self.known[chunk]
 
 

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.spec import COLUMNS
+from bench.spec import COLUMNS, LATER_COLUMNS
 
 _BOOLEAN = {"correct", "success", "borderline", "abstained"}
 _INTEGER = {"index", "label", "clean_label", "seed"}
-_INTEGER_OR_NULL = {"adv_label", "target", "iterations", "forwards", "backwards"}
+_INTEGER_OR_NULL = {"adv_label", "target", "iterations", "forwards", "backwards", "draws"}
 _FLOAT = {
     "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
-    "certified_radius", "adversarial_radius",
+    "certified_radius", "adversarial_radius", "adv_margin", "clean_share", "share", "chosen_share",
 }  # fmt: skip
-_TEXT_OR_NULL = {"invalid"}
+_TEXT_OR_NULL = {"invalid", "ineffective"}
 _REQUIRED = [
     name for name in COLUMNS if name not in _INTEGER_OR_NULL | _FLOAT | _TEXT_OR_NULL
 ]  # fmt: skip
@@ -80,8 +80,15 @@ def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
         pictures = json.loads(file.metadata.metadata[_PICTURES])
     except (pa.ArrowException, OSError, KeyError) as error:
         raise ValueError(str(error)) from error
-    if not table.schema.equals(SCHEMA):
+    for name in LATER_COLUMNS:
+        if name not in table.column_names:
+            field = SCHEMA.field(name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    if not set(table.column_names) == set(COLUMNS):
         raise ValueError("other columns")
+    table = table.select(list(COLUMNS))
+    if not table.schema.equals(SCHEMA):
+        raise ValueError("columns of other types")
     return table, pictures
 
 

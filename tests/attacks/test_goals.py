@@ -10,6 +10,7 @@ from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.runner.cell import attack_images, targets
+from bench.runner.shared import ask_clean
 from bench.spec import BLACK_BOX_SURFACE
 
 COUNT = 4
@@ -21,8 +22,8 @@ def judged(trained, name, norm, toolkit, **words):
     spec = quick(name, norm, **words)
     x, y = trained.x[:COUNT], trained.y[:COUNT]
     surface = "network" if catalogue.access(name) == "white" else BLACK_BOX_SURFACE
-    clean = model.predict(x)
-    target = targets(spec.targeted, clean.scores, y, 0)
+    clean = ask_clean(model, x, y)
+    target = targets(spec.targeted, clean.said.scores, y, 0)
     chunk = attack_images(model, x, y, spec, toolkit, surface, clean, target, seed=0)
     assert chunk.rows.invalid.isna().all(), chunk.rows.invalid.tolist()
     assert (chunk.rows.goal == spec.goal).all()

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import fake_results
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
-from bench.spec import COLUMNS
+from bench.spec import COLUMNS, LATER_COLUMNS
 from bench.store import columns
 
 CELL = next(fake_results.cells())[0]
@@ -19,16 +21,18 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 INTEGER = st.integers(-(2**62), 2**62)
 FLOAT = st.none() | st.floats(allow_nan=False)
 KINDS: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(COLUMNS, TEXT) | {
-    "invalid": st.none() | TEXT,
+    **dict.fromkeys(("invalid", "ineffective"), st.none() | TEXT),
     **dict.fromkeys(("correct", "success", "borderline", "abstained"), st.booleans()),
     **dict.fromkeys(("index", "label", "clean_label", "seed"), INTEGER),
     **dict.fromkeys(
-        ("adv_label", "target", "iterations", "forwards", "backwards"), st.none() | INTEGER
+        ("adv_label", "target", "iterations", "forwards", "backwards", "draws"),
+        st.none() | INTEGER,
     ),
     **dict.fromkeys(
         (
             "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
-            "certified_radius", "adversarial_radius",
+            "certified_radius", "adversarial_radius", "adv_margin", "clean_share", "share",
+            "chosen_share",
         ),
         FLOAT,
     ),
@@ -57,7 +61,8 @@ def test_types_do_not_depend_on_what_is_null() -> None:
     full = ROWS.assign(
         target=1, invalid="over budget", certified_radius=0.5, adversarial_radius=0.5, eps=0.1
     )
-    full[["adv_label", "iterations"]] = 1
+    full = full.assign(adv_margin=0.5, ineffective="no gradient", share=0.5, clean_share=0.5)
+    full[["adv_label", "iterations", "draws"]] = 1
     empty = ROWS.assign(
         target=None, invalid=None, eps=None, adv_label=None, iterations=None, forwards=None,
         backwards=None, seconds=None, l0=None, l1=None, l2=None, linf=None,
@@ -93,6 +98,19 @@ def test_the_pictures_file_is_part_of_the_bytes() -> None:
 def test_rows_that_break_the_schema(rows: pd.DataFrame, message: str) -> None:
     with pytest.raises(StoreError, match=message):
         columns.encode(rows, None)
+
+
+def test_rows_written_before_some_columns_came_are_read() -> None:
+    table = columns.decode(columns.encode(ROWS, None))[0]
+    sink = io.BytesIO()
+    with pq.ParquetWriter(
+        sink, table.drop(list(LATER_COLUMNS)).schema, store_schema=False
+    ) as writer:
+        writer.write_table(table.drop(list(LATER_COLUMNS)))
+        writer.add_key_value_metadata({b"crossfire.pictures": b"null"})
+    read = columns.to_pandas([columns.decode(sink.getvalue())[0], table])
+    assert tuple(read.columns) == COLUMNS
+    assert read.loc[: len(ROWS) - 1, list(LATER_COLUMNS)].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("cut", [0, 3, 1000, -1])

@@ -39,6 +39,7 @@ ROWS = (
         name="noise",
         norms={"linf": ("foolbox", "native"), "l2": ("foolbox", "native")},
         access="decision",
+        evidence=False,
         absent={"torchattacks": "its GN takes a standard deviation, not a radius"},
         parity=(
             Agreement(
@@ -93,6 +94,7 @@ ROWS = (
         norms={"linf": ("foolbox",)},
         minimal=True,
         access="decision",
+        evidence=False,
         irreducible="a point on the way is no turn or shift",
         words={
             "max_translation": Word("amount", 3, least=0),

@@ -83,6 +83,7 @@ ROWS = (
         norms={"l2": ("foolbox",)},
         minimal=True,
         access="decision",
+        evidence=False,
         words={"steps": Word("count", 1000, least=1)},
         note="pixels drawn at random turn white or black, fewer where the class changed; of the images "
         "found the one of least l2 counts",
