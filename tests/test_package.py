@@ -17,7 +17,7 @@ BELOW = {
     "models": set(),
     "data": set(),
     "adapters": {"models"},
-    "measure": {"store"},
+    "measure": {"store", "attacks"},
     "store": {"attacks"},
     "attacks": {"adapters"},
     "train": {"attacks", "store", "data", "adapters", "models"},

@@ -42,8 +42,8 @@ from bench.store.results import Results
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-#: Above this share of the images attacked a figure is INVALID: of those without a valid attack, and of
-#: those on which scores were not finite.
+#: A figure is INVALID above this share of the images attacked without a valid attack, and above this
+#: share of all images on which scores were not finite.
 MOST_UNPROVEN = 0.05
 
 #: Radii that agree to this, relatively, are one.
@@ -54,7 +54,7 @@ SAME_RADIUS = 1e-6
 _LEVEL, _FEWEST = 0.05, 8
 
 #: Reasons for which a row is invalid because the model gave no finite scores.
-_SCORES = "scores not finite"
+_SCORES = ("scores not finite", "clean scores not finite")
 
 #: Why no attack of a threat shows that an image is robust.
 NO_UNTARGETED = "no untargeted attack"
@@ -88,8 +88,7 @@ def unseen_noise(surfaces: Collection[str]) -> str:
 
 def same_radius(radii: pd.Series[float], eps: float) -> pd.Series[bool]:
     """Return which radii are eps, however they were written."""
-    told = [isclose(radius, eps, rel_tol=SAME_RADIUS) for radius in radii]
-    return pd.Series(told, index=radii.index, dtype=bool)
+    return (radii - eps).abs() <= SAME_RADIUS * radii.clip(lower=eps)
 
 
 def flagged_cells(results: Results) -> pd.DataFrame:
@@ -228,7 +227,7 @@ class Outcomes:
         cells: of `flagged_cells`.
         falls: of `fall_distances`.
         proven: whether the cell's attack was valid on the image, or broke it.
-        unscored: whether the model's scores were not finite on the image tried.
+        unscored: whether the model's scores were not finite on the image tried, or on the clean one.
         draws: of random models, the columns `of` (how many draws), `at` (distance of the image
             tried), `clean`, `share` and `chosen` (shares of draws that are right); no other cell is in it.
     """
@@ -243,30 +242,43 @@ class Outcomes:
         """Return what some cells of one model and norm did together; those that are not done left out."""
         done = [cell for cell in cells if cell in self.falls]
         falls = side_by_side(self.falls, done)
-        unscored = _beside({cell: self.unscored[cell] for cell in done}, falls.index).any(axis=1)
-        least = falls.fillna(np.inf).min(axis=1) if done else pd.Series(dtype=float)
-        draws = {cell: self.draws[cell] for cell in done if cell in self.draws}
-        proven = _beside({cell: self.proven[cell] for cell in done}, falls.index)
-        return Group(falls, proven, least.to_numpy(float), unscored.to_numpy(bool), draws)
+        images, known = falls.index, falls.to_numpy(float).reshape(len(falls), len(done))
+        return Group(
+            images=images,
+            place={cell: at for at, cell in enumerate(done)},
+            falls=known,
+            proven=_beside(self.proven, done, images),
+            least=np.where(np.isnan(known), np.inf, known).min(axis=1, initial=np.inf),
+            unscored=np.asarray(_beside(self.unscored, done, images).any(axis=1), dtype=bool),
+            draws=[self.draws[cell].reindex(images) for cell in done if cell in self.draws],
+        )
 
 
 class Group(NamedTuple):
-    """What some cells of one model and norm did to its images, side by side.
+    """What some cells of one model and norm did to its N images, side by side.
 
     Attributes:
-        falls: the distance at which each image (rows) falls to each cell (columns); NaN where a cell
-            does not have an image.
-        proven: whether the cell was valid on the image, or broke it; False where it lacks it.
+        images: their indices.
+        place: the column of each cell.
+        falls: float (N, cells), the distance at which an image falls to a cell; NaN where a cell does
+            not have an image.
+        proven: bool (N, cells), whether the cell was valid on the image, or broke it.
         least: float (N,), the least distance at which an image falls to any of them.
         unscored: bool (N,), whether scores were not finite under some of them.
-        draws: of a random model; see `Outcomes`.
+        draws: of the cells of a random model, by image; see `Outcomes`.
     """
 
-    falls: pd.DataFrame
-    proven: pd.DataFrame
+    images: pd.Index[Any]
+    place: Mapping[str, int]
+    falls: Floats
+    proven: Flags
     least: Floats
     unscored: Flags
-    draws: Mapping[str, pd.DataFrame]
+    draws: list[pd.DataFrame]
+
+    def columns(self, cells: Iterable[str]) -> list[int]:
+        """Return the columns of those of some cells that are done."""
+        return [self.place[cell] for cell in cells if cell in self.place]
 
     def at(self, eps: float, shown_by: Iterable[str], needed: Iterable[str] | None = None) -> Worst:
         """Return which images withstand all cells within a radius.
@@ -276,36 +288,31 @@ class Group(NamedTuple):
             shown_by: the cells that can show that an image is robust at this radius.
             needed: images that one of these cells lacks are left out; None for `shown_by`.
         """
-        showing = [cell for cell in shown_by if cell in self.falls]
-        every = showing if needed is None else [cell for cell in needed if cell in self.falls]
-        has: Flags = self.falls[every].notna().all(axis=1).to_numpy(dtype=bool)
-        broken_here: Flags = broken(self.least[has], eps)
-        share = self._shares(eps)[has] if self.draws else np.where(broken_here, 0.0, 1.0)
-        unscored = self.unscored[has] & ~broken_here
-        share = np.where(unscored, 0.0, share)
-        proven = self.proven.loc[has, showing].any(axis=1).to_numpy(dtype=bool)
-        unproven = ~broken_here & ~proven
-        if eps == 0:
-            unproven = np.zeros_like(unproven)
-        attacked_here = int((self.least[has] >= 0).sum())
+        showing = self.columns(shown_by)
+        every = showing if needed is None else self.columns(needed)
+        has = np.asarray(~np.isnan(self.falls[:, every]).any(axis=1), dtype=bool)
+        least = self.least[has]
+        lost = np.asarray(broken(least, eps), dtype=bool)
+        share = self._shares(eps)[has] if self.draws else np.where(lost, 0.0, 1.0)
+        unscored = self.unscored[has] & (~lost | (least < 0))
+        unproven = ~lost & ~np.asarray(self.proven[has][:, showing].any(axis=1)) & (eps > 0)
         return Worst(
-            pd.Series(share, index=self.falls.index[has]), int(unproven.sum()), int(unscored.sum()),
-            attacked_here,
-        )  # fmt: skip
+            stands=pd.Series(np.where(unscored, 0.0, share), index=self.images[has]),
+            unproven=int(unproven.sum()),
+            unscored=int(unscored.sum()),
+            attacked=int((least >= 0).sum()),
+        )
 
     def _shares(self, eps: float) -> Floats:
         """Return the share of a random model's draws that are right about the worst image within eps.
 
         An image that it usually gets wrong counts as broken, as for all other models.
         """
-        images = self.falls.index
-        frames = [frame.reindex(images) for frame in self.draws.values()]
-        first = frames[0]
-        for frame in frames[1:]:
-            first = first.combine_first(frame)
-        best = first["clean"].to_numpy(float)
-        chosen = np.full(len(images), np.inf)
-        for frame in frames:
+        clean = np.stack([frame["clean"].to_numpy(float) for frame in self.draws])
+        # A cell that lacks an image knows nothing of it.
+        best = np.where(np.isnan(clean), 0.0, clean).max(axis=0)
+        chosen = np.full(len(self.images), np.inf)
+        for frame in self.draws:
             within = broken(frame["at"].fillna(np.inf).to_numpy(float), eps)
             lower = within & (frame["chosen"].fillna(np.inf).to_numpy(float) < chosen)
             chosen = np.where(lower, frame["chosen"].to_numpy(float), chosen)
@@ -319,7 +326,8 @@ class Worst(NamedTuple):
     Attributes:
         stands: by image 1 or 0, whether it withstands them; of a random model the share of its draws.
         unproven: images that no attack broke and none was valid on.
-        unscored: images that no attack broke, on which scores were not finite; they do not stand.
+        unscored: images that no attack broke, on which scores were not finite, clean ones among them;
+            they do not stand.
         attacked: images that the model gets right.
     """
 
@@ -335,13 +343,15 @@ class Worst(NamedTuple):
         if self.unproven:
             said.append(f"no valid attack on {self.unproven} of {self.attacked} images")
         if self.unscored:
-            said.append(f"scores not finite on {self.unscored} of {self.attacked} images")
+            said.append(f"scores not finite on {self.unscored} of {len(self.stands)} images")
         return said
 
     @property
     def invalid(self) -> bool:
         """Return whether there are too many such images for a figure."""
-        return max(self.unproven, self.unscored) > MOST_UNPROVEN * self.attacked
+        return self.unproven > MOST_UNPROVEN * self.attacked or self.unscored > MOST_UNPROVEN * len(
+            self.stands
+        )
 
     def figures(self) -> dict[str, float]:
         """Return `accuracy, low, high` (95 % Wilson), `n`; NaN where the figure would be invalid."""
@@ -363,7 +373,7 @@ def outcomes(results: Results) -> Outcomes:
         cells=flagged_cells(results),
         falls=fall_distances(results),
         proven=_by_cell(rows, (valid | lost | ~rows["correct"]).to_numpy(dtype=bool)),
-        unscored=_by_cell(rows, (tried & (reasons == _SCORES)).to_numpy(dtype=bool)),
+        unscored=_by_cell(rows, reasons.isin(_SCORES).to_numpy(dtype=bool)),
         draws={
             str(cell): pd.DataFrame({
                 "of": mine["draws"].to_numpy(float), "at": _own_norm(mine), "clean": mine["clean_share"].to_numpy(float),
@@ -383,12 +393,16 @@ def side_by_side(falls: Mapping[str, pd.Series[float]], cells: Iterable[str]) ->
     return pd.DataFrame({cell: falls[cell] for cell in cells if cell in falls})
 
 
-def _beside(values: Mapping[str, pd.Series[bool]], images: pd.Index[Any]) -> pd.DataFrame:
-    """Return what is said of each image (rows) by each of some cells (columns), False where nothing."""
-    return pd.DataFrame(
-        {cell: one.reindex(images, fill_value=False) for cell, one in values.items()},
-        index=images, dtype=bool,
-    )  # fmt: skip
+def _beside(
+    values: Mapping[str, pd.Series[bool]], cells: list[str], images: pd.Index[Any]
+) -> Flags:
+    """Return what is said of each image by each of some cells, (images, cells); False where nothing."""
+    made: Flags = np.zeros((len(images), len(cells)), dtype=bool)
+    for turn, cell in enumerate(cells):
+        one = values[cell]
+        same = one.index is images or one.index.equals(images)
+        made[:, turn] = one.to_numpy() if same else one.reindex(images, fill_value=False).to_numpy()
+    return made
 
 
 def tried_by_all(falls: pd.DataFrame, cells: Iterable[str]) -> pd.DataFrame:

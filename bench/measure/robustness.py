@@ -220,12 +220,11 @@ def _data_of(model: str, results: Results) -> str:
 
 def _clean_shares(group: Group, clean: pd.Series[bool]) -> pd.Series[float]:
     """Return by image 1 or 0, whether the clean one is right; of a random model the share of draws."""
-    drawn = [frame["clean"] for frame in group.draws.values()]
-    if not drawn:
-        return clean.astype(float)
-    share: pd.Series[float] = pd.concat(drawn)
-    first: pd.Series[float] = share[~share.index.duplicated()]
-    return first.reindex(clean.index).fillna(clean.astype(float))
+    share = clean.astype(float)
+    for frame in group.draws:
+        drawn: pd.Series[float] = frame["clean"].dropna()
+        share.update(drawn)
+    return share
 
 
 def _threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, Any]:
@@ -237,7 +236,7 @@ def _threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, Any]:
     aimed = at_eps[at_eps["shows"]]
     valid = aimed[aimed["flag"] == ""]
     figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed), "worst": ""}
-    draws = next((int(frame["of"].iloc[0]) for frame in group.draws.values()), None)
+    draws = next((int(frame["of"].iloc[0]) for frame in group.draws), None)
     figures |= {"draws": draws}
     random = f"random model, {draws} draws an image" if draws else ""
     reasons = [shortfall(aimed)]
@@ -270,9 +269,8 @@ def _strongest(
     valid: pd.DataFrame, group: Group, images: pd.Index[Any], eps: float, cells: pd.DataFrame
 ) -> str:
     """Return the attacks that broke the most images, such as `bim, pgd (tie of 6)`."""
-    alone = broken(group.falls.loc[images, valid["cell"]].fillna(np.inf).to_numpy(), eps).sum(
-        axis=0
-    )
+    has = group.images.isin(images)
+    alone = broken(group.falls[has][:, group.columns(valid["cell"])], eps).sum(axis=0)
     best = valid[alone == alone.max()]
     if len(best) > 1:
         names = list(dict.fromkeys(best["attack"]))
@@ -295,7 +293,8 @@ def _curve(known: Outcomes, cells: pd.DataFrame, asked: list[float]) -> list[dic
     """Return the points of a curve over some cells of one model and norm."""
     valid = cells[cells["shows"] & (cells["flag"] == "")]
     group = known.group(cells["cell"])
-    if valid.empty or not group.falls[list(valid["cell"])].notna().all(axis=1).any():
+    has = ~np.isnan(group.falls[:, group.columns(valid["cell"])]).any(axis=1)
+    if valid.empty or not has.any():
         return []
     minimal = valid["kind"] == "minimal"
     measured = list(valid["radius"].dropna())
