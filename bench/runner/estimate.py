@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.attacks.instrument import seeded
+from bench.adapters.generators import seeded
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.cell import device_of
