@@ -1,4 +1,4 @@
-"""The random generators that code of others draws from: torch's, numpy's global one and `random`'s."""
+"""Where a model computes, and the generators it draws from: torch's, numpy's global one, `random`'s."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from bench.spec import Adapter
 
 
 @contextmanager
@@ -29,3 +31,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         random.setstate(before[2])
         if cuda:
             torch.cuda.set_rng_state_all(before_cuda)
+
+
+def device_of(adapter: Adapter) -> torch.device:
+    """Return where a model computes."""
+    for surface in adapter.surfaces().values():
+        for tensor in (*surface.parameters(), *surface.buffers()):
+            return tensor.device
+    return torch.device("cpu")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.adapters.generators import seeded
+from bench.adapters.generators import device_of, seeded
 from bench.adapters.network import surface_gradient
 from bench.adapters.smoothed import DRAWS, MeanOfDraws
 from bench.spec import (
@@ -24,6 +24,9 @@ from bench.spec import (
     ModelSpec,
     Prediction,
 )
+
+#: Answers that decide about an image.
+VOTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class RandomAdapter:
 
     inner: Adapter
     per_call: bool
-    draws: int = 32
+    draws: int = VOTES
 
     @property
     def spec(self) -> ModelSpec:
@@ -107,7 +110,7 @@ class RandomAdapter:
     def fingerprint(self) -> str:
         """Return a digest of the model and of how it is judged."""
         # Where answers are part of the model's own fingerprint, they have to repeat.
-        with seeded(0, self._device()):
+        with seeded(0, device_of(self.inner)):
             digest = hashlib.sha256(self.inner.fingerprint().encode())
         digest.update(f"random {self.draws} {DRAWS} {self.per_call}".encode())
         return digest.hexdigest()[:20]
@@ -130,12 +133,6 @@ class RandomAdapter:
                 else:
                     drawn = self.inner.predict(image.expand(self.draws, *image.shape).clone())
             yield drawn
-
-    def _device(self) -> torch.device:
-        for surface in self.inner.surfaces().values():
-            for tensor in (*surface.parameters(), *surface.buffers()):
-                return tensor.device
-        return torch.device("cpu")
 
 
 def _seed(image: torch.Tensor, purpose: str) -> int:

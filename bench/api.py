@@ -10,13 +10,14 @@ from typing import Literal
 import pandas as pd
 import torch
 
+from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
 from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
-from bench.runner.cell import attack_images, check_images, climbed, device_of, targets
+from bench.runner.cell import attack_images, check_images, climbed, targets
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
 from bench.runner.shared import ask_clean
