@@ -110,7 +110,7 @@ class Behaviour:
 
     def _random(self) -> str:
         if self.drawn:
-            return f"random: each image is judged by {VOTES} draws"
+            return f"random, so each image is judged by {VOTES} draws"
         return "random, and not to be asked about one image alone, so judged by a single draw"
 
     def _depends(self) -> str:
@@ -337,8 +337,10 @@ def judged(adapter: Adapter, x: torch.Tensor) -> tuple[Adapter, Behaviour]:
         adapter: the model.
         x: images of its data set, float32 (N, C, H, W) in [0, 1]; the first 32 are used.
     """
-    if isinstance(adapter, RandomAdapter | SmoothedAdapter):
-        # Their draws belong to the image; a smoothed model asks its network a hundred times an image.
+    if isinstance(adapter, RandomAdapter):
+        return adapter, Behaviour(random=True, per_call=adapter.per_call)
+    if isinstance(adapter, SmoothedAdapter):
+        # Its noise belongs to the image; and it asks its network a hundred times an image.
         return adapter, Behaviour()
     found = observe(adapter, x)
     if not found.drawn:

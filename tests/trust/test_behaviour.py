@@ -118,7 +118,7 @@ def test_randomness_is_found_and_no_other_cause_is_blamed(change, per_call, seed
     assert found == Behaviour(
         random=True, per_call=per_call, seeded=seeded, batch_dependent=depends
     )
-    assert found.notes()[0] == "random: each image is judged by 32 draws"
+    assert found.notes()[0] == "random, so each image is judged by 32 draws"
     assert ("cannot be seeded" in " ".join(found.notes())) == (not seeded)
 
 
@@ -212,7 +212,7 @@ def test_a_model_that_remembers_is_found():
     assert (found.random, found.seeded, found.remembers) == (True, False, True)
     assert found.batch_dependent == 0
     assert found.notes() == [
-        "random: each image is judged by 32 draws",
+        "random, so each image is judged by 32 draws",
         "each call changes its buffers calls, which change its later answers",
     ]
 
@@ -254,13 +254,16 @@ def test_a_model_that_fails_is_said_to():
 
 
 def test_scores_that_are_not_numbers_are_no_randomness():
-    def overflows(self, x):
-        bright = x.mean((1, 2, 3)) > level
-        return self.net(x).masked_fill(bright[:, None], torch.nan)
+    def overflows(level):
+        def change(self, x):
+            return self.net(x).masked_fill(x.mean((1, 2, 3))[:, None] > level, torch.nan)
+
+        return change
 
     for level in (0.0, float(X.mean((1, 2, 3)).median())):
         net = bench.wrap(plain(), 10, (1, 8, 8))  # which would refuse such scores
-        assert observe(dataclasses.replace(net, module=Changed(overflows)), X) == Behaviour()
+        broken = dataclasses.replace(net, module=Changed(overflows(level)))
+        assert observe(broken, X) == Behaviour()
 
 
 @pytest.mark.parametrize("name", ["digits/mlp", "digits/cnn"])
