@@ -7,20 +7,15 @@ where it is not about memory, and every call gets images of its own, since a mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.dropout import _DropoutNd
-from torch.nn.modules.module import register_module_forward_pre_hook
 
-from bench.adapters.generators import device_of, seeded
 from bench.adapters.random import VOTES, RandomAdapter
 from bench.adapters.smoothed import SmoothedAdapter
 from bench.spec import Adapter
+from bench.trust.watch import Watch, gap, gaps, one_line
 
 #: Images that a model is observed on.
 IMAGES = 32
@@ -96,16 +91,13 @@ class Behaviour:
                 "a second run gives other rows"
             )
         if self.batch_dependent:
-            found.append(self._depends())
+            found.append(self.dependence())
         if self.refuses:
             found.append(self.refuses)
         if self.writes_input:
             found.append("writes into the images it is given: let it work on a copy")
         if self.changes_state:
-            names = ", ".join(self.changes_state[:3])
-            more = f" and {len(self.changes_state) - 3} more" if self.changes_state[3:] else ""
-            later = ", which change its later answers" if self.remembers else ""
-            found.append(f"each call changes its buffers {names}{more}{later}")
+            found.append(self.buffers())
         return found
 
     def _random(self) -> str:
@@ -113,101 +105,22 @@ class Behaviour:
             return f"random, so each image is judged by {VOTES} draws"
         return "random, and not to be asked about one image alone, so judged by a single draw"
 
-    def _depends(self) -> str:
+    def buffers(self) -> str:
+        """Return in words which buffers a call changes."""
+        names = ", ".join(self.changes_state[:3])
+        more = f" and {len(self.changes_state) - 3} more" if self.changes_state[3:] else ""
+        later = ", which change its later answers" if self.remembers else ""
+        return f"each call changes its buffers {names}{more}{later}"
+
+    def dependence(self) -> str:
+        """Return in words that images see each other."""
         words = "answers depend on the other images of the batch"
-        if self.batch_dependent != float("inf"):
-            words += f" (by up to {self.batch_dependent:.2g} of the scores)"
+        by = self.batch_dependent or 0.0
+        if isfinite(by):
+            words += f" (scores by up to {by:.1%})" if by >= 1e-3 else " (scores by less than 0.1%)"
         if self.drawn:
             return f"{words}; each image is judged alone"
         return f"{words}: figures hold for this --batch-size alone"
-
-
-class _Watch:
-    """A model that is asked under a seed, with what else happens in a call."""
-
-    def __init__(self, adapter: Adapter) -> None:
-        self.adapter = adapter
-        self.device = device_of(adapter)
-        nets = [*adapter.surfaces().values(), *_own_modules(adapter)]
-        self.modules = {id(part): part for net in nets for part in net.modules()}.values()
-        self.before = {
-            (id(part), name): (part, name, buffer, buffer.clone())
-            for part in self.modules
-            for name, buffer in part.named_buffers(recurse=False)
-        }
-        self.writes = False
-        self.changed: dict[str, None] = {}  # an ordered set
-        self.training: dict[str, None] = {}
-
-    def ask(self, x: torch.Tensor, seed: int = 0, keep: bool = False) -> torch.Tensor:
-        """Return the scores (N, C) of images, float64 on the CPU.
-
-        Args:
-            x: images (N, C, H, W).
-            seed: of the generators.
-            keep: whether what the call changes in buffers stays.
-        """
-        given = x.to(self.device).clone()
-        kept = given.clone()
-        with seeded(seed, self.device), _training_parts(self.training):
-            scores: torch.Tensor = self.adapter.predict(given).scores.detach().double().cpu()
-        self.writes |= not torch.equal(given, kept)
-        for part, name, _, value in self.before.values():
-            if not _equal(getattr(part, name), value):
-                self.changed[name] = None
-        if not keep:
-            self.put_back()
-        return scores
-
-    def put_back(self) -> None:
-        """Give every buffer the value it had at first."""
-        for part, name, buffer, value in self.before.values():
-            with torch.no_grad():
-                buffer.copy_(value)
-            setattr(part, name, buffer)
-
-
-def _own_modules(adapter: Adapter) -> Iterator[nn.Module]:
-    names = getattr(type(adapter), "__slots__", ()) or getattr(adapter, "__dict__", {})
-    for name in names:
-        value = getattr(adapter, name, None)
-        if isinstance(value, nn.Module):
-            yield value
-
-
-def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
-    same_kind = a.shape == b.shape and a.dtype == b.dtype
-    return same_kind and bool(((a == b) | ((a != a) & (b != b))).all())
-
-
-@contextmanager
-def _training_parts(found: dict[str, None]) -> Iterator[None]:
-    """Add the kinds of layers that answer otherwise in training, and are called in that mode."""
-
-    def look(module: nn.Module, args: object) -> None:
-        # Without running moments, batch norm takes those of the batch in either mode.
-        alike = isinstance(module, _NormBase) and not module.track_running_stats
-        if module.training and isinstance(module, _DropoutNd | _NormBase | nn.RReLU) and not alike:
-            found[type(module).__name__] = None
-
-    handle = register_module_forward_pre_hook(look)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _gaps(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return how far each image's scores (N, C) differ, relative to the size of `a`'s, (N,)."""
-    apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, a - b).square().sum(1).sqrt()
-    size = a.square().sum(1).sqrt()
-    # An image whose scores are all but 0 is measured by the others.
-    size = torch.maximum(size, size.nanmedian()).clamp(min=1e-30)
-    return torch.where(apart == 0, 0.0, apart / size).nan_to_num(nan=torch.inf)
-
-
-def _gap(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float(_gaps(a, b).max()) if len(a) else 0.0
 
 
 def observe(adapter: Adapter, x: torch.Tensor) -> Behaviour:
@@ -217,23 +130,19 @@ def observe(adapter: Adapter, x: torch.Tensor) -> Behaviour:
         adapter: the model.
         x: images of its data set, float32 (N, C, H, W) in [0, 1]; the first 32 are used.
     """
-    watch = _Watch(adapter)
+    watch = Watch(adapter)
     try:
         return _observed(watch, x[:IMAGES])
     except Exception as error:  # a model is anybody's code; what it cannot do ends no run of others
-        return Behaviour(fails=_line(error))
+        return Behaviour(fails=one_line(error))
     finally:
         watch.put_back()
 
 
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
-
-
-def _observed(watch: _Watch, x: torch.Tensor) -> Behaviour:
+def _observed(watch: Watch, x: torch.Tensor) -> Behaviour:
     first, again, other = watch.ask(x), watch.ask(x), watch.ask(x, seed=1)
     limit = _SAME_SHAPE[watch.device.type if watch.device.type in _SAME_SHAPE else "cuda"]
-    unlike, by_seed = _gap(first, again), _gaps(first, other)
+    unlike, by_seed = gap(first, again), gaps(first, other)
     # On a GPU equal calls may differ by more than usual; what other seeds do has to stand out.
     limit = max(limit, 10 * unlike) if unlike <= 10 * limit else limit
     seeded_alike = unlike <= limit
@@ -259,16 +168,16 @@ def _observed(watch: _Watch, x: torch.Tensor) -> Behaviour:
     )
 
 
-def _remembers(watch: _Watch, x: torch.Tensor, first: torch.Tensor, limit: float) -> bool:
+def _remembers(watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float) -> bool:
     """Return whether what earlier calls left in the buffers changes an answer."""
     watch.ask(x, keep=True)
     later = watch.ask(x, keep=True)
     watch.put_back()
-    return _gap(first, later) > limit
+    return gap(first, later) > limit
 
 
 def _company(
-    watch: _Watch, x: torch.Tensor, first: torch.Tensor, limit: float, by_seed: bool
+    watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float, by_seed: bool
 ) -> float:
     """Return how far scores differ where every second image is replaced by its negative.
 
@@ -279,13 +188,13 @@ def _company(
     for kept in (slice(0, None, 2), slice(1, None, 2)):
         company = 1 - x
         company[kept] = x[kept]
-        gap = _gap(first[kept], watch.ask(company)[kept])
-        if gap > limit and (not by_seed or _more_than_draws(watch, x, company, kept)):
-            worst = max(worst, gap)
+        apart = gap(first[kept], watch.ask(company)[kept])
+        if apart > limit and (not by_seed or _more_than_draws(watch, x, company, kept)):
+            worst = max(worst, apart)
     return worst
 
 
-def _more_than_draws(watch: _Watch, x: torch.Tensor, company: torch.Tensor, kept: slice) -> bool:
+def _more_than_draws(watch: Watch, x: torch.Tensor, company: torch.Tensor, kept: slice) -> bool:
     """Return whether company changes scores on the mean over seeds.
 
     A model whose draws for one image take more random numbers than those for another (Poisson
@@ -300,7 +209,7 @@ def _more_than_draws(watch: _Watch, x: torch.Tensor, company: torch.Tensor, kept
 
 
 def _other_sizes(
-    watch: _Watch, x: torch.Tensor, first: torch.Tensor, compare: bool
+    watch: Watch, x: torch.Tensor, first: torch.Tensor, compare: bool
 ) -> tuple[float, str | None]:
     """Return how far scores differ in batches of other sizes and orders, and which are refused."""
     worst = 0.0
@@ -309,15 +218,15 @@ def _other_sizes(
             scores = watch.ask(x[:size])
         except Exception as error:
             images = "one image alone" if size == 1 else f"{size} images"
-            return worst, f"cannot be asked about {images}: {_line(error)}"
+            return worst, f"cannot be asked about {images}: {one_line(error)}"
         if compare:
             turned = watch.ask(x[:size].flip(0)).flip(0)
-            gap = max(_gap(first[:size], scores), _gap(scores, turned))
-            worst = max(worst, gap) if gap > _OTHER_SHAPE else worst
+            apart = max(gap(first[:size], scores), gap(scores, turned))
+            worst = max(worst, apart) if apart > _OTHER_SHAPE else worst
     return worst, None
 
 
-def _draws_once(watch: _Watch, image: torch.Tensor) -> bool:
+def _draws_once(watch: Watch, image: torch.Tensor) -> bool:
     """Return whether all images of a call get the same draw, or such as belong together.
 
     Of independent draws the means of calls vary by the variance within a call over the copies.

@@ -160,7 +160,7 @@ def test_images_that_see_each_other_are_found(change):
     found = seen(change, MOMENTS if change is batch_moments else None)
     assert found.batch_dependent > 0.01
     assert not found.random
-    assert "other images of the batch (by up to" in found.notes()[0]
+    assert "other images of the batch (scores by up to" in found.notes()[0]
     assert "this --batch-size alone" in found.notes()[0]
     refused = "cannot be asked about one image alone: ValueError: Expected more than 1 value"
     assert (found.refuses or "").startswith(refused) == (change is batch_moments)
