@@ -38,14 +38,13 @@ class Changed(nn.Module):
         return self.change(self, x)
 
 
-class InTraining:
-    """A model that is never put in evaluation mode."""
+class Bare:
+    """A model that asks its network as it is, without copies and in whatever mode."""
 
     spec = SPEC
 
-    def __init__(self, *layers):
-        torch.manual_seed(0)
-        self.net = nn.Sequential(*layers, plain()).train()
+    def __init__(self, net):
+        self.net = net
 
     def predict(self, x):
         scores = self.net(x)
@@ -59,6 +58,11 @@ class InTraining:
 
     def fingerprint(self):
         return "x"
+
+
+def in_training(*layers):
+    torch.manual_seed(0)
+    return Bare(nn.Sequential(*layers, plain()).train())
 
 
 def seen(change, layer=None):
@@ -182,7 +186,7 @@ def in_place(self, x):
 
 
 def test_writing_into_the_images_is_found_as_that_alone():
-    found = seen(in_place)
+    found = observe(Bare(Changed(in_place).eval()), X)
     assert found == Behaviour(writes_input=True)
     assert found.notes() == ["writes into the images it is given: let it work on a copy"]
 
@@ -218,20 +222,20 @@ def test_a_model_that_remembers_is_found():
 
 
 def test_training_mode_is_said_beside_what_it_does():
-    dropout = observe(InTraining(nn.Dropout(0.3)), X)
+    dropout = observe(in_training(nn.Dropout(0.3)), X)
     assert dropout == Behaviour(random=True, training=("Dropout",))
     assert dropout.notes()[0] == "Dropout in training mode while it predicts: call eval()"
-    moments = observe(InTraining(nn.BatchNorm2d(1)), X)
+    moments = observe(in_training(nn.BatchNorm2d(1)), X)
     assert moments.training == ("BatchNorm2d",)
     assert moments.batch_dependent > 0.01
     assert not moments.random
     assert set(moments.changes_state) == {"running_mean", "running_var", "num_batches_tracked"}
-    both = observe(InTraining(nn.Dropout(0.3), nn.BatchNorm2d(1)), X)
+    both = observe(in_training(nn.Dropout(0.3), nn.BatchNorm2d(1)), X)
     assert (both.random, both.per_call, both.refuses) == (True, True, None)
 
 
 def test_a_random_model_that_takes_no_single_image_is_not_judged_by_draws():
-    adapter = InTraining(
+    adapter = in_training(
         nn.Dropout(0.3), nn.Flatten(), nn.BatchNorm1d(64), nn.Unflatten(1, (1, 8, 8))
     )
     model, found = judged(adapter, X)
@@ -312,7 +316,7 @@ def test_a_random_model_is_judged_by_draws_and_only_once_wrapped():
 
 
 def test_observing_disturbs_no_generator_and_no_mode():
-    adapter = InTraining(nn.Dropout(0.3), nn.BatchNorm2d(1))
+    adapter = in_training(nn.Dropout(0.3), nn.BatchNorm2d(1))
     before = (
         torch.get_rng_state(),
         {name: value.clone() for name, value in adapter.net.state_dict().items()},
