@@ -72,20 +72,35 @@ class Noise:
 
 
 class MeanOfDraws(nn.Module):
-    """The logarithm of the mean probabilities over draws of the noise, new ones for each image seen.
+    """The logarithm of the mean probabilities over draws, new ones for each image seen.
 
     Its gradient is that of the expectation (EOT; Athalye et al., ICML 2018), or of one draw.
+
+    Args:
+        base: images to logits.
+        noise: that is added to them; None where the network draws its own.
+        draws: how many.
+        apart: whether each draw is a call of its own, for a network that draws once a call.
     """
 
-    def __init__(self, base: nn.Module, noise: Noise, draws: int) -> None:
+    def __init__(
+        self, base: nn.Module, noise: Noise | None, draws: int, apart: bool = False
+    ) -> None:
         super().__init__()
-        self.base, self.noise, self.count = base, noise, draws
+        self.base, self.noise, self.count, self.apart = base, noise, draws, apart
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
-        noisy = (x + self.noise.draws(x, f"{self.count} climbed", self.count)).flatten(0, 1)
-        logits = torch.cat([self.base(part) for part in torch.split(noisy, _BLOCK)])
-        logits = logits.view(self.count, len(x), -1)
+        if self.noise is None:
+            # A network that writes into its input gets images of its own each time.
+            copies = x.expand(self.count, *x.shape).clone()
+        else:
+            copies = x + self.noise.draws(x, f"{self.count} climbed", self.count)
+        if self.apart:
+            logits = torch.stack([self.base(part) for part in copies])
+        else:
+            parts = torch.split(copies.flatten(0, 1), _BLOCK)
+            logits = torch.cat([self.base(part) for part in parts]).view(self.count, len(x), -1)
         total: torch.Tensor = logits.log_softmax(2).logsumexp(0)
         return total - math.log(self.count)
 

@@ -10,13 +10,14 @@ from typing import Literal
 import pandas as pd
 import torch
 
+from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
 from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import load_plugin, unknown
-from bench.runner.cell import attack_images, check_images, climbed, device_of, targets
+from bench.runner.cell import attack_images, check_images, climbed, targets
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
 from bench.runner.shared import ask_clean
@@ -33,6 +34,7 @@ from bench.spec import (
 )
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
+from bench.trust.behaviour import judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ def attack(
     """Attack a batch, judge what came out, and return images and rows; nothing is stored.
 
     Args:
-        model: from `load_model`, `wrap` or `wrap_predict`.
+        model: from `load_model`, `wrap` or `wrap_predict`; one whose answers vary from call to call is
+            judged by 32 draws, and climbed by their mean (`surface="expected"`) unless told otherwise.
         x: images, float (N, C, H, W) in [0, 1].
         y: true labels, integers (N,).
         name: an attack; `bench ls attacks` lists them.
@@ -139,6 +142,7 @@ def attack(
     if why is not None:
         raise UnsupportedAttack(why)
     check_images(model, x, y)
+    model, _ = judged(model, x.float())
     _check_fit(spec, x, fit, perturbation)
     if surface is None:
         white = access(name) == "white" and perturbation is None

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.attacks.instrument import seeded
+from bench.adapters.generators import seeded
 from bench.attacks.job import Job
 
 #: How many images are tried as a beginning.

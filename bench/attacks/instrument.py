@@ -6,14 +6,14 @@ of every random generator, the mode of every module and every gradient are what 
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
-import numpy as np
 import torch
 from torch import nn
+
+from bench.adapters.generators import seeded
 
 
 class Probe(nn.Module):
@@ -119,27 +119,6 @@ def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:
         counts += 1
     else:
         counts.index_add_(0, rows, torch.ones_like(rows))
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch, numpy's global generator and `random`; put their states back at the end."""
-    cuda = device.type == "cuda"
-    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    before_cuda = torch.cuda.get_rng_state_all() if cuda else []
-    torch.default_generator.manual_seed(seed)
-    if cuda:
-        torch.cuda.manual_seed_all(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        random.setstate(before[2])
-        if cuda:
-            torch.cuda.set_rng_state_all(before_cuda)
 
 
 @contextmanager

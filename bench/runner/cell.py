@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, row_kind
 from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
@@ -161,14 +162,6 @@ def compute_chunk(
         adapter, x, y, spec, cell.toolkit, cell.surface, own, target,
         seed=seed, start=start, named=named, found=found,
     )  # fmt: skip
-
-
-def device_of(adapter: Adapter) -> torch.device:
-    """Return where a model computes."""
-    for surface in adapter.surfaces().values():
-        for tensor in (*surface.parameters(), *surface.buffers()):
-            return tensor.device
-    return torch.device("cpu")
 
 
 def attack_images(

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from bench.attacks.instrument import seeded
+from bench.adapters.generators import device_of, seeded
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
-from bench.runner.cell import device_of
 from bench.runner.plan import Plan
 from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
 from bench.store.identity import cell_key

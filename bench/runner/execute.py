@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 
 from bench.adapters.neighbours import NeighboursAdapter
+from bench.adapters.random import RandomAdapter
 from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.errors import PrerequisiteError, SpecError, StoreError
@@ -21,7 +22,7 @@ from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
 from bench.runner.shared import CleanPredictions, Climber, Known
-from bench.spec import Adapter, Cell
+from bench.spec import Adapter, Cell, ModelRequest
 from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
@@ -29,6 +30,7 @@ from bench.train.cards import moments_file, read_card, weights_folder
 from bench.train.filter_pictures import read_pictures
 from bench.train.local_names import local_options
 from bench.train.moments import read_moments
+from bench.trust.behaviour import Behaviour
 from bench.zoo import MODELS
 
 Overwrite = Literal["never", "missing", "failed", "always"]
@@ -287,6 +289,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
                 "moments": _moments(request.name),
                 "filters": _filters(request.name),
                 "surrogate": _surrogate(plan.adapters[request]),
+                **_behaviour(plan, request),
             }
             for request in suite.models
         ],
@@ -347,6 +350,16 @@ def _watched(name: str, family: str) -> bytes | None:
 def _sigma(adapter: Adapter) -> float | None:
     """Return the standard deviation of a smoothed model's noise; None for others."""
     return adapter.noise.sigma if isinstance(adapter, SmoothedAdapter) else None
+
+
+def _behaviour(plan: Plan, request: ModelRequest) -> dict[str, Any]:
+    """Return whether a model is random, by how many draws it is judged, and what else is to be known."""
+    adapter, found = plan.adapters[request], plan.behaviours.get(request, Behaviour())
+    return {
+        "random": found.random,
+        "draws": adapter.draws if isinstance(adapter, RandomAdapter) else None,
+        "notes": found.notes(),
+    }
 
 
 def _surrogate(adapter: Adapter) -> Mapping[str, Any] | None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from bench.adapters.generators import device_of
 from bench.attacks.catalogue import fit_images
 from bench.attacks.drive import Fitted, fit
 from bench.data.datasets import LabelledImages, load
 from bench.errors import SpecError
-from bench.runner.cell import climbed, device_of, fit_identity, fit_seed
+from bench.runner.cell import climbed, fit_identity, fit_seed
 from bench.spec import ITSELF, Adapter, AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
 from bench.store.fits import read_fit, write_fit
 from bench.store.identity import canonical_json

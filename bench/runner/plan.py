@@ -22,6 +22,7 @@ from bench.runner.matching import Given, climbed_request, make_cells, weights_of
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
 from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, load_model
 
 DEFAULT_BATCH_SIZE = 100
@@ -39,6 +40,7 @@ class Plan:
         left_out: in words, what the suite asks for that cannot be run, and why.
         sources: key of a cell with a fitted attack to what that is fitted on.
         untrained: names of models that have to be trained first, whose cells are not here yet.
+        behaviours: how models that are not shipped were found to answer.
     """
 
     suite: Suite
@@ -50,6 +52,7 @@ class Plan:
     left_out: tuple[str, ...]
     sources: dict[str, Source] = field(default_factory=dict)
     untrained: tuple[str, ...] = ()
+    behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels that a cell is about."""
@@ -81,7 +84,7 @@ def make_plan(
         device: `auto`, `cpu` or `cuda`.
         data: the data folder.
         train: whether to; else such models are `untrained`, and their cells are not in the plan.
-        note: told what is trained.
+        note: told what is trained, and what is to be known of a model.
 
     Raises:
         SpecError: a filter that matches nothing, or a suite that does not fit its models.
@@ -94,11 +97,19 @@ def make_plan(
     wanted = [one.of(attack.images) for attack in suite.attacks for one in suite.images]
     subsets = {one: _images(one, data) for one in dict.fromkeys(wanted)}
     where = resolve_device(device)
+    behaviours: dict[ModelRequest, Behaviour] = {}
 
     @cache
     def loaded(request: ModelRequest) -> Adapter:
         adapter = load_model(request.name, dict(request.options), device=where, data=data)
         _check_fits(suite, request, adapter)
+        facts = MODELS[request.name].facts
+        if facts["recipe"]:
+            return adapter  # made of what is known to answer as it should
+        observed = load(facts["data"], "test", data).first(IMAGES).images
+        adapter, behaviours[request] = judged(adapter, observed)
+        for line in behaviours[request].notes():
+            note(f"{request.title()}: {line}")
         return adapter
 
     known = {request.title(): request for request in asked}
@@ -127,6 +138,7 @@ def make_plan(
         left_out=left_out,
         sources=made.sources,
         untrained=absent.untrained,
+        behaviours=behaviours,
     )
 
 

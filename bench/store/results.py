@@ -48,7 +48,9 @@ class Results:
             `sigma` (of a smoothed model's noise, None for others),
             `moments` (None, or `labels` and `epochs`: epoch to points (x, y), the embedding of a few
             test images while it was trained), `surrogate` (how often its differentiable vote says
-            what the vote says, as `agreement_of` returns it; None for other families).
+            what the vote says, as `agreement_of` returns it; None for other families), `random`
+            (whether its answers vary), `draws` (that judge an image; None where one answer does) and
+            `notes` (sentences a reader of its figures has to know); runs of old logs lack these three.
         left_out: a line for each thing the suite names that could not be planned.
         claims: what the suite says of its models and attacks, in its order.
         store: where the pictures are.

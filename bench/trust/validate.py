@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
-from bench.adapters.losses import per_image_loss
+from bench.adapters.generators import device_of
 from bench.adapters.network import looks_like_probabilities
+from bench.adapters.random import VOTES
 from bench.adapters.smoothed import MeanOfDraws
 from bench.data.datasets import load
 from bench.data.table import DATASETS
-from bench.spec import Adapter
+from bench.spec import Adapter, Loss, Prediction
 from bench.train.cards import read_card, weights_folder
+from bench.trust.behaviour import IMAGES, Behaviour, judged
+from bench.trust.gradients import Agreement, agreement
+from bench.trust.watch import Watch, gap, one_line
 
 _IMAGES = 200
-_DIRECTIONS = 8
-_STEP = 1e-2
+
+#: Images on which gradients are compared; a random surface answers each twenty times.
+_COMPARED, _COMPARED_RANDOM = 32, 8
+
+#: The share of images with a dead or wrong gradient from which on it is no exception.
+_FEW = 0.1
+
+Verdict = Literal["pass", "warn", "fail"]
 
 
 class Finding(NamedTuple):
     """What one check found."""
 
     check: str
-    verdict: Literal["pass", "warn", "fail"]
+    verdict: Verdict
     words: str
 
 
@@ -48,19 +58,20 @@ def validate_model(
     if shape.verdict == "fail":
         return [shape]
     part = load(data, "test", root).first(_IMAGES)
-    x, y = part.images, part.labels
-    device = next(
-        (p.device for net in adapter.surfaces().values() for p in net.parameters()), x.device
-    )
-    x, y = x.to(device), y.to(device)
-    checks: list[Callable[[Adapter, torch.Tensor, torch.Tensor], Finding]] = [
-        _scores,
-        _eval_mode,
-        _determinism,
-        _batch_size,
-        _accuracy,
+    device = device_of(adapter)
+    x, y = part.images.to(device), part.labels.to(device)
+    model, seen = judged(adapter, x[:IMAGES])
+    if seen.fails:
+        return [shape, Finding("answers", "fail", seen.notes()[0])]
+    said = model.predict(x.clone())
+    return [
+        shape,
+        _scores(model, said, len(x)),
+        _eval_mode(adapter, seen, x[:IMAGES]),
+        *_behaviour(seen),
+        _accuracy(model, said, y),
+        *_surfaces(model, seen, x, y),
     ]
-    return [shape, *(check(adapter, x, y) for check in checks), *_surfaces(adapter, x, y)]
 
 
 def _shape(adapter: Adapter, data: str) -> Finding:
@@ -77,10 +88,9 @@ def _shape(adapter: Adapter, data: str) -> Finding:
     )
 
 
-def _scores(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
-    prediction = adapter.predict(x)
-    want = (len(x), adapter.spec.num_classes)
-    if tuple(prediction.scores.shape) != want or tuple(prediction.labels.shape) != (len(x),):
+def _scores(adapter: Adapter, prediction: Prediction, n: int) -> Finding:
+    want = (n, adapter.spec.num_classes)
+    if tuple(prediction.scores.shape) != want or tuple(prediction.labels.shape) != (n,):
         got = f"{tuple(prediction.scores.shape)} and {tuple(prediction.labels.shape)}"
         return Finding("scores", "fail", f"scores and labels have shapes {got}, not {want}")
     if not prediction.scores.isfinite().all():
@@ -94,63 +104,84 @@ def _scores(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
     return Finding("scores", "pass", f"finite, from {low:.3g} to {high:.3g}")
 
 
-def _eval_mode(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
+def _eval_mode(adapter: Adapter, seen: Behaviour, x: torch.Tensor) -> Finding:
     """Put every part in training mode and see whether a decision still is made in eval mode."""
-    parts = [part for net in adapter.surfaces().values() for part in net.modules()]
-    modes = [part.training for part in parts]
-    before = [buffer.clone() for net in adapter.surfaces().values() for buffer in net.buffers()]
-    calm = adapter.predict(x).scores
+    check = "eval mode"
+    if seen.training:
+        kinds = " and ".join(seen.training)
+        return Finding(check, "fail", f"{kinds} in training mode in predict: call eval()")
+    watch = Watch(adapter)
+    calm = watch.ask(x)
+    modes = [(part, part.training) for part in watch.modules]
     try:
-        for part in parts:
+        for part in watch.modules:
             part.training = True
-        stirred = adapter.predict(x).scores
-        left = [part.training for part in parts]
+        stirred = watch.ask(x)
+        left = [part.training for part in watch.modules]
+    except Exception as error:
+        return Finding(
+            check, "fail", f"predict fails in training mode; call eval() in it: {one_line(error)}"
+        )
     finally:
-        for part, mode in zip(parts, modes, strict=True):
+        for part, mode in modes:
             part.training = mode
-    after = [buffer for net in adapter.surfaces().values() for buffer in net.buffers()]
-    if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
-        return Finding("eval mode", "fail", "predict changes the model's buffers (batch norm?)")
-    if not torch.allclose(calm, stirred, atol=1e-5):
-        return Finding("eval mode", "fail", "predict depends on training mode; call eval() in it")
+        watch.put_back()
+    if watch.training:
+        kinds = " and ".join(watch.training)
+        return Finding(check, "fail", f"predict leaves {kinds} in training mode; call eval() in it")
+    if not seen.random and gap(calm, stirred) > 1e-4:
+        return Finding(check, "fail", "predict depends on training mode; call eval() in it")
     if not all(left):
-        return Finding("eval mode", "warn", "predict leaves the model in eval mode")
-    return Finding("eval mode", "pass", "predict decides in eval mode and puts the mode back")
+        return Finding(check, "warn", "predict leaves the model in eval mode")
+    return Finding(check, "pass", "predict decides in eval mode and puts the mode back")
 
 
-def _determinism(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
-    first = adapter.predict(x)
-    worst, flips = 0.0, 0
-    for _ in range(4):
-        again = adapter.predict(x)
-        worst = max(worst, _distance(first.scores, again.scores))
-        flips = max(flips, int((first.labels != again.labels).sum()))
-    if flips or worst > 1e-4:
-        words = f"five calls differ: {flips} labels flip, scores by {worst:.2g}; it is random"
-        return Finding("determinism", "fail", words)
-    return Finding("determinism", "pass", "five calls agree")
+def _behaviour(seen: Behaviour) -> Iterator[Finding]:
+    """Yield what was observed, each cause in a line of its own."""
+    yield _determinism(seen)
+    yield _batch(seen)
+    if seen.writes_input:
+        words = "predict writes into the images it is given: let it work on a copy"
+        yield Finding("images kept", "fail", words)
+    else:
+        yield Finding("images kept", "pass", "predict leaves the images it is given as they are")
+    if seen.changes_state:
+        verdict: Verdict = "fail" if seen.remembers or seen.training else "warn"
+        yield Finding("buffers", verdict, seen.buffers())
+    else:
+        yield Finding("buffers", "pass", "predict leaves the model's buffers as they are")
 
 
-def _batch_size(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
-    whole = adapter.predict(x).scores
-    for size in (1, 7, 64):
-        count = min(len(x), 4 * size)
-        parts = torch.cat([adapter.predict(part).scores for part in torch.split(x[:count], size)])
-        gap = _distance(whole[:count], parts)
-        if gap > 1e-4:
-            words = f"at batch size {size} scores differ by {gap:.2g}: images see each other"
-            return Finding("batch size", "fail", words)
-    return Finding("batch size", "pass", "the same scores at batch sizes 1, 7 and 64")
+def _determinism(seen: Behaviour) -> Finding:
+    check = "determinism"
+    if not seen.random:
+        return Finding(check, "pass", "the same answers when asked again")
+    if seen.remembers:
+        return Finding(check, "fail", "answers change from call to call, with the model's buffers")
+    if not seen.seeded:
+        words = "it is random, and its draws cannot be seeded: draw from torch's global generator"
+        return Finding(check, "fail", words)
+    if not seen.drawn:
+        return Finding(
+            check, "fail", f"it is random, and cannot be judged by draws: {seen.refuses}"
+        )
+    return Finding(check, "warn", f"random: judged by {VOTES} draws")
 
 
-def _distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Return the largest relative l2 difference of two rows of scores."""
-    return float(((a - b).norm(dim=1) / a.norm(dim=1).clamp(min=1)).max())
+def _batch(seen: Behaviour) -> Finding:
+    check = "batch size"
+    if seen.batch_dependent:
+        return Finding(check, "fail", seen.dependence())
+    if seen.refuses:
+        return Finding(check, "fail", seen.refuses)
+    if seen.batch_dependent is None:
+        return Finding(check, "warn", "not known: draws that cannot be seeded differ in any batch")
+    return Finding(check, "pass", "the same scores beside other images, in other batches")
 
 
-def _accuracy(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
-    hits = int((adapter.predict(x).labels == y).sum())
-    accuracy, n = hits / len(x), len(x)
+def _accuracy(adapter: Adapter, prediction: Prediction, y: torch.Tensor) -> Finding:
+    n = len(y)
+    accuracy = int((prediction.labels == y).sum()) / n
     words = f"{accuracy:.1%} of the first {n} test images"
     name = adapter.spec.name
     folder = weights_folder(name)
@@ -169,46 +200,63 @@ def _accuracy(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Finding:
     return Finding("clean accuracy", "pass", words)
 
 
-def _surfaces(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> Iterator[Finding]:
+def _surfaces(
+    adapter: Adapter, seen: Behaviour, x: torch.Tensor, y: torch.Tensor
+) -> Iterator[Finding]:
     surfaces = adapter.surfaces()
     if not surfaces:
         yield Finding("gradient", "warn", "none: only black-box attacks can be run on this model")
     for name, module in surfaces.items():
-        yield _gradient(adapter, name, module, x[:32], y[:32])
+        yield Finding(f"gradient of {name}", *_gradient(adapter, name, module, seen, x, y))
 
 
 def _gradient(
-    adapter: Adapter, name: str, module: nn.Module, x: torch.Tensor, y: torch.Tensor
-) -> Finding:
-    """Compare the gradient with central differences along random directions, in float64."""
-    check = f"gradient of {name}"
-    gradient = adapter.gradient(x, y, "margin", name).double()
-    dead = int((gradient.flatten(1).abs().amax(1) == 0).sum())
-    if dead == len(x):
-        return Finding(check, "fail", "zero everywhere: nothing for an attack to climb")
-    if isinstance(module, MeanOfDraws):
-        words = "its noise is drawn anew at each image; finite differences say nothing"
-        return Finding(check, "warn", words)
-    generator = torch.Generator().manual_seed(0)
-    errors = []
-    for _ in range(_DIRECTIONS):
-        step = torch.randn(x.shape, generator=generator).to(x.device)
-        step *= _STEP / step.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        rise = _losses(adapter, name, x + step, y) - _losses(adapter, name, x - step, y)
-        expected = 2 * (gradient * step.double()).flatten(1).sum(1)
-        errors.append((rise - expected).abs() / expected.abs().clamp(min=1e-6))
-    error = float(torch.stack(errors).median())
+    adapter: Adapter,
+    name: str,
+    module: nn.Module,
+    seen: Behaviour,
+    x: torch.Tensor,
+    y: torch.Tensor,
+) -> tuple[Verdict, str]:
+    nothing = "finite differences say nothing"
+    if isinstance(module, MeanOfDraws) and module.noise is not None:
+        return "warn", f"its noise is drawn anew at each image; {nothing}"
+    if seen.random and not seen.seeded:
+        return "warn", f"its draws cannot be seeded; {nothing}"
+    if seen.batch_dependent:
+        return "warn", f"that of an image's loss moves other images' losses too; {nothing}"
+    count = min(len(x), _COMPARED_RANDOM if seen.random else _COMPARED)
+    try:
+        found = agreement(adapter, name, x[:count], y[:count], drawn=seen.random)
+    except Exception as error:  # a surface is anybody's code
+        return "fail", f"cannot be taken: {one_line(error)}"
+    return _of_gradient(found, count)
+
+
+def _of_gradient(found: Mapping[Loss, Agreement], n: int) -> tuple[Verdict, str]:
+    """Return the verdict on the gradients of a surface at n images."""
+    named = {"margin": "the margin", "ce": "the cross-entropy"}
+    if all(one.dead == n for one in found.values()):
+        return "fail", "zero everywhere: nothing for an attack to climb"
+    for loss, one in found.items():
+        if one.broken:
+            return "fail", f"that of {named[loss]} is not finite on {one.broken} of {n} images"
+        if one.dead > _FEW * n:
+            words = f"that of {named[loss]} is zero on {one.dead} of {n} images"
+            hint = ": logits too large?" if loss == "ce" else ""
+            return "fail", f"{words}, nothing for an attack to climb{hint}"
+    for loss, one in found.items():
+        if one.wrong > _FEW * one.measured:
+            words = f"that of {named[loss]} differs from finite differences by {one.error:.1%}"
+            return "fail", f"{words} (median): it does not say where the loss rises"
+    if not any(one.measured for one in found.values()):
+        return "warn", "scores are rounded too coarsely for finite differences"
+    error = max(one.error for one in found.values() if one.measured)
     words = f"median error against finite differences {error:.1%}"
+    dead = max(one.dead for one in found.values())
+    wrong = max(one.wrong for one in found.values())
     if dead:
-        words += f"; zero on {dead} of {len(x)} images"
-    if error > 0.1:
-        return Finding(check, "fail", f"{words}: it does not say where the loss rises")
-    return Finding(check, "warn" if dead else "pass", words)
-
-
-def _losses(adapter: Adapter, name: str, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    from bench.adapters.network import eval_mode
-
-    module = adapter.surfaces()[name]
-    with eval_mode(module), torch.no_grad():
-        return per_image_loss(module(x).double(), y, "margin")
+        words += f"; zero on {dead} of {n} images"
+    if wrong:
+        words += f"; wrong on {wrong} of {n}"
+    return ("warn" if dead or wrong else "pass"), words

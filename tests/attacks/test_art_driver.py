@@ -24,9 +24,10 @@ from art.estimators.classification import PyTorchClassifier
 from attack_cases import quick
 from torch import nn
 
+from bench.adapters.generators import seeded
 from bench.attacks import catalogue
 from bench.attacks.drive import drive
-from bench.attacks.instrument import attacked, seeded
+from bench.attacks.instrument import attacked
 from bench.errors import UnsupportedAttack
 
 

@@ -15,6 +15,7 @@ from bench.attacks.instrument import attacked
 from bench.attacks.job import Job
 from bench.attacks.rows import ATTACKS
 from bench.errors import UnsupportedAttack
+from bench.trust.behaviour import judged
 
 BLIND = [case for case in CASES if ATTACKS[case[0]].access != "white"]
 
@@ -31,16 +32,18 @@ def test_a_black_box_attack_needs_predictions_alone(trained, name, norm, toolkit
         return scores if ATTACKS[name].access == "score" else scores.argmax(1)
 
     model = bench.wrap_predict(function, 10, (1, 8, 8))
-    spec, x, y = quick(name, norm), trained.x[:8], trained.y[:8]
     before = seen
+    spec, x, y = quick(name, norm), trained.x[:8], trained.y[:8]
+    judged(model, x)
+    observed, before = seen - before, seen
     rows = bench.attack(
         model, x, y, name, norm=norm, toolkit=toolkit, eps=spec.eps, **dict(spec.words)
     ).rows
     assert rows.success.any() or name == "noise"
     assert rows.invalid.isna().all()
     assert not rows.backwards.any()
-    # One prediction before and one of the judge.
-    assert seen - before == rows.forwards.sum() + 2 * len(x)
+    # One prediction before and one of the judge, once it is known how the model answers.
+    assert seen - before == observed + rows.forwards.sum() + 2 * len(x)
 
 
 class Bright(nn.Module):

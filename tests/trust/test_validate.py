@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -25,6 +27,8 @@ class Layer(nn.Module):
     def __init__(self, change):
         super().__init__()
         self.change, self.net = change, trained()
+        self.register_buffer("calls", torch.zeros(()))
+        self.own = torch.Generator().manual_seed(0)
 
     def forward(self, x):
         return self.change(self, x)
@@ -36,17 +40,127 @@ def test_a_sound_model_passes():
     assert "its card says" in found["clean accuracy"].words
 
 
-@pytest.mark.parametrize(("change", "check", "words"), [
-    (lambda self, x: self.net(x) + torch.randn(len(x), 10), "determinism", "it is random"),
-    (lambda self, x: self.net(x) - self.net(x).mean(0), "batch size", "images see each other"),
-    (lambda self, x: self.net(1 - x), "clean accuracy", "no better than chance"),
-    (lambda self, x: self.net((x * 16).round() / 16), "gradient of network", "zero everywhere"),
-    (lambda self, x: self.net(x + 5 * (x.detach() - x)), "gradient of network", "does not say where"),
+def in_place(self, x):
+    x.data.mul_(0.5)
+    return self.net(2 * x)
+
+
+def counts(self, x):
+    self.calls += 1
+    return self.net(x)
+
+
+def tires(self, x):
+    self.calls += 1
+    return self.net(x) / self.calls
+
+
+@pytest.mark.parametrize(("change", "check", "verdict", "words"), [
+    (lambda self, x: self.net(x + 0.1 * torch.randn_like(x)), "determinism", "warn",
+     "random: judged by 32 draws"),
+    (lambda self, x: self.net(x + 0.1 * torch.randn(x.shape, generator=self.own)), "determinism",
+     "fail", "draw from torch's global generator"),
+    (tires, "determinism", "fail", "answers change from call to call, with the model's buffers"),
+    (tires, "buffers", "fail", "buffers calls, which change its later answers"),
+    (counts, "buffers", "warn", "each call changes its buffers calls"),
+    (lambda self, x: self.net(x) - self.net(x).mean(0), "batch size", "fail",
+     "depend on the other images of the batch"),
+    (lambda self, x: nn.functional.batch_norm(self.net(x), None, None, training=True), "batch size",
+     "fail", "depend on the other images of the batch"),
+    (lambda self, x: self.net(1 - x), "clean accuracy", "fail", "no better than chance"),
+    (lambda self, x: self.net((x * 16).round() / 16), "gradient of network", "fail",
+     "zero everywhere"),
+    (lambda self, x: self.net(x + 5 * (x.detach() - x)), "gradient of network", "fail",
+     "does not say where"),
+    (lambda self, x: self.net(x + 0.3 * (x.detach() - x)), "gradient of network", "fail",
+     "does not say where"),
+    (lambda self, x: 1e3 * self.net(x), "gradient of network", "fail",
+     "that of the cross-entropy is zero on"),
+    (lambda self, x: 1e4 * self.net(x), "gradient of network", "fail",
+     "that of the cross-entropy is zero on"),
+    (lambda self, x: self.net(x.sqrt().square()), "gradient of network", "fail", "not finite"),
 ])  # fmt: skip
-def test_what_is_wrong_is_said(change, check, words):
+def test_what_is_wrong_is_said_and_nothing_else_of_it(change, check, verdict, words):
     found = verdicts(wrapped(Layer(change)))
-    assert found[check].verdict == "fail"
+    assert found[check].verdict == verdict
     assert words in found[check].words
+    # A cause is no other: what it does to batches and buffers is not said of randomness, and so on.
+    about_calls = {"determinism", "batch size", "images kept", "buffers"} - {check}
+    others = {name for name in about_calls if found[name].verdict == "fail"}
+    assert others <= ({"determinism", "buffers"} if change is tires else set())
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_gradient_of_a_random_model_is_compared_under_equal_draws(sign):
+    def change(self, x):
+        return self.net((1 - sign) * x.detach() + sign * x + 0.1 * torch.randn_like(x))
+
+    found = verdicts(wrapped(Layer(change)))
+    assert {found[f"gradient of {name}"].verdict for name in ("expected", "one-draw")} == {
+        "pass" if sign == 1 else "fail"
+    }
+
+
+class Thresholds(nn.Module):
+    """What adversarial training of a network for digits comes to: pixels cut off, pooled, straight edges.
+
+    Grey values of the digits lie on the edges, and even patches are ties of the pools, where there is
+    no derivative.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(256, 10),
+        )  # fmt: skip
+
+    def forward(self, x):
+        return self.net((4 * (x - 0.25)).clamp(0, 1))
+
+
+def test_edges_and_ties_fail_no_sound_network():
+    torch.manual_seed(0)
+    net = Thresholds()
+    x, y = bench.load_data("digits", split="train")
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+    found = verdicts(wrapped(net.eval()))
+    assert {finding.verdict for finding in found.values()} <= {"pass", "warn"}
+    assert "median error against finite differences 0.0%" in found["gradient of network"].words
+
+
+@pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
+def test_an_adversarially_trained_network_passes():
+    found = validate_model(bench.load_model("mnist/pgd-linf-at"), "mnist")
+    assert {finding.verdict for finding in found} == {"pass"}
+
+
+def test_half_precision_is_told_from_a_wrong_gradient():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = trained().bfloat16()
+
+        def forward(self, x):
+            return self.net(x.bfloat16()).float()
+
+    found = verdicts(wrapped(Half()))["gradient of network"]
+    assert found.verdict == "warn"
+    assert "rounded too coarsely" in found.words
+
+
+def test_a_model_that_cannot_be_asked_is_said_to_be():
+    def fails(self, x):
+        if len(x) > 2:
+            raise ValueError("two at most\nand more lines")
+        return self.net(x)
+
+    found = verdicts(wrapped(Layer(fails)))
+    assert found["answers"].words == "cannot be asked: ValueError: two at most"
 
 
 def test_images_and_classes_that_do_not_fit_stop_the_validation():
@@ -85,7 +199,40 @@ class Careless:
 
 def test_training_mode_that_leaks_into_predictions_is_said():
     found = verdicts(Careless())
-    assert found["eval mode"].verdict == "fail"
+    assert found["eval mode"].words == (
+        "predict leaves BatchNorm2d and BatchNorm1d in training mode; call eval() in it"
+    )
+    assert {name for name, one in found.items() if one.verdict == "fail"} == {"eval mode"}
+
+
+def test_batch_moments_of_a_model_in_training_mode_are_said_and_end_no_validation():
+    adapter = Careless()
+    adapter.net.train()
+    found = verdicts(adapter)
+    assert found["eval mode"].words == (
+        "BatchNorm2d and BatchNorm1d in training mode in predict: call eval()"
+    )
+    assert "depend on the other images" in found["batch size"].words
+    assert "gradient of network" in found
+    assert all(part.training for part in adapter.net.modules())
+
+
+def test_a_model_that_writes_into_its_images_is_said_to_and_of_nothing_else():
+    adapter = Careless()
+    adapter.net = Layer(in_place).eval()
+    found = verdicts(adapter)
+    assert found["images kept"].words.endswith("let it work on a copy")
+    assert found["clean accuracy"].verdict == "pass"
+    for check in ("determinism", "batch size", "buffers"):
+        assert found[check].verdict == "pass"
+
+
+def test_a_gradient_that_cannot_be_taken_ends_no_validation():
+    adapter = Careless()
+    adapter.net = Layer(lambda self, x: self.net(x.detach())).eval()
+    found = verdicts(adapter)["gradient of network"]
+    assert found.verdict == "fail"
+    assert found.words.startswith("cannot be taken: ")
 
 
 def test_probabilities_are_said():

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.adapters.generators import seeded
 from bench.attacks.asked import Asked, Spent, one_by_one
 from bench.attacks.foolbox_driver.common import criterion, model, within_budget
-from bench.attacks.instrument import seeded
 from bench.attacks.job import Job
 from bench.errors import UnsupportedAttack
 from bench.spec import Norm

@@ -1,0 +1,115 @@
+"""A model that is asked the same under equal circumstances, and what a call does beside answering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from bench.adapters.generators import device_of, seeded
+from bench.spec import Adapter
+
+
+class Watch:
+    """A model that is asked under a seed, with what else happens in a call.
+
+    Attributes:
+        writes: whether it wrote into images it was given so far.
+        changed: names of the buffers that calls changed so far, in order.
+        training: kinds of layers that were in training mode in a call so far, in order.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.device = device_of(adapter)
+        nets = [*adapter.surfaces().values(), *_own_modules(adapter)]
+        self.modules = {id(part): part for net in nets for part in net.modules()}.values()
+        self.before = {
+            (id(part), name): (part, name, buffer, buffer.clone())
+            for part in self.modules
+            for name, buffer in part.named_buffers(recurse=False)
+        }
+        self.writes = False
+        self.changed: dict[str, None] = {}  # an ordered set
+        self.training: dict[str, None] = {}
+
+    def ask(self, x: torch.Tensor, seed: int = 0, keep: bool = False) -> torch.Tensor:
+        """Return the scores (N, C) of images, float64 on the CPU.
+
+        Args:
+            x: images (N, C, H, W).
+            seed: of the generators.
+            keep: whether what the call changes in buffers stays.
+        """
+        given = x.to(self.device).clone()
+        kept = given.clone()
+        with seeded(seed, self.device), _training_parts(self.training):
+            scores: torch.Tensor = self.adapter.predict(given).scores.detach().double().cpu()
+        self.writes |= not torch.equal(given, kept)
+        for part, name, _, value in self.before.values():
+            if not _equal(getattr(part, name), value):
+                self.changed[name] = None
+        if not keep:
+            self.put_back()
+        return scores
+
+    def put_back(self) -> None:
+        """Give every buffer the value it had at first."""
+        for part, name, buffer, value in self.before.values():
+            with torch.no_grad():
+                buffer.copy_(value)
+            setattr(part, name, buffer)
+
+
+def _own_modules(adapter: Adapter) -> Iterator[nn.Module]:
+    names = getattr(type(adapter), "__slots__", ()) or getattr(adapter, "__dict__", {})
+    for name in names:
+        value = getattr(adapter, name, None)
+        if isinstance(value, nn.Module):
+            yield value
+
+
+def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    same_kind = a.shape == b.shape and a.dtype == b.dtype
+    return same_kind and bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+@contextmanager
+def _training_parts(found: dict[str, None]) -> Iterator[None]:
+    """Add the kinds of layers that answer otherwise in training, and are called in that mode."""
+
+    def look(module: nn.Module, args: object) -> None:
+        # Without running moments, batch norm takes those of the batch in either mode.
+        alike = isinstance(module, _NormBase) and not module.track_running_stats
+        if module.training and isinstance(module, _DropoutNd | _NormBase | nn.RReLU) and not alike:
+            found[type(module).__name__] = None
+
+    handle = register_module_forward_pre_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def gaps(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return how far each image's scores (N, C) differ, relative to the size of `a`'s, (N,)."""
+    apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, a - b).square().sum(1).sqrt()
+    size = a.square().sum(1).sqrt()
+    # An image whose scores are all but 0 is measured by the others.
+    size = torch.maximum(size, size.nanmedian()).clamp(min=1e-30)
+    return torch.where(apart == 0, 0.0, apart / size).nan_to_num(nan=torch.inf)
+
+
+def gap(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return the largest relative difference of an image's scores."""
+    return float(gaps(a, b).max()) if len(a) else 0.0
+
+
+def one_line(error: Exception) -> str:
+    """Return an error of somebody's code as one line: its kind and the first line of its message."""
+    return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
