@@ -238,13 +238,12 @@ def _threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, Any]:
     figures: dict[str, Any] = {"attacks": len(valid), "planned": len(aimed), "worst": ""}
     draws = next((int(frame["of"].iloc[0]) for frame in group.draws), None)
     figures |= {"draws": draws}
-    random = f"random model, {draws} draws an image" if draws else ""
     reasons = [shortfall(aimed)]
     if valid.empty:
         nothing = dict.fromkeys(("robust_accuracy", "low", "high"), _NAN)
         return figures | nothing | {"flag": f"INVALID: {reasons[0] or _why_none(at_eps)}"}
     worst = group.at(eps, valid["cell"])
-    reasons = [*worst.notes, *reasons, random, _unseen(set(valid["surface"]))]
+    reasons = [*worst.notes, *reasons, _unseen(set(valid["surface"]))]
     flag = "; ".join(part for part in reasons if part)
     told = worst.figures()
     return figures | {

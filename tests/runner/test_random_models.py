@@ -7,6 +7,7 @@ from torch import nn
 
 import bench
 from bench.adapters.random import RandomAdapter
+from bench.measure.robustness import headline
 from bench.runner.execute import execute
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
@@ -134,3 +135,62 @@ def test_a_model_that_cannot_be_asked_fails_its_cells_alone(said, tmp_path):
     assert lines == ["mine: cannot be asked: RuntimeError: too many"]
     outcome = execute(plan, open_store(tmp_path / "r"))
     assert set(outcome.failed) == set(plan.cells)
+
+
+class Noisy(nn.Module):
+    """The shipped network under Gaussian noise of 0.15."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = bench.load_model("digits/mlp").surfaces()["network"]
+
+    def forward(self, x):
+        return self.net(x + 0.15 * torch.randn_like(x))
+
+
+NOISY_SUITE = """\
+title = "Noise"
+data = "digits"
+images = 200
+[[models]]
+name = "digits/mlp"
+[[attacks]]
+name = ["pgd", "bim", "mi-fgsm"]
+norm = "linf"
+eps = "0.1"
+steps = 10
+toolkits = ["foolbox", "torchattacks"]
+surfaces = ["expected"]
+"""
+
+
+def test_the_headline_is_the_share_of_draws_that_the_worst_image_withstands(registry, tmp_path):
+    bench.register_model("noisy", data="digits")(lambda: bench.wrap(Noisy(), 10, (1, 8, 8)))
+    path = tmp_path / "noise.toml"
+    named = NOISY_SUITE.split("[[attacks]]")
+    attacks = "".join(
+        "[[attacks]]" + named[1].replace('["pgd", "bim", "mi-fgsm"]', f'"{name}"')
+        for name in ("pgd", "bim", "mi-fgsm")
+    )
+    path.write_text(named[0] + attacks)
+    plan = make_plan(load_suite(str(path)), models=["noisy"])
+    store = open_store(tmp_path / "results")
+    execute(plan, store, keep_all=True)
+    found = load_results(tmp_path / "results", "noise")
+    row = headline(found).iloc[0]
+    assert row["attacks"] == row["planned"] >= 4
+    assert row["draws"] == 32
+
+    # The truth: of each image tried, how many of 1,000 draws are right.
+    net, (x, y) = Noisy(), bench.load_data("digits", images=200)
+    tried = [found.pictures(cell)["x_adv"] for cell in found.cells["cell"]]
+    torch.manual_seed(7)
+
+    def right(images):
+        with torch.no_grad():
+            return torch.stack([net(images).argmax(1) == y for _ in range(1000)]).float().mean(0)
+
+    worst = torch.stack([right(images) for images in (x, *tried)]).amin(0)
+    assert 0.3 < worst.mean() < 0.8
+    assert row["robust_accuracy"] == pytest.approx(float(worst.mean()), abs=0.03)
+    assert row["clean_accuracy"] == pytest.approx(float(right(x).mean()), abs=0.02)
