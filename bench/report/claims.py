@@ -10,7 +10,8 @@ from bench.report import words
 from bench.spec import Claim
 from bench.store.results import Results
 from bench.trust.claims import claims, ordered
-from bench.trust.comparisons import WEAKER, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import WEAKER
 
 CLAIMS = (
     "What the study says, tested on the same images: under its own attack, and under the strongest, "

@@ -7,7 +7,8 @@ import pandas as pd
 from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
-from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, VERDICTS, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 
 
 def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFrame:

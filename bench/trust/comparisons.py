@@ -10,10 +10,15 @@ headline (`bench.measure.falls`). Both sides are judged on the images they share
   radius, as in the headline, on the images that all cells of just this radius or of minimal norm
   have.
 
+Both sides face the same attacks: where a claim does not compare attacks, only what both sides faced
+counts (`bench.trust.faced`), and what one of them faced beside it is named in the note. Where that
+leaves unequal attacks, a side can only be found ahead if it was the one attacked harder.
+
 `left > right` is tested with the exact McNemar test, adjusted by Holm's method for all such
 comparisons of the suite, those under the strongest attack by themselves, at level 0.05. `left =
 right` is judged by the 95 % interval of the paired difference (Bonett and Price, 2012), which must
-lie inside or wholly outside of what counts as equal; it is not adjusted.
+lie inside or wholly outside of what counts as equal; it is not adjusted. What the two tests say
+together is in `bench.trust.verdicts`.
 
 Where critical eps are compared instead (`bench.trust.critical`), or the order of models
 (`bench.trust.order`), there is no strongest attack; their p-values are adjusted together with the others.
@@ -24,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bench.measure.falls import (
@@ -38,34 +44,29 @@ from bench.measure.falls import (
 )
 from bench.measure.radius import critical_eps
 from bench.measure.rates import holm, mcnemar, paired_difference
-from bench.spec import TOOLKITS, Claim, number
+from bench.spec import Claim, number
 from bench.store.results import Results
 from bench.trust.critical import CRITICAL, compare_critical
+from bench.trust.faced import Faced, faced
 from bench.trust.order import compare_orders
 from bench.trust.pairs import Pair, lonely, matches, pairs, sided
+from bench.trust.verdicts import STRONGEST as _STRONGEST
+from bench.trust.verdicts import judge
 
-LEVEL = 0.05
-
-#: Verdicts of a comparison, the best first.
-HOLDS = "holds"
-WEAKER = "holds only against weaker attacks"
-FAILS = "fails"
-UNDECIDED = "undecided"
-UNJUDGED = "not judged"
-VERDICTS = (HOLDS, WEAKER, FAILS, UNDECIDED, UNJUDGED)
-
-_STRONGEST = "strongest_"
 _FIGURES = (
     "left_accuracy", "right_accuracy", "difference", "low", "high", "only_left", "only_right", "p",
-    "p_holm", "outcome",
+    "p_holm", "harder", "outcome",
 )  # fmt: skip
 _COLUMNS = (
     "claim", "left", "right", "case", "data", "norm", "eps", "eps_text", "n", *_FIGURES,
-    f"{_STRONGEST}n", *(_STRONGEST + name for name in _FIGURES), "measure", *CRITICAL, "verdict",
-    "note",
+    f"{_STRONGEST}n", *(_STRONGEST + name for name in _FIGURES), f"{_STRONGEST}study", "measure",
+    "figure", *CRITICAL, "verdict", "note",
 )  # fmt: skip
 _COUNTS = tuple(name for name in _COLUMNS if name in ("n", f"{_STRONGEST}n") or "only_" in name)
-_TEXT = ("left", "right", "case", "data", "norm", "eps_text", "measure", "verdict", "note")
+_TEXT = (
+    "left", "right", "case", "data", "norm", "eps_text", "measure", "figure", "verdict", "note",
+    *(before + name for before in ("", _STRONGEST) for name in ("harder", "outcome")),
+)  # fmt: skip
 
 
 class _Run(NamedTuple):
@@ -76,23 +77,26 @@ class _Run(NamedTuple):
             away.
         clean: by model, whether it gets each image right.
         falls: by model and norm, the distance at which each image falls to each cell.
+        surfaces: by model, all those through which the run attacks it.
     """
 
     cells: dict[tuple[str, str], pd.DataFrame]
     clean: dict[str, pd.Series[bool]]
     falls: dict[tuple[str, str], pd.DataFrame]
+    surfaces: dict[str, frozenset[str]]
 
 
 class _Side(NamedTuple):
     """Which images stand on a side of a comparison; `why` says why that cannot be told.
 
     Attributes:
+        all_stands: those that stand after the attacks, too, that this side alone faced.
         seen: what the attacks may not have seen of the model.
     """
 
     stands: pd.Series[bool] | None
     why: str = ""
-    toolkits: tuple[str, ...] = ()
+    all_stands: pd.Series[bool] | None = None
     seen: str = ""
 
 
@@ -146,12 +150,11 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
     for prefix in ("", _STRONGEST):
         _adjust(found, results.claims, prefix)
     for row in found:
-        _judge(row, results.claims[row["claim"] - 1])
+        judge(row, results.claims[row["claim"] - 1])
     table = pd.DataFrame(found, columns=list(_COLUMNS))
-    words = [*_TEXT, "outcome", f"{_STRONGEST}outcome"]
-    numbers = [name for name in _COLUMNS if name not in (*words, *_COUNTS, "claim")]
+    numbers = [name for name in _COLUMNS if name not in (*_TEXT, *_COUNTS, "claim")]
     return table.astype(
-        dict.fromkeys(words, "str")
+        dict.fromkeys(_TEXT, "str")
         | dict.fromkeys(_COUNTS, "Int64")
         | dict.fromkeys(numbers, "float64")
         | {"claim": "int64"}
@@ -178,8 +181,11 @@ def _orders(
 def _measure(results: Results, wanted: Collection[tuple[str, str]]) -> _Run:
     """Return what is known of models and norms; of a run without claims nothing is looked up."""
     if not wanted:
-        return _Run({}, {}, {})
-    named = ["cell", "model", "norm", "attack", "toolkit", "surface", "radius", "kind", "flag"]
+        return _Run({}, {}, {}, {})
+    named = [
+        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "radius", "words", "kind",
+        "flag",
+    ]  # fmt: skip
     every = label_changing(results)[named]  # texts that nobody reads make each look-up slow
     by_cell = fall_distances(results)
     cells, falls = {}, {}
@@ -187,7 +193,10 @@ def _measure(results: Results, wanted: Collection[tuple[str, str]]) -> _Run:
         mine = every[(every["model"] == model) & (every["norm"] == norm)]
         cells[model, norm] = mine
         falls[model, norm] = side_by_side(by_cell, mine["cell"])
-    return _Run(cells, clean_answers(results), falls)
+    climbed = {
+        str(model): frozenset(mine) for model, mine in results.cells.groupby("model")["surface"]
+    }
+    return _Run(cells, clean_answers(results), falls, climbed)
 
 
 def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
@@ -197,26 +206,26 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     row |= {"eps_text": eps, "measure": "accuracy"}
     if pair.left is None or pair.right is None:
         return row | {"note": lonely(claim, pair)}
+    titles = pair.left, pair.right
+    met = Faced(left=(), right=())
     if radius == 0:
-        sides = [_clean(run, title) for title in (pair.left, pair.right)]
+        left, right = (_clean(run, title) for title in titles)
     else:
-        both = (
-            claim.attacks,
-            claim.attacks if claim.right_attacks is None else claim.right_attacks,
-        )
-        sides = [
-            _study(run, claim, title, attacks, radius)
-            for title, attacks in zip((pair.left, pair.right), both, strict=True)
-        ]
-    left, right = sides
+        left, right, met = _study(run, claim, titles, radius)
     if left.stands is None or right.stands is None:
         return row | {"note": sided("", left.why, right.why)}
-    row |= _figures(left.stands, right.stands)
-    notes = [_differing(left, right), sided("", left.seen, right.seen)]
+    figures, unequal = _judged(left, right, met)
+    row |= figures
+    notes = [unequal, sided("", left.seen, right.seen)]
     if radius > 0 and claim.right_attacks is None:
-        again, missing = _strongest(run, (pair.left, pair.right), claim.norm, radius)
+        left_again, right_again, met = _strongest(run, titles, claim.norm, radius)
+        again, unequal = _judged(left_again, right_again, met)
+        there = _both(left_again, right_again)[0].index
+        own = [side.stands.reindex(there).dropna() for side in (left, right)]
+        again["study"] = float(own[0].mean() - own[1].mean()) if len(there) else float("nan")
         row |= {_STRONGEST + name: figure for name, figure in again.items()}
-        notes.append(missing)
+        missing = sided("strongest, ", left_again.why, right_again.why)
+        notes += [missing, f"strongest, {unequal}" if unequal and unequal != notes[0] else ""]
     return row | {"note": "; ".join(note for note in (*notes, _seen(row)) if note)}
 
 
@@ -226,49 +235,105 @@ def _clean(run: _Run, title: str) -> _Side:
     return _Side(run.clean[title])
 
 
-def _study(run: _Run, claim: Claim, title: str, attacks: tuple[str, ...], radius: float) -> _Side:
-    """Return which images stand after the attacks that the study made."""
-    cells = _aimed(run, title, claim.norm, radius)
-    cells = cells[cells["attack"].isin(attacks)]
-    through = ""
-    if claim.surfaces is not None:
-        cells = cells[cells["surface"].isin(claim.surfaces)]
-        through = f" through {', '.join(claim.surfaces)}"
-    absent = [attack for attack in attacks if attack not in set(cells["attack"])]
-    if absent:
-        return _Side(None, f"no {', '.join(absent)}{through} in this run")
-    why = shortfall(cells)
-    if why:
-        return _Side(None, why)
-    return _Side(
-        _standing(run.falls[title, claim.norm][list(cells["cell"])], cells["cell"], radius),
-        toolkits=tuple(name for name in TOOLKITS if name in set(cells["toolkit"])),
-        seen=unseen_noise(set(cells["surface"])),
+def _study(
+    run: _Run, claim: Claim, titles: tuple[str, str], radius: float
+) -> tuple[_Side, _Side, Faced]:
+    """Return which images stand after the attacks that the study made, and which those are."""
+    apart = claim.right_attacks is not None
+    named = claim.attacks, claim.right_attacks or claim.attacks
+    cells, absent = [], []
+    for title, attacks in zip(titles, named, strict=True):
+        mine = _aimed(run.cells[title, claim.norm], radius)
+        mine = mine[mine["attack"].isin(attacks)]
+        if claim.surfaces is not None:
+            mine = mine[mine["surface"].isin(claim.surfaces)]
+        through = f" through {', '.join(claim.surfaces)}" if claim.surfaces else ""
+        missing = [attack for attack in attacks if attack not in set(mine["attack"])]
+        absent.append(f"no {', '.join(missing)}{through} in this run" if missing else "")
+        cells.append(mine)
+    if any(absent):
+        return _Side(None, absent[0]), _Side(None, absent[1]), Faced(left=(), right=())
+    met = (
+        Faced(left=tuple(cells[0]["cell"]), right=tuple(cells[1]["cell"]))
+        if apart
+        else faced(cells[0], cells[1], _surfaces(run, titles), radius)
     )
+    sides = []
+    for title, mine, used in zip(titles, cells, (met.left, met.right), strict=True):
+        counted = mine[mine["cell"].isin(used)]
+        why = shortfall(counted)
+        if why:
+            sides.append(_Side(None, why))
+            continue
+        falls = run.falls[title, claim.norm]
+        sides.append(
+            _Side(
+                _standing(falls[list(used)], used, radius),
+                all_stands=_standing(falls[[c for c in mine["cell"] if c in falls]], used, radius),
+                seen=unseen_noise(set(counted["surface"])),
+            )
+        )
+    return sides[0], sides[1], met
 
 
 def _strongest(
     run: _Run, titles: tuple[str, str], norm: str, radius: float
-) -> tuple[dict[str, Any], str]:
-    """Return the figures after every valid attack of the run, and which of them are missing."""
-    aimed = [_aimed(run, title, norm, radius) for title in titles]
-    left, right = (
-        _standing(run.falls[title, norm], cells.loc[cells["flag"] == "", "cell"], radius)
-        for title, cells in zip(titles, aimed, strict=True)
-    )
-    return _figures(left, right), sided("strongest, ", *map(shortfall, aimed))
+) -> tuple[_Side, _Side, Faced]:
+    """Return which images stand after every valid attack of the run that both sides faced."""
+    every = [run.cells[title, norm] for title in titles]
+    valid = [cells[cells["flag"] == ""] for cells in every]
+    met = faced(valid[0], valid[1], _surfaces(run, titles), radius)
+    sides = []
+    for title, cells, mine, used in zip(titles, every, valid, (met.left, met.right), strict=True):
+        falls = run.falls[title, norm]
+        aimed = set(_aimed(mine, radius)["cell"])
+        sides.append(
+            _Side(
+                _standing(falls[list(used)], aimed.intersection(used), radius),
+                shortfall(_aimed(cells, radius)),
+                all_stands=_standing(falls, aimed, radius),
+            )
+        )
+    return sides[0], sides[1], met
 
 
-def _aimed(run: _Run, title: str, norm: str, radius: float) -> pd.DataFrame:
+def _surfaces(run: _Run, titles: tuple[str, str]) -> tuple[frozenset[str], frozenset[str]]:
+    return run.surfaces[titles[0]], run.surfaces[titles[1]]
+
+
+def _aimed(cells: pd.DataFrame, radius: float) -> pd.DataFrame:
     """Return the cells that try a model at a radius: those of just this one and of minimal norm."""
-    cells = run.cells[title, norm]
-    return cells[(cells["radius"] == radius) | (cells["kind"] == "minimal")]
+    return cells[np.isclose(cells["radius"], radius, rtol=1e-6, atol=0) | (cells["kind"] == "minimal")]
 
 
 def _standing(falls: pd.DataFrame, cells: Iterable[str], radius: float) -> pd.Series[bool]:
     """Return which of the images that all of some cells have no cell broke within a radius."""
     falls = tried_by_all(falls, cells)
     return pd.Series(~broken(falls.to_numpy().min(axis=1), radius), index=falls.index)
+
+
+def _judged(left: _Side, right: _Side, met: Faced) -> tuple[dict[str, Any], str]:
+    """Return accuracies and how they differ, and what is to be said of unequal attacks."""
+    figures = _figures(*_both(left, right)) | {"harder": met.harder}
+    if met.harder:
+        more = "neither side" if met.harder == "neither" else met.harder
+        return figures, f"unequal attacks, {more} attacked harder: {met.why}"
+    if not met.left_out:
+        return figures, ""
+    said = f"left out, since one side alone faced it: {met.left_out}"
+    whole = _figures(*(side.all_stands for side in (left, right)))
+    if whole["difference"] * figures["difference"] < 0:
+        figures["harder"] = "neither"
+        said = f"unequal attacks, which turn the sides round: {met.left_out}"
+    return figures, said
+
+
+def _both(left: _Side, right: _Side) -> tuple[pd.Series[bool], pd.Series[bool]]:
+    """Return which of the images of both sides stand on either."""
+    assert left.stands is not None
+    assert right.stands is not None
+    there = left.stands.index.intersection(right.stands.index)
+    return left.stands.loc[there], right.stands.loc[there]
 
 
 def _figures(left: pd.Series[bool], right: pd.Series[bool]) -> dict[str, Any]:
@@ -301,44 +366,6 @@ def _adjust(found: list[dict[str, Any]], asked: tuple[Claim, ...], prefix: str) 
         row[f"{prefix}p_holm"] = p
 
 
-def _judge(row: dict[str, Any], claim: Claim) -> None:
-    """Add the outcomes of a comparison and its verdict."""
-    for prefix in ("", _STRONGEST):
-        if f"{prefix}p" in row:
-            row[f"{prefix}outcome"] = _outcome(row, claim, prefix)
-    row["verdict"] = _verdict(
-        row.get("outcome"), row.get(f"{_STRONGEST}outcome"), equal=claim.within is not None
-    )
-
-
-def _outcome(row: dict[str, Any], claim: Claim, prefix: str) -> str:
-    """Return what the figures say of a claim under one attack."""
-    if row.get(f"{prefix}left_accuracy") == row.get(f"{prefix}right_accuracy") == 0:
-        return "nothing left"
-    if claim.within is not None:
-        low, high, within = row[f"{prefix}low"], row[f"{prefix}high"], claim.within / 100
-        if -within <= low and high <= within:
-            return "for"
-        return "against" if low > within or high < -within else "undecided"
-    if row[f"{prefix}p_holm"] >= LEVEL:
-        return "undecided"
-    ahead = row[f"{prefix}difference"] > 0
-    return "for" if ahead == (claim.expect in ("left > right", "same order")) else "against"
-
-
-def _verdict(study: str | None, strongest: str | None, *, equal: bool) -> str:
-    """Return the verdict of a comparison; `strongest` is None where there is no such side."""
-    if study is None:
-        return UNJUDGED
-    if study == "against":
-        return FAILS
-    if study == "for":
-        # Where the strongest attack leaves nothing on either side, nothing speaks against equality.
-        kept = strongest in (None, "for") or (equal and strongest == "nothing left")
-        return HOLDS if kept else WEAKER
-    return FAILS if strongest == "against" else UNDECIDED
-
-
 def _seen(row: dict[str, Any]) -> str:
     """Return a warning where no image tells the sides apart."""
     for prefix, under in (("", "the study's"), (_STRONGEST, "the strongest")):
@@ -346,10 +373,3 @@ def _seen(row: dict[str, Any]) -> str:
         if row.get(f"{prefix}left_accuracy") == row.get(f"{prefix}right_accuracy") == 0:
             return f"both at 0 % under {under} attack, which tells nothing of either"
     return "" if row["only_left"] or row["only_right"] else "no image differs"
-
-
-def _differing(left: _Side, right: _Side) -> str:
-    """Return a warning where one side was attacked by more toolkits than the other."""
-    if left.toolkits == right.toolkits:
-        return ""
-    return f"left attacked by {', '.join(left.toolkits)}, right by {', '.join(right.toolkits)}"

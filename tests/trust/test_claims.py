@@ -6,7 +6,8 @@ import pytest
 from planted_results import cell, claim, planted
 
 from bench.trust.claims import claims
-from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, UNJUDGED, WEAKER, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED, WEAKER
 
 CELLS = [cell("a", "pgd", "0.1", []), cell("b", "pgd", "0.1", [])]
 

@@ -11,7 +11,8 @@ from planted_results import IMAGES, cell, claim, planted
 
 from bench.measure.rates import holm, mcnemar, paired_difference
 from bench.measure.robustness import headline
-from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, UNJUDGED, WEAKER, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED, WEAKER
 
 MANY = range(50, 100)  # broken on one side alone: p is far below 0.05
 ALL = range(IMAGES)

@@ -13,7 +13,8 @@ from scipy.stats import logistic
 from bench.measure.radius import FEWEST, critical_eps
 from bench.spec import Claim
 from bench.trust.claims import claims
-from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, UNJUDGED, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
 from bench.trust.critical import compare_critical
 from bench.trust.pairs import Pair
 

@@ -8,7 +8,8 @@ from planted_results import cell, claim, planted
 from scipy.stats import logistic
 
 from bench.trust.claims import claims
-from bench.trust.comparisons import FAILS, HOLDS, UNDECIDED, UNJUDGED, comparisons
+from bench.trust.comparisons import comparisons
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
 
 IMAGES = 700
 SPREAD = logistic.ppf((np.arange(600) + 0.5) / 600)
