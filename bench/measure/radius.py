@@ -1,12 +1,16 @@
 """From adversarial radii to one number a model: where its accuracy falls the fastest.
 
-The accuracy of the images that count, as a function of eps, is fitted by a generalised logistic
+The study's figure is R, the critical eps. The accuracy of the images that count, as a function of eps,
+is fitted by a generalised logistic
 
     A(eps) = 1 - (1 + nu exp(-b (eps - R)))^(-1/nu)
 
-whose inflection, the point of steepest fall, is R, the critical eps. This is the curve
+whose inflection, the point of steepest fall, is R. This is the curve
 1 - (1 + Q exp(-B (eps/D - M)))^(-1/nu) of five parameters, of which data can tell three: b = B/D, nu,
 and Q exp(B M) = nu exp(b R). With R itself for a parameter none is a difference of large numbers.
+
+R is where accuracy falls the fastest only if accuracy has that shape, which is tested. Beside it stand
+two figures that presume no shape, the median radius and the mode (`bench.measure.steepest`).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.special import expit
 
+from bench.measure.steepest import median_radius, mode_radius
 from bench.spec import number
 from bench.store.results import Results
 
@@ -30,13 +35,19 @@ CONFIDENCE = 0.8
 FEWEST = 500
 LEAST_R2 = 0.95
 MOST_CENSORED = 0.5
+#: Nor where the test of the shape has no more than this p.
+LEVEL = 0.01
 
 _POINTS = 200
 _REPLICATES = 200
+#: Samples that the test of the shape draws, and how many as bad as the measured one end it early.
+_SIMULATED, _ENOUGH = 99, 10
 _SEED = 0
 #: nu that the fit is begun at, and how far it and b go: beyond, the curve hardly changes any more.
 _STARTS = (0.1, 1.0, 10.0)
 _LOW, _HIGH = (-np.inf, -7.0, -7.0), (np.inf, 10.0, 7.0)
+#: So near to an end, of log nu, nu is at it.
+_AT_BOUND = 0.05
 
 Array = npt.NDArray[np.float64]
 
@@ -57,9 +68,21 @@ class Fit:
     nu: float
     r2: float
 
+    @property
+    def bound(self) -> str:
+        """At which end of its range nu is, `lowest` or `highest`; empty where it is at none."""
+        away = np.log(self.nu) - _LOW[2], _HIGH[2] - np.log(self.nu)
+        return "lowest" if away[0] < _AT_BOUND else "highest" if away[1] < _AT_BOUND else ""
+
     def accuracy(self, eps: Array) -> Array:
         """Return the share of images that stand at eps."""
         return 1 - _flipped(eps, self.critical, self.b, self.nu)
+
+    def radius(self, share: Array) -> Array:
+        """Return the eps up to which these shares of images have flipped; below 0 for the least."""
+        spread = np.log(np.expm1(-self.nu * np.log(share))) - np.log(self.nu)
+        found: Array = self.critical - spread / self.b
+        return found
 
 
 def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str, Array]:
@@ -86,10 +109,12 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
 
     Returns:
         `cell, model, family, attack, norm, toolkit, surface, words` (text), `confidence`; `n` (images
-        that count), `censored` (those of them whose label never flipped), `median` (of their radii;
-        infinite where most never flipped); `critical_eps`, its `error` (see `bootstrap_error`), and
-        of the fit `r2, b, nu`; `refused` (why there is no critical eps; empty where there is one).
-        What a refusal leaves unknown is NaN. In the plan's order.
+        that count), `censored` (those of them whose label never flipped); `median` (of their radii;
+        infinite where most never flipped) and `mode`, each with its error (`median_error,
+        mode_error`; see `bench.measure.steepest`); `critical_eps`, its `error` (see
+        `bootstrap_error`), and of the fit `r2, b, nu, nu_bound` (see `Fit.bound`) and `shape_p` (see
+        `shape_p`); `refused` (why there is no critical eps; empty where there is one). What a
+        refusal leaves unknown is NaN. In the plan's order.
     """
     by_cell = measured_radii(results, confidence)
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
@@ -102,38 +127,43 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
             why = f"images count from confidence {confidence:g}, {surest:g} was asked of them"
             found.append(row | {"refused": why})
         else:
-            found.append(row | _figures(by_cell[str(cell["cell"])]))
+            step = number(cell["words"].get("step_size", 0), "step_size")
+            found.append(row | _figures(by_cell[str(cell["cell"])], step))
     return pd.DataFrame(found, columns=[*named, "words", "confidence", *_FIGURES])
 
 
 _FIGURES = (
-    "n", "censored", "median", "critical_eps", "error", "r2", "b", "nu", "refused",
+    "n", "censored", "median", "median_error", "mode", "mode_error", "critical_eps", "error", "r2",
+    "b", "nu", "nu_bound", "shape_p", "refused",
 )  # fmt: skip
 
 
-def _figures(radii: Array) -> dict[str, Any]:
-    """Return what the radii of a cell come to."""
+def _figures(radii: Array, step: float) -> dict[str, Any]:
+    """Return what the radii of a cell come to, measured in steps or (0) exactly."""
     flipped = radii[np.isfinite(radii)]
     n, censored = len(radii), len(radii) - len(flipped)
     figures: dict[str, Any] = dict.fromkeys(_FIGURES, float("nan"))
-    figures |= {"n": n, "censored": censored, "median": _middle(radii)}
+    median = median_radius(radii, step)
+    figures |= {"n": n, "censored": censored, "nu_bound": ""}
+    figures |= {"median": median.value, "median_error": median.error}
     if n < FEWEST:
         return figures | {"refused": f"{n} images, {FEWEST} are needed"}
     if censored > MOST_CENSORED * n:
         return figures | {"refused": f"{censored} of {n} images never flipped"}
+    mode = mode_radius(radii, step)
+    figures |= {"mode": mode.value, "mode_error": mode.error}
     fit = fit_accuracy(radii)
-    figures |= {"r2": fit.r2, "b": fit.b, "nu": fit.nu}
+    figures |= {"r2": fit.r2, "b": fit.b, "nu": fit.nu, "nu_bound": fit.bound}
     if fit.r2 < LEAST_R2:
         return figures | {"refused": f"R^2 {fit.r2:.3f}, {LEAST_R2} is needed"}
     if not flipped[0] <= fit.critical <= flipped[-1]:
         return figures | {"refused": "no inflection within the radii measured"}
+    p = shape_p(radii, fit, step)
+    figures |= {"shape_p": p}
+    if p <= LEVEL:
+        return figures | {"refused": f"accuracy has another shape than the logistic (p = {p:.2f})"}
     error = bootstrap_error(radii, fit)
     return figures | {"critical_eps": fit.critical, "error": error, "refused": ""}
-
-
-def _middle(radii: Array) -> float:
-    """Return the median; of an even number the upper one, since the mean of infinities is none."""
-    return float(radii[len(radii) // 2]) if len(radii) else float("nan")
 
 
 def fit_accuracy(radii: Array) -> Fit:
@@ -180,6 +210,39 @@ def bootstrap_error(radii: Array, fit: Fit) -> float:
         found.append(_fitted(eps / unit, level, begin).x[0] * unit)
     low, high = np.quantile(found, (0.1587, 0.8413))
     return float(high - low) / 2
+
+
+def shape_p(radii: Array, fit: Fit, step: float = 0.0) -> float:
+    """Return how likely radii of the fitted curve are to miss their own fit by as much as these do.
+
+    A parametric bootstrap of the Cramer-von Mises distance (Stute, Gonzalez Manteiga and Presedo
+    Quindimil, Metrika 40, 1993): as many radii are drawn from the fitted curve, measured in the same
+    steps and cut off at the same share that flipped, and fitted again. It ends after 99 draws, or the
+    tenth that is as far off (Besag and Clifford, Biometrika 78, 1991). The draws are the same each
+    time.
+
+    Args:
+        radii: (n,), ascending, infinite where the label never flipped.
+        fit: of these radii.
+        step: the step in which they were measured, 0 where they are exact.
+    """
+    generator = np.random.default_rng(_SEED)
+    eps, level = _passed(radii)
+    unit, share = float(np.median(eps)), float(np.isfinite(radii).mean())
+    begin = np.array([fit.critical / unit, np.log(fit.b * unit), np.log(fit.nu)])
+    measured = float(((1 - fit.accuracy(eps) - level) ** 2).sum())
+    worse = 0
+    for turn in range(1, _SIMULATED + 1):
+        drawn = np.sort(generator.random(len(radii)))
+        simulated = np.maximum(fit.radius(drawn), 0)
+        if step:
+            simulated = np.ceil(simulated / step) * step
+        simulated[drawn > share] = np.inf
+        eps, level = _passed(simulated)
+        worse += 2 * float(_fitted(eps / unit, level, begin).cost) >= measured
+        if worse == _ENOUGH:
+            return worse / turn
+    return (worse + 1) / (_SIMULATED + 1)
 
 
 def _passed(radii: Array) -> tuple[Array, Array]:
