@@ -24,6 +24,8 @@ Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensembl
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 Measure = Literal["accuracy", "critical_eps", "order"]
+#: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.
+Figure = Literal["logistic", "median", "mode"]
 RowKind = Literal["attack", "radius", "certify"]
 Expected = Literal["left > right", "left < right", "left = right", "same order", "opposite order"]
 Scalar = bool | int | float | str
@@ -319,6 +321,8 @@ class Claim:
         within: half the width of what counts as equal, in percentage points; None unless equal.
         measure: what is compared; `order` is that of critical eps under the attacks of either
             side, or of clean accuracy and critical eps where there is one side alone.
+        figure: which figure of the radii is the critical eps; None for R of the fitted logistic where
+            all have one, and else for the median.
     """
 
     says: str
@@ -332,6 +336,7 @@ class Claim:
     expect: Expected
     within: float | None = None
     measure: Measure = "accuracy"
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

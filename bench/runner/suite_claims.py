@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.attacks.catalogue import row_kind
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import NORMS, AttackRequest, Claim, Expected, Measure, Norm, eps_text, number
+from bench.spec import NORMS, AttackRequest, Claim, Expected, Figure, Measure, Norm, eps_text, number
 from bench.trust.pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]
@@ -31,6 +31,7 @@ class ClaimTable(BaseModel):
     eps: str | float | int | list[str | float | int] | None = None
     expect: Expected
     measure: Measure = "accuracy"
+    figure: Figure | None = None
     within: Annotated[float, Field(gt=0, lt=100)] | None = None
 
 
@@ -70,6 +71,7 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
         expect=table.expect,
         within=table.within,
         measure=table.measure,
+        figure=table.figure,
     )
 
 
@@ -99,6 +101,10 @@ def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
 def _check_measure(table: ClaimTable, where: str) -> None:
     """Raise where fields do not go with what is compared."""
     if table.measure == "accuracy":
+        if table.figure is not None:
+            raise SpecError(
+                f"{where}.figure: this is of radii; it goes with measure = 'critical_eps' or 'order'"
+            )
         if "order" in table.expect:
             raise SpecError(
                 f"{where}.measure: this field is missing; of orders write measure = 'order'"

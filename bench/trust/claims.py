@@ -8,7 +8,11 @@ from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
 from bench.trust.comparisons import comparisons
+from bench.trust.critical import named
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
+
+#: How many comparisons of a claim have each of `VERDICTS`.
+_COUNTS = ("holds", "weaker", "fails", "undecided", "unequal", "unjudged")
 
 
 def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -20,8 +24,8 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
 
     Returns:
         A row a claim: `claim` (its number), `says, expect, attacks` (the study's, in words),
-        `norm, eps` (as text), `comparisons` (how many), `holds, weaker, fails, undecided, unjudged`
-        (how many of them), `verdict` (one for the whole: that of the comparisons where they are all
+        `norm, eps` (as text), `comparisons` (how many), `holds, weaker, fails, undecided, unequal,
+        unjudged` (how many of them), `verdict` (one for the whole: that of the comparisons where they are all
         alike, else `holds in part`, `fails in part` or `mixed`) and `summary` (the counts in
         words, or why it is not judged).
     """
@@ -34,20 +38,20 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
             "claim": turn,
             "says": claim.says,
             "expect": claim.expect
-            + (" in critical eps" if claim.measure == "critical_eps" else "")
+            + (f" in {_figure(claim)}" if claim.measure == "critical_eps" else "")
             + (f" of {ordered(claim)}" if claim.measure == "order" else "")
             + ("" if claim.within is None else f" within {claim.within:g} points"),
             "attacks": _attacks(claim),
             "norm": claim.norm,
             "eps": ", ".join(claim.eps),
             "comparisons": len(mine),
-            **dict(zip(("holds", "weaker", "fails", "undecided", "unjudged"), counts, strict=True)),
+            **dict(zip(_COUNTS, counts, strict=True)),
             "verdict": _overall(mine, counts),
             "summary": "; ".join([_summary(mine, counts), *_unseen(mine)]),
         })  # fmt: skip
     names = (
         "claim", "says", "expect", "attacks", "norm", "eps", "comparisons", "holds", "weaker",
-        "fails", "undecided", "unjudged", "verdict", "summary",
+        "fails", "undecided", "unequal", "unjudged", "verdict", "summary",
     )  # fmt: skip
     return pd.DataFrame(found, columns=list(names))
 
@@ -55,7 +59,12 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
 def ordered(claim: Claim) -> str:
     """Return by what a claim orders models, in words."""
     alike = claim.right_attacks is None
-    return "accuracy and critical eps" if alike else "both critical eps"
+    return f"accuracy and {_figure(claim)}" if alike else f"{_figure(claim)} of both"
+
+
+def _figure(claim: Claim) -> str:
+    """Return the figure of the radii that a claim is about."""
+    return "critical eps" if claim.figure is None else named(claim.figure)
 
 
 def _attacks(claim: Claim) -> str:
@@ -78,7 +87,9 @@ def _overall(compared: pd.DataFrame, counts: list[int]) -> str:
         return f"{FAILS} in part"
     if holds:
         return f"{HOLDS} in part"
-    return "holds in part, only against weaker attacks" if weaker else _at(compared)
+    if weaker:
+        return "holds in part, only against weaker attacks"
+    return _at(compared) if UNDECIDED in set(compared["verdict"]) else UNEQUAL
 
 
 def _summary(compared: pd.DataFrame, counts: list[int]) -> str:

@@ -141,7 +141,7 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         measured = critical_eps(results) if radii is None else radii
         found += [
             {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
-            | compare_critical(measured, claim, pair)
+            | compare_critical(measured, results.cells, claim, pair)
             for turn, claim, pair in asked
             if claim.measure == "critical_eps"
         ]
@@ -315,17 +315,13 @@ def _standing(falls: pd.DataFrame, cells: Iterable[str], radius: float) -> pd.Se
 def _judged(left: _Side, right: _Side, met: Faced) -> tuple[dict[str, Any], str]:
     """Return accuracies and how they differ, and what is to be said of unequal attacks."""
     figures = _figures(*_both(left, right)) | {"harder": met.harder}
-    if met.harder:
-        more = "neither side" if met.harder == "neither" else met.harder
-        return figures, f"unequal attacks, {more} attacked harder: {met.why}"
-    if not met.left_out:
-        return figures, ""
-    said = f"left out, since one side alone faced it: {met.left_out}"
+    if met.harder or not met.left_out:
+        return figures, met.said()
     whole = _figures(*(side.all_stands for side in (left, right)))
     if whole["difference"] * figures["difference"] < 0:
         figures["harder"] = "neither"
-        said = f"unequal attacks, which turn the sides round: {met.left_out}"
-    return figures, said
+        return figures, f"unequal attacks, which turn the sides round: {met.left_out}"
+    return figures, met.said()
 
 
 def _both(left: _Side, right: _Side) -> tuple[pd.Series[bool], pd.Series[bool]]:

@@ -1,7 +1,11 @@
 """Claims about critical eps: two models, or two attacks on one, by the errors of either side.
 
 A side is one model under one attack on one surface. Of several that a claim names (attacks, surfaces,
-toolkits), the one with the least critical eps counts: the worst case, as everywhere.
+toolkits), the one with the least critical eps counts: the worst case, as everywhere. Both sides face
+the same attacks (`bench.trust.faced`); else nothing is judged.
+
+A claim may say which figure of the radii it is about. Where it does not, that is R of the fitted
+logistic, the study's, or the median radius if any side has no R; the comparison says which and why.
 
 The two errors are taken as independent, since each critical eps is of the images that its own model is
 sure of. What hard and easy images both sides share makes the difference vary less than is taken here: a
@@ -16,7 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from bench.spec import Claim
+from bench.spec import Claim, Figure
+from bench.trust.faced import faced
 from bench.trust.pairs import Pair, lonely, sided
 
 #: The columns of a comparison that only one of critical eps fills.
@@ -25,58 +30,130 @@ CRITICAL = ("left_critical_eps", "left_error", "right_critical_eps", "right_erro
 _WIDE = float(norm.ppf(0.975))
 
 
-def compare_critical(measured: pd.DataFrame, claim: Claim, pair: Pair) -> dict[str, Any]:
+#: The columns of a figure and its error, and what the figure is called.
+_COLUMNS: dict[Figure, tuple[str, str, str]] = {
+    "logistic": ("critical_eps", "error", "R of the fitted logistic"),
+    "median": ("median", "median_error", "median radius"),
+    "mode": ("mode", "mode_error", "mode"),
+}
+
+
+def compare_critical(
+    measured: pd.DataFrame, cells: pd.DataFrame, claim: Claim, pair: Pair
+) -> dict[str, Any]:
     """Return the figures of one comparison of critical eps, or `note`, why there are none.
 
     Args:
         measured: of `bench.measure.radius.critical_eps`.
+        cells: `Results.cells`.
         claim: one whose measure is `critical_eps`.
         pair: two of its models.
 
     Returns:
-        `CRITICAL`, `n` (images that count on the side that has fewer), `difference` (left minus right)
-        with its 95 % interval `low, high`, and `p` (two-sided, by the normal distribution).
+        `figure` (which one is compared), `CRITICAL`, `n` (images that count on the side that has
+        fewer), `difference` (left minus right) with its 95 % interval `low, high`, and `p` (two-sided,
+        by the normal distribution); `harder` where the sides were attacked unequally.
     """
     row = {"left": pair.left, "right": pair.right, "case": pair.case, "measure": claim.measure}
     row |= {"eps_text": None}
     if pair.left is None or pair.right is None:
         return row | {"note": lonely(claim, pair)}
-    left, why = least_critical_eps(measured, claim, pair.left, claim.attacks)
-    right, other = least_critical_eps(
-        measured, claim, pair.right, claim.right_attacks or claim.attacks
-    )
-    if left is None or right is None:
-        return row | {"note": sided("", why, other)}
-    difference = left["critical_eps"] - right["critical_eps"]
-    error = float(np.hypot(left["error"], right["error"]))
-    figures = {
-        f"{side}_{name}": found[name]
-        for side, found in (("left", left), ("right", right))
-        for name in ("critical_eps", "error")
-    }
-    return row | figures | {
-        "n": min(left["n"], right["n"]),
+    named = claim.attacks, claim.right_attacks or claim.attacks
+    sides, absent = [], []
+    for title, attacks in zip((pair.left, pair.right), named, strict=True):
+        mine, why = measuring(measured, claim, title, attacks)
+        sides.append(mine)
+        absent.append(why)
+    if any(absent):
+        return row | {"note": sided("", *absent)}
+    unequal = ""
+    if claim.right_attacks is None:
+        sides, unequal, harder = _alike(sides, cells)
+        if harder:
+            return row | {"harder": harder, "note": unequal}
+    figure, why = chosen(claim, sides)
+    row |= {"figure": figure}
+    values = [least(mine, figure) for mine in sides]
+    lacking = ["" if value is not None else _lacking(mine, figure)
+               for mine, value in zip(sides, values, strict=True)]  # fmt: skip
+    if values[0] is None or values[1] is None:
+        return row | {"note": sided("", *lacking)}
+    (left, error, n), (right, other, m) = values
+    difference, both = left - right, float(np.hypot(error, other))
+    return row | dict(zip(CRITICAL, (left, error, right, other), strict=True)) | {
+        "n": min(n, m),
         "difference": difference,
-        "low": difference - _WIDE * error,
-        "high": difference + _WIDE * error,
-        "p": float(2 * norm.sf(abs(difference) / error)) if error else float(difference == 0),
-        "note": "",
+        "low": difference - _WIDE * both,
+        "high": difference + _WIDE * both,
+        "p": float(2 * norm.sf(abs(difference) / both)) if both else float(difference == 0),
+        "note": "; ".join(said for said in (why, unequal) if said),
     }  # fmt: skip
 
 
-def least_critical_eps(
+def measuring(
     measured: pd.DataFrame, claim: Claim, title: str, attacks: tuple[str, ...]
-) -> tuple[dict[str, Any] | None, str]:
-    """Return the cell of least critical eps of a model under some attacks, or why there is none."""
+) -> tuple[pd.DataFrame, str]:
+    """Return the rows of a model under some attacks of a claim, or why there are none."""
     mine = measured[(measured["model"] == title) & (measured["norm"] == claim.norm)]
     mine = mine[mine["attack"].isin(attacks)]
     if claim.surfaces is not None:
         mine = mine[mine["surface"].isin(claim.surfaces)]
     absent = [attack for attack in attacks if attack not in set(mine["attack"])]
-    if absent:
-        return None, f"no {', '.join(absent)} in this run"
-    found: list[dict[str, Any]] = mine.to_dict("records")  # type: ignore[assignment]
-    refused = [f"{one['attack']}: {one['refused']}" for one in found if one["refused"]]
-    if refused:
-        return None, f"no critical eps, {'; '.join(refused)}"
-    return min(found, key=lambda one: float(one["critical_eps"])), ""
+    return mine, f"no {', '.join(absent)} in this run" if absent else ""
+
+
+def chosen(claim: Claim, sides: list[pd.DataFrame]) -> tuple[Figure, str]:
+    """Return the figure that a claim is judged by, and what is to be said of it.
+
+    Args:
+        claim: which may name one.
+        sides: of `measuring`, all that are compared with each other.
+    """
+    if claim.figure is not None:
+        return claim.figure, "" if claim.figure == "logistic" else f"by the {named(claim.figure)}"
+    refused = [row for mine in sides for row in mine.to_dict("records") if row["refused"]]
+    if not refused:
+        return "logistic", ""
+    first = refused[0]
+    more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+    why = f"{first['model']} under {first['attack']}: {first['refused']}{more}"
+    return "median", f"by the median radius, since R is not there ({why})"
+
+
+def named(figure: Figure) -> str:
+    """Return what a figure is called."""
+    return _COLUMNS[figure][2]
+
+
+def least(mine: pd.DataFrame, figure: Figure) -> tuple[float, float, int] | None:
+    """Return the least figure of some rows with its error and images; None where one has none."""
+    value, error, _ = _COLUMNS[figure]
+    if mine.empty or not np.isfinite(mine[[value, error]].to_numpy(dtype=float)).all():
+        return None
+    one = mine.loc[mine[value].idxmin()]
+    return float(one[value]), float(one[error]), int(one["n"])
+
+
+def _lacking(mine: pd.DataFrame, figure: Figure) -> str:
+    """Return why a side has no figure."""
+    value, error, called = _COLUMNS[figure]
+    without = ~np.isfinite(mine[[value, error]].astype(float)).all(axis=1)
+    said = [
+        f"{one['attack']}: {one['refused'] or 'its error cannot be told'}"
+        for one in mine[without].to_dict("records")
+    ]
+    return f"no {called}, {'; '.join(said)}"
+
+
+def _alike(
+    sides: list[pd.DataFrame], cells: pd.DataFrame
+) -> tuple[list[pd.DataFrame], str, str]:
+    """Return the rows of the attacks that both sides faced, what to say of others, and who faced more."""
+    ours = [cells[cells["cell"].isin(mine["cell"])] for mine in sides]
+    through = [set(cells.loc[cells["model"] == one["model"].iloc[0], "surface"]) for one in ours]
+    met = faced(ours[0], ours[1], (through[0], through[1]), float("nan"))
+    kept = [
+        mine[mine["cell"].isin(used)]
+        for mine, used in zip(sides, (met.left, met.right), strict=True)
+    ]
+    return kept, met.said(), met.harder

@@ -51,6 +51,13 @@ class Faced:
     why: str = ""
     left_out: str = ""
 
+    def said(self) -> str:
+        """Return what is to be said of attacks that one side alone faced; empty where there are none."""
+        if self.harder:
+            more = "neither side" if self.harder == "neither" else self.harder
+            return f"unequal attacks, {more} attacked harder: {self.why}"
+        return f"left out, since one side alone faced it: {self.left_out}" if self.left_out else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 from scipy.stats import kendalltau
 
-from bench.spec import Claim
-from bench.trust.critical import least_critical_eps
+from bench.spec import Claim, Figure
+from bench.trust.critical import chosen, least, measuring
 
 #: Of fewer models no order can be told from chance: 2 / 4! > 0.05.
 FEWEST = 5
@@ -33,7 +33,7 @@ def compare_orders(
         titles: the models of the claim, of one data set.
 
     Returns:
-        `n` (models), `difference` (Kendall's tau) and `p` (two-sided, exact where no two tie).
+        `figure` (which figure of the radii orders), `n` (models), `difference` (Kendall's tau) and `p` (two-sided, exact where no two tie).
     """
     row = {
         "left": claim.left,
@@ -42,13 +42,16 @@ def compare_orders(
         "measure": claim.measure,
         "eps_text": None,
     }
-    sides: list[list[float]] = []
-    for attacks in (claim.attacks, claim.right_attacks):
-        if attacks is None:
-            sides.append([accuracy.get(title, math.nan) for title in titles])
-            continue
-        found = [least_critical_eps(measured, claim, title, attacks) for title in titles]
-        sides.append([math.nan if one is None else one["critical_eps"] for one, _ in found])
+    figure, why = chosen(
+        claim, [mine for mine, _ in _radii(measured, claim, titles) if not mine.empty]
+    )
+    row |= {"figure": figure}
+    sides = [
+        [accuracy.get(title, math.nan) for title in titles]
+        if attacks is None
+        else _figures(measured, claim, titles, attacks, figure)
+        for attacks in (claim.attacks, claim.right_attacks)
+    ]
     ranked = pd.DataFrame(sides, columns=titles).T.dropna()
     if len(ranked) < FEWEST:
         of = f"{len(ranked)} of {len(titles)} models have figures"
@@ -58,5 +61,34 @@ def compare_orders(
         "n": len(ranked),
         "difference": float(found_order.statistic),
         "p": float(found_order.pvalue),
-        "note": "",
+        "note": why,
     }
+
+
+def _radii(
+    measured: pd.DataFrame, claim: Claim, titles: list[str]
+) -> list[tuple[pd.DataFrame, str]]:
+    """Return the rows of all models under the attacks of either side."""
+    both = (claim.attacks, claim.right_attacks)
+    return [
+        measuring(measured, claim, title, attacks)
+        for attacks in both
+        if attacks is not None
+        for title in titles
+    ]
+
+
+def _figures(
+    measured: pd.DataFrame,
+    claim: Claim,
+    titles: list[str],
+    attacks: tuple[str, ...],
+    figure: Figure,
+) -> list[float]:
+    """Return the least figure of each model under some attacks; NaN where it has none."""
+    found = []
+    for title in titles:
+        mine, absent = measuring(measured, claim, title, attacks)
+        value = None if absent else least(mine, figure)
+        found.append(math.nan if value is None else value[0])
+    return found

@@ -78,7 +78,7 @@ def _verdict(row: dict[str, Any], claim: Claim) -> str:
     """Return the verdict of a comparison; of some there is no strongest attack."""
     study, strongest = row.get("outcome"), row.get(f"{STRONGEST}outcome")
     if study is None:
-        return UNJUDGED
+        return UNEQUAL if row.get("harder") else UNJUDGED
     if study == "against":
         return FAILS
     if study != "for":
