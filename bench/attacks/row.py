@@ -55,18 +55,20 @@ class Parity:
     Attributes:
         cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
             images fall; `rate`: as many images fall, though not the same ones; `norm`: median norms
-            are alike; `differs`: they are not the same algorithm, and are shown side by side but
-            not judged.
+            are alike, and as many images fall; `differs`: they are not the same algorithm, and are
+            shown side by side but not judged.
         low: the smallest share of equal verdicts, the smallest difference of success rates, left
             less right, or the smallest ratio of median norms.
         high: the largest.
         cause: why they agree no further.
+        within: of `norm`, by how much success rates may differ.
     """
 
     cls: ParityClass
     low: float
     high: float
     cause: str
+    within: float = 0.0
 
     def swapped(self) -> Parity:
         """Return the same with left and right exchanged."""
@@ -74,7 +76,7 @@ class Parity:
             return Parity(self.cls, -self.high, -self.low, self.cause)
         if self.cls != "norm":
             return self
-        return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause)
+        return Parity(self.cls, 1 / self.high, 1 / self.low, self.cause, self.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ def differs(cause: str) -> Parity:
     return Parity("differs", 0.0, 1.0, cause)
 
 
-def norm(low: float, high: float, cause: str) -> Parity:
-    """Return that the ratio of median norms, left to right, lies in [low, high]."""
-    return Parity("norm", low, high, cause)
+def norm(low: float, high: float, cause: str, within: float = 0.05) -> Parity:
+    """Return that the ratio of median norms, left to right, lies in [low, high].
+
+    Success rates differ by no more than `within`, whichever images fall.
+    """
+    return Parity("norm", low, high, cause, within)

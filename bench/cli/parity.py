@@ -16,9 +16,11 @@ from bench.cli.options import results_option, suite_option
 def parity(ctx: click.Context, suite: str, results: Path) -> None:
     """Compare each attack between toolkits; exit 1 where two differ more than they should.
 
-    Reads the suite's last run; computes nothing. Expected classes: identical, one-ulp, verdict
-    (at least 99 % of the verdicts equal, or at most 2 discordant), rate (success rates alike),
-    norm (ratio of median norms), differs (two algorithms under one name: shown, never judged).
+    Reads the suite's last run; computes nothing. The catalogue says what is expected of a pair, and
+    each row prints the bound it was held to; two images may always differ. Classes: identical (pictures,
+    norms and verdicts), one-ulp (pictures equal but for rounding, and verdict), verdict (the same images
+    fall, but for a share: 1 % in most attacks, up to 20 % in random ones), rate (as many fall), norm
+    (median norms alike, and as many fall), differs (two algorithms under one name: shown, never judged).
     """
     from bench.cli.display import print_table, say
     from bench.report.tables import parity_table

@@ -198,6 +198,7 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
         "toolkits": words.each(found, lambda row: f"{row.left} – {row.right}"),
         "n": words.each(found, lambda row: words.count(row.n)),
         "expected": words.each(found, lambda row: words.text(row.expected) or words.NONE),
+        "bound": words.each(found, lambda row: words.text(row.bound) or words.NONE),
         "equal (%)": words.each(found, lambda row: words.percent(row.equal_verdicts)),
         "differ": words.each(found, lambda row: words.count(row.discordant)),
         "McNemar p": words.each(found, lambda row: words.probability(row.mcnemar_p)),
@@ -267,7 +268,9 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         *_claims(results, measured),
         Table(
             name="parity",
-            caption="Agreement of the toolkits, attack by attack: share of images with equal "
+            caption="Agreement of the toolkits, attack by attack: the class that is expected, and the "
+            "bound that it sets here (on verdicts that differ, ± on how many images more fall to the "
+            "first toolkit, on the ratio of the median norms); share of images with equal "
             "verdicts, number of images where they differ, exact McNemar p, largest difference of two "
             "adversarial images (pixel units), ratio of the median norms.",
             frame=parity_table(results, measured.parity),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ _AGREE = 0.99
 _FEW = 2
 
 _COLUMNS = (
-    "model", "surface", "attack", "norm", "eps_text", "left", "right", "expected", "n",
-    "equal_verdicts", "discordant", "mcnemar_p", "max_difference", "norm_ratio", "passed", "cause",
+    "model", "surface", "attack", "norm", "eps_text", "left", "right", "expected",
+    "bound", "n", "equal_verdicts", "discordant", "mcnemar_p", "max_difference", "norm_ratio", "passed", "cause",
     "left_cell", "right_cell",
 )  # fmt: skip
 
@@ -62,12 +63,15 @@ def parity(results: Results) -> pd.DataFrame:
       most two differ;
     - `rate`: the success rates differ by no more than the catalogue says, or by two images: what two
       random searches can agree on, of which two runs of one toolkit differ as much;
-    - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order;
+    - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order, and
+      `rate` holds; where only one side broke images there is no ratio, and `rate` alone is judged;
     - `differs`: two algorithms under one name; never judged.
 
     Returns:
         `model, surface, attack, norm, eps_text, left, right`;
         `expected` (the class; null where the catalogue has none);
+        `bound` (what this pair was held to, in words; null where nothing is expected of it or no image
+        was attacked by both);
         `n` (images both attacked); `equal_verdicts` (share of them); `discordant` (how many differ);
         `mcnemar_p` (exact, two-sided);
         `max_difference` (largest |left - right| over the kept pictures' pixels; null unless the
@@ -91,7 +95,7 @@ def parity(results: Results) -> pd.DataFrame:
             found.append(_compare(results, rows, by_toolkit[left], by_toolkit[right]))
     table = pd.DataFrame(found, columns=list(_COLUMNS))
     return table.astype({
-        "expected": "str", "n": "int64", "equal_verdicts": "float64", "discordant": "int64",
+        "expected": "str", "bound": "str", "n": "int64", "equal_verdicts": "float64", "discordant": "int64",
         "mcnemar_p": "float64", "max_difference": "float64", "norm_ratio": "float64",
         "passed": "boolean", "cause": "str",
     })  # fmt: skip
@@ -130,6 +134,8 @@ def _compare(
     passed = None if expected is None else _passed(expected, pair, difference, ratio)
     if passed is None and expected is not None and expected.cls != "differs":
         cause = "no pictures kept" if expected.cls != "norm" else "no norms to compare"
+    if expected is not None:
+        row["bound"] = _bound(expected, pair.n)
     return row | {
         "n": pair.n,
         "equal_verdicts": 1 - pair.discordant / pair.n,
@@ -201,14 +207,14 @@ def _passed(
     """Return whether a pair agrees as expected; None where there is nothing to judge it by."""
     if expected.cls == "differs":
         return None
-    share = min(expected.low, _AGREE)
-    agree = pair.discordant <= max(_FEW, (1 - share) * pair.n)
+    agree = pair.discordant <= _discordant(expected, pair.n)
     if expected.cls == "verdict":
         return agree
-    if expected.cls == "rate":
-        more = pair.only_left - pair.only_right
-        return abs(more) <= _FEW or bool(expected.low <= more / pair.n <= expected.high)
-    if expected.cls == "norm":
+    if expected.cls in ("rate", "norm"):
+        fewer, more = _more(expected, pair.n)
+        alike = fewer <= pair.only_left - pair.only_right <= more
+        if expected.cls == "rate" or not alike:
+            return alike
         return None if ratio is None else bool(expected.low <= ratio <= expected.high)
     if expected.cls == "one-ulp":
         near = agree if difference is None else agree and difference <= _ULP
@@ -217,3 +223,32 @@ def _passed(
     if not equal:
         return False
     return None if difference is None else difference == 0
+
+
+def _discordant(expected: Parity, n: int) -> int:
+    """Return how many of n verdicts may differ."""
+    return max(_FEW, math.floor((1 - min(expected.low, _AGREE)) * n + 1e-9))
+
+
+def _more(expected: Parity, n: int) -> tuple[int, int]:
+    """Return how many images more may fall to left than to right, the least and the most."""
+    low, high = expected.low, expected.high
+    if expected.cls == "norm":
+        low, high = -expected.within, expected.within
+    return min(-_FEW, math.ceil(low * n - 1e-9)), max(_FEW, math.floor(high * n + 1e-9))
+
+
+def _bound(expected: Parity, n: int) -> str | None:
+    """Return in words what a pair of n images is held to; None where it is not judged."""
+    if expected.cls == "differs":
+        return None
+    if expected.cls == "identical":
+        return "all equal"
+    differ = f"{_discordant(expected, n)} may differ"
+    if expected.cls in ("verdict", "one-ulp"):
+        return differ if expected.cls == "verdict" else f"2^-23 a pixel, {differ}"
+    fewer, more = _more(expected, n)
+    rates = f"±{more} images" if more == -fewer else f"{fewer:+d} to {more:+d} images"
+    if expected.cls == "rate":
+        return rates
+    return f"ratio {expected.low:.3g} to {expected.high:.3g}, {rates}"

@@ -27,6 +27,7 @@ class Expected:
     low: float = 0.9
     high: float = 1.1
     cause: str = "why not closer"
+    within: float = 0.05
 
 
 #: As the catalogue has them: at least 99 % of equal verdicts.
@@ -256,13 +257,42 @@ def test_norm_ratio_of_a_fixed_budget_counts_all_attacked(results: Results, expe
     assert pick(parity(longer))["norm_ratio"] == pytest.approx(0.5)
 
 
-def test_no_common_success_cannot_be_judged(results: Results, expect: Any) -> None:
+@pytest.mark.parametrize(("kept", "passed"), [(36, True), (34, True), (33, False), (1, False), (0, False)])
+def test_norm_asks_how_many_fall_too(results: Results, expect: Any, kept: int, passed: bool) -> None:
+    """Equal norms of the images that both broke are no agreement where one toolkit broke few."""
+    expect(Expected("norm", low=1.0, high=1.2))
+    row = pick(parity(changed(results, "cw", "success", flip, 36 - kept)), "cw", "minimal")
+    assert row["passed"] is not pd.NA
+    assert row["passed"] == passed
+    assert (row["n"], row["bound"]) == (36, "ratio 1 to 1.2, ±2 images")
+
+
+def test_norms_that_nobody_reached_cannot_be_judged(results: Results, expect: Any) -> None:
     expect(Expected("norm"))
-    row = pick(parity(changed(results, "cw", "success", flip, 36)), "cw", "minimal")
+    none = changed(results, "cw", "success", flip, 36)
+    none = changed(none, "cw", "success", flip, 36, toolkit="art")
+    row = pick(parity(none), "cw", "minimal")
     assert pd.isna(row["passed"])
     assert pd.isna(row["norm_ratio"])
-    assert row["n"] == 36
     assert "no norms" in row["cause"]
+
+
+@pytest.mark.parametrize(("expected", "bound"), [
+    (Expected("identical"), "all equal"),
+    (ONE_ULP, "2^-23 a pixel, 2 may differ"),
+    (VERDICT, "2 may differ"),
+    (Expected("verdict", low=0.8, high=1.0), "7 may differ"),
+    (Expected("rate", low=-0.2, high=0.2), "±7 images"),
+    (Expected("rate", low=-0.2, high=0.1), "-7 to +3 images"),
+    (Expected("norm", low=0.9, high=1.25, within=0.1), "ratio 0.9 to 1.25, ±3 images"),
+])  # fmt: skip
+def test_each_row_says_what_it_was_held_to(
+    results: Results, expect: Any, expected: Expected, bound: str
+) -> None:
+    expect(expected)
+    assert pick(parity(results))["bound"] == bound  # of 36 images
+    expect(Expected("differs"))
+    assert pd.isna(pick(parity(results))["bound"])
 
 
 def test_a_cell_that_did_not_run_cannot_be_judged(results: Results, expect: Any) -> None:
