@@ -80,7 +80,8 @@ class Fit:
 
     def radius(self, share: Array) -> Array:
         """Return the eps up to which these shares of images have flipped; below 0 for the least."""
-        spread = np.log(np.expm1(-self.nu * np.log(share))) - np.log(self.nu)
+        power = -self.nu * np.log(share)
+        spread = power + np.log(-np.expm1(-power)) - np.log(self.nu)  # as log expm1, without overflow
         found: Array = self.critical - spread / self.b
         return found
 
@@ -161,7 +162,7 @@ def _figures(radii: Array, step: float) -> dict[str, Any]:
     p = shape_p(radii, fit, step)
     figures |= {"shape_p": p}
     if p <= LEVEL:
-        return figures | {"refused": f"accuracy has another shape than the logistic (p = {p:.2f})"}
+        return figures | {"refused": f"shape rejected, p = {p:.2f}"}
     error = bootstrap_error(radii, fit)
     return figures | {"critical_eps": fit.critical, "error": error, "refused": ""}
 

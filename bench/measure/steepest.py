@@ -49,7 +49,7 @@ def median_radius(radii: Array, step: float = 0.0) -> Figure:
         return Figure(float("nan"), float("nan"))
     value, off = float(radii[n // 2]), np.sqrt(n) / 2
     low, high = int(np.floor(n / 2 - off)), int(np.ceil(n / 2 + off)) - 1
-    if low < 0 or high >= n or not np.isfinite(radii[high]):
+    if low < 1 or high >= n or not np.isfinite(radii[high]):
         return Figure(value, float("nan"))
     return Figure(value, float(np.hypot((radii[high] - radii[low]) / 2, step / np.sqrt(12))))
 

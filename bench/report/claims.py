@@ -15,10 +15,12 @@ from bench.trust.verdicts import WEAKER
 
 CLAIMS = (
     "What the study says, tested on the same images: under its own attack, and under the strongest, "
-    "worst case per image over all attacks of the run. A claim holds where an exact McNemar test, "
+    "worst case per image over all attacks of the run that both sides faced. A claim holds where an exact McNemar test, "
     "adjusted by Holm's method over all comparisons, tells the two sides apart at level 0.05 in its "
     "favour under both; equality holds where the 95 % interval of the paired difference lies within "
-    "the points named. Critical eps are compared under the study's attack alone, by their errors, "
+    "the points named. It holds only against weaker attacks where the strongest turns it round or takes at "
+    "least half of the lead. Unequal attacks: a side that was attacked less hard cannot be found ahead. "
+    "Critical eps are compared under the study's attack alone, by their errors, "
     "and orders of models by Kendall's tau."
 )
 COMPARISONS = (
@@ -96,6 +98,10 @@ def compact(results: Results, found: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
+#: The figures of radii in a narrow column.
+_SHORT = {"logistic": "R", "median": "median", "mode": "mode"}
+
+
 def _short(verdict: str, mark: str | None) -> str:
     """Return a verdict that fits in a narrow column, with the letter of its note."""
     said = "weaker only" if verdict == WEAKER else verdict
@@ -104,8 +110,9 @@ def _short(verdict: str, mark: str | None) -> str:
 
 def _threat(row: Any) -> str:
     radii = row.eps_text if hasattr(row, "eps_text") else row.eps
-    if words.missing(radii) or not radii:
-        return str(row.norm)  # critical eps are measured
+    if words.missing(radii) or not radii:  # critical eps are measured
+        figure = getattr(row, "figure", None)
+        return str(row.norm) if words.missing(figure) else f"{row.norm}, {_SHORT[str(figure)]}"
     return "clean" if radii == "0" else words.threat(row.norm, radii)
 
 

@@ -11,15 +11,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.measure.radius import CONFIDENCE, Array, Fit
+from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit
 from bench.report import words
 from bench.report.figures import FEW, NORM, look, size, style, to_pdf
 
 RADII = (
-    "Critical eps: where accuracy falls the fastest as eps grows, which is the inflection of a "
-    "generalised logistic fitted to it, with its standard error by bootstrap over the images. Of the "
-    f"images that the model gets right with a confidence of at least {CONFIDENCE:g}, n in number; "
-    "median radius: of the eps at which their labels flip, those that never flip included."
+    "The eps at which labels flip, of the "
+    f"images that the model gets right with a confidence of at least {CONFIDENCE:g}, n in number; each "
+    "figure with its standard error. Median radius: half of the labels have flipped, those that never "
+    "flip included. Mode: the most labels flip, by a kernel estimate. Critical eps: R of the fitted "
+    "logistic, the inflection of a generalised logistic fitted to accuracy as eps grows; it is where "
+    "accuracy falls the fastest only if accuracy has that shape, and is left out where a test at level "
+    f"{LEVEL:g} rejects it. At the end of its range, nu is not told by the data."
 )
 
 #: So many points make a measured curve; its steps are finer than a figure shows.
@@ -56,14 +59,26 @@ def radius_table(found: pd.DataFrame, called: Mapping[str, str]) -> pd.DataFrame
         "surface": found["surface"],
         "n": words.each(found, lambda row: words.count(row.n)),
         "never flipped": words.each(found, lambda row: words.count(row.censored)),
-        "median radius": words.each(found, lambda row: words.amount(row.median)),
+        "median radius": words.each(found, _median),
+        "mode": words.each(found, lambda row: words.with_error(row.mode, row.mode_error)),
         "critical eps": words.each(
             found, lambda row: words.with_error(row.critical_eps, row.error)
         ),
         "R²": words.each(found, lambda row: words.amount(row.r2, 4)),
-        "note": words.each(found, lambda row: words.text(row.refused)),
+        "note": words.each(found, _note),
     })  # fmt: skip
     return words.without_plain_surface(table)
+
+
+def _median(row: Any) -> str:
+    """Return a median with its error; of few images, or where many never flipped, without."""
+    said = words.with_error(row.median, row.median_error)
+    return words.amount(row.median) if said == words.NONE else said
+
+
+def _note(row: Any) -> str:
+    """Return why there is no critical eps, and whether the fit went to the end of its range."""
+    return words.join(words.text(row.refused), f"nu at its {row.nu_bound}" if row.nu_bound else "")
 
 
 def radius_figures(

@@ -251,4 +251,4 @@ def _bound(expected: Parity, n: int) -> str | None:
     rates = f"±{more} images" if more == -fewer else f"{fewer:+d} to {more:+d} images"
     if expected.cls == "rate":
         return rates
-    return f"ratio {expected.low:.3g} to {expected.high:.3g}, {rates}"
+    return f"ratio {expected.low:.4g} to {expected.high:.4g}, {rates}"

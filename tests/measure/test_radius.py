@@ -9,9 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planted_results import cell, planted
+from scipy import stats
 
 from bench.measure import radius
-from bench.measure.radius import bootstrap_error, critical_eps, fit_accuracy, measured_radii
+from bench.measure.radius import (
+    bootstrap_error,
+    critical_eps,
+    fit_accuracy,
+    measured_radii,
+    shape_p,
+)
 from bench.measure.robustness import headline
 
 
@@ -202,3 +209,63 @@ def test_whatever_the_radii_are_there_is_a_figure_or_a_refusal(kinds, seed) -> N
     else:
         assert np.isfinite([found["critical_eps"], found["error"], found["r2"]]).all()
         assert found["r2"] >= 0.95
+
+
+@pytest.mark.parametrize(("b", "nu"), [(250, 0.001), (250, 0.3), (300, 1.0), (2700, 6.0)])
+@pytest.mark.parametrize("step", [0.0, 0.001])
+def test_the_shape_is_rarely_rejected_where_it_is_the_true_one(b, nu, step) -> None:
+    """At level 0.01 one in a hundred is; of 15 samples more than two are one run in a thousand."""
+    rejected = 0
+    for seed in range(15):
+        radii = drawn(600, 0.02, b, nu, seed)
+        if step:
+            radii = np.ceil(radii / step) * step
+        rejected += shape_p(radii, fit_accuracy(radii), step) <= radius.LEVEL
+    assert rejected <= 2
+
+
+OTHER_SHAPES = {
+    "uniform": stats.uniform(0, 0.05),
+    "uniform, away from 0": stats.uniform(0.01, 0.05),
+    "exponential": stats.expon(scale=0.03),
+}
+
+
+@pytest.mark.parametrize("shape", OTHER_SHAPES)
+def test_other_shapes_are_refused(shape) -> None:
+    """R^2 is above 0.95 for all, so that it tells nothing of the shape."""
+    for seed in range(3):
+        radii = OTHER_SHAPES[shape].rvs(600, random_state=np.random.default_rng(seed))
+        (found,) = critical_eps(results(np.clip(radii, 1e-6, None))).to_dict("records")
+        assert found["r2"] > 0.97
+        assert (found["refused"], found["shape_p"]) == ("shape rejected, p = 0.01", 0.01)
+        assert np.isnan(found["critical_eps"])
+        # What presumes no shape is there.
+        assert found["median"] == pytest.approx(OTHER_SHAPES[shape].median(), rel=0.25)
+        assert np.isfinite([found["median_error"], found["mode"], found["mode_error"]]).all()
+
+
+def test_a_fit_that_is_nowhere_near_is_rejected_too() -> None:
+    rng = np.random.default_rng(0)
+    humps = np.where(rng.random(600) < 0.5, 0.02, 0.06) + 0.004 * rng.standard_normal(600)
+    radii = np.sort(np.clip(humps, 1e-6, None))
+    assert shape_p(radii, fit_accuracy(radii)) == 0.01
+
+
+def test_nu_at_the_end_of_its_range_is_said() -> None:
+    """Of Gumbel radii nu goes to 0, beyond what data can tell."""
+    gumbel = 0.02 - 0.005 * np.log(-np.log((np.arange(600) + 0.5) / 600))
+    (found,) = critical_eps(results(np.clip(gumbel, 1e-6, None))).to_dict("records")
+    assert (found["nu_bound"], found["refused"]) == ("lowest", "")
+    (inside,) = critical_eps(results(GOOD)).to_dict("records")
+    assert inside["nu_bound"] == ""
+    early = 0.08 - 0.01 * stats.expon.ppf((np.arange(600) + 0.5) / 600)[::-1]
+    assert fit_accuracy(early).bound == "highest"
+
+
+def test_the_figures_stand_beside_the_critical_eps() -> None:
+    (found,) = critical_eps(results(GOOD)).to_dict("records")
+    assert found["critical_eps"] == pytest.approx(0.02, rel=1e-2)
+    assert found["mode"] == pytest.approx(0.02, abs=2 * found["mode_error"])
+    assert found["median"] == pytest.approx(float(np.median(GOOD)), abs=found["median_error"])
+    assert found["shape_p"] > 0.1

@@ -161,6 +161,9 @@ expect  = "left > right"
 def test_a_claim_about_critical_eps(tmp_path):
     claim = load_suite(written(tmp_path, SUITE + RADIUS)).claims[1]
     assert (claim.measure, claim.eps, claim.attacks) == ("critical_eps", (), ("fgsm-radius",))
+    assert claim.figure is None
+    named = RADIUS + 'figure  = "mode"\n'
+    assert load_suite(written(tmp_path, SUITE + named)).claims[1].figure == "mode"
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
@@ -170,6 +173,8 @@ def test_a_claim_about_critical_eps(tmp_path):
     ('["fgsm-radius"]', '["pdg"]', "attacks: no linf attack here named 'pdg'"),
     ('measure = "critical_eps"\n', "", "eps: this field is missing"),
     ('attacks = ["fgsm-radius"]\n', "", "attacks: this field is missing"),
+    ('"critical_eps"', '"critical_eps"\nfigure = "mean"', "figure: input should be 'logistic', 'median'"),
+    ('"critical_eps"', '"accuracy"\neps = "0.1"\nfigure = "mode"', "figure: this is of radii"),
     ('"critical_eps"', '"radius"', "measure: input should be 'accuracy', 'critical_eps' or 'order'"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_critical_eps_is_told(tmp_path, old, new, words):

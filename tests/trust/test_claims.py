@@ -36,12 +36,14 @@ def judged(*verdicts: str, n: tuple[int, ...] = (200,)):
     ((FAILS, UNDECIDED), "fails in part", "fails in 1 of 2, undecided at n = 200 in 1"),
     ((WEAKER, UNDECIDED), "holds in part, only against weaker attacks",
      "holds only against weaker attacks in 1 of 2, undecided at n = 200 in 1"),
+    ((UNEQUAL,) * 2, "unequal attacks", "2 of 2"),
+    ((UNEQUAL, UNJUDGED), "unequal attacks", "unequal attacks in 1 of 2, not judged in 1"),
     ((UNDECIDED, UNJUDGED), "undecided at n = 200", "undecided at n = 200 in 1 of 2, not judged in 1"),
 ])  # fmt: skip
 def test_the_verdict_is_that_of_all_or_says_that_they_differ(verdicts, verdict, summary):
     row = judged(*verdicts)
     assert (row["verdict"], row["summary"]) == (verdict, summary)
-    counts = row[["holds", "weaker", "fails", "undecided", "unjudged"]]
+    counts = row[["holds", "weaker", "fails", "undecided", "unequal", "unjudged"]]
     assert sum(counts) == row["comparisons"] == len(verdicts)
     assert counts["unjudged"] == verdicts.count(UNJUDGED)
 

@@ -159,9 +159,14 @@ def test_the_study_s_attack_is_of_its_radius_surfaces_and_goal_and_any_toolkit()
         cell("b", "pgd", "0.1", []),
     ]
     row = only(planted(cells, claim(surfaces=("network", "metric-loss"))))
-    assert row["only_right"] == 2
-    assert row["strongest_only_right"] == 5
-    assert row["note"] == "left attacked by art, torchattacks, right by torchattacks"
+    assert row["only_right"] == 1  # the right side was not attacked by art
+    assert row["harder"] == ""
+    assert row["strongest_only_right"] == 3  # through soft-knn too, and by bim
+    assert row["strongest_harder"] == "left"
+    assert row["note"] == (
+        "left out, since one side alone faced it: pgd by art; "
+        "strongest, unequal attacks, left attacked harder: bim by torchattacks"
+    )
 
 
 def test_minimal_norm_attacks_break_what_they_reach_and_spoilt_rows_break_nothing():
@@ -217,7 +222,11 @@ def test_the_strongest_takes_what_there_is_and_says_what_is_missing():
         cell("b", "bim", "0.1", []),
     ]  # fmt: skip
     row = only(planted(cells, claim()))
-    assert (row["verdict"], row["note"]) == (HOLDS, "strongest, left: 1 of 2 attacks did not run")
+    assert row["verdict"] == UNEQUAL
+    assert row["note"] == (
+        "strongest, left: 1 of 2 attacks did not run; "
+        "strongest, unequal attacks, right attacked harder: bim by torchattacks"
+    )
 
 
 def test_what_is_not_in_the_run_is_not_judged_and_said():
@@ -267,4 +276,100 @@ def test_only_images_that_every_attack_tried_are_compared_under_the_strongest():
     row = only(planted(cells, claim()))
     assert (row["n"], row["strongest_n"]) == (IMAGES, 40)
     assert row["left_accuracy"] == 1 - 1 / IMAGES
-    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (37 / 40, 30 / 40)
+    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (38 / 40, 30 / 40)
+
+
+TWINS = {"left": range(40), "right": range(140)}  # broken in one step, and in forty
+
+
+@pytest.mark.parametrize(("left", "right", "expect", "verdict"), [
+    (1, 40, "left > right", UNEQUAL),  # the left side is ahead after the weaker attack
+    (1, 40, "left < right", UNEQUAL),
+    (40, 40, "left > right", HOLDS),
+])  # fmt: skip
+def test_a_side_attacked_in_fewer_steps_is_not_found_ahead(left, right, expect, verdict):
+    cells = [
+        cell("a", "pgd", "0.1", TWINS["left"], words={"steps": left}),
+        cell("b", "pgd", "0.1", TWINS["right"], words={"steps": right}),
+    ]
+    row = only(planted(cells, claim(expect=expect)))
+    assert row["verdict"] == verdict
+    assert row["harder"] == ("" if left == right else "right")
+    if left != right:
+        assert row["note"].startswith(
+            "unequal attacks, right attacked harder: pgd steps 40, not 1"
+        )
+
+
+@pytest.mark.parametrize(("expect", "verdict"), [("left > right", FAILS), ("left < right", HOLDS)])
+def test_a_side_that_is_behind_after_the_weaker_attack_is_behind(expect, verdict):
+    cells = [
+        cell("a", "pgd", "0.1", TWINS["right"], words={"steps": 1}),
+        cell("b", "pgd", "0.1", TWINS["left"], words={"steps": 40}),
+    ]
+    assert only(planted(cells, claim(expect=expect)))["verdict"] == verdict
+
+
+def test_equality_needs_equal_attacks():
+    cells = [
+        cell("a", "pgd", "0.1", range(100), words={"steps": 1}),
+        cell("b", "pgd", "0.1", range(100), words={"steps": 40}),
+    ]
+    equal = {"expect": "left = right", "within": 5.0}
+    assert only(planted(cells, claim(**equal)))["verdict"] == UNEQUAL
+    cells[0] = cell("a", "pgd", "0.1", range(140), words={"steps": 1})
+    assert only(planted(cells, claim(**equal)))["verdict"] == FAILS
+
+
+def test_what_both_sides_faced_is_compared_and_the_rest_named():
+    """The right side is attacked in more steps beside; that is no evidence for the left."""
+    cells = [
+        *(cell(model, "pgd", "0.1", hit) for model, hit in (("a", []), ("b", MANY))),
+        cell("a", "autoattack", "0.1", range(4), words={"steps": 10, "queries": 100}),
+        cell("b", "autoattack", "0.1", range(9), words={"steps": 10, "queries": 100}),
+        cell("b", "autoattack", "0.1", ALL, words={"steps": 50, "queries": 500}),
+    ]
+    row = only(planted(cells, claim()))
+    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (196 / 200, 141 / 200)
+    assert row["verdict"] == HOLDS
+    assert row["note"] == (
+        "strongest, left out, since one side alone faced it: autoattack queries 500, not 100, steps "
+        "50, not 10"
+    )
+
+
+def test_no_side_is_ahead_that_is_behind_after_what_it_alone_faced():
+    cells = [
+        *(cell(model, "pgd", "0.1", hit, words={"steps": 10}) for model, hit in (("a", []), ("b", MANY))),
+        cell("a", "pgd", "0.1", ALL, words={"steps": 50}),
+    ]  # fmt: skip
+    row = only(planted(cells, claim()))
+    assert (row["verdict"], row["harder"]) == (UNEQUAL, "neither")
+    assert "turn the sides round: pgd steps 50, not 10" in row["note"]
+
+
+def test_attacks_that_are_compared_may_differ():
+    cells = [
+        cell("a", "pgd", "0.1", [], words={"steps": 1}),
+        cell("a", "bim", "0.1", MANY, words={"steps": 40}),
+    ]
+    asked = claim(left="a", right=None, right_attacks=("bim",))
+    assert only(planted(cells, asked))["verdict"] == HOLDS
+
+
+@pytest.mark.parametrize(("few", "strong", "verdict"), [
+    (12, ([], range(5)), UNDECIDED),  # +41.7 points of 12 images, p = 0.06
+    (12, (range(6), range(7)), UNDECIDED),
+    (200, (range(35), []), UNDECIDED),  # +7.5 [-1.6, 16.4] may still be more than half of +25
+    (200, (range(70), range(25, 95)), WEAKER),  # +2.5 [-4.8, 9.8] is not
+    (200, (range(35), ALL), HOLDS),
+])  # fmt: skip
+def test_few_images_under_the_strong_attack_decide_nothing(few, strong, verdict):
+    """The study's attack breaks 50 of the right side alone, none of them among the first twelve."""
+    cells = [
+        *(cell(model, "pgd", "0.1", hit) for model, hit in (("a", []), ("b", MANY))),
+        *(cell(model, "bim", "0.1", hit, images=few) for model, hit in zip("ab", strong, strict=True)),
+    ]  # fmt: skip
+    row = only(planted(cells, claim()))
+    assert (row["verdict"], row["strongest_n"]) == (verdict, few)
+    assert row["strongest_study"] == (0.0 if few == 12 else 0.25)

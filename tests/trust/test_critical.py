@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from planted_results import cell, claim, planted
-from scipy.stats import logistic
+from scipy.stats import expon, logistic
 
 from bench.measure.radius import FEWEST, critical_eps
 from bench.spec import Claim
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
-from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED
 from bench.trust.critical import compare_critical
 from bench.trust.pairs import Pair
 
@@ -91,22 +91,30 @@ def test_two_attacks_on_one_model():
 @pytest.mark.parametrize(("cells", "words"), [
     ([measuring("a", 0.03)], "no model of this run for the right"),
     ([measuring("a", 0.03), measuring("b", 0.03, "ifgsm-radius")], "right: no fgsm-radius in this"),
-    ([measuring("a", 0.03), measuring("b", 0.03, n=FEWEST - 1)], "right: no critical eps, .*needed"),
+    ([measuring("a", 0.03), measuring("b", 0.03, n=FEWEST - 1)], "right: no R of the .*needed"),
 ])  # fmt: skip
 def test_why_it_is_not_judged(cells, words):
-    row = compared(cells, critical()).iloc[0]
+    row = compared(cells, critical(figure="logistic")).iloc[0]
     assert row["verdict"] == UNJUDGED
     assert pd.Series(row["note"]).str.contains(words).all()
 
 
+CELLS = pd.DataFrame([
+    {"cell": model, "model": model, "attack": "fgsm-radius", "toolkit": "native", "words": {},
+     "surface": "network", "family": "network", "radius": float("nan")}
+    for model in "ab"
+])  # fmt: skip
+
+
 @given(st.floats(1e-3, 1), st.floats(1e-3, 1), st.floats(1e-5, 0.1), st.floats(1e-5, 0.1))
 def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(left, right, one, other):
-    columns = {"cell": "c", "attack": "fgsm-radius", "norm": "linf", "surface": "network"}
+    columns = {"attack": "fgsm-radius", "norm": "linf", "surface": "network"}
     measured = pd.DataFrame(
         [
-            {**columns, "model": "a", "critical_eps": left, "error": one, "n": 600, "refused": ""},
+            {**columns, "cell": "a", "model": "a", "critical_eps": left, "error": one, "n": 600, "refused": ""},
             {
                 **columns,
+                "cell": "b",
                 "model": "b",
                 "critical_eps": right,
                 "error": other,
@@ -115,7 +123,7 @@ def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(left, right,
             },
         ]
     )
-    found = compare_critical(measured, critical(), Pair("a", "b", ""))
+    found = compare_critical(measured, CELLS, critical(), Pair("a", "b", ""))
     assert (found["p"] < 0.05) == (found["low"] > 0 or found["high"] < 0)
     assert found["n"] == 500
 
@@ -124,3 +132,47 @@ def test_measured_once_is_enough():
     results = planted([measuring("a", 0.03), measuring("b", 0.02)], critical(), images=IMAGES)
     known = critical_eps(results)
     pd.testing.assert_frame_equal(comparisons(results), comparisons(results, known))
+
+
+def skew(n: int = IMAGES, scale: float = 0.01) -> np.ndarray:
+    """Return radii that no generalised logistic fits: exponential ones."""
+    return expon.ppf((np.arange(n) + 0.5) / n, scale=scale)
+
+
+def test_where_r_is_refused_the_median_is_compared_and_it_is_said():
+    cells = [
+        measuring("a", 0.03),
+        cell("b", "fgsm-radius", None, range(IMAGES), radii=skew(), images=IMAGES),
+    ]
+    row = compared(cells, critical()).iloc[0]
+    assert (row["figure"], row["verdict"]) == ("median", HOLDS)
+    assert row["note"].startswith("by the median radius, since R is not there (b under fgsm-radius: ")
+    assert row["left_critical_eps"] == pytest.approx(0.03, rel=0.01)
+    assert row["right_critical_eps"] == pytest.approx(0.01 * np.log(2), rel=0.01)
+    named = compared(cells, critical(figure="logistic")).iloc[0]
+    assert (named["figure"], named["verdict"]) == ("logistic", UNJUDGED)
+    assert "shape rejected" in named["note"]
+
+
+@pytest.mark.parametrize(("figure", "right"), [("median", 0.01 * np.log(2)), ("mode", 0.0)])
+def test_a_claim_may_say_by_which_figure(figure, right):
+    cells = [
+        measuring("a", 0.03),
+        cell("b", "fgsm-radius", None, range(IMAGES), radii=skew(), images=IMAGES),
+    ]
+    row = compared(cells, critical(figure=figure)).iloc[0]
+    assert (row["figure"], row["verdict"]) == (figure, HOLDS)
+    assert row["left_critical_eps"] == pytest.approx(0.03, rel=0.03)
+    assert row["right_critical_eps"] == pytest.approx(right, rel=0.01, abs=1e-6)
+    judged = claims(planted(cells, critical(figure=figure), images=IMAGES))
+    assert figure in judged.loc[0, "expect"]
+
+
+def test_radii_of_unequal_searches_are_not_compared():
+    cells = [
+        measuring("a", 0.03, words={"scan": 50}), measuring("b", 0.02, words={"scan": 10}),
+    ]  # fmt: skip
+    row = compared(cells, critical()).iloc[0]
+    assert row["verdict"] == UNEQUAL
+    assert row["note"] == "unequal attacks, left attacked harder: fgsm-radius scan 50, not 10"
+    assert pd.isna(row["p"])

@@ -12,7 +12,7 @@ from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
 
 IMAGES = 700
-SPREAD = logistic.ppf((np.arange(600) + 0.5) / 600)
+SPREAD = logistic.ppf((np.random.default_rng(0).permutation(IMAGES) + 0.5) / IMAGES)
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +25,9 @@ def run(middles, wrong, asked, second=None):
     cells = []
     for attack, those in (("fgsm-radius", middles), ("ifgsm-radius", second or [])):
         for turn, middle in enumerate(those):
-            radii = np.pad(middle * (1 + 0.1 * SPREAD), (0, 100), constant_values=middle)
+            radii = (middle * (1 + 0.1 * SPREAD)).clip(1e-6)
             cells.append(
-                cell(f"m{turn}", attack, None, range(IMAGES), radii=radii.clip(1e-6), images=IMAGES)
+                cell(f"m{turn}", attack, None, range(IMAGES), radii=radii, images=IMAGES)
             )
     beaten = {f"m{turn}": range(IMAGES - count, IMAGES) for turn, count in enumerate(wrong)}
     return planted(cells, asked, wrong=beaten, images=IMAGES)
@@ -76,3 +76,13 @@ def test_four_models_have_no_order():
     assert row["note"] == (
         "4 of 4 models have figures; of fewer than 5 no order can be told from chance"
     )
+
+
+def test_models_without_r_are_ordered_by_the_median_and_it_is_said():
+    wide = [*FIVE[:4], 0.05]
+    results = run(wide, [10, 20, 30, 40, 230], order("opposite order"))
+    row = comparisons(results).iloc[0]
+    assert (row["figure"], row["n"], row["verdict"]) == ("median", 5, HOLDS)
+    assert row["note"].startswith("by the median radius, since R is not there (m4 under fgsm-radius: ")
+    named = comparisons(run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic")))
+    assert named.iloc[0]["note"].startswith("4 of 5 models have figures")

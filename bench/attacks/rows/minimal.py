@@ -16,9 +16,11 @@ from bench.attacks.rows.common import TARGETED, THREE
 from bench.spec import Norm, Toolkit
 
 _ART_CW = (
-    "ART descends with a line search instead of Adam; its line search was tuned on CIFAR-10 to come "
-    "within these bounds, so that they are no independent test of it"
+    "ART descends with a line search instead of Adam, and breaks about 5 % fewer images; its line "
+    "search was tuned on CIFAR-10 to come within these bounds, so that they are no independent test of it"
 )
+#: The same steps break the same images, but for rounding.
+_SAME = 0.02
 
 _MEASURES = "it measures how far away the label changes"
 _SURE = {"least_confidence": Word("amount", 0, least=0, below=1)}
@@ -66,7 +68,12 @@ ROWS = (
         },
         parity=(
             Agreement(
-                norm(0.999, 1.001, "the same steps, rounded otherwise in batches of other sizes"),
+                norm(
+                    0.999,
+                    1.001,
+                    "the same steps, rounded otherwise in batches of other sizes",
+                    within=_SAME,
+                ),
                 pair=("foolbox", "native"),
             ),
             Agreement(verdict("the same linear steps; where each stops and overshoots differs")),
@@ -108,15 +115,16 @@ ROWS = (
                     0.9,
                     1.1,
                     "the same objective, start and optimiser; each keeps its own count of the best image",
+                    within=_SAME,
                 ),
                 pair=("foolbox", "torchattacks"),
             ),
             Agreement(
-                norm(0.8, 1.4, _ART_CW),
+                norm(0.8, 1.4, _ART_CW, within=0.1),
                 pair=("art", "foolbox"),
             ),
             Agreement(
-                norm(0.8, 1.4, _ART_CW),
+                norm(0.8, 1.4, _ART_CW, within=0.1),
                 pair=("art", "torchattacks"),
             ),
         ),
@@ -182,7 +190,7 @@ ROWS = (
         needs={"art": "numba", "foolbox": "numba"},
         parity=(
             Agreement(
-                norm(0.98, 1.02, "the same steps and start, rounded otherwise"),
+                norm(0.98, 1.02, "the same steps and start, rounded otherwise", within=_SAME),
                 pair=("art", "foolbox"),
             ),
         ),

@@ -1,0 +1,75 @@
+"""Which attacks both sides faced: budgets word by word, toolkits, surfaces and radii."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from planted_results import cell, planted
+
+from bench.trust.faced import faced
+
+
+def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the cells of two models; of each a name, words and what else is said of it."""
+    made = [
+        cell(model, name, more.pop("eps", "0.1"), [], words=words, **more)
+        for model, cells in (("a", left), ("b", right))
+        for name, words, more in ((name, words, dict(more)) for name, words, more in cells)
+    ]
+    every = planted(made, images=1).cells
+    every["family"] = every["model"].map(dict(zip("ab", families, strict=True)))
+    return every[every["model"] == "a"], every[every["model"] == "b"]
+
+
+def met(left, right, radius=0.1, families=("network", "network")):
+    frames = sides(left, right, families)
+    return faced(*frames, tuple(frozenset(one["surface"]) for one in frames), radius)
+
+
+def pgd(**words):
+    return ("pgd", words, {})
+
+
+@pytest.mark.parametrize(("left", "right", "harder"), [
+    ([pgd(steps=10)], [pgd(steps=10)], ""),
+    ([pgd(steps=10)], [pgd(steps=40)], "right"),
+    ([pgd(steps=10, restarts=5)], [pgd(steps=10, restarts=1)], "left"),
+    ([pgd(steps=10, restarts=5)], [pgd(steps=40, restarts=1)], "neither"),
+    ([pgd(steps=10, step_size="0.1")], [pgd(steps=40, step_size="0.2")], "neither"),
+    ([pgd(steps=10)], [pgd(steps=10), ("bim", {}, {})], "right"),
+    ([pgd(steps=10), ("bim", {}, {})], [pgd(steps=40)], "neither"),
+    ([("autoattack", {"fab_t": True}, {})], [("autoattack", {"fab_t": False}, {})], "left"),
+    ([("square", {"queries": 100}, {})], [("square", {"queries": "500"}, {})], "right"),
+    ([("one-pixel", {"population": 400}, {})], [("one-pixel", {"population": 40}, {})], "left"),
+    ([("pgd", {}, {"toolkit": "art"})], [("pgd", {}, {"toolkit": "foolbox"})], "neither"),
+    ([("pgd", {}, {"eps": "8/255"})], [("pgd", {}, {"eps": "0.0313725490"})], ""),
+])  # fmt: skip
+def test_who_was_attacked_harder(left, right, harder):
+    assert met(left, right, radius=8 / 255 if left[0][2] == {"eps": "8/255"} else 0.1).harder == harder
+    swapped = met(right, left, radius=8 / 255 if left[0][2] == {"eps": "8/255"} else 0.1).harder
+    assert swapped == {"left": "right", "right": "left"}.get(harder, harder)
+
+
+def test_what_one_side_alone_faced_is_left_out_where_both_faced_the_attack():
+    found = met([pgd(steps=10)], [pgd(steps=10), pgd(steps=40), ("pgd", {"steps": 10}, {"toolkit": "art"})])
+    assert (len(found.left), len(found.right), found.harder) == (1, 1, "")
+    assert found.left_out == "pgd steps 40, not 10, pgd by art"
+
+
+def test_another_radius_counts_where_both_sides_have_it():
+    near = ("pgd", {}, {"eps": "0.05"})
+    assert len(met([pgd(), near], [pgd(), near]).left) == 2
+    found = met([pgd(), near], [pgd()])
+    assert (len(found.left), found.harder, found.left_out) == (1, "", "")
+
+
+def test_models_of_one_family_are_climbed_through_the_same_surface():
+    soft, base = ("pgd", {}, {"surface": "soft"}), ("pgd", {}, {"surface": "base"})
+    both = [soft, base, ("bim", {}, {"surface": "soft"})]
+    again = [base, ("fgsm", {}, {"surface": "soft"}), ("bim", {}, {"surface": "soft"})]
+    assert met(both, both).harder == ""
+    found = met(both, again)
+    assert found.left_out == "pgd through soft"
+    assert found.harder == "right"  # fgsm
+    # Each model of two families is climbed through all that it has of its own.
+    assert len(met([soft, base], [("pgd", {}, {})], families=("smoothed", "network")).left) == 2
