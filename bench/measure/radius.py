@@ -81,7 +81,9 @@ class Fit:
     def radius(self, share: Array) -> Array:
         """Return the eps up to which these shares of images have flipped; below 0 for the least."""
         power = -self.nu * np.log(share)
-        spread = power + np.log(-np.expm1(-power)) - np.log(self.nu)  # as log expm1, without overflow
+        spread = (
+            power + np.log(-np.expm1(-power)) - np.log(self.nu)
+        )  # as log expm1, without overflow
         found: Array = self.critical - spread / self.b
         return found
 

@@ -83,7 +83,7 @@ def mode_radius(radii: Array, step: float = 0.0) -> Figure:
 def _bandwidth(flipped: Array) -> float:
     low, high = np.quantile(flipped, (0.25, 0.75))
     spreads = [spread for spread in (float(np.std(flipped)), float(high - low) / 1.34) if spread]
-    return 0.9 * min(spreads, default=0.0) * len(flipped) ** -0.2
+    return float(0.9 * min(spreads, default=0.0) * len(flipped) ** -0.2)
 
 
 def _highest(counts: npt.NDArray[np.int64]) -> Array:

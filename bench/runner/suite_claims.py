@@ -10,7 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.attacks.catalogue import row_kind
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import NORMS, AttackRequest, Claim, Expected, Figure, Measure, Norm, eps_text, number
+from bench.spec import (
+    NORMS,
+    AttackRequest,
+    Claim,
+    Expected,
+    Figure,
+    Measure,
+    Norm,
+    eps_text,
+    number,
+)
 from bench.trust.pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]

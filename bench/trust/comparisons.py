@@ -26,30 +26,20 @@ Where critical eps are compared instead (`bench.trust.critical`), or the order o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from bench.measure.falls import (
-    broken,
-    clean_answers,
-    fall_distances,
-    label_changing,
-    shortfall,
-    side_by_side,
-    tried_by_all,
-    unseen_noise,
-)
+from bench.measure.falls import clean_answers
 from bench.measure.radius import critical_eps
 from bench.measure.rates import holm, mcnemar, paired_difference
 from bench.spec import Claim, number
 from bench.store.results import Results
 from bench.trust.critical import CRITICAL, compare_critical
-from bench.trust.faced import Faced, faced
 from bench.trust.order import compare_orders
 from bench.trust.pairs import Pair, lonely, matches, pairs, sided
+from bench.trust.standing import Run, Sides, measure, on_clean, under_strongest, under_study
 from bench.trust.verdicts import STRONGEST as _STRONGEST
 from bench.trust.verdicts import judge
 
@@ -69,37 +59,6 @@ _TEXT = (
 )  # fmt: skip
 
 
-class _Run(NamedTuple):
-    """What is looked up again and again, computed once.
-
-    Attributes:
-        cells: by model and norm, the checked cells of attacks that try to take the right answer
-            away.
-        clean: by model, whether it gets each image right.
-        falls: by model and norm, the distance at which each image falls to each cell.
-        surfaces: by model, all those through which the run attacks it.
-    """
-
-    cells: dict[tuple[str, str], pd.DataFrame]
-    clean: dict[str, pd.Series[bool]]
-    falls: dict[tuple[str, str], pd.DataFrame]
-    surfaces: dict[str, frozenset[str]]
-
-
-class _Side(NamedTuple):
-    """Which images stand on a side of a comparison; `why` says why that cannot be told.
-
-    Attributes:
-        all_stands: those that stand after the attacks, too, that this side alone faced.
-        seen: what the attacks may not have seen of the model.
-    """
-
-    stands: pd.Series[bool] | None
-    why: str = ""
-    all_stands: pd.Series[bool] | None = None
-    seen: str = ""
-
-
 def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return every comparison that the claims of a run are made of.
 
@@ -113,15 +72,18 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         (float), `eps_text, n` (images of both sides); under the study's attack `left_accuracy,
         right_accuracy, difference` (shares, left minus right) with its 95 % interval `low, high`,
         `only_left, only_right` (images that stand on one side alone), `p` (exact McNemar),
-        `p_holm` (adjusted; null where equality is claimed), `outcome` (`for`, `against`,
-        `undecided`, or `nothing left` where no image stands on either side); the same under the
-        strongest attack as `strongest_...`, null on clean images and where attacks are compared;
-        `measure` (`accuracy`, `critical_eps` or `order`); of an order `difference` is Kendall's tau, `p`
+        `p_holm` (adjusted; null where equality is claimed), `harder` (which side was attacked
+        harder, `left`, `right` or `neither`; empty where both were attacked alike), `outcome` (`for`,
+        `against`, `undecided`, `unequal`, or `nothing left` where no image stands on either side); the
+        same under the strongest attack as `strongest_...`, null on clean images and where attacks are
+        compared, and `strongest_study`, the difference under the study's attack on the images of the
+        strongest; `measure` (`accuracy`, `critical_eps` or `order`), `figure` (of radii: `logistic`,
+        `median` or `mode`); of an order `difference` is Kendall's tau, `p`
         its exact one and `n` the models; of critical eps `left_critical_eps, left_error,
         right_critical_eps, right_error` in place of the accuracies, `difference, low, high` in the
         unit of eps, `p` by the normal distribution, and `n` the images that count on the side that has
         fewer;
-        `verdict` (of `VERDICTS`) and `note` (why it is not judged, and what to know).
+        `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
     data = {str(model["model"]): str(model["data"]) for model in results.models}
     asked = [
@@ -130,7 +92,7 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         for pair in pairs(claim, data)
     ]
     sides = {(title, claim.norm) for _, claim, it in asked for title in it[:2] if title}
-    run = _measure(results, sides)
+    run = measure(results, sides)
     found: list[dict[str, Any]] = [
         {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
         | _compare(run, claim, pair, eps)
@@ -178,28 +140,7 @@ def _orders(
     return found
 
 
-def _measure(results: Results, wanted: Collection[tuple[str, str]]) -> _Run:
-    """Return what is known of models and norms; of a run without claims nothing is looked up."""
-    if not wanted:
-        return _Run({}, {}, {}, {})
-    named = [
-        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "radius", "words", "kind",
-        "flag",
-    ]  # fmt: skip
-    every = label_changing(results)[named]  # texts that nobody reads make each look-up slow
-    by_cell = fall_distances(results)
-    cells, falls = {}, {}
-    for model, norm in wanted:
-        mine = every[(every["model"] == model) & (every["norm"] == norm)]
-        cells[model, norm] = mine
-        falls[model, norm] = side_by_side(by_cell, mine["cell"])
-    climbed = {
-        str(model): frozenset(mine) for model, mine in results.cells.groupby("model")["surface"]
-    }
-    return _Run(cells, clean_answers(results), falls, climbed)
-
-
-def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
+def _compare(run: Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     """Return the figures of one comparison, or `note`, why there are none."""
     radius = number(eps, "eps")
     row = {"left": pair.left, "right": pair.right, "case": pair.case, "eps": radius}
@@ -207,129 +148,41 @@ def _compare(run: _Run, claim: Claim, pair: Pair, eps: str) -> dict[str, Any]:
     if pair.left is None or pair.right is None:
         return row | {"note": lonely(claim, pair)}
     titles = pair.left, pair.right
-    met = Faced(left=(), right=())
-    if radius == 0:
-        left, right = (_clean(run, title) for title in titles)
-    else:
-        left, right, met = _study(run, claim, titles, radius)
-    if left.stands is None or right.stands is None:
-        return row | {"note": sided("", left.why, right.why)}
-    figures, unequal = _judged(left, right, met)
+    sides = under_study(run, claim, titles, radius) if radius > 0 else on_clean(run, titles)
+    if sides.left.why or sides.right.why:
+        return row | {"note": sided("", sides.left.why, sides.right.why)}
+    figures, unequal = _judged(sides)
     row |= figures
-    notes = [unequal, sided("", left.seen, right.seen)]
+    notes = [unequal, sided("", sides.left.said, sides.right.said)]
     if radius > 0 and claim.right_attacks is None:
-        left_again, right_again, met = _strongest(run, titles, claim.norm, radius)
-        again, unequal = _judged(left_again, right_again, met)
-        there = _both(left_again, right_again)[0].index
-        own = [side.stands.reindex(there).dropna() for side in (left, right)]
-        again["study"] = float(own[0].mean() - own[1].mean()) if len(there) else float("nan")
-        row |= {_STRONGEST + name: figure for name, figure in again.items()}
-        missing = sided("strongest, ", left_again.why, right_again.why)
-        notes += [missing, f"strongest, {unequal}" if unequal and unequal != notes[0] else ""]
+        again = under_strongest(run, titles, claim.norm, radius)
+        figures, more = _judged(again)
+        figures["study"] = _lead(sides, again)
+        row |= {_STRONGEST + name: figure for name, figure in figures.items()}
+        notes.append(sided("strongest, ", again.left.said, again.right.said))
+        notes.append(f"strongest, {more}" if more and more != unequal else "")
     return row | {"note": "; ".join(note for note in (*notes, _seen(row)) if note)}
 
 
-def _clean(run: _Run, title: str) -> _Side:
-    if title not in run.clean:
-        return _Side(None, "no cell of this model is done")
-    return _Side(run.clean[title])
+def _lead(study: Sides, strongest: Sides) -> float:
+    """Return the difference under the study's attack, on the images of the strongest."""
+    there = study.left.stands.index.intersection(study.right.stands.index)
+    for side in (strongest.left, strongest.right):
+        there = there.intersection(side.stands.index)
+    return float(study.left.stands[there].mean() - study.right.stands[there].mean())
 
 
-def _study(
-    run: _Run, claim: Claim, titles: tuple[str, str], radius: float
-) -> tuple[_Side, _Side, Faced]:
-    """Return which images stand after the attacks that the study made, and which those are."""
-    apart = claim.right_attacks is not None
-    named = claim.attacks, claim.right_attacks or claim.attacks
-    cells, absent = [], []
-    for title, attacks in zip(titles, named, strict=True):
-        mine = _aimed(run.cells[title, claim.norm], radius)
-        mine = mine[mine["attack"].isin(attacks)]
-        if claim.surfaces is not None:
-            mine = mine[mine["surface"].isin(claim.surfaces)]
-        through = f" through {', '.join(claim.surfaces)}" if claim.surfaces else ""
-        missing = [attack for attack in attacks if attack not in set(mine["attack"])]
-        absent.append(f"no {', '.join(missing)}{through} in this run" if missing else "")
-        cells.append(mine)
-    if any(absent):
-        return _Side(None, absent[0]), _Side(None, absent[1]), Faced(left=(), right=())
-    met = (
-        Faced(left=tuple(cells[0]["cell"]), right=tuple(cells[1]["cell"]))
-        if apart
-        else faced(cells[0], cells[1], _surfaces(run, titles), radius)
-    )
-    sides = []
-    for title, mine, used in zip(titles, cells, (met.left, met.right), strict=True):
-        counted = mine[mine["cell"].isin(used)]
-        why = shortfall(counted)
-        if why:
-            sides.append(_Side(None, why))
-            continue
-        falls = run.falls[title, claim.norm]
-        sides.append(
-            _Side(
-                _standing(falls[list(used)], used, radius),
-                all_stands=_standing(falls[[c for c in mine["cell"] if c in falls]], used, radius),
-                seen=unseen_noise(set(counted["surface"])),
-            )
-        )
-    return sides[0], sides[1], met
-
-
-def _strongest(
-    run: _Run, titles: tuple[str, str], norm: str, radius: float
-) -> tuple[_Side, _Side, Faced]:
-    """Return which images stand after every valid attack of the run that both sides faced."""
-    every = [run.cells[title, norm] for title in titles]
-    valid = [cells[cells["flag"] == ""] for cells in every]
-    met = faced(valid[0], valid[1], _surfaces(run, titles), radius)
-    sides = []
-    for title, cells, mine, used in zip(titles, every, valid, (met.left, met.right), strict=True):
-        falls = run.falls[title, norm]
-        aimed = set(_aimed(mine, radius)["cell"])
-        sides.append(
-            _Side(
-                _standing(falls[list(used)], aimed.intersection(used), radius),
-                shortfall(_aimed(cells, radius)),
-                all_stands=_standing(falls, aimed, radius),
-            )
-        )
-    return sides[0], sides[1], met
-
-
-def _surfaces(run: _Run, titles: tuple[str, str]) -> tuple[frozenset[str], frozenset[str]]:
-    return run.surfaces[titles[0]], run.surfaces[titles[1]]
-
-
-def _aimed(cells: pd.DataFrame, radius: float) -> pd.DataFrame:
-    """Return the cells that try a model at a radius: those of just this one and of minimal norm."""
-    return cells[np.isclose(cells["radius"], radius, rtol=1e-6, atol=0) | (cells["kind"] == "minimal")]
-
-
-def _standing(falls: pd.DataFrame, cells: Iterable[str], radius: float) -> pd.Series[bool]:
-    """Return which of the images that all of some cells have no cell broke within a radius."""
-    falls = tried_by_all(falls, cells)
-    return pd.Series(~broken(falls.to_numpy().min(axis=1), radius), index=falls.index)
-
-
-def _judged(left: _Side, right: _Side, met: Faced) -> tuple[dict[str, Any], str]:
+def _judged(sides: Sides) -> tuple[dict[str, Any], str]:
     """Return accuracies and how they differ, and what is to be said of unequal attacks."""
-    figures = _figures(*_both(left, right)) | {"harder": met.harder}
+    met = sides.met
+    figures = _figures(sides.left.stands, sides.right.stands) | {"harder": met.harder}
     if met.harder or not met.left_out:
         return figures, met.said()
-    whole = _figures(*(side.all_stands for side in (left, right)))
+    whole = _figures(sides.left.whole, sides.right.whole)
     if whole["difference"] * figures["difference"] < 0:
         figures["harder"] = "neither"
         return figures, f"unequal attacks, which turn the sides round: {met.left_out}"
     return figures, met.said()
-
-
-def _both(left: _Side, right: _Side) -> tuple[pd.Series[bool], pd.Series[bool]]:
-    """Return which of the images of both sides stand on either."""
-    assert left.stands is not None
-    assert right.stands is not None
-    there = left.stands.index.intersection(right.stands.index)
-    return left.stands.loc[there], right.stands.loc[there]
 
 
 def _figures(left: pd.Series[bool], right: pd.Series[bool]) -> dict[str, Any]:

@@ -58,12 +58,12 @@ def compare_critical(
     row |= {"eps_text": None}
     if pair.left is None or pair.right is None:
         return row | {"note": lonely(claim, pair)}
-    named = claim.attacks, claim.right_attacks or claim.attacks
-    sides, absent = [], []
-    for title, attacks in zip((pair.left, pair.right), named, strict=True):
-        mine, why = measuring(measured, claim, title, attacks)
-        sides.append(mine)
-        absent.append(why)
+    under = claim.attacks, claim.right_attacks or claim.attacks
+    found = [
+        measuring(measured, claim, title, attacks)
+        for title, attacks in zip((pair.left, pair.right), under, strict=True)
+    ]
+    sides, absent = [mine for mine, _ in found], [why for _, why in found]
     if any(absent):
         return row | {"note": sided("", *absent)}
     unequal = ""
@@ -73,12 +73,10 @@ def compare_critical(
             return row | {"harder": harder, "note": unequal}
     figure, why = chosen(claim, sides)
     row |= {"figure": figure}
-    values = [least(mine, figure) for mine in sides]
-    lacking = ["" if value is not None else _lacking(mine, figure)
-               for mine, value in zip(sides, values, strict=True)]  # fmt: skip
-    if values[0] is None or values[1] is None:
-        return row | {"note": sided("", *lacking)}
-    (left, error, n), (right, other, m) = values
+    one, two = (least(mine, figure) for mine in sides)
+    if one is None or two is None:
+        return row | {"note": sided("", *(_lacking(mine, figure) for mine in sides))}
+    (left, error, n), (right, other, m) = one, two
     difference, both = left - right, float(np.hypot(error, other))
     return row | dict(zip(CRITICAL, (left, error, right, other), strict=True)) | {
         "n": min(n, m),
@@ -130,24 +128,22 @@ def least(mine: pd.DataFrame, figure: Figure) -> tuple[float, float, int] | None
     value, error, _ = _COLUMNS[figure]
     if mine.empty or not np.isfinite(mine[[value, error]].to_numpy(dtype=float)).all():
         return None
-    one = mine.loc[mine[value].idxmin()]
+    one = mine.iloc[int(mine[value].to_numpy(dtype=float).argmin())]
     return float(one[value]), float(one[error]), int(one["n"])
 
 
 def _lacking(mine: pd.DataFrame, figure: Figure) -> str:
-    """Return why a side has no figure."""
+    """Return why a side has no figure; empty where it has one."""
     value, error, called = _COLUMNS[figure]
-    without = ~np.isfinite(mine[[value, error]].astype(float)).all(axis=1)
     said = [
         f"{one['attack']}: {one['refused'] or 'its error cannot be told'}"
-        for one in mine[without].to_dict("records")
+        for one in mine.to_dict("records")
+        if not np.isfinite([float(one[value]), float(one[error])]).all()
     ]
-    return f"no {called}, {'; '.join(said)}"
+    return f"no {called}, {'; '.join(said)}" if said else ""
 
 
-def _alike(
-    sides: list[pd.DataFrame], cells: pd.DataFrame
-) -> tuple[list[pd.DataFrame], str, str]:
+def _alike(sides: list[pd.DataFrame], cells: pd.DataFrame) -> tuple[list[pd.DataFrame], str, str]:
     """Return the rows of the attacks that both sides faced, what to say of others, and who faced more."""
     ours = [cells[cells["cell"].isin(mine["cell"])] for mine in sides]
     through = [set(cells.loc[cells["model"] == one["model"].iloc[0], "surface"]) for one in ours]

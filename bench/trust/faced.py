@@ -16,6 +16,7 @@ ahead after weaker attacks need not be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -166,7 +167,7 @@ def _cells(frame: pd.DataFrame) -> list[_Cell]:
 
 
 def _eps(radius: float) -> str | None:
-    return None if pd.isna(radius) else f"{radius:.6g}"
+    return None if math.isnan(radius) else f"{radius:.6g}"
 
 
 def _amount(value: Any, name: str) -> float:
@@ -185,16 +186,15 @@ def _said(one: _Cell, others: Sequence[_Cell]) -> str:
     namesakes = [other for other in others if (other.name, other.eps) == (one.name, one.eps)]
     if not namesakes:
         return f"{one.name} by {one.toolkit}"
-
-    def differing(other: _Cell) -> list[str]:
-        names = sorted({*one.words, *other.words})
-        said = [] if one.toolkit == other.toolkit else [f"by {one.toolkit}"]
-        said += [
-            f"{name} {one.words.get(name, 'none')}, not {other.words.get(name, 'none')}"
-            for name in names
-            if str(one.words.get(name)) != str(other.words.get(name))
-        ]
-        return said or [f"through {one.surface}"]
-
-    least = min((differing(other) for other in namesakes), key=len)
+    least = min((_differing(one, other) for other in namesakes), key=len)
     return f"{one.name} {', '.join(least)}"
+
+
+def _differing(one: _Cell, other: _Cell) -> list[str]:
+    said = [] if one.toolkit == other.toolkit else [f"by {one.toolkit}"]
+    said += [
+        f"{name} {one.words.get(name, 'none')}, not {other.words.get(name, 'none')}"
+        for name in sorted({*one.words, *other.words})
+        if str(one.words.get(name)) != str(other.words.get(name))
+    ]
+    return said or [f"through {one.surface}"]

@@ -296,9 +296,7 @@ def test_a_side_attacked_in_fewer_steps_is_not_found_ahead(left, right, expect, 
     assert row["verdict"] == verdict
     assert row["harder"] == ("" if left == right else "right")
     if left != right:
-        assert row["note"].startswith(
-            "unequal attacks, right attacked harder: pgd steps 40, not 1"
-        )
+        assert row["note"].startswith("unequal attacks, right attacked harder: pgd steps 40, not 1")
 
 
 @pytest.mark.parametrize(("expect", "verdict"), [("left > right", FAILS), ("left < right", HOLDS)])
@@ -330,7 +328,10 @@ def test_what_both_sides_faced_is_compared_and_the_rest_named():
         cell("b", "autoattack", "0.1", ALL, words={"steps": 50, "queries": 500}),
     ]
     row = only(planted(cells, claim()))
-    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (196 / 200, 141 / 200)
+    assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (
+        196 / 200,
+        141 / 200,
+    )
     assert row["verdict"] == HOLDS
     assert row["note"] == (
         "strongest, left out, since one side alone faced it: autoattack queries 500, not 100, steps "

@@ -14,9 +14,9 @@ from bench.measure.radius import FEWEST, critical_eps
 from bench.spec import Claim
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
-from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED
 from bench.trust.critical import compare_critical
 from bench.trust.pairs import Pair
+from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED
 
 IMAGES = 700
 
@@ -111,7 +111,15 @@ def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(left, right,
     columns = {"attack": "fgsm-radius", "norm": "linf", "surface": "network"}
     measured = pd.DataFrame(
         [
-            {**columns, "cell": "a", "model": "a", "critical_eps": left, "error": one, "n": 600, "refused": ""},
+            {
+                **columns,
+                "cell": "a",
+                "model": "a",
+                "critical_eps": left,
+                "error": one,
+                "n": 600,
+                "refused": "",
+            },
             {
                 **columns,
                 "cell": "b",
@@ -146,7 +154,9 @@ def test_where_r_is_refused_the_median_is_compared_and_it_is_said():
     ]
     row = compared(cells, critical()).iloc[0]
     assert (row["figure"], row["verdict"]) == ("median", HOLDS)
-    assert row["note"].startswith("by the median radius, since R is not there (b under fgsm-radius: ")
+    assert row["note"].startswith(
+        "by the median radius, since R is not there (b under fgsm-radius: "
+    )
     assert row["left_critical_eps"] == pytest.approx(0.03, rel=0.01)
     assert row["right_critical_eps"] == pytest.approx(0.01 * np.log(2), rel=0.01)
     named = compared(cells, critical(figure="logistic")).iloc[0]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 import pandas as pd
 import pytest
 from planted_results import cell, planted
 
-from bench.trust.faced import faced
+from bench.attacks.catalogue import available, row_kind
+from bench.runner.suite import load_suite, shipped_suites
+from bench.trust.faced import Faced, faced
+from bench.trust.pairs import pairs
 
 
 def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -45,13 +50,17 @@ def pgd(**words):
     ([("pgd", {}, {"eps": "8/255"})], [("pgd", {}, {"eps": "0.0313725490"})], ""),
 ])  # fmt: skip
 def test_who_was_attacked_harder(left, right, harder):
-    assert met(left, right, radius=8 / 255 if left[0][2] == {"eps": "8/255"} else 0.1).harder == harder
+    assert (
+        met(left, right, radius=8 / 255 if left[0][2] == {"eps": "8/255"} else 0.1).harder == harder
+    )
     swapped = met(right, left, radius=8 / 255 if left[0][2] == {"eps": "8/255"} else 0.1).harder
     assert swapped == {"left": "right", "right": "left"}.get(harder, harder)
 
 
 def test_what_one_side_alone_faced_is_left_out_where_both_faced_the_attack():
-    found = met([pgd(steps=10)], [pgd(steps=10), pgd(steps=40), ("pgd", {"steps": 10}, {"toolkit": "art"})])
+    found = met(
+        [pgd(steps=10)], [pgd(steps=10), pgd(steps=40), ("pgd", {"steps": 10}, {"toolkit": "art"})]
+    )
     assert (len(found.left), len(found.right), found.harder) == (1, 1, "")
     assert found.left_out == "pgd steps 40, not 10, pgd by art"
 
@@ -73,3 +82,38 @@ def test_models_of_one_family_are_climbed_through_the_same_surface():
     assert found.harder == "right"  # fgsm
     # Each model of two families is climbed through all that it has of its own.
     assert len(met([soft, base], [("pgd", {}, {})], families=("smoothed", "network")).left) == 2
+
+
+def asked(suite, title: str, norm: str) -> pd.DataFrame:
+    """Return the cells of attacks that a suite asks for on a model, through one surface each."""
+    smoothed = "randomized-smoothing" in title
+    return pd.DataFrame([
+        {"cell": f"{title} {turn} {toolkit}", "attack": one.spec.name, "toolkit": toolkit,
+         "radius": one.spec.radius, "words": dict(one.spec.words), "surface": "any",
+         "family": "smoothed" if smoothed else "votes" if "dml-" in title else "network"}
+        for turn, one in enumerate(suite.attacks)
+        if one.spec.norm == norm and row_kind(one.spec.name) == "attack"
+        and (one.models is None or any(fnmatch.fnmatchcase(title, glob) for glob in one.models))
+        for toolkit in one.toolkits or available(one.spec.name, norm)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_both_sides_of_shipped_claims_face_the_same_attacks(name):
+    suite = load_suite(name)
+    titles = {one.title(): one.title().partition("/")[0] for one in suite.models}
+    for claim in suite.claims:
+        if claim.right is None or claim.measure != "accuracy":
+            continue
+        for pair in pairs(claim, titles):
+            for eps in claim.eps:
+                if eps == "0" or None in pair[:2]:
+                    continue
+                cells = [asked(suite, title, claim.norm) for title in pair[:2]]
+                radius = float(next(
+                    one.spec.radius for one in suite.attacks if one.spec.eps == eps
+                ))  # fmt: skip
+                study = [one[one["attack"].isin(claim.attacks)] for one in cells]
+                for left, right in (study, cells):
+                    found: Faced = faced(left, right, (frozenset(), frozenset()), radius)
+                    assert found.harder == "", f"{claim.says}, {pair}, {eps}: {found.why}"

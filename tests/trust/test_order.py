@@ -26,9 +26,7 @@ def run(middles, wrong, asked, second=None):
     for attack, those in (("fgsm-radius", middles), ("ifgsm-radius", second or [])):
         for turn, middle in enumerate(those):
             radii = (middle * (1 + 0.1 * SPREAD)).clip(1e-6)
-            cells.append(
-                cell(f"m{turn}", attack, None, range(IMAGES), radii=radii, images=IMAGES)
-            )
+            cells.append(cell(f"m{turn}", attack, None, range(IMAGES), radii=radii, images=IMAGES))
     beaten = {f"m{turn}": range(IMAGES - count, IMAGES) for turn, count in enumerate(wrong)}
     return planted(cells, asked, wrong=beaten, images=IMAGES)
 
@@ -83,6 +81,10 @@ def test_models_without_r_are_ordered_by_the_median_and_it_is_said():
     results = run(wide, [10, 20, 30, 40, 230], order("opposite order"))
     row = comparisons(results).iloc[0]
     assert (row["figure"], row["n"], row["verdict"]) == ("median", 5, HOLDS)
-    assert row["note"].startswith("by the median radius, since R is not there (m4 under fgsm-radius: ")
-    named = comparisons(run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic")))
+    assert row["note"].startswith(
+        "by the median radius, since R is not there (m4 under fgsm-radius: "
+    )
+    named = comparisons(
+        run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic"))
+    )
     assert named.iloc[0]["note"].startswith("4 of 5 models have figures")

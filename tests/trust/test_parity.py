@@ -257,8 +257,12 @@ def test_norm_ratio_of_a_fixed_budget_counts_all_attacked(results: Results, expe
     assert pick(parity(longer))["norm_ratio"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("kept", "passed"), [(36, True), (34, True), (33, False), (1, False), (0, False)])
-def test_norm_asks_how_many_fall_too(results: Results, expect: Any, kept: int, passed: bool) -> None:
+@pytest.mark.parametrize(
+    ("kept", "passed"), [(36, True), (34, True), (33, False), (1, False), (0, False)]
+)
+def test_norm_asks_how_many_fall_too(
+    results: Results, expect: Any, kept: int, passed: bool
+) -> None:
     """Equal norms of the images that both broke are no agreement where one toolkit broke few."""
     expect(Expected("norm", low=1.0, high=1.2))
     row = pick(parity(changed(results, "cw", "success", flip, 36 - kept)), "cw", "minimal")
