@@ -18,7 +18,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
 
     Prints every comparison, then the claims. Reads what is stored; computes nothing. A claim is
     tested under the attack that the study made and, where models are compared, under the strongest
-    of the run.
+    of the run that both sides faced; one whose sides were attacked unequally is not judged by that.
     """
     from bench.cli.display import print_table, say
     from bench.report.claims import claim_table, comparison_table
@@ -35,7 +35,8 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     print_table(comparison_table(found, compared).to_dict("records"))
     click.echo()
     print_table(claim_table(found, judged).to_dict("records"))
-    unjudged = int((judged["unjudged"] == judged["comparisons"]).sum())
+    without = judged["unjudged"] + judged["unequal"]
+    unjudged = int((without == judged["comparisons"]).sum())
     say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")
     if unjudged:
         ctx.exit(1)

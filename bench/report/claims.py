@@ -112,7 +112,7 @@ def _threat(row: Any) -> str:
     radii = row.eps_text if hasattr(row, "eps_text") else row.eps
     if words.missing(radii) or not radii:  # critical eps are measured
         figure = getattr(row, "figure", None)
-        return str(row.norm) if words.missing(figure) else f"{row.norm}, {_SHORT[str(figure)]}"
+        return str(row.norm) if words.missing(figure) else f"{row.norm} {_SHORT[str(figure)]}"
     return "clean" if radii == "0" else words.threat(row.norm, radii)
 
 

@@ -91,8 +91,10 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
     assert not headline.loc["mixed training", "linf 0.03 (%)"].endswith(BY_ONE_DRAW)
     flags = measured.headline.set_index("model")["flag"]
     assert set(flags[SMOOTHED]) == {ONE_DRAW}
-    notes = set(measured.comparisons["note"])
-    assert notes == {f"left: {ONE_DRAW}"}
+    (note,) = set(measured.comparisons["note"])
+    assert note == (
+        f"left: {ONE_DRAW}; strongest, unequal attacks, right attacked harder: autoattack by torchattacks"
+    )
     assert measured.claims["summary"].str.endswith(ONE_DRAW).all()
     between = measured.sandwich.set_index("model")["flag"]
     assert between[SMOOTHED].str.contains(ONE_DRAW).all()
