@@ -43,7 +43,7 @@ NUMERIC = frozenset({
     "median distance", "equal (%)", "differ", "McNemar p", "max. difference", "norm ratio",
     "forwards", "backwards", "ms", "passes", "s", "comparisons", "as expected", "FAIL",
     "not judged", "images that differ", "cells", "images", "minutes", "difference", "Holm p",
-    "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius",
+    "strongest difference", "strongest Holm p", "strongest n", "never flipped", "median radius", "mode",
     "average radius", "largest", "changed inside", "critical eps", "R²", "f-score", "K", "w", "m",
     "p", "delta", "pool", "seed",
 })  # fmt: skip

@@ -159,7 +159,7 @@ def _cells(frame: pd.DataFrame) -> list[_Cell]:
                 family=str(cell["family"]),
                 eps=eps,
                 words=words,
-                fixed=(cell["toolkit"], eps, *fixed),
+                fixed=(cell["toolkit"], eps, cell["goal"], *fixed),
                 budgets={name: _amount(words[name], name) for name in BUDGETS if name in words},
             )
         )

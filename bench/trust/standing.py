@@ -1,25 +1,23 @@
 """Which images stand on each side of a comparison: on the clean images, and under attack.
 
-What counts as standing is the rule of the headline (`bench.measure.falls`); which attacks count on
+What counts as standing, and on how many images no attack was valid, is the rule of the headline (`bench.measure.falls`); which attacks count on
 both sides is that of `bench.trust.faced`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from bench.measure.falls import (
-    broken,
+    Outcomes,
+    Worst,
     clean_answers,
-    fall_distances,
-    label_changing,
+    outcomes,
+    same_radius,
     shortfall,
-    side_by_side,
-    tried_by_all,
     unseen_noise,
 )
 from bench.spec import Claim
@@ -36,13 +34,13 @@ class Run(NamedTuple):
         cells: by model and norm, the checked cells of attacks that try to take the right answer
             away.
         clean: by model, whether it gets each image right.
-        falls: by model and norm, the distance at which each image falls to each cell.
+        outcomes: what every cell did to every image.
         surfaces: by model, all those through which the run attacks it.
     """
 
     cells: dict[tuple[str, str], pd.DataFrame]
     clean: dict[str, pd.Series[bool]]
-    falls: dict[tuple[str, str], pd.DataFrame]
+    outcomes: Outcomes
     surfaces: dict[str, frozenset[str]]
 
 
@@ -53,7 +51,8 @@ class Side(NamedTuple):
         stands: by image.
         whole: likewise, after the attacks, too, that this side alone faced.
         why: why neither can be told; empty where they can.
-        said: what the attacks may not have seen of the model, or which are missing.
+        said: what the attacks may not have seen of the model, or which are missing, and of how many
+            images none was valid.
     """
 
     stands: pd.Series[bool]
@@ -73,22 +72,22 @@ class Sides(NamedTuple):
 def measure(results: Results, wanted: Collection[tuple[str, str]]) -> Run:
     """Return what is known of models and norms; of a run without claims nothing is looked up."""
     if not wanted:
-        return Run({}, {}, {}, {})
+        nothing = Outcomes(cells=pd.DataFrame(), falls={}, proven={}, unscored={}, draws={})
+        return Run({}, {}, nothing, {})
+    found = outcomes(results)
     named = [
-        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "radius", "words", "kind",
-        "flag",
+        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "words",
+        "kind", "flag", "shows",
     ]  # fmt: skip
-    every = label_changing(results)[named]  # texts that nobody reads make each look-up slow
-    by_cell = fall_distances(results)
-    cells, falls = {}, {}
-    for model, norm in wanted:
-        mine = every[(every["model"] == model) & (every["norm"] == norm)]
-        cells[model, norm] = mine
-        falls[model, norm] = side_by_side(by_cell, mine["cell"])
+    every = found.cells[named]  # texts that nobody reads make each look-up slow
+    cells = {
+        (model, norm): every[(every["model"] == model) & (every["norm"] == norm)]
+        for model, norm in wanted
+    }
     climbed = {
         str(model): frozenset(mine) for model, mine in results.cells.groupby("model")["surface"]
     }
-    return Run(cells, clean_answers(results), falls, climbed)
+    return Run(cells, clean_answers(results), found, climbed)
 
 
 def on_clean(run: Run, titles: tuple[str, str]) -> Sides:
@@ -112,7 +111,7 @@ def under_study(run: Run, claim: Claim, titles: tuple[str, str], radius: float) 
     cells, absent = [], []
     for title, attacks in zip(titles, named, strict=True):
         mine = _aimed(run.cells[title, claim.norm], radius)
-        mine = mine[mine["attack"].isin(attacks)]
+        mine = mine[mine["attack"].isin(attacks) & mine["shows"]]
         if claim.surfaces is not None:
             mine = mine[mine["surface"].isin(claim.surfaces)]
         through = f" through {', '.join(claim.surfaces)}" if claim.surfaces else ""
@@ -127,24 +126,25 @@ def under_study(run: Run, claim: Claim, titles: tuple[str, str], radius: float) 
     else:  # the attacks are what is compared
         met = Faced(left=tuple(cells[0]["cell"]), right=tuple(cells[1]["cell"]))
     left, right = (
-        _studied(run.falls[title, claim.norm], mine, used, radius)
-        for title, mine, used in zip(titles, cells, (met.left, met.right), strict=True)
+        _studied(run.outcomes, mine, used, radius)
+        for mine, used in zip(cells, (met.left, met.right), strict=True)
     )
     return Sides(left, right, met)
 
 
-def _studied(
-    falls: pd.DataFrame, cells: pd.DataFrame, used: tuple[str, ...], radius: float
-) -> Side:
+def _studied(found: Outcomes, cells: pd.DataFrame, used: tuple[str, ...], radius: float) -> Side:
     """Return which images stand after some cells of a study, of which those used count."""
     counted = cells[cells["cell"].isin(used)]
     why = shortfall(counted)
     if why:
         return _unknown(why)
+    worst = found.group(used).at(radius, used)
+    if worst.invalid:
+        return _unknown(_join(*worst.notes))
     return Side(
-        _standing(falls[list(used)], used, radius),
-        _standing(falls[[cell for cell in cells["cell"] if cell in falls]], used, radius),
-        said=unseen_noise(set(counted["surface"])),
+        _standing(worst),
+        _standing(found.group(cells["cell"]).at(radius, used)),
+        said=_join(unseen_noise(set(counted["surface"])), *worst.notes),
     )
 
 
@@ -154,14 +154,15 @@ def under_strongest(run: Run, titles: tuple[str, str], norm: str, radius: float)
     valid = [cells[cells["flag"] == ""] for cells in every]
     met = faced(valid[0], valid[1], _surfaces(run, titles), radius)
     sides = []
-    for title, cells, mine, used in zip(titles, every, valid, (met.left, met.right), strict=True):
-        falls = run.falls[title, norm]
-        aimed = set(_aimed(mine, radius)["cell"])
+    for cells, mine, used in zip(every, valid, (met.left, met.right), strict=True):
+        aimed = _aimed(mine, radius)
+        showing = set(aimed.loc[aimed["shows"], "cell"])
+        worst = run.outcomes.group(used).at(radius, showing.intersection(used))
         sides.append(
             Side(
-                _standing(falls[list(used)], aimed.intersection(used), radius),
-                _standing(falls, aimed, radius),
-                said=shortfall(_aimed(cells, radius)),
+                _standing(worst),
+                _standing(run.outcomes.group(mine["cell"]).at(radius, showing)),
+                said=_join(shortfall(_aimed(cells[cells["shows"]], radius)), *worst.notes),
             )
         )
     return Sides(sides[0], sides[1], met)
@@ -173,12 +174,14 @@ def _surfaces(run: Run, titles: tuple[str, str]) -> tuple[frozenset[str], frozen
 
 def _aimed(cells: pd.DataFrame, radius: float) -> pd.DataFrame:
     """Return the cells that try a model at a radius: those of just this one and of minimal norm."""
-    return cells[
-        np.isclose(cells["radius"], radius, rtol=1e-6, atol=0) | (cells["kind"] == "minimal")
-    ]
+    return cells[same_radius(cells["radius"], radius) | (cells["kind"] == "minimal")]
 
 
-def _standing(falls: pd.DataFrame, cells: Iterable[str], radius: float) -> pd.Series[bool]:
-    """Return which of the images that all of some cells have no cell broke within a radius."""
-    falls = tried_by_all(falls, cells)
-    return pd.Series(~broken(falls.to_numpy().min(axis=1), radius), index=falls.index)
+def _standing(worst: Worst) -> pd.Series[bool]:
+    """Return which images stand: of a random model those that most of its draws get right."""
+    return worst.stands > 0.5
+
+
+def _join(*parts: str) -> str:
+    """Return the parts that say something, separated by semicolons."""
+    return "; ".join(part for part in parts if part)

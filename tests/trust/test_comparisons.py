@@ -374,3 +374,29 @@ def test_few_images_under_the_strong_attack_decide_nothing(few, strong, verdict)
     row = only(planted(cells, claim()))
     assert (row["verdict"], row["strongest_n"]) == (verdict, few)
     assert row["strongest_study"] == (0.0 if few == 12 else 0.25)
+
+
+def test_images_that_no_attack_was_valid_on_are_no_evidence():
+    cells = [
+        cell("a", "pgd", "0.1", [], invalid=range(30)),
+        cell("b", "pgd", "0.1", MANY),
+    ]
+    row = only(planted(cells, claim()))
+    assert (row["verdict"], row["note"]) == (UNJUDGED, "left: no valid attack on 30 of 200 images")
+    cells[0] = cell("a", "pgd", "0.1", [], invalid=range(5))
+    row = only(planted(cells, claim()))
+    assert row["verdict"] == HOLDS
+    assert row["note"].startswith("left: no valid attack on 5 of 200 images")
+
+
+def test_a_targeted_attack_breaks_images_under_the_strongest():
+    """Any wrong label counts, whatever the attack was after; the study's own attack had no target."""
+    cells = [
+        cell(model, "pgd", "0.1", hit, goal=goal, words={"targeted": target})
+        for model, hit in (("a", []), ("b", MANY))
+        for goal, target in (("misclassification", "none"), ("targeted", "next"))
+    ]
+    cells[1]["broken"] = set(range(7))
+    row = only(planted(cells, claim()))
+    assert (row["left_accuracy"], row["strongest_left_accuracy"]) == (1.0, 193 / 200)
+    assert row["strongest_harder"] == ""

@@ -101,7 +101,7 @@ def test_why_it_is_not_judged(cells, words):
 
 CELLS = pd.DataFrame([
     {"cell": model, "model": model, "attack": "fgsm-radius", "toolkit": "native", "words": {},
-     "surface": "network", "family": "network", "radius": float("nan")}
+     "surface": "network", "family": "network", "goal": "misclassification", "radius": float("nan")}
     for model in "ab"
 ])  # fmt: skip
 

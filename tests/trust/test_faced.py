@@ -89,7 +89,7 @@ def asked(suite, title: str, norm: str) -> pd.DataFrame:
     smoothed = "randomized-smoothing" in title
     return pd.DataFrame([
         {"cell": f"{title} {turn} {toolkit}", "attack": one.spec.name, "toolkit": toolkit,
-         "radius": one.spec.radius, "words": dict(one.spec.words), "surface": "any",
+         "radius": one.spec.radius, "words": dict(one.spec.words), "surface": "any", "goal": "misclassification",
          "family": "smoothed" if smoothed else "votes" if "dml-" in title else "network"}
         for turn, one in enumerate(suite.attacks)
         if one.spec.norm == norm and row_kind(one.spec.name) == "attack"
