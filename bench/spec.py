@@ -233,8 +233,8 @@ class AttackSpec:
         """Return what counts as success (Papernot et al., 2016, section 3).
 
         `misclassification` any other label; `targeted` the wanted one; `source-target` the wanted
-        one, for images of one class; `confidence-reduction` the same label with at most half the
-        confidence.
+        one, for images of one class; `confidence-reduction` at most half of the confidence in the
+        label, or another label.
         """
         if "goal" in dict(self.words):
             return "confidence-reduction"

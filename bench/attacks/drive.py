@@ -12,7 +12,6 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.instrument import Probe, attacked
 from bench.attacks.job import Job, Perturbation
-from bench.attacks.reduction import drawn_back
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
@@ -125,7 +124,7 @@ def drive(
                 num_classes=num_classes,
                 seed=seed,
             )
-            x_adv, seconds = _timed(_towards(spec, driver.ATTACKS[spec.name, spec.norm]), job)
+            x_adv, seconds = _timed(driver.ATTACKS[spec.name, spec.norm], job)
     except BenchError:
         raise
     except Exception as error:
@@ -249,13 +248,6 @@ def _checked(x: torch.Tensor) -> torch.Tensor:
         )
     # Toolkits flatten images by `view`, which other memory formats do not allow.
     return x.detach().clamp(0, 1).contiguous()
-
-
-def _towards(spec: AttackSpec, attack: Any) -> Any:
-    """Return an attack of the asked goal, made of one that changes labels."""
-    if spec.goal != "confidence-reduction":
-        return attack
-    return lambda job: drawn_back(job.probe, job.x, job.y, attack(job))
 
 
 def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:

@@ -97,7 +97,7 @@ class Attack:
         rows: what its rows are: attacks on images, or measurements of their adversarial or certified
             radii.
         absent: why a toolkit that seems to have it does not.
-        irreducible: why it cannot aim at less confidence under the same label; empty where it can.
+        irreducible: why it cannot aim at less confidence in the label; empty where it can.
         needs: what must be installed beside a toolkit, by the name pip and Python both know.
         every_class: each of its steps takes a gradient for every class of the model.
         singly: toolkits that give the model one image at a time, which makes a pass dearer.
