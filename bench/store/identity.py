@@ -36,7 +36,7 @@ def identity(cell: Cell) -> dict[str, Any]:
     but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
     the cells of fitted attacks alone, whose surface is climbed where that is said of the model.
     """
-    some = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    some: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
         some["rule"] = REDUCTION_RULE
     if cell.climbed is not None:

@@ -79,14 +79,14 @@ def test_it_succeeds_wherever_misclassification_does_and_no_farther(
 
 def test_of_two_classes_it_ends_at_the_boundary_itself() -> None:
     """There the label is lost before half of the confidence is: no need to overshoot as DeepFool does."""
-    net, x, y = oracles.two_classes("l2", [0.5, 1.0])
+    net, x, y = oracles.two_classes("l2", [0.2, 0.4])
     model = bench.wrap(net, 2, oracles.SHAPE)
     options = {"norm": "l2", "toolkit": "foolbox"}
     plainly = bench.attack(model, x, y, "deepfool", **options).rows
     rows = bench.attack(model, x, y, "deepfool", **options, goal="confidence-reduction").rows
     assert rows.success.all()
-    assert plainly.l2.tolist() == pytest.approx([0.51, 1.02], rel=1e-3)
-    assert rows.l2.tolist() == pytest.approx([0.5, 1.0], rel=1e-3)
+    assert plainly.l2.tolist() == pytest.approx([0.2041, 0.4081], rel=1e-3)
+    assert rows.l2.tolist() == pytest.approx([0.2, 0.4], rel=1e-3)
 
 
 class Shares:
