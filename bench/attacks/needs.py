@@ -26,8 +26,11 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
     """
     named = {"targeted": spec.targeted, "source": spec.source}
     for word, value in named.items():
-        if str(value).isdecimal() and int(str(value)) >= classes:
-            return f"{word}: the model has no class {value}; its classes are 0 to {classes - 1}"
+        if str(value).isdigit() and int(str(value)) >= classes:
+            return (
+                f"{spec.name} {word}={value}: the model has no class {value}; its classes are 0 to "
+                f"{classes - 1}"
+            )
     for need in row_of(spec.name).needs:
         if toolkit not in (need.toolkit or toolkit,) or spec.norm not in (need.norm or spec.norm,):
             continue

@@ -178,3 +178,41 @@ def test_images_of_an_attack_are_a_number_or_all(tiny_suite):
     tiny_suite.write_text(tiny_suite.read_text() + MORE.format(0))
     with pytest.raises(SpecError, match=r"attacks\[\d\].images: .*greater than or equal to 1"):
         load_suite(str(tiny_suite))
+
+
+NEEDY = """\
+title = "T"
+data = "digits"
+
+[[models]]
+name = "digits/mlp"
+
+[[attacks]]
+name = "deepfool"
+norm = "l2"
+candidates = 5
+
+[[attacks]]
+name = "pgd"
+norm = "linf"
+eps = 0.1
+targeted = ["3", "10"]
+"""
+
+
+def test_what_an_attack_needs_of_a_model_is_looked_at_before_it_runs(tmp_path):
+    path = tmp_path / "needy.toml"
+    path.write_text(NEEDY)
+    plan = make_plan(load_suite(str(path)))
+    asked = [(cell.attack.name, cell.attack.targeted, cell.toolkit) for cell in plan.cells.values()]
+    assert {kit for name, _, kit in asked if name == "deepfool"} == {"foolbox", "native"}
+    assert {target for name, target, _ in asked if name == "pgd"} == {"3"}
+    few = "candidates=5 is fewer than the model's 10; set candidates=10 or use another toolkit"
+    assert sorted(plan.left_out) == [
+        f"digits: art's deepfool mixes up classes when it tries fewer than all: {few}",
+        "digits: pgd targeted=10: the model has no class 10; its classes are 0 to 9",
+        f"digits: torchattacks' deepfool tries every class: {few}",
+    ]
+    path.write_text(NEEDY.replace("candidates = 5", 'candidates = 5\ntoolkits = ["art"]'))
+    with pytest.raises(UnsupportedAttack, match="digits: art's deepfool mixes up classes"):
+        make_plan(load_suite(str(path)))

@@ -40,7 +40,7 @@ ROWS = (
                 side=5,
                 norm="l2",
                 why="begins with",
-                instead="set a smaller p_init, and give it images of 5 pixels a side at least",
+                instead="set a smaller p_init; below 5 pixels a side there is none",
             ),
         ),
         absent={"art": "it divides by the weight of a window that it should multiply by"},
