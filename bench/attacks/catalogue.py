@@ -27,6 +27,7 @@ from bench.spec import (
     Scalar,
     Toolkit,
     number,
+    whole,
 )
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
@@ -36,6 +37,8 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "torchattacks": ("torchattacks", "torchattacks==3.5.1"),
 }
 _FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
+#: The largest count of anything that an attack may be asked for.
+_MOST = 10**9
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 #: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
@@ -99,7 +102,7 @@ def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
 
 def _target(value: Scalar, what: str) -> str:
     text = str(value)
-    if isinstance(value, bool) or not (text in _TARGET_RULES or text.isdecimal()):
+    if isinstance(value, bool) or not (text in _TARGET_RULES or whole(text) is not None):
         raise SpecError(
             f"{what}: {value!r} is neither one of {', '.join(_TARGET_RULES)} nor a class"
         )
@@ -134,6 +137,8 @@ def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
             raise SpecError(f"{what}: {value!r} is not a whole number")
         if rule.least is not None and value < rule.least:
             raise SpecError(f"{what}: {value} is too small; it must be at least {rule.least:g}")
+        if value > _MOST:
+            raise SpecError(f"{what}: {value} is too large; it must be at most {_MOST}")
         return value
     if value == QUARTER_OF_EPS and radius is not None:
         return str(Fraction(radius) / 4)
@@ -189,8 +194,18 @@ def resolve(
         raise SpecError(
             f"{name}: restarts without a random start repeat one another; leave one out"
         )
+    if attack is CERTIFY:
+        _check_certify(values)
     values |= _goal_words(attack, goal, source, str(values.get("targeted", "none")))
     return AttackSpec(name=name, norm=known_norm, eps=radius, words=tuple(sorted(values.items())))
+
+
+def _check_certify(values: Mapping[str, Scalar]) -> None:
+    """Raise where so few copies vote that nothing can be certified, whatever the model."""
+    from bench.adapters.certificates import check_enough, least_copies  # of scipy
+
+    alpha, n = number(values["alpha"]), int(values["n"])
+    check_enough(CERTIFY.name, n, alpha, least_copies(alpha), "certified")
 
 
 def _goal_words(
@@ -199,7 +214,7 @@ def _goal_words(
     """Return the words of a goal that the target alone does not tell, checked against it."""
     if goal is not None and goal not in GOALS:
         raise unknown("goal", str(goal), list(GOALS))
-    if source is not None and (isinstance(source, bool) or not str(source).isdecimal()):
+    if source is not None and (isinstance(source, bool) or whole(str(source)) is None):
         raise SpecError(f"{attack.name}: source: {source!r} is not a class")
     if source is not None and targeted == "none":
         raise SpecError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from bench.attacks.catalogue import row_of
 from bench.attacks.row import Need, NeedKind
-from bench.spec import AttackSpec, Toolkit, number
+from bench.spec import AttackSpec, Toolkit, number, whole
 
 Shape = tuple[int, int, int]
 
@@ -26,7 +26,8 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
     """
     named = {"targeted": spec.targeted, "source": spec.source}
     for word, value in named.items():
-        if str(value).isdigit() and int(str(value)) >= classes:
+        asked = whole(str(value))
+        if asked is not None and asked >= classes:
             return (
                 f"{spec.name} {word}={value}: the model has no class {value}; its classes are 0 to "
                 f"{classes - 1}"
