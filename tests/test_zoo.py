@@ -5,7 +5,7 @@ import pytest
 import bench
 from bench import zoo
 from bench.adapters.network import weights_digest
-from bench.errors import AdapterError, PrerequisiteError, SpecError
+from bench.errors import PrerequisiteError, SpecError
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.train.cards import read_card, retrained_dir
@@ -58,7 +58,7 @@ def test_options_go_to_the_factory_and_recipes_take_none(registry):
     model = bench.load_model("wide", {"width": 3})
     assert model.surfaces()["network"][1].out_features == 3
     assert (model.spec.name, model.spec.data) == ("wide", "digits")
-    with pytest.raises(AdapterError, match="factory failed: TypeError"):
+    with pytest.raises(SpecError, match="wide takes width, got depth"):
         bench.load_model("wide", {"depth": 3})
     with pytest.raises(SpecError, match="digits/mlp takes no options, got width"):
         bench.load_model("digits/mlp", {"width": 3})

@@ -216,3 +216,45 @@ def test_what_an_attack_needs_of_a_model_is_looked_at_before_it_runs(tmp_path):
     path.write_text(NEEDY.replace("candidates = 5", 'candidates = 5\ntoolkits = ["art"]'))
     with pytest.raises(UnsupportedAttack, match="digits: art's deepfool mixes up classes"):
         make_plan(load_suite(str(path)))
+
+
+def test_a_whole_name_is_that_model_alone_though_it_looks_like_a_glob(tiny_suite, registered):
+    for name in ("net[v2]", "netv", "net2"):
+        registered(name, data="digits")(lambda: bench.wrap(linear(), 10, (1, 8, 8)))
+    suite = load_suite(str(tiny_suite))
+
+    def kept(*globs):
+        return [one.name for one in make_plan(suite, models=globs, attacks=["noise"]).adapters]
+
+    assert kept("net[v2]") == ["net[v2]"]
+    assert kept("net[v-z]") == ["netv"]
+    assert kept("net[v2]", "net2") == ["net[v2]", "net2"]
+
+
+def test_a_model_is_chosen_by_the_title_that_tables_give_it_too(tmp_path):
+    path = tmp_path / "k.toml"
+    path.write_text(
+        'title = "T"\ndata = "digits"\nimages = 5\n[[models]]\nname = "digits/dml-contrastive-adam"\n'
+        'k = [1, 3]\n[[attacks]]\nname = "noise"\nnorm = "linf"\neps = 0.1\n'
+    )
+    title = "digits/dml-contrastive-adam-knn3"
+    plan = make_plan(load_suite(str(path)), models=[title])
+    assert [one.title() for one in plan.suite.models] == [title]
+
+
+def test_an_option_a_model_does_not_take_names_those_it_does(tiny_suite, registered):
+    registered("mine", data="digits")(lambda width=3, depth=2: bench.wrap(linear(), 10, (1, 8, 8)))
+    registered("open", data="digits")(lambda **words: bench.wrap(linear(), 10, (1, 8, 8)))
+    text = tiny_suite.read_text()
+    for name, words in (
+        ("digits/dml-contrastive-adam", "takes k, distance, got distence"),
+        ("digits/randomized-smoothing", "takes sigma, n, alpha, got distence"),
+        ("digits/mlp", "digits/mlp takes no options, got distence"),
+        ("mine", "mine takes width, depth, got distence"),
+    ):
+        tiny_suite.write_text(text.replace("digits/mlp", name, 1).replace(
+            f'name = "{name}"', f'name = "{name}"\ndistence = "cosine"', 1))  # fmt: skip
+        with pytest.raises(SpecError, match=words):
+            make_plan(load_suite(str(tiny_suite)), models=[name], train=False)
+    tiny_suite.write_text(text.replace('"digits/mlp"', '"open"\ndistence = "cosine"'))
+    assert make_plan(load_suite(str(tiny_suite)), models=["open"]).cells
