@@ -84,10 +84,16 @@ class Job:
 
     def clean_unless_fooled(self, found: torch.Tensor) -> torch.Tensor:
         """Return images with the clean one where the goal is not reached, by a forward an image."""
+        found = self.clean_unless_finite(found)
         with torch.no_grad():
             labels = self.probe(found).argmax(1)
         reached = labels != self.y if self.target is None else labels == self.target
         return torch.where(reached.view(-1, 1, 1, 1), found, self.x)
+
+    def clean_unless_finite(self, found: torch.Tensor) -> torch.Tensor:
+        """Return images with the clean one where there is no number: a step along no gradient."""
+        finite = found.flatten(1).isfinite().all(1)
+        return torch.where(finite.view(-1, 1, 1, 1), found, self.x)
 
     def aim(self) -> torch.Tensor:
         """Return the classes that an attack is led to which must have one, as JSMA.

@@ -39,7 +39,7 @@ def _deepfool(job: Job) -> torch.Tensor:
         image = job.x[row : row + 1]
         with job.probe.playing([row]):
             found.append(image + share * (attack(image, job.y[row : row + 1]) - image))
-    return torch.cat(found).clamp(0, 1)
+    return job.clean_unless_finite(torch.cat(found)).clamp(0, 1)
 
 
 @cache
