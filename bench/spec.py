@@ -90,7 +90,7 @@ def number(value: float | str, what: str = "number") -> float:
             raise SpecError(
                 f"{what}: {value!r} is not a number or a fraction like '8/255'"
             ) from None
-    if isinstance(value, bool) or value != value:
+    if isinstance(value, bool | list | tuple | dict) or value is None or value != value:
         raise SpecError(f"{what}: {value!r} is not a number")
     try:
         return float(value)

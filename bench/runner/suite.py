@@ -60,7 +60,7 @@ class _Suite(BaseModel):
     """A suite file."""
 
     model_config = _Strict
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     data: str | Annotated[list[str], Field(min_length=1)]
     split: Literal["train", "test"] = "test"
     images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
@@ -185,6 +185,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         table = ClaimTable if fields[0] == "claims" else _Suite  # the others take any word
         return f"{path}: {where}: no such field; it takes {', '.join(table.model_fields)}"
+    if first["type"] == "list_type" and isinstance(first["input"], dict):
+        return f"{path}: {where}: this is one table; write [[{where}]] for each of a list of them"
     if first["type"] == "missing":
         return f"{path}: {where}: this field is missing"
     message = first["msg"][0].lower() + first["msg"][1:]

@@ -55,6 +55,8 @@ def test_all_images(tmp_path):
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('title  = "T"', 'title  = ', r"mine\.toml: broken TOML: .*line 1"),
     ('title  = "T"\n', "", r"mine\.toml: title: this field is missing"),
+    ('title  = "T"', 'title = ""', r"title: .*at least 1 character"),
+    ("[[models]]", "[models]", r"models: this is one table; write \[\[models\]\] for each"),
     ('title  = "T"', 'title = "T"\ntitel = "T"', r"titel: no such field"),
     ('data   = "digits"', 'data = "digit"', r"data: no data set named 'digit'; did you mean digits"),
     ('data   = "digits"', 'data = "digits"\nimages = 0', r"images: .*\(it says 0\)"),
