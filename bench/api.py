@@ -34,7 +34,6 @@ from bench.spec import (
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
 
-
 #: Larger seeds are more than torch takes.
 _MOST = 2**63
 
@@ -205,7 +204,7 @@ def _check_fit(
             f"{name}: here `fitted_on` is no model's name: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
         )
-    if fit is not None and (not isinstance(fit, tuple | list) or len(fit) != 2):
+    if fit is not None and len(fit) != 2:
         raise SpecError(f"{name}: fit is a pair of images and labels, (x, y)")
     if perturbation is not None and perturbation.shape != x.shape[1:]:
         raise SpecError(

@@ -74,7 +74,7 @@ _DIGITS = 18
 _NUMBER = re.compile(r"[-+]?([0-9]+/[0-9]+|[0-9]*\.?[0-9]*([eE][-+]?[0-9]{1,3})?)", re.ASCII)
 
 
-def number(value: float | str, what: str = "number") -> float:
+def number(value: object, what: str = "number") -> float:
     """Return `value` as a float; text may be a fraction such as `"8/255"`.
 
     Raises:
@@ -90,12 +90,15 @@ def number(value: float | str, what: str = "number") -> float:
             raise SpecError(
                 f"{what}: {value!r} is not a number or a fraction like '8/255'"
             ) from None
-    if isinstance(value, bool | list | tuple | dict) or value is None or value != value:
-        raise SpecError(f"{what}: {value!r} is not a number")
     try:
-        return float(value)
+        found = float(value)  # type: ignore[arg-type]
     except OverflowError:
         raise SpecError(f"{what}: a number of that size cannot be computed with") from None
+    except (TypeError, ValueError):
+        found = float("nan")
+    if isinstance(value, bool) or found != found:
+        raise SpecError(f"{what}: {value!r} is not a number")
+    return found
 
 
 def whole(text: str) -> int | None:
