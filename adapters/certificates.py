@@ -5,9 +5,13 @@ Randomized smoothing of Cohen, Rosenfeld and Kolter (ICML 2019), section 3.2; ta
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import beta, binom, norm
+
+from bench.errors import SpecError
 
 Counts = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
@@ -27,6 +31,29 @@ def separated(counts: Counts, alpha: float) -> npt.NDArray[np.bool_]:
     p_value = np.minimum(1, 2 * binom.sf(first - 1, first + second, 0.5))
     found: npt.NDArray[np.bool_] = p_value <= alpha
     return found
+
+
+def least_votes(alpha: float) -> int:
+    """Return how many votes, all for one class, `separated` asks for at the least: 2 / 2^n <= alpha."""
+    return next(n for n in itertools.count(1) if 2 * 0.5**n <= alpha)
+
+
+def least_copies(alpha: float) -> int:
+    """Return how many votes, all for one class, prove a share of more than a half: 1 / 2^n < alpha."""
+    return next(n for n in itertools.count(1) if 0.5**n < alpha)
+
+
+def check_enough(name: str, n: int, alpha: float, least: int, what: str) -> None:
+    """Raise where so few copies vote that nothing can come of it, even where all agree.
+
+    Raises:
+        SpecError: `n` is below `least`.
+    """
+    if n < least:
+        raise SpecError(
+            f"{name}: n={n} noisy copies are too few: at alpha={alpha:g} no image can be {what} with "
+            f"fewer than {least}, even where all agree; set n={least} or more"
+        )
 
 
 def lower_bound(votes: Counts, n: int, alpha: float) -> Array:

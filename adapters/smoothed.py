@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.adapters.certificates import lower_bound, radius, separated
+from bench.adapters.certificates import (
+    check_enough,
+    least_copies,
+    least_votes,
+    lower_bound,
+    radius,
+    separated,
+)
 from bench.adapters.network import eval_mode, surface_gradient, weights_digest
 from bench.errors import SpecError
 from bench.spec import (
@@ -140,9 +147,11 @@ class SmoothedAdapter:
             alpha: how often a guarantee may be wrong.
 
         Raises:
-            SpecError: a number that is none of copies, or an alpha outside (0, 1).
+            SpecError: a number that is none of copies, or an alpha outside (0, 1); so few copies
+                that nothing can be certified.
         """
         check_sampling(self.spec.name, alpha, n0=n0, n=n)
+        check_enough(self.spec.name, n, alpha, least_copies(alpha), "certified")
         chosen = self._votes(x, "selection", n0).argmax(1, keepdim=True)
         votes = self._votes(x, "estimate", n).gather(1, chosen).squeeze(1)
         share = lower_bound(votes.cpu().numpy(), n, alpha)
@@ -225,6 +234,7 @@ def smooth(
         SpecError: a number that is out of range.
     """
     check_sampling(spec.name, alpha, n=n)
+    check_enough(spec.name, n, alpha, least_votes(alpha), "decided")
     _check_sigma(spec.name, sigma)
     smoothed = ModelSpec(
         name=spec.name, family="smoothed", data=spec.data, input_shape=spec.input_shape,

@@ -36,6 +36,9 @@ from bench.store.results import Results, load_results
 from bench.store.store import open_store
 from bench.trust.behaviour import judged
 
+#: Larger seeds are more than torch takes.
+_MOST = 2**63
+
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
@@ -133,6 +136,8 @@ def attack(
         UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
         AttackError: the toolkit failed.
     """
+    _check_whole("batch_size", batch_size, 1)
+    _check_whole("seed", seed, 0)
     if toolkit not in TOOLKITS:
         raise unknown("toolkit", toolkit, list(TOOLKITS))
     spec = resolve(name, norm, eps, words)
@@ -177,6 +182,11 @@ def attack(
     )
 
 
+def _check_whole(word: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
+        raise SpecError(f"{word}: {value!r} is not a whole number from {least} to {_MOST - 1}")
+
+
 def _check_fit(
     spec: AttackSpec,
     x: torch.Tensor,
@@ -198,6 +208,8 @@ def _check_fit(
             f"{name}: here `fitted_on` is no model's name: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
         )
+    if fit is not None and len(fit) != 2:
+        raise SpecError(f"{name}: fit is a pair of images and labels, (x, y)")
     if perturbation is not None and perturbation.shape != x.shape[1:]:
         raise SpecError(
             f"{name}: a perturbation of shape {tuple(perturbation.shape)} does not fit images of "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ def unknown(kind: str, name: str, known: list[str]) -> SpecError:
     near += [other for other in known if name in other and other not in near][: 3 - len(near)]
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
     return SpecError(f"no {kind} named {name!r}; {hint}")
+
+
+def literal(globs: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Return globs in which one that is the whole of a name stands for that name alone."""
+    known = set(names)
+    return tuple(glob.escape(one) if one in known else one for one in globs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ and suites without loading it.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,7 +69,14 @@ BLACK_BOX_SURFACE = "predict"
 ITSELF = "itself"
 
 
-def number(value: float | str, what: str = "number") -> float:
+#: A whole number of more digits is a count of nothing here.
+_DIGITS = 18
+
+#: What a number looks like: the digits 0 to 9, and no exponent that would take for ever to work out.
+_NUMBER = re.compile(r"[-+]?([0-9]+/[0-9]+|[0-9]*\.?[0-9]*([eE][-+]?[0-9]{1,3})?)", re.ASCII)
+
+
+def number(value: object, what: str = "number") -> float:
     """Return `value` as a float; text may be a fraction such as `"8/255"`.
 
     Raises:
@@ -76,14 +84,28 @@ def number(value: float | str, what: str = "number") -> float:
     """
     if isinstance(value, str):
         try:
-            return float(Fraction(value.replace(" ", "")))
-        except (ValueError, ZeroDivisionError):
+            text = value.replace(" ", "")
+            if not _NUMBER.fullmatch(text):
+                raise ValueError(text)
+            return float(Fraction(text))
+        except (ValueError, ZeroDivisionError, OverflowError):
             raise SpecError(
                 f"{what}: {value!r} is not a number or a fraction like '8/255'"
             ) from None
-    if isinstance(value, bool) or value != value:
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise SpecError(f"{what}: a number of that size cannot be computed with") from None
+    except (TypeError, ValueError):
+        found = float("nan")
+    if isinstance(value, bool) or found != found:
         raise SpecError(f"{what}: {value!r} is not a number")
-    return float(value)
+    return found
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number that is written in the digits 0 to 9 alone; None of any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def eps_text(value: float | None) -> str:
@@ -235,8 +257,8 @@ class AttackSpec:
         """Return what counts as success (Papernot et al., 2016, section 3).
 
         `misclassification` any other label; `targeted` the wanted one; `source-target` the wanted
-        one, for images of one class; `confidence-reduction` the same label with at most half the
-        confidence.
+        one, for images of one class; `confidence-reduction` at most half of the confidence in the
+        label, or another label.
         """
         if "goal" in dict(self.words):
             return "confidence-reduction"

@@ -6,19 +6,20 @@ Nothing here imports torch until a model is loaded.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.errors import AdapterError
+from bench.errors import AdapterError, SpecError
 from bench.paths import data_dir
 from bench.registry import Entry, Registry, load_plugin
 from bench.spec import Adapter, Scalar
 from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
 from bench.train.local_names import local_recipe
 from bench.train.recipe import Recipe
-from bench.train.recipes import RECIPES, SMOOTHED, base_name, recipe
+from bench.train.recipes import RECIPES, SMOOTHED, SMOOTHING, base_name, recipe
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +97,36 @@ def has_to_be_trained(name: str) -> bool:
     return not rules.shipped and (card is None or card["recipe"] != rules.written())
 
 
+def check_options(name: str, options: Mapping[str, Scalar]) -> None:
+    """Raise where a model is given an option that it does not take; nothing is loaded.
+
+    Raises:
+        SpecError: no such model, or no such option; the message names those it takes.
+    """
+    takes = _options(name)
+    extra = [word for word in options if takes is not None and word not in takes]
+    if extra:
+        known = ", ".join(takes or ()) or "no options"
+        raise SpecError(f"{name} takes {known}, got {', '.join(extra)}")
+
+
+def _options(name: str) -> tuple[str, ...] | None:
+    """Return the options that a model takes; None where its factory takes any."""
+    entry = MODELS[name]
+    if name in SMOOTHED:
+        return tuple(SMOOTHING)
+    if entry.facts["recipe"]:
+        return ("k", "distance") if recipe(name).embedding else ()
+    try:
+        parameters = inspect.signature(entry.load()).parameters.values()
+    except ValueError:  # of a factory written in C
+        return None
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(one.name for one in parameters if one.kind in named)
+
+
 def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
     """Train a model into the cache, return its card.
 
@@ -154,6 +185,7 @@ def load_model(
 
     if plugin is not None:
         load_plugin(plugin)
+    check_options(name, options or {})
     entry = MODELS[name]
     factory, facts = entry.load(), entry.facts
     if facts["recipe"]:

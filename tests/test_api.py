@@ -63,6 +63,12 @@ def test_the_suite_of_the_readme_is_sound(tmp_path):
     ({"stepz": 3}, SpecError, "no word of pgd named 'stepz'"),
     ({"eps": 8}, SpecError, "out of range"),
     ({"norm": "l0"}, SpecError, "has no norm 'l0'"),
+    ({"eps": [0.1]}, SpecError, "eps: [0.1] is not a number"),
+    ({"batch_size": 0}, SpecError, "batch_size: 0 is not a whole number from 1"),
+    ({"batch_size": 2.5}, SpecError, "batch_size: 2.5 is not a whole number"),
+    ({"seed": 2**70}, SpecError, "is not a whole number from 0"),
+    ({"targeted": 10}, SpecError, "the model has no class 10"),
+    ({"name": "universal", "toolkit": "native", "fit": (1,)}, SpecError, "fit is a pair of images"),
     ({"name": "deepfool", "eps": None, "toolkit": "torchattacks"}, UnsupportedAttack,
      "torchattacks has no deepfool for linf"),
 ])  # fmt: skip

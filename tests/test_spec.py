@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SpecError
-from bench.spec import COLUMNS, AttackSpec, eps_text, number
+from bench.spec import COLUMNS, AttackSpec, eps_text, number, whole
 
 
 def test_the_columns_of_a_row_are_these_in_this_order():
@@ -30,7 +30,24 @@ def test_numbers_are_themselves(value):
     assert number(repr(value)) == value
 
 
-@pytest.mark.parametrize("bad", ["", "eight", "1/0", "8/255/2", float("nan"), True])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        ".",
+        "eight",
+        "1/0",
+        "8/255/2",
+        float("nan"),
+        True,
+        "²",
+        "٣",
+        "1_0",
+        "1e9999999999",
+        "1e400",
+        10**400,
+    ],
+)
 def test_what_is_no_number_is_said(bad):
     with pytest.raises(SpecError, match="eps"):
         number(bad, "eps")
@@ -60,3 +77,9 @@ def test_naming_things_imports_no_torch():
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("text", ["", "²", "٣", "-1", "+1", "1.0", "1_0", " 1", "1" * 40])
+def test_a_whole_number_is_of_the_digits_0_to_9_alone(text):
+    assert whole(text) is None
+    assert (whole("0"), whole("12")) == (0, 12)

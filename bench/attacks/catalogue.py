@@ -27,6 +27,7 @@ from bench.spec import (
     Scalar,
     Toolkit,
     number,
+    whole,
 )
 
 #: What to import and what to install for each toolkit; pyproject.toml pins the same versions.
@@ -36,6 +37,8 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "torchattacks": ("torchattacks", "torchattacks==3.5.1"),
 }
 _FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
+#: The largest count of anything that an attack may be asked for.
+_MOST = 10**9
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 #: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
@@ -47,7 +50,12 @@ _COMMON: Mapping[str, tuple[Scalar, str]] = {
 }
 
 
-def _attack(name: str) -> Attack:
+def row_of(name: str) -> Attack:
+    """Return the row of an attack.
+
+    Raises:
+        SpecError: no such attack.
+    """
     if name == CERTIFY.name:
         return CERTIFY
     if name not in ATTACKS:
@@ -94,7 +102,7 @@ def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
 
 def _target(value: Scalar, what: str) -> str:
     text = str(value)
-    if isinstance(value, bool) or not (text in _TARGET_RULES or text.isdecimal()):
+    if isinstance(value, bool) or not (text in _TARGET_RULES or whole(text) is not None):
         raise SpecError(
             f"{what}: {value!r} is neither one of {', '.join(_TARGET_RULES)} nor a class"
         )
@@ -129,6 +137,8 @@ def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
             raise SpecError(f"{what}: {value!r} is not a whole number")
         if rule.least is not None and value < rule.least:
             raise SpecError(f"{what}: {value} is too small; it must be at least {rule.least:g}")
+        if value > _MOST:
+            raise SpecError(f"{what}: {value} is too large; it must be at most {_MOST}")
         return value
     if value == QUARTER_OF_EPS and radius is not None:
         return str(Fraction(radius) / 4)
@@ -139,6 +149,8 @@ def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
         raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
     if rule.below is not None and number(text) >= rule.below:
         raise SpecError(f"{what}: {text} is too large; it must be below {rule.below:g}")
+    if rule.most is not None and number(text) > rule.most:
+        raise SpecError(f"{what}: {text} is too large; it must be at most {rule.most:g}")
     return text
 
 
@@ -162,7 +174,7 @@ def resolve(
         SpecError: an unknown attack, norm or word, with the nearest that exist, or a value that is
             out of range.
     """
-    attack = _attack(name)
+    attack = row_of(name)
     known_norm = _norm(attack, norm)
     radius = _radius(attack, known_norm, eps)
     given = dict(words or {})
@@ -182,8 +194,18 @@ def resolve(
         raise SpecError(
             f"{name}: restarts without a random start repeat one another; leave one out"
         )
+    if attack is CERTIFY:
+        _check_certify(values)
     values |= _goal_words(attack, goal, source, str(values.get("targeted", "none")))
     return AttackSpec(name=name, norm=known_norm, eps=radius, words=tuple(sorted(values.items())))
+
+
+def _check_certify(values: Mapping[str, Scalar]) -> None:
+    """Raise where so few copies vote that nothing can be certified, whatever the model."""
+    from bench.adapters.certificates import check_enough, least_copies  # of scipy
+
+    alpha, n = number(values["alpha"]), int(values["n"])
+    check_enough(CERTIFY.name, n, alpha, least_copies(alpha), "certified")
 
 
 def _goal_words(
@@ -192,7 +214,7 @@ def _goal_words(
     """Return the words of a goal that the target alone does not tell, checked against it."""
     if goal is not None and goal not in GOALS:
         raise unknown("goal", str(goal), list(GOALS))
-    if source is not None and (isinstance(source, bool) or not str(source).isdecimal()):
+    if source is not None and (isinstance(source, bool) or whole(str(source)) is None):
         raise SpecError(f"{attack.name}: source: {source!r} is not a class")
     if source is not None and targeted == "none":
         raise SpecError(
@@ -221,17 +243,16 @@ def available(name: str, norm: str) -> tuple[Toolkit, ...]:
     Raises:
         SpecError: no such attack, or it has no such norm.
     """
-    attack = _attack(name)
+    attack = row_of(name)
     return attack.norms[_norm(attack, norm)]
 
 
 def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     """Return why a toolkit cannot run an attack as asked, naming both; None if it can.
 
-    What depends on the model (DeepFool with fewer candidates than classes) only the driver can
-    tell; it raises `UnsupportedAttack`.
+    What depends on the model (DeepFool with fewer candidates than classes) `bench.attacks.needs` tells.
     """
-    attack = _attack(spec.name)
+    attack = row_of(spec.name)
     if toolkit not in TOOLKITS:
         return str(unknown("toolkit", toolkit, list(TOOLKITS)))
     if toolkit not in attack.norms.get(spec.norm, ()):
@@ -248,12 +269,12 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
 
 def is_minimal(name: str) -> bool:
     """Return whether an attack looks for the nearest adversarial image instead of taking a radius."""
-    return _attack(name).minimal
+    return row_of(name).minimal
 
 
 def is_fitted(name: str) -> bool:
     """Return whether an attack is fitted on other images before it is applied to those attacked."""
-    return "fit" in _attack(name).words
+    return "fit" in row_of(name).words
 
 
 def is_evidence(name: str) -> bool:
@@ -269,12 +290,12 @@ def fit_images(spec: AttackSpec, data: str) -> ImageSet:
 
 def access(name: str) -> str:
     """Return what an attack needs of a model: `white` (gradients), `score` or `decision`."""
-    return _attack(name).access
+    return row_of(name).access
 
 
 def row_kind(name: str) -> RowKind:
     """Return what the rows of an attack are: `attack`, or what it measures instead."""
-    return _attack(name).rows
+    return row_of(name).rows
 
 
 def listing() -> list[dict[str, Any]]:
@@ -319,7 +340,7 @@ def optional() -> dict[str, list[tuple[str, Toolkit]]]:
     """Return the packages that some attacks need beside their toolkit, and which attacks do."""
     found: dict[str, list[tuple[str, Toolkit]]] = {}
     for attack in ATTACKS.values():
-        for toolkit, package in attack.needs.items():
+        for toolkit, package in attack.packages.items():
             found.setdefault(package, []).append((attack.name, toolkit))
     return found
 
@@ -338,7 +359,7 @@ def remedy(name: str, toolkit: Toolkit) -> str | None:
     """Return the command that installs what a toolkit lacks to run an attack; None if it can."""
     if not installed(toolkit):
         return install_command(toolkit)
-    needed = _attack(name).needs.get(toolkit)
+    needed = row_of(name).packages.get(toolkit)
     return None if needed is None or here(needed) else f"pip install {needed}"
 
 
@@ -349,7 +370,7 @@ def shortfall(name: str, toolkit: Toolkit) -> str | None:
         return None
     if not installed(toolkit):
         return f"{toolkit} is not installed; run: {command}"
-    needed = _attack(name).needs[toolkit]
+    needed = row_of(name).packages[toolkit]
     return f"{toolkit}'s {name} needs {needed}, which is not installed; run: {command}"
 
 
@@ -366,7 +387,7 @@ def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:
     Raises:
         SpecError: the catalogue knows nothing of this pair.
     """
-    for entry in _attack(spec.name).parity:
+    for entry in row_of(spec.name).parity:
         if entry.norm not in (None, spec.norm):
             continue
         if entry.pair in (None, (left, right)):

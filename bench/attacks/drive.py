@@ -12,7 +12,7 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.instrument import Probe, attacked
 from bench.attacks.job import Job, Perturbation
-from bench.attacks.reduction import drawn_back
+from bench.attacks.needs import unmet
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
@@ -103,7 +103,7 @@ def drive(
     """
     if catalogue.is_fitted(spec.name):
         raise SpecError(f"{spec.name} is fitted on other images first; give them as `fit`")
-    _check_request(spec, toolkit, target)
+    _check_request(spec, toolkit, target, _shape(x), num_classes)
     images, words = _checked(x), dict(spec.words)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
@@ -125,7 +125,7 @@ def drive(
                 num_classes=num_classes,
                 seed=seed,
             )
-            x_adv, seconds = _timed(_towards(spec, driver.ATTACKS[spec.name, spec.norm]), job)
+            x_adv, seconds = _timed(driver.ATTACKS[spec.name, spec.norm], job)
     except BenchError:
         raise
     except Exception as error:
@@ -175,7 +175,7 @@ def fit(
         SpecError: images outside [0, 1], or none that the model gets right.
         AttackError: the toolkit failed, or memory ran out.
     """
-    _check_request(spec, toolkit, None)
+    _check_request(spec, toolkit, None, _shape(x), num_classes)
     images = _checked(x)
     right = _right(model, images, y)
     images, labels = images[right], y[right]
@@ -228,8 +228,14 @@ def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.cat([probe(part).argmax(1) == labels for part, labels in parts])
 
 
-def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | None) -> None:
-    reason = catalogue.refusal(spec, toolkit)
+def _check_request(
+    spec: AttackSpec,
+    toolkit: Toolkit,
+    target: torch.Tensor | None,
+    shape: tuple[int, int, int],
+    num_classes: int,
+) -> None:
+    reason = catalogue.refusal(spec, toolkit) or unmet(spec, toolkit, shape, num_classes)
     if reason is not None:
         raise UnsupportedAttack(reason)
     lacking = catalogue.shortfall(spec.name, toolkit)
@@ -238,6 +244,11 @@ def _check_request(spec: AttackSpec, toolkit: Toolkit, target: torch.Tensor | No
     if (target is not None) != (spec.targeted != "none"):
         wanted = "needs target classes" if target is None else "takes no target classes"
         raise SpecError(f"{spec.title()} with targeted={spec.targeted} {wanted}")
+
+
+def _shape(x: torch.Tensor) -> tuple[int, int, int]:
+    channels, height, width = x.shape[1:]
+    return channels, height, width
 
 
 def _checked(x: torch.Tensor) -> torch.Tensor:
@@ -249,13 +260,6 @@ def _checked(x: torch.Tensor) -> torch.Tensor:
         )
     # Toolkits flatten images by `view`, which other memory formats do not allow.
     return x.detach().clamp(0, 1).contiguous()
-
-
-def _towards(spec: AttackSpec, attack: Any) -> Any:
-    """Return an attack of the asked goal, made of one that changes labels."""
-    if spec.goal != "confidence-reduction":
-        return attack
-    return lambda job: drawn_back(job.probe, job.x, job.y, attack(job))
 
 
 def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:

@@ -10,7 +10,6 @@ import torch
 from bench.attacks.instrument import Probe
 from bench.attacks.native.deepfool import likeliest_others
 from bench.attacks.native.noise import ball_point
-from bench.errors import UnsupportedAttack
 from bench.spec import AttackSpec
 
 _INSIDE = 1e-3
@@ -70,17 +69,6 @@ class Job:
         delta = ball_point(self.x, self.spec.norm, self.eps, self.seed)
         return (self.x + delta).clamp(0, 1)
 
-    def need_classes(self, least: int, why: str) -> None:
-        """Raise unless the model has enough classes.
-
-        Raises:
-            UnsupportedAttack: it has fewer than `least`.
-        """
-        if self.num_classes < least:
-            raise UnsupportedAttack(
-                f"{self.spec.name} {why}: the model has {self.num_classes} classes, {least} are needed"
-            )
-
     def inside(self) -> torch.Tensor:
         """Return the images a hair inside (0, 1), where C&W begins.
 
@@ -96,10 +84,16 @@ class Job:
 
     def clean_unless_fooled(self, found: torch.Tensor) -> torch.Tensor:
         """Return images with the clean one where the goal is not reached, by a forward an image."""
+        found = self.clean_unless_finite(found)
         with torch.no_grad():
             labels = self.probe(found).argmax(1)
         reached = labels != self.y if self.target is None else labels == self.target
         return torch.where(reached.view(-1, 1, 1, 1), found, self.x)
+
+    def clean_unless_finite(self, found: torch.Tensor) -> torch.Tensor:
+        """Return images with the clean one where there is no number: a step along no gradient."""
+        finite = found.flatten(1).isfinite().all(1)
+        return torch.where(finite.view(-1, 1, 1, 1), found, self.x)
 
     def aim(self) -> torch.Tensor:
         """Return the classes that an attack is led to which must have one, as JSMA.
@@ -110,21 +104,6 @@ class Job:
             return self.target
         with torch.no_grad():
             return likeliest_others(self.probe(self.x), self.y, 1).squeeze(1)
-
-    def pairs(self) -> int:
-        """Return how many pairs of channel values JSMA may change, rounded down as in its paper.
-
-        Raises:
-            UnsupportedAttack: `gamma` is no share, or not of a single pair.
-        """
-        gamma, values = self.spec.amount("gamma"), self.x[0].numel()
-        pairs = int(gamma * values / 2 + 1e-9)
-        if gamma > 1 or not pairs:
-            raise UnsupportedAttack(
-                f"{self.spec.name} changes values in pairs, so gamma must lie between "
-                f"{2 / values:.4g} and 1 here (gamma={gamma:g} was asked for)"
-            )
-        return pairs
 
     def row_seed(self, row: int) -> int:
         """Return a seed for one image of the batch, whatever the others need."""

@@ -11,6 +11,7 @@ from bench.spec import Norm, RowKind, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
 WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
+NeedKind = Literal["classes", "candidates", "square-images", "square", "odd-square", "pairs"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
 QUARTER_OF_EPS = "eps/4"
@@ -28,6 +29,7 @@ class Word:
         least: the smallest value allowed; for an amount, None means anything above 0.
         once: of a count, that passes through the model do not grow in proportion to it.
         below: what an amount must stay below; None for no bound.
+        most: the largest amount allowed; None for no bound.
     """
 
     kind: WordKind
@@ -35,6 +37,32 @@ class Word:
     least: float | None = None
     once: bool = False
     below: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What an attack needs of a model's images or classes, in every toolkit and norm or in one.
+
+    Attributes:
+        kind: `classes` at least `least` of them; `candidates`: its word of that name is no fewer than
+            the classes; `square-images` with at least `least` pixels a side; `square`: room for the
+            square of a share `p_init` of the pixels, and `least` more; `odd-square`: for that of an
+            odd side from 3; `pairs`: a share `gamma` of the values is a pair at least.
+        why: what the attack does that needs it, after its name.
+        side: of a square, that images have so many pixels a side besides.
+        flag: a word of the attack, without which it needs nothing; None for always.
+        instead: what else to do.
+    """
+
+    kind: NeedKind
+    why: str
+    least: int = 0
+    side: int = 1
+    toolkit: Toolkit | None = None
+    norm: Norm | None = None
+    flag: str | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +127,9 @@ class Attack:
         rows: what its rows are: attacks on images, or measurements of their adversarial or certified
             radii.
         absent: why a toolkit that seems to have it does not.
-        irreducible: why it cannot aim at less confidence under the same label; empty where it can.
-        needs: what must be installed beside a toolkit, by the name pip and Python both know.
+        irreducible: why it cannot aim at less confidence in the label; empty where it can.
+        packages: what must be installed beside a toolkit, by the name pip and Python both know.
+        needs: what it needs of the model.
         every_class: each of its steps takes a gradient for every class of the model.
         singly: toolkits that give the model one image at a time, which makes a pass dearer.
         evidence: whether an image that withstands it shows anything of the threat; not so of noise
@@ -120,7 +149,8 @@ class Attack:
     words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""
-    needs: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
+    packages: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
+    needs: tuple[Need, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     parity: tuple[Agreement, ...] = ()
 

@@ -19,6 +19,7 @@ from bench.cli.options import (
     suite_option,
 )
 from bench.errors import SpecError
+from bench.spec import whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,19 @@ REPORTS = Path("reports")
 @click.option(
     "--images", metavar="N|all", help="How many images for all attacks, whatever the suite says."
 )
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N",
+    help="Another seed than the suite's; its cells are others, kept beside these.",
+)  # fmt: skip
+@click.option(
+    "--eps", multiple=True, metavar="EPS",
+    help="Radius of every attack that takes one, such as 8/255, whatever the suite says; may be given "
+    "more than once.",
+)  # fmt: skip
+@click.option(
+    "--steps", multiple=True, type=click.IntRange(min=1), metavar="N",
+    help="Steps of every attack that takes them, whatever the suite says; may be given more than once.",
+)  # fmt: skip
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=100, show_default=True,
     help="Images attacked together; other sizes are other cells.",
@@ -86,12 +100,16 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         load_plugin(options["plugin"])
     from bench.runner.estimate import estimate
     from bench.runner.execute import execute, parse_shard, todo
+    from bench.runner.override import Overrides
     from bench.runner.plan import make_plan
     from bench.runner.suite import load_suite
     from bench.store.store import open_store
 
     shard = parse_shard(options["shard"])
-    asked = load_suite(suite)
+    asked = load_suite(suite, Overrides(
+        eps=options["eps"], steps=options["steps"], seed=options["seed"],
+        attacks=options["attacks"],
+    ))  # fmt: skip
     from bench.cli.display import make_display, say
 
     with make_display(options["display"], options["as_json"]) as display:
@@ -124,9 +142,10 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
 def _images(text: str | None) -> int | str | None:
     if text is None or text == "all":
         return text
-    if not text.isdigit() or int(text) < 1:
+    number = whole(text)
+    if not number:
         raise SpecError(f"--images {text}: write a number from 1, or all")
-    return int(text)
+    return number
 
 
 def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> None:

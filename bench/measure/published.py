@@ -51,7 +51,7 @@ def read_published(path: Path) -> pd.DataFrame:
         SpecError: the file has other columns, or a value that is no number.
     """
     try:
-        figures = pd.read_csv(path, dtype="str", keep_default_na=False)
+        figures = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
         if tuple(figures.columns) != COLUMNS:
             raise SpecError(f"{path}: published figures need the columns {', '.join(COLUMNS)}")
         return figures.assign(value=figures["value"].astype("float64"))

@@ -5,6 +5,7 @@ Clean images go to the driver, what it returns goes to the judge, and rows come 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.certify import certify_images
+from bench.runner.confidence_reduction import drawn_back, plain
 from bench.runner.judge import (
     BORDERLINE,
     CHOOSING,
@@ -80,7 +82,8 @@ class BlackBox(torch.nn.Module):
 
 def chunk_seed(cell: Cell, start: int) -> int:
     """Return the seed of a chunk; toolkits share it, so that their random starts can agree."""
-    named = {key: value for key, value in identity(cell.maker()).items() if key != "toolkit"}
+    maker = dataclasses.replace(cell.maker(), attack=plain(cell.attack))
+    named = {key: value for key, value in identity(maker).items() if key != "toolkit"}
     return _seed(repr(sorted(named.items())), start)
 
 
@@ -216,6 +219,8 @@ def attack_images(
             tried = drive(
                 spec, toolkit, net, x[at], y[at], target=aim, num_classes=classes, seed=seed
             )
+            if spec.goal == "confidence-reduction":
+                tried = drawn_back(adapter, spec, x[at], y[at], tried, said_so[at])
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else decision(adapter, shown)
         verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, said_so[at])

@@ -22,7 +22,7 @@ from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
 from bench.runner.shared import CleanPredictions, Climber, Known
-from bench.spec import Adapter, Cell, ModelRequest
+from bench.spec import Adapter, Cell, ModelRequest, whole
 from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
@@ -75,9 +75,10 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     part, slash, of = text.partition("/")
-    if not (slash and part.isdigit() and of.isdigit() and 1 <= int(part) <= int(of)):
+    share, shares = whole(part), whole(of)
+    if not (slash and share and shares and share <= shares):
         raise SpecError(f"--shard {text}: write I/N with 1 <= I <= N, such as 1/4")
-    return int(part), int(of)
+    return share, shares
 
 
 def todo(

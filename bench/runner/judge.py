@@ -77,6 +77,11 @@ def confidence(prediction: Prediction, spec: ModelSpec) -> torch.Tensor:
     return own.masked_fill(prediction.labels < 0, torch.nan)
 
 
+def _confidence_in(prediction: Prediction, spec: ModelSpec, y: torch.Tensor) -> torch.Tensor:
+    """Return the probability a model gives the classes `y`, (N,)."""
+    return confidence(prediction._replace(labels=y), spec)
+
+
 def margins(prediction: Prediction) -> torch.Tensor:
     """Return the difference between the two largest scores, (N,)."""
     top = prediction.scores.topk(min(2, prediction.scores.shape[1]), dim=1).values
@@ -102,10 +107,11 @@ def judge(
 ) -> Verdict:
     """Return the verdict on images that were tried.
 
-    Success iff finite, of the same shape, its scores finite, in [0, 1] within 1e-6, within eps (1 + 1e-5) + 1e-6 by a
-    float64 norm, and the goal is reached: labelled otherwise than `y`; targeted, as `target`; for
-    confidence reduction as `y`, with at most half of the confidence in the clean image. No label at
-    all is another one where the family says so (`ABSTAINING_IS_WRONG`): a tied vote is a wrong answer.
+    Success iff finite, of the same shape, its scores finite, in [0, 1] within 1e-6, within
+    eps (1 + 1e-5) + 1e-6 by a float64 norm, and the goal is reached: labelled otherwise than `y`;
+    targeted, as `target`; for confidence reduction, otherwise than `y`, or with at most half of the
+    confidence in `y` that the clean image has. No label at all is another one where the family says
+    so (`ABSTAINING_IS_WRONG`): a tied vote is a wrong answer.
 
     Args:
         spec: the attack, with its norm and radius.
@@ -115,7 +121,7 @@ def judge(
         x_adv: the images tried.
         prediction: the model's decision about `readable(x, x_adv)`; None where shapes differ.
         target: wanted labels (N,) of a targeted attack.
-        sure_before: the model's confidence in the clean images (N,).
+        sure_before: the model's confidence in the clean images (N,), which it labels `y`.
     """
     n = len(x)
     if prediction is None:
@@ -132,7 +138,8 @@ def judge(
         for why, told in zip(_reasons(spec, x_adv, lengths), known.tolist(), strict=True)
     ]
     sure = confidence(prediction, model)
-    goal = _reached(spec, y, prediction.labels, target, sure, sure_before)
+    sure_of_y = _confidence_in(prediction, model, y)
+    goal = _reached(spec, y, prediction.labels, target, sure_of_y, sure_before)
     if model.family not in ABSTAINING_IS_WRONG:
         goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
@@ -162,12 +169,12 @@ def _reached(
     y: torch.Tensor,
     labels: torch.Tensor,
     target: torch.Tensor | None,
-    sure: torch.Tensor,
+    sure_of_y: torch.Tensor,
     sure_before: torch.Tensor,
 ) -> torch.Tensor:
     """Return where the goal of an attack is reached, bool (N,)."""
     if spec.goal == "confidence-reduction":
-        return (labels == y) & (sure <= sure_before / 2)
+        return (labels != y) | (sure_of_y <= sure_before / 2)
     return labels != y if target is None else labels == target
 
 

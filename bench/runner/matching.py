@@ -16,6 +16,7 @@ from bench.attacks.catalogue import (
     row_kind,
     shortfall,
 )
+from bench.attacks.needs import unmet
 from bench.data.datasets import LabelledImages
 from bench.errors import UnsupportedAttack
 from bench.runner.fits import Source, other_model, source_images
@@ -109,7 +110,8 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                 continue
             images = given.image_set(adapter, attack.images)
             for spec, surface, source in _ways(attack, request, adapter, given, left_out):
-                for toolkit in able:
+                for toolkit in _fit_for(attack, able, adapter if source is None else source.adapter,
+                                        left_out):  # fmt: skip
                     cell = Cell(
                         model=request,
                         fingerprint=fingerprint,
@@ -216,6 +218,29 @@ def _runners(
             left_out[lacking] = None
         else:
             yield toolkit
+
+
+def _fit_for(
+    attack: AttackRequest,
+    toolkits: Sequence[Toolkit],
+    adapter: Adapter,
+    left_out: dict[str, None],
+) -> Iterator[Toolkit]:
+    """Yield the toolkits whose needs a model meets: its images and classes.
+
+    Raises:
+        UnsupportedAttack: the suite names a toolkit whose needs it does not. Where it names none,
+            such a toolkit is left out, and that is said.
+    """
+    model = adapter.spec
+    for toolkit in toolkits:
+        why = unmet(attack.spec, toolkit, model.input_shape, model.num_classes)
+        if why is None:
+            yield toolkit
+        elif attack.toolkits is not None:
+            raise UnsupportedAttack(f"{model.data}: {why}")
+        else:
+            left_out[f"{model.data}: {why}"] = None
 
 
 def _surfaces(

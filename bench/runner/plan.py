@@ -16,14 +16,14 @@ from bench.attacks.catalogue import install_command, installed, is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
-from bench.registry import unknown
+from bench.registry import literal, unknown
 from bench.runner.fits import Source
 from bench.runner.matching import Given, climbed_request, make_cells, weights_of
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
 from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.trust.behaviour import IMAGES, Behaviour, judged
-from bench.zoo import MODELS, load_model
+from bench.zoo import MODELS, check_options, load_model
 
 DEFAULT_BATCH_SIZE = 100
 
@@ -179,9 +179,14 @@ def _narrowed(
     ]
     every = [*suite.models, *(one for one in plugged if one not in suite.models)]
     check_models(suite.name, suite.claims, [one.title() for one in every])
-    kept_models = [one for one in every if _matches(one.name, models)]
+    exact = literal(models, (name for one in every for name in (one.name, one.title())))
+    kept_models = [
+        one for one in every if _matches(one.name, exact) or _matches(one.title(), exact)
+    ]
     if not kept_models:
         raise _nothing("model", models, (one.name for one in every))
+    for one in every:
+        check_options(one.name, dict(one.options))
     kept_attacks = [one for one in suite.attacks if _matches(one.spec.name, attacks)]
     if not kept_attacks:
         raise _nothing("attack", attacks, (one.spec.name for one in suite.attacks))

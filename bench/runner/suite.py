@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.attacks.catalogue import resolve
 from bench.data.table import DATASETS
 from bench.errors import SpecError
-from bench.registry import unknown
+from bench.registry import literal, unknown
+from bench.runner.override import AS_IT_IS, Overrides
 from bench.runner.suite_claims import ClaimTable, checked_claim
 from bench.spec import (
     AttackRequest,
@@ -46,7 +47,7 @@ class _Attack(BaseModel):
     """An `[[attacks]]` table; further keys are the attack's words, and a list multiplies."""
 
     model_config = _Open
-    name: str
+    name: str | Annotated[list[str], Field(min_length=1)]
     norm: Norm | list[Norm]
     eps: str | float | int | list[str | float | int] | None = None
     toolkits: list[Toolkit] | None = None
@@ -59,7 +60,7 @@ class _Suite(BaseModel):
     """A suite file."""
 
     model_config = _Strict
-    title: str
+    title: Annotated[str, Field(min_length=1)]
     data: str | Annotated[list[str], Field(min_length=1)]
     split: Literal["train", "test"] = "test"
     images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
@@ -89,15 +90,25 @@ def suite_path(named: str) -> Path:
     return SHIPPED / f"{named}.toml"
 
 
-def load_suite(named: str) -> Suite:
+def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     """Return a suite, every attack in it checked and its lists multiplied out.
+
+    Args:
+        named: a shipped suite, or a path ending in `.toml`.
+        over: what is asked for in place of its own words. Its claims are about its own attacks, and
+            left out where these are others.
 
     Raises:
         SpecError: no such suite, broken TOML (with its line), or a wrong field (file, table, field).
     """
     path = suite_path(named)
     try:
-        given = _Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        # Some editors begin a file with a byte order mark.
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _check_lists(path, told)
+        given = _Suite.model_validate(told)
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path}: broken TOML: {error}") from error
     except UnicodeDecodeError as error:
@@ -110,29 +121,57 @@ def load_suite(named: str) -> Suite:
     count = None if given.images == "all" else given.images
     models = tuple(one for i, table in enumerate(given.models) for one in _models(path, i, table))
     titles = [model.title() for model in models]
+    over.check((name for table in given.attacks for name in _listed(table.name)), path.stem)
     attacks = tuple(
         request
         for i, table in enumerate(given.attacks)
-        for request in _attacks(path, i, table, titles)
+        for request in _attacks(path, i, table, titles, over)
     )
     return Suite(
         name=path.stem,
-        title=given.title,
+        title=over.title(given.title),
         images=tuple(
             ImageSet(data=name, split=given.split, count=count) for name in _listed(given.data)
         ),
-        seed=given.seed,
+        seed=given.seed if over.seed is None else over.seed,
         models=models,
         attacks=attacks,
         claims=tuple(
             checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
-            for i, table in enumerate(given.claims)
+            for i, table in enumerate([] if over.changes_attacks() else given.claims)
         ),
     )
 
 
+def _check_lists(path: Path, told: dict[str, Any]) -> None:
+    """Raise where a list is empty: it would multiply its table by nothing, or leave out what it names.
+
+    Raises:
+        SpecError: one is.
+    """
+    tables = [("", told)]
+    for kind, entries in told.items():
+        if isinstance(entries, list):
+            tables += [
+                (f"{kind}[{turn}].", table)
+                for turn, table in enumerate(entries, 1)
+                if isinstance(table, dict)
+            ]
+    for where, table in tables:
+        for field, value in table.items():
+            if value == []:
+                raise SpecError(
+                    f"{path}: {where}{field}: an empty list; write a value, or leave the field out"
+                )
+
+
 def _in_words(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
+    if first["loc"][0] == "seed" and isinstance(first["input"], list):
+        return (
+            f"{path}: seed: one whole number, not a list; for others run the suite again with --seed N, "
+            "whose cells are kept beside these"
+        )
     # Unions add the name of the branch that was tried; only tables, indices and fields are wanted.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     tables: tuple[type[BaseModel], ...] = (_Suite, _Model, _Attack, ClaimTable)
@@ -146,6 +185,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         table = ClaimTable if fields[0] == "claims" else _Suite  # the others take any word
         return f"{path}: {where}: no such field; it takes {', '.join(table.model_fields)}"
+    if first["type"] == "list_type" and isinstance(first["input"], dict):
+        return f"{path}: {where}: this is one table; write [[{where}]] for each of a list of them"
     if first["type"] == "missing":
         return f"{path}: {where}: this field is missing"
     message = first["msg"][0].lower() + first["msg"][1:]
@@ -198,28 +239,40 @@ def _written_out(
         raise SpecError(f"{path}: models[{index + 1}]: {error}") from error
 
 
-def _attacks(path: Path, index: int, table: _Attack, titles: list[str]) -> Iterator[AttackRequest]:
-    for glob in table.models or ():
+def _attacks(
+    path: Path, index: int, table: _Attack, titles: list[str], over: Overrides
+) -> Iterator[AttackRequest]:
+    globs = None if table.models is None else literal(table.models, titles)
+    for glob in globs or ():
         if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
             known = unknown("model in this suite", glob, titles)
             raise SpecError(f"{path}: attacks[{index + 1}].models: {known}")
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
-    for values in itertools.product(*axes.values()):
-        words: dict[str, Any] = dict(zip(axes, values, strict=True))
+    for name, words in _combinations(_listed(table.name), axes, over):
         norm, eps = words.pop("norm"), words.pop("eps")
         try:
-            spec: AttackSpec = resolve(table.name, norm, eps, words)
+            spec: AttackSpec = resolve(name, norm, eps, words)
         except SpecError as error:
             raise type(error)(f"{path}: attacks[{index + 1}]: {error}") from error
         yield AttackRequest(
             spec=spec,
             toolkits=None if table.toolkits is None else tuple(table.toolkits),
             surfaces=None if table.surfaces is None else tuple(table.surfaces),
-            models=None if table.models is None else tuple(table.models),
+            models=globs,
             images=table.images,
         )
+
+
+def _combinations(
+    names: list[str], axes: dict[str, list[Any]], over: Overrides
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the words of each attack of a table."""
+    for name in names:
+        mine = over.axes(name, axes)
+        for values in itertools.product(*mine.values()):
+            yield name, dict(zip(mine, values, strict=True))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -13,6 +13,9 @@ from bench.spec import Cell, ModelRequest
 #: Raised when the meaning of a cell changes, so that rows of the old meaning are never found again.
 IDENTITY_VERSION = 1
 
+#: Of the goal confidence reduction alone: the rule of success that its rows are judged by.
+REDUCTION_RULE = "half of the true class's, or another label"
+
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no spaces, no NaN.
@@ -33,7 +36,9 @@ def identity(cell: Cell) -> dict[str, Any]:
     but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
     the cells of fitted attacks alone, whose surface is climbed where that is said of the model.
     """
-    some = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    some: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    if cell.attack.goal == "confidence-reduction":
+        some["rule"] = REDUCTION_RULE
     if cell.climbed is not None:
         some["climbed"] = _model(cell.climbed.model, cell.climbed.fingerprint)
     return some | {

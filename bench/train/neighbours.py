@@ -46,11 +46,15 @@ def neighbours(
         distance: cosine, euclidean, manhattan, dot-product or snr.
 
     Raises:
-        SpecError: no such distance, or a k below 1.
+        SpecError: no such distance, or a k below 1 or above the number of stored images.
     """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise SpecError(f"{name}: k={k!r} is not a whole number from 1")
     stored = stored_of(embed, rules.data, data_root, str(distance))
+    if k > len(stored.bank.labels):
+        raise SpecError(
+            f"{name}: k={k} is more than the {len(stored.bank.labels)} images it stores"
+        )
     agreement = agreement_of(embed, stored, k, data_root)
     temperature = float(agreement["temperature"])
     surrogates: dict[str, nn.Module] = {

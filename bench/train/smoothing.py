@@ -8,7 +8,6 @@ from typing import Any
 
 from bench.adapters.network import NetworkAdapter
 from bench.adapters.smoothed import SmoothedAdapter, smooth
-from bench.errors import AdapterError
 from bench.spec import Scalar
 from bench.train.recipes import SMOOTHING
 
@@ -22,11 +21,7 @@ def smoothed(name: str, base: NetworkAdapter, options: Mapping[str, Scalar]) -> 
         options: `sigma` of the noise; `n` noisy copies vote, at level `alpha`.
 
     Raises:
-        AdapterError: an option it does not take.
         SpecError: one that is out of range.
     """
-    extra = [word for word in options if word not in SMOOTHING]
-    if extra:
-        raise AdapterError(f"{name} takes {', '.join(SMOOTHING)}, got {', '.join(extra)}")
     given: dict[str, Any] = {**SMOOTHING, **options}
     return smooth(dataclasses.replace(base.spec, name=name), base.module, **given)

@@ -21,7 +21,7 @@ from torch import nn
 from bench.adapters.network import Normalised, wrap
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
-from bench.errors import AdapterError, PrerequisiteError
+from bench.errors import PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
 from bench.train.cards import damaged, moments_file, read_card, weights_file
@@ -206,8 +206,6 @@ def _assembled(
 ) -> Adapter:
     if rules.embedding:
         return neighbours(name, rules, _embedding(rules, payload, device), data_root, **options)
-    if options:
-        raise AdapterError(f"{name} takes no options, got {', '.join(options)}")
     data = DATASETS[rules.data]
     net = _network(rules, payload)
     made = wrap(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, norm
 
-from bench.adapters.certificates import lower_bound, radius, separated
+from bench.adapters.certificates import least_copies, least_votes, lower_bound, radius, separated
 
 ALPHAS = st.floats(1e-4, 0.5)
 
@@ -75,3 +75,22 @@ def test_the_radius_is_the_quantile_of_the_share(share, sigma):
 
 def test_no_more_than_half_of_the_share_guarantees_nothing():
     assert radius(np.array([0.0, 0.3, 0.5]), 0.25).tolist() == [0, 0, 0]
+
+
+@given(ALPHAS | st.integers(1, 40).map(lambda power: 2.0**-power))
+def test_fewer_votes_than_the_least_decide_nothing_and_the_least_do(alpha):
+    least = least_votes(alpha)
+    counts = np.array([[least - 1, 0], [least, 0]])
+    assert separated(counts, alpha).tolist() == [False, True]
+
+
+@given(ALPHAS)
+def test_fewer_copies_than_the_least_certify_nothing_and_the_least_do(alpha):
+    least = least_copies(alpha)
+    low = [float(lower_bound(np.array([n]), n, alpha)[0]) for n in (max(1, least - 1), least)]
+    assert (low[0] <= 0.5 or least == 1) and low[1] > 0.5  # noqa: PT018
+    assert (radius(np.array(low[1:]), 1.0) > 0).all()
+
+
+def test_the_least_at_the_usual_level():
+    assert (least_votes(0.001), least_copies(0.001)) == (11, 10)

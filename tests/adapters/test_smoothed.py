@@ -272,3 +272,15 @@ def test_a_model_that_is_never_sure_abstains_and_guarantees_nothing():
     labels, radii = model.certify(x, n=200)
     assert (labels == -1).all()
     assert (radii == 0).all()
+
+
+def test_too_few_copies_to_decide_or_certify_anything_are_refused():
+    net = small_net()
+    with pytest.raises(SpecError, match=r"n=10 noisy copies are too few: at alpha=0\.001 no image can be "
+                       "decided with fewer than 11"):  # fmt: skip
+        smooth(SMALL, net, 0.3, n=10)
+    model = smooth(SMALL, net, 0.3, n=11)
+    x = torch.rand(1, *SMALL.input_shape)
+    with pytest.raises(SpecError, match="no image can be certified with fewer than 10"):
+        model.certify(x, n=9)
+    assert len(model.certify(x, n=10).radii) == 1

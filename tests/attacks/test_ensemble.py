@@ -81,7 +81,7 @@ def test_apgd_t_needs_four_classes(trained) -> None:
         assert torch.equal(torchattacks.APGDT(probe, n_classes=3)(x, wrong), x)
     with pytest.raises(UnsupportedAttack, match="3 classes, 4 are needed"):
         run(model, x, y, "apgd-t", "linf", num_classes=3)
-    with pytest.raises(UnsupportedAttack, match="needs 4 classes, the model has 3; set apgd_t"):
+    with pytest.raises(UnsupportedAttack, match="3 classes, 4 are needed; set apgd_t=false"):
         run(model, x, y, "autoattack", "linf", num_classes=3)
     tried = run(model, x, y, "autoattack", "linf", num_classes=3, apgd_t=False, steps=5, queries=5)
     assert (model(tried.x_adv).argmax(1) != y).any()

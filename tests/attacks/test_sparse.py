@@ -9,7 +9,7 @@ from attack_cases import quick
 
 from bench.attacks import catalogue
 from bench.attacks.drive import Tried, drive
-from bench.errors import UnsupportedAttack
+from bench.errors import SpecError, UnsupportedAttack
 
 BOTH = ["art", "torchattacks"]
 GREY = (1, 8, 8)
@@ -57,7 +57,7 @@ def test_jsma_changes_no_more_than_gamma(toolkit) -> None:
     assert short.forwards.tolist() == [3 + 2]
     with pytest.raises(UnsupportedAttack, match=r"between 0.03125 and 1 here \(gamma=0.03"):
         run(model, x, y, toolkit, "jsma", gamma=0.03)
-    with pytest.raises(UnsupportedAttack, match="gamma=2"):
+    with pytest.raises(SpecError, match="gamma: 2 is too large; it must be at most 1"):
         run(model, x, y, toolkit, "jsma", gamma=2)
 
 

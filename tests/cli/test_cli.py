@@ -79,6 +79,19 @@ def test_dry_run_prints_the_plan(invoke, done):
     assert re.search("9 cells of 20 images, 9 to do, (under|about) [0-9]+ ", process.stderr)
 
 
+def test_what_is_said_in_place_of_the_suite_is_in_the_plan(invoke, done):
+    folder, _ = done
+    words = ("--eps", "0.05", "--eps", "0.1", "--steps", "2", "--seed", "5")
+    process = invoke("run", "--suite", "tiny.toml", *words, "--dry-run", "--json", cwd=folder)
+    assert "Tiny (eps 0.05, 0.1, steps 2, seed 5): loading" in process.stderr
+    plan = [json.loads(line) for line in process.stdout.splitlines()]
+    assert {cell["attack"] for cell in plan} == {
+        "fgsm linf 0.05", "fgsm linf 0.1", "pgd linf 0.05", "pgd linf 0.1", "deepfool l2",
+        "noise linf 0.05", "noise linf 0.1",
+    }  # fmt: skip
+    assert {cell["state"] for cell in plan} == {"to do"}
+
+
 def test_report_parity_and_show_read_what_is_stored(invoke, done):
     folder, _ = done
     report = invoke(
@@ -168,6 +181,9 @@ def test_parity_that_fails_exits_1(invoke, done, tmp_path):
     (("run", "--suite", "tiny.toml", "--attack", "fgms"), 2, "did you mean fgsm"),
     (("run", "--suite", "tiny.toml", "--toolkit", "folbox"), 2, "did you mean foolbox"),
     (("run", "--suite", "tiny.toml", "--images", "many"), 2, "write a number from 1, or all"),
+    (("run", "--suite", "tiny.toml", "--images", "²"), 2, "write a number from 1, or all"),
+    (("run", "--suite", "tiny.toml", "--eps", "two"), 2, "--eps: 'two' is not a number"),
+    (("run", "--suite", "tiny.toml", "--attack", "fgsm", "--steps", "3"), 2, "takes steps"),
     (("run", "--suite", "tiny.toml", "--shard", "3/2"), 2, "write I/N"),
     (("run", "--suite", "cifar10", "--data", "empty"), 3, "--data DIR"),
     (("report", "--suite", "mnist"), 3, "bench run --suite mnist"),
@@ -287,7 +303,7 @@ def test_names_are_completed_in_the_shell(tmp_path):
 def lacking(monkeypatch):
     """Give a small table: one attack lacks a package, one a norm in a toolkit, one nothing."""
     rows = {
-        "pgd": dataclasses.replace(ATTACKS["pgd"], needs={"art": "no_such_package"}),
+        "pgd": dataclasses.replace(ATTACKS["pgd"], packages={"art": "no_such_package"}),
         "square": dataclasses.replace(
             ATTACKS["square"], absent={"art": "it is wrong there", "foolbox": "never had it"}
         ),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import SpecError
-from bench.measure.published import comparison, published_file, read_published, readings
+from bench.measure.published import COLUMNS, comparison, published_file, read_published, readings
 from bench.measure.rates import wilson
 from bench.store.results import Results
 
@@ -130,6 +130,14 @@ def test_shares_become_percent_and_other_metrics_are_left_out(
     table = comparison(results, read_published(tmp_path / "x.csv"))
     assert list(table["published"]) == [50.0, 3.0]
     assert list(table["ours"].notna()) == [True, False]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    path = tmp_path / "study.csv"
+    row = ["", *["x"] * (len(COLUMNS) - 2), ""]
+    row[COLUMNS.index("value")] = "0.5"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{','.join(COLUMNS)}\r\n{','.join(row)}\r\n".encode())
+    assert tuple(read_published(path).columns) == COLUMNS
 
 
 def test_a_study_is_a_suite_with_published_figures_beside_it(tmp_path: Path) -> None:

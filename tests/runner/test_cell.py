@@ -79,16 +79,16 @@ def test_images_of_which_a_model_is_not_sure_can_be_left_alone(model, images):
 
 
 @pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
-def test_confidence_reduction_keeps_the_label_and_halves_the_confidence(model, images, toolkit):
+def test_confidence_reduction_halves_the_confidence_or_takes_the_label(model, images, toolkit):
     x, y = images
     out = bench.attack(
         model, x, y, "pgd", norm="linf", eps=0.3, toolkit=toolkit, goal="confidence-reduction"
     )
     assert (out.rows.goal == "confidence-reduction").all()
-    assert (out.rows.adv_label == out.rows.label).all()
+    lost = out.rows.adv_label != out.rows.label
     halved = out.rows.adv_confidence <= out.rows.clean_confidence / 2
-    assert halved.any()
-    assert out.rows.success.tolist() == halved.tolist()
+    assert lost.any()
+    assert out.rows.success.tolist() == (lost | halved).tolist()
 
 
 def test_clean_wrong_images_are_rows_and_are_not_attacked(model, images):

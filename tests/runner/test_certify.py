@@ -59,7 +59,7 @@ def test_a_model_without_guarantee_has_no_certificate():
 def test_the_words_of_certificates_are_checked():
     assert row_kind("certify") == "certify"
     assert dict(resolve("certify", "l2").words) == {"n0": 100, "n": 1000, "alpha": "0.001"}
-    for words in ({"n": 0}, {"alpha": 1}, {"alpha": 0}, {"steps": 3}, {"targeted": "next"},
+    for words in ({"n": 0}, {"n": 9}, {"n": 14, "alpha": "0.00001"}, {"alpha": 1}, {"alpha": 0}, {"steps": 3}, {"targeted": "next"},
                   {"goal": "confidence-reduction"}):  # fmt: skip
         with pytest.raises(SpecError, match="certify"):
             resolve("certify", "l2", None, words)

@@ -180,7 +180,7 @@ def test_global_random_states_are_left_alone(plan, tmp_path):
     assert random.getstate() == before[2]
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/", "-1/2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/", "-1/2", "1/²", "٣/4"])
 def test_a_shard_must_be_a_share(text):
     with pytest.raises(SpecError, match="I/N"):
         parse_shard(text)

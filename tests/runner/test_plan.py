@@ -178,3 +178,83 @@ def test_images_of_an_attack_are_a_number_or_all(tiny_suite):
     tiny_suite.write_text(tiny_suite.read_text() + MORE.format(0))
     with pytest.raises(SpecError, match=r"attacks\[\d\].images: .*greater than or equal to 1"):
         load_suite(str(tiny_suite))
+
+
+NEEDY = """\
+title = "T"
+data = "digits"
+
+[[models]]
+name = "digits/mlp"
+
+[[attacks]]
+name = "deepfool"
+norm = "l2"
+candidates = 5
+
+[[attacks]]
+name = "pgd"
+norm = "linf"
+eps = 0.1
+targeted = ["3", "10"]
+"""
+
+
+def test_what_an_attack_needs_of_a_model_is_looked_at_before_it_runs(tmp_path):
+    path = tmp_path / "needy.toml"
+    path.write_text(NEEDY)
+    plan = make_plan(load_suite(str(path)))
+    asked = [(cell.attack.name, cell.attack.targeted, cell.toolkit) for cell in plan.cells.values()]
+    assert {kit for name, _, kit in asked if name == "deepfool"} == {"foolbox", "native"}
+    assert {target for name, target, _ in asked if name == "pgd"} == {"3"}
+    few = "candidates=5 is fewer than the model's 10; set candidates=10 or use another toolkit"
+    assert sorted(plan.left_out) == [
+        f"digits: art's deepfool mixes up classes when it tries fewer than all: {few}",
+        "digits: pgd targeted=10: the model has no class 10; its classes are 0 to 9",
+        f"digits: torchattacks' deepfool tries every class: {few}",
+    ]
+    path.write_text(NEEDY.replace("candidates = 5", 'candidates = 5\ntoolkits = ["art"]'))
+    with pytest.raises(UnsupportedAttack, match="digits: art's deepfool mixes up classes"):
+        make_plan(load_suite(str(path)))
+
+
+def test_a_whole_name_is_that_model_alone_though_it_looks_like_a_glob(tiny_suite, registered):
+    for name in ("net[v2]", "netv", "net2"):
+        registered(name, data="digits")(lambda: bench.wrap(linear(), 10, (1, 8, 8)))
+    suite = load_suite(str(tiny_suite))
+
+    def kept(*globs):
+        return [one.name for one in make_plan(suite, models=globs, attacks=["noise"]).adapters]
+
+    assert kept("net[v2]") == ["net[v2]"]
+    assert kept("net[v-z]") == ["netv"]
+    assert kept("net[v2]", "net2") == ["net[v2]", "net2"]
+
+
+def test_a_model_is_chosen_by_the_title_that_tables_give_it_too(tmp_path):
+    path = tmp_path / "k.toml"
+    path.write_text(
+        'title = "T"\ndata = "digits"\nimages = 5\n[[models]]\nname = "digits/dml-contrastive-adam"\n'
+        'k = [1, 3]\n[[attacks]]\nname = "noise"\nnorm = "linf"\neps = 0.1\n'
+    )
+    title = "digits/dml-contrastive-adam-knn3"
+    plan = make_plan(load_suite(str(path)), models=[title])
+    assert [one.title() for one in plan.suite.models] == [title]
+
+
+def test_an_option_a_model_does_not_take_names_those_it_does(tiny_suite, registered):
+    registered("mine", data="digits")(lambda width=3, depth=2: bench.wrap(linear(), 10, (1, 8, 8)))
+    registered("open", data="digits")(lambda **words: bench.wrap(linear(), 10, (1, 8, 8)))
+    text = tiny_suite.read_text()
+    for name, words in (
+        ("digits/dml-contrastive-adam", "takes k, distance, got distence"),
+        ("digits/randomized-smoothing", "takes sigma, n, alpha, got distence"),
+        ("digits/mlp", "digits/mlp takes no options, got distence"),
+        ("mine", "mine takes width, depth, got distence"),
+    ):
+        tiny_suite.write_text(text.replace("digits/mlp", name, 1).replace(
+            f'name = "{name}"', f'name = "{name}"\ndistence = "cosine"', 1))  # fmt: skip
+        with pytest.raises(SpecError, match=words):
+            make_plan(load_suite(str(tiny_suite)), models=[name], train=False)
+    tiny_suite.write_text(text.replace('"digits/mlp"', '"open"\ndistence = "cosine"'))
+    assert make_plan(load_suite(str(tiny_suite)), models=["open"]).cells

@@ -1,3 +1,5 @@
+import fnmatch
+
 import pytest
 
 import bench.runner.suite as suites
@@ -53,6 +55,8 @@ def test_all_images(tmp_path):
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('title  = "T"', 'title  = ', r"mine\.toml: broken TOML: .*line 1"),
     ('title  = "T"\n', "", r"mine\.toml: title: this field is missing"),
+    ('title  = "T"', 'title = ""', r"title: .*at least 1 character"),
+    ("[[models]]", "[models]", r"models: this is one table; write \[\[models\]\] for each"),
     ('title  = "T"', 'title = "T"\ntitel = "T"', r"titel: no such field"),
     ('data   = "digits"', 'data = "digit"', r"data: no data set named 'digit'; did you mean digits"),
     ('data   = "digits"', 'data = "digits"\nimages = 0', r"images: .*\(it says 0\)"),
@@ -66,6 +70,21 @@ def test_all_images(tmp_path):
     ("steps     = [5, 10]", "steps = 0", r"attacks\[1\]: pgd: steps: 0 is too small"),
     ('toolkits  = ["art", "foolbox"]', 'toolkits = ["fool"]', r"attacks\[1\]\.toolkits\[1\]"),
     ("width = 3", "width = [[3]]", r"models\[1\]\.width: \[3\] is not a number"),
+    ("width = 3", "width = []", r"models\[1\]\.width: an empty list; write a value"),
+    ("steps     = [5, 10]", "steps = []", r"attacks\[1\]\.steps: an empty list; write a value"),
+    ('norm      = ["linf", "l2"]', "norm = []", r"attacks\[1\]\.norm: an empty list"),
+    ("eps       = [\"2/255\", 0.5]", "eps = []", r"attacks\[1\]\.eps: an empty list"),
+    ('toolkits  = ["art", "foolbox"]', "toolkits = []", r"attacks\[1\]\.toolkits: an empty list"),
+    ('toolkits  = ["art", "foolbox"]', "surfaces = []", r"attacks\[1\]\.surfaces: an empty list"),
+    ('toolkits  = ["art", "foolbox"]', "models = []", r"attacks\[1\]\.models: an empty list"),
+    ('name      = "pgd"', "name = []", r"attacks\[1\]\.name: an empty list"),
+    ('data   = "digits"', "data = []", r"data: an empty list"),
+    ('data   = "digits"', 'data = "digits"\nseed = [0, 1]', r"seed: one whole number, not a list; .*--seed N"),
+    ("steps     = [5, 10]", f"steps = {10**12}", r"steps: 1000000000000 is too large"),
+    ("eps       = [\"2/255\", 0.5]", f"eps = {10**400}", r"eps: a number of that size"),
+    ("eps       = [\"2/255\", 0.5]", 'eps = "1e99999999"', r"eps: '1e99999999' is not a number"),
+    ("eps       = [\"2/255\", 0.5]", 'eps = "²"', r"eps: '²' is not a number"),
+    ("steps     = [5, 10]", 'targeted = "²"', r"targeted: '²' is neither one of"),
 ])  # fmt: skip
 def test_a_wrong_file_names_table_and_field(tmp_path, old, new, words):
     assert old in GOOD
@@ -144,3 +163,26 @@ def test_models_of_local_learning_take_their_options_into_their_names(tmp_path):
         path.write_text(LOCAL.replace("NAME", name).replace("MORE", more))
         with pytest.raises(SpecError, match=words):
             load_suite(str(path))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load_suite(str(path)).attacks == load_suite(written(tmp_path, GOOD)).attacks
+
+
+def test_a_list_of_attacks_multiplies_as_one_of_models_does(tmp_path):
+    text = GOOD.replace('"pgd"', '["pgd", "mi-fgsm"]').replace('["linf", "l2"]', '"linf"')
+    found = load_suite(written(tmp_path, text)).attacks
+    assert [one.spec.name for one in found] == ["pgd"] * 4 + ["mi-fgsm"] * 4
+    with pytest.raises(SpecError, match=r"attacks\[1\]: no word of fgsm named 'steps'"):
+        load_suite(written(tmp_path, text.replace("mi-fgsm", "fgsm")))
+
+
+def test_a_whole_name_stands_for_itself_though_it_looks_like_a_glob(tmp_path):
+    text = GOOD.replace("width = 3\n", "")
+    text = text.replace('name = "digits/mlp"', 'name = ["net[v2]", "netv", "net2"]')
+    text = text.replace("steps     = [5, 10]", 'models = ["net[v2]", "n?tv"]')
+    globs = load_suite(written(tmp_path, text)).attacks[0].models
+    assert [name for name in ("net[v2]", "netv", "net2")
+            if any(fnmatch.fnmatchcase(name, glob) for glob in globs)] == ["net[v2]", "netv"]  # fmt: skip

@@ -187,7 +187,7 @@ def test_models_on_one_trunk_share_it_and_its_bank(model):
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    ({"k": 0}, "k=0"), ({"k": True}, "k=True"), ({"distance": "cosin"}, "cosine"),
+    ({"k": 0}, "k=0"), ({"k": 10**6}, "k=1000000 is more than the"), ({"k": True}, "k=True"), ({"distance": "cosin"}, "cosine"),
 ])  # fmt: skip
 def test_options_that_make_no_sense(model, options, says):
     with pytest.raises(SpecError, match=says):

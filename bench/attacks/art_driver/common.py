@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from bench.attacks.job import Job
-from bench.errors import UnsupportedAttack
 
 
 @cache
@@ -58,18 +57,3 @@ def generate(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
     """Return the images of an attack that is given the classes."""
     found = attack.generate(x.cpu().numpy(), one_hot(job).cpu().numpy())
     return torch.from_numpy(found).to(job.x)
-
-
-def need_every_class(job: Job) -> None:
-    """Raise where ART's DeepFool would try fewer classes than the model has.
-
-    Raises:
-        UnsupportedAttack: `candidates` is fewer than the model's classes.
-    """
-    candidates = job.spec.word("candidates")
-    if candidates < job.num_classes:
-        raise UnsupportedAttack(
-            "art's deepfool mixes up classes when it tries fewer than all: "
-            f"candidates={candidates} is fewer than the model's {job.num_classes}; set "
-            f"candidates={job.num_classes} or use another toolkit"
-        )

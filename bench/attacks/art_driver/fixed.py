@@ -14,7 +14,6 @@ from bench.attacks.art_driver.common import (
     classifier,
     classifier_class,
     generate,
-    need_every_class,
     one_hot,
 )
 from bench.attacks.job import Job, Perturbation
@@ -159,7 +158,6 @@ def _apgd(job: Job) -> torch.Tensor:
     estimator = classifier(job, _climbing_class())
     estimator.found, estimator.labels = job.x.clone(), job.y
     if job.spec.name == "apgd-dlr":
-        job.need_classes(3, "compares the first logit with the third")
         estimator.losses = _dlr
     else:
         estimator.losses = nn.CrossEntropyLoss(reduction="none")
@@ -199,7 +197,6 @@ def _counting_class() -> type[Any]:
 def _universal(job: Job) -> Perturbation:
     from art.attacks.evasion import UniversalPerturbation
 
-    need_every_class(job)
     inner = {
         "max_iter": job.spec.word("steps"),
         "epsilon": job.spec.amount("overshoot"),

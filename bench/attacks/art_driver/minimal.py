@@ -13,7 +13,6 @@ from bench.attacks.art_driver.common import (
     classifier,
     classifier_class,
     generate,
-    need_every_class,
     one_hot,
 )
 from bench.attacks.job import Job
@@ -61,7 +60,6 @@ def _settling_class() -> type[Any]:
 def _deepfool(job: Job) -> torch.Tensor:
     from art.attacks.evasion import DeepFool
 
-    need_every_class(job)
     attack = DeepFool(
         classifier(job, _settling_class()),
         max_iter=job.spec.word("steps"),

@@ -12,6 +12,7 @@ import torch
 from bench.attacks.art_driver.common import classifier, classifier_class
 from bench.attacks.evolution import exact_population
 from bench.attacks.job import Job
+from bench.attacks.needs import pairs
 from bench.spec import Norm
 
 
@@ -23,7 +24,7 @@ def _jsma(job: Job) -> torch.Tensor:
         classifier(job),
         theta=job.spec.amount("theta"),
         # It takes another pair wherever no more than this share has changed.
-        gamma=(2 * job.pairs() - 1.5) / values,
+        gamma=(2 * pairs(job.spec, values) - 1.5) / values,
         verbose=False,
     )
     aim, found = job.aim().cpu().numpy(), []

@@ -115,13 +115,18 @@ def _fmn(job: Job) -> torch.Tensor:
 
 def _fmn_from_far(job: Job, attack: Any, rows: torch.Tensor) -> torch.Tensor:
     """Return what FMN finds for some rows when it begins far away; the clean image without a start."""
+    from eagerpy.astensor import astensor
+
     target = None if job.target is None else job.target[rows]
     start = far_start(job.probe, job.x[rows], job.y[rows], target, job.seed, rows)
     found, rows = job.x[rows], rows[start.found]
     if len(rows):
         with job.probe.playing(rows.tolist()):
             found[start.found] = attack.run(
-                model(job), job.x[rows], criterion(job, rows), starting_points=start.x[start.found]
+                model(job),
+                job.x[rows],
+                criterion(job, rows),
+                starting_points=astensor(start.x[start.found]),  # l0 calls its methods
             )
     return found
 

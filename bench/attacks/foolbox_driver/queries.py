@@ -16,7 +16,6 @@ from bench.adapters.generators import seeded
 from bench.attacks.asked import Asked, Spent, one_by_one
 from bench.attacks.foolbox_driver.common import criterion, model, within_budget
 from bench.attacks.job import Job
-from bench.errors import UnsupportedAttack
 from bench.spec import Norm
 
 
@@ -136,12 +135,7 @@ class _UntilFound(nn.Module):
 def _spatial(job: Job) -> torch.Tensor:
     from foolbox.attacks.spatial_attack import SpatialAttack
 
-    height, width = job.x.shape[2:]
-    if height != width:
-        raise UnsupportedAttack(
-            f"foolbox's spatial turns square images only, not {height} by {width}: it takes both "
-            "sides for the first"
-        )
+    width = job.x.shape[3]
     spec, translations, rotations = (
         job.spec,
         job.spec.word("translations"),

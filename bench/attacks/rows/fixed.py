@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
+    Need,
     Parity,
     Refusal,
     Word,
@@ -19,7 +20,7 @@ _ONE_GRADIENT = "takes one gradient a step"
 _EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
 
 
-def _apgd(name: str, alike: float, loss: str) -> Attack:
+def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
     # `alike` was set after the shares seen on two or three dozen images, as Square's was.
     return Attack(
         name=name,
@@ -30,6 +31,7 @@ def _apgd(name: str, alike: float, loss: str) -> Attack:
             "eot": EOT,
         },
         refusals=(Refusal("art", "eot", 1, _ONE_GRADIENT),),
+        needs=needs,
         parity=(
             Agreement(
                 verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
@@ -42,9 +44,9 @@ def _apgd(name: str, alike: float, loss: str) -> Attack:
 _FAB = {
     "steps": Word("count", 100, least=1),
     "restarts": RESTARTS,
-    "alpha_max": Word("amount", 0.1),
+    "alpha_max": Word("amount", 0.1, most=1),
     "eta": Word("amount", 1.05, least=1),
-    "beta": Word("amount", 0.9),
+    "beta": Word("amount", 0.9, most=1),
 }
 _TARGETS = Word("count", 9, least=1)
 
@@ -121,7 +123,12 @@ ROWS = (
         note="signed steps along the accumulated, L1-normalised gradient",
     ),
     _apgd("apgd-ce", 0.95, "the cross-entropy"),
-    _apgd("apgd-dlr", 0.85, "the ratio of differences of logits; it needs three classes"),
+    _apgd(
+        "apgd-dlr",
+        0.85,
+        "the ratio of differences of logits; it needs three classes",
+        Need(kind="classes", least=3, why="compares the first logit with the third"),
+    ),
     Attack(
         name="fab",
         norms={
@@ -155,6 +162,9 @@ ROWS = (
             "targets": _TARGETS,
         },
         absent={"art": "its ratio of differences of logits knows no target"},
+        needs=(
+            Need(kind="classes", least=4, why="compares the first logit with the third and fourth"),
+        ),
         note="APGD on the targeted ratio of differences of logits, towards each of the classes most "
         "likely next in turn, at most `targets` of them; it needs four classes",
     ),
@@ -171,6 +181,22 @@ ROWS = (
             "art": "its class of that name has DeepFool for FAB and no targeted part, and needs a "
             "package that it does not name"
         },
+        needs=(
+            Need(
+                kind="classes",
+                least=4,
+                flag="apgd_t",
+                why="has apgd-t for a part",
+                instead="set apgd_t=false to go without that part",
+            ),
+            Need(
+                kind="odd-square",
+                side=5,
+                norm="l2",
+                why="has square for a part, which begins with",
+                instead="ask for apgd-ce, apgd-t and fab-t by themselves",
+            ),
+        ),
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
         "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
         "out, which needs four classes, and fab_t=false fab-t",
@@ -190,6 +216,13 @@ ROWS = (
             "fitted_on": Word("model", ITSELF),
         },
         refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
+        needs=(
+            Need(
+                kind="candidates",
+                toolkit="art",
+                why="is of DeepFool, which mixes up classes there when it tries fewer than all",
+            ),
+        ),
         parity=(
             Agreement(
                 differs(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bench.attacks.row import (
     Agreement,
     Attack,
+    Need,
     Refusal,
     Word,
     norm,
@@ -66,6 +67,14 @@ ROWS = (
             "overshoot": Word("amount", 0.02, least=0),
             "candidates": Word("count", 10, least=2),
         },
+        needs=(
+            Need(
+                kind="candidates",
+                toolkit="art",
+                why="mixes up classes when it tries fewer than all",
+            ),
+            Need(kind="candidates", toolkit="torchattacks", why="tries every class"),
+        ),
         parity=(
             Agreement(
                 norm(
@@ -138,7 +147,7 @@ ROWS = (
         words={
             "steps": Word("count", 100, least=1),
             "init_eps": Word("amount", 1.0),
-            "gamma": Word("amount", 0.05),
+            "gamma": Word("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
         note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
@@ -171,7 +180,7 @@ ROWS = (
         words={
             "steps": Word("count", 100, least=1),
             "step_size": Word("amount", 1.0),
-            "gamma": Word("amount", 0.05),
+            "gamma": Word("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
         note="gradient steps within a ball that shrinks by gamma where the image is adversarial and "
@@ -187,7 +196,7 @@ ROWS = (
             "step_size": Word("amount", 0.1),
             "targeted": TARGETED,
         },
-        needs={"art": "numba", "foolbox": "numba"},
+        packages={"art": "numba", "foolbox": "numba"},
         parity=(
             Agreement(
                 norm(0.98, 1.02, "the same steps and start, rounded otherwise", within=_SAME),

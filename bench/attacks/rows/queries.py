@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
+    Need,
     Word,
     differs,
     norm,
@@ -22,9 +23,26 @@ ROWS = (
         access="score",
         words={
             "queries": Word("count", 5000, least=1),
-            "p_init": Word("amount", 0.8),
+            "p_init": Word("amount", 0.8, most=1),
             "restarts": RESTARTS,
         },
+        needs=(
+            # ART draws the corner of a square from an empty range where it just fits.
+            Need(
+                kind="square",
+                least=1,
+                toolkit="art",
+                why="begins with, and moves about,",
+                instead="set a smaller p_init or use torchattacks",
+            ),
+            Need(
+                kind="odd-square",
+                side=5,
+                norm="l2",
+                why="begins with",
+                instead="set a smaller p_init; below 5 pixels a side there is none",
+            ),
+        ),
         absent={"art": "it divides by the weight of a window that it should multiply by"},
         parity=(
             Agreement(
@@ -102,6 +120,7 @@ ROWS = (
             "translations": Word("count", 5, least=1),
             "rotations": Word("count", 5, least=1),
         },
+        needs=(Need(kind="square-images", least=2, why="turns"),),
         absent={
             "art": "its translations go along channels and rows of images laid out (C, H, W), and "
             "the whole batch gets one transformation"

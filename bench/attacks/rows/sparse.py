@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.attacks.row import (
     Agreement,
     Attack,
+    Need,
     Refusal,
     Word,
     differs,
@@ -28,6 +29,7 @@ ROWS = (
         refusals=(
             Refusal("torchattacks", "box", "1", "moves every pixel as far as [0, 1] allows"),
         ),
+        needs=(Need(kind="candidates", toolkit="torchattacks", why="tries every class"),),
         parity=(
             Agreement(
                 differs(
@@ -45,9 +47,10 @@ ROWS = (
         minimal=True,
         words={
             "theta": Word("amount", 1.0),
-            "gamma": Word("amount", 0.1),
+            "gamma": Word("amount", 0.1, most=1),
             "targeted": TARGETED,
         },
+        needs=(Need(kind="pairs", why="changes values in pairs"),),
         parity=(
             Agreement(
                 differs(

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from bench.attacks.job import Job
-from bench.errors import UnsupportedAttack
 
 
 def run(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
@@ -16,21 +15,6 @@ def run(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
         attack.set_mode_targeted_by_label(quiet=True)
     found: torch.Tensor = attack(x, job.goal)
     return found
-
-
-def check_candidates(job: Job) -> None:
-    """Raise unless every class is to be a candidate: torchattacks knows no fewer.
-
-    Raises:
-        UnsupportedAttack: there are more classes than `candidates`.
-    """
-    candidates = job.spec.word("candidates")
-    if candidates < job.num_classes:
-        raise UnsupportedAttack(
-            f"torchattacks' {job.spec.name} tries every class: candidates={candidates} is fewer "
-            f"than the model's {job.num_classes}; set candidates={job.num_classes} or use another "
-            "toolkit"
-        )
 
 
 def positive(logits: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,6 @@ from bench.attacks import catalogue
 from bench.attacks.instrument import Probe
 from bench.attacks.job import Job
 from bench.attacks.torchattacks_driver import fixed, queries
-from bench.errors import UnsupportedAttack
 from bench.spec import AttackSpec, Norm
 
 
@@ -28,11 +27,6 @@ def _parts(job: Job) -> Iterator[AttackSpec]:
 
 
 def _autoattack(job: Job) -> torch.Tensor:
-    if job.spec.word("apgd_t") and job.num_classes < 4:
-        raise UnsupportedAttack(
-            f"autoattack's apgd-t needs 4 classes, the model has {job.num_classes}; set "
-            "apgd_t=false to go without that part"
-        )
     found = job.x.clone()
     left = torch.arange(len(job.x), device=job.x.device)
     for spec in _parts(job):

@@ -83,8 +83,6 @@ def _mi_fgsm(job: Job) -> torch.Tensor:
 def _apgd(job: Job) -> torch.Tensor:
     from torchattacks import APGD
 
-    if job.spec.name == "apgd-dlr":
-        job.need_classes(3, "compares the first logit with the third")
     attack = APGD(
         job.probe,
         norm="Linf" if job.spec.norm == "linf" else "L2",
@@ -125,7 +123,6 @@ def _apgd_t_class() -> type[Any]:
 
 
 def _apgd_t(job: Job) -> torch.Tensor:
-    job.need_classes(4, "compares the first logit with the third and fourth")
     attack = _apgd_t_class()(
         job.probe,
         norm="Linf" if job.spec.norm == "linf" else "L2",

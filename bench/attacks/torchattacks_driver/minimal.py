@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bench.attacks.job import Job
-from bench.attacks.torchattacks_driver.common import check_candidates, positive, run
+from bench.attacks.torchattacks_driver.common import positive, run
 from bench.spec import Norm
 
 
@@ -30,7 +30,6 @@ def deepfool_class() -> type[Any]:
 
 
 def _deepfool(job: Job) -> torch.Tensor:
-    check_candidates(job)
     # Its steps overshoot only what is left to the boundary, so the image ends without a margin.
     # Half of the overshoot goes into the steps, half is applied to the whole: 1 + overshoot in all.
     share = (1 + job.spec.amount("overshoot")) ** 0.5
@@ -40,7 +39,7 @@ def _deepfool(job: Job) -> torch.Tensor:
         image = job.x[row : row + 1]
         with job.probe.playing([row]):
             found.append(image + share * (attack(image, job.y[row : row + 1]) - image))
-    return torch.cat(found).clamp(0, 1)
+    return job.clean_unless_finite(torch.cat(found)).clamp(0, 1)
 
 
 @cache

@@ -11,7 +11,7 @@ import torch
 
 from bench.attacks.evolution import exact_population
 from bench.attacks.job import Job
-from bench.attacks.torchattacks_driver.common import check_candidates
+from bench.attacks.needs import pairs
 from bench.attacks.torchattacks_driver.minimal import deepfool_class
 from bench.spec import Norm
 
@@ -25,7 +25,6 @@ _AT_BOUND = 0.99
 def _sparsefool(job: Job) -> torch.Tensor:
     from torchattacks import SparseFool
 
-    check_candidates(job)
     attack = SparseFool(
         job.probe,
         steps=job.spec.word("steps"),
@@ -90,7 +89,7 @@ def _jsma(job: Job) -> torch.Tensor:
         job.probe,
         theta=job.spec.amount("theta"),
         # It rounds up the number of pairs.
-        gamma=(2 * job.pairs() - 0.5) / values,
+        gamma=(2 * pairs(job.spec, values) - 0.5) / values,
     )
     attack.set_mode_targeted_by_label(quiet=True)
     aim, found = job.aim(), []
