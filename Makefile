@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test slow speed lint clean
+.PHONY: run test slow lowest speed lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/bench run --suite digits
@@ -16,6 +17,10 @@ test: $(VENV)/.installed
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
 
+# With the lowest version of every requirement, torch among them: a download of gigabytes.
+lowest: $(VENV)/.installed
+	$(BIN)/python -m pytest -m lowest
+
 speed: $(VENV)/.installed
 	$(BIN)/python -m pytest -m speed tests/speed --benchmark-disable-gc
 
@@ -24,9 +29,12 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p bench
 
+# torchattacks is installed without its requirements, which would hold back requests; pyproject.toml
+# has all that it imports.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps torchattacks
 	touch $@
 
 clean:
