@@ -12,7 +12,7 @@ run: $(VENV)/.installed
 
 # Two workers on one thread each: small networks gain nothing from sharing out their products.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable $(TESTS)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
