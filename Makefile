@@ -3,18 +3,23 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test slow speed lint clean
+.PHONY: run test slow lowest speed lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/bench run --suite digits
 
 # Two workers on one thread each: small networks gain nothing from sharing out their products.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable $(TESTS)
 
 slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -m slow
+
+# With the lowest version of every requirement, torch among them: a download of gigabytes.
+lowest: $(VENV)/.installed
+	$(BIN)/python -m pytest -m lowest
 
 speed: $(VENV)/.installed
 	$(BIN)/python -m pytest -m speed tests/speed --benchmark-disable-gc
@@ -24,9 +29,12 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p bench
 
+# torchattacks is installed without its requirements, which would hold back requests; pyproject.toml
+# has all that it imports.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps torchattacks
 	touch $@
 
 clean:

@@ -1,13 +1,22 @@
 """Guards of the package layout: links, package list, wheel, and the direction of imports."""
 
 import ast
+import importlib.metadata
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import bench
 
 ROOT = Path(__file__).parent.parent
 
@@ -126,6 +135,108 @@ def test_each_toolkit_is_imported_in_its_driver_alone_and_late():
     assert not wrong, wrong
 
 
+def project():
+    """Return the table of the project in pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def required(names):
+    """Return the distributions that these require, and those that they require, and so on."""
+    found, waiting = set(), [canonicalize_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for line in importlib.metadata.requires(name) or []:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                waiting.append(canonicalize_name(needed.name))
+    return found
+
+
+def test_all_that_torchattacks_imports_is_required_by_us():
+    """It is installed without its requirements, since it pins a requests that it never imports."""
+    owners = importlib.metadata.packages_distributions()
+    code = [path for path in importlib.metadata.files("torchattacks") if path.suffix == ".py"]
+    imported = {
+        name.split(".")[0]
+        for path in code
+        if path.parts[0] == "torchattacks"  # not the stale robustbench that lies beside it
+        for name in absolute_imports(path.locate())
+    } - {*sys.stdlib_module_names, "torchattacks"}
+    assert imported >= {"numpy", "torch"}
+    ours = required(Requirement(line).name for line in project()["dependencies"])
+    assert "torchattacks" not in ours
+    for name in imported:
+        assert ours & {canonicalize_name(owner) for owner in owners[name]}, name
+
+
+def absolute_imports(path):
+    """Yield the names of the modules that a file imports, but for those beside it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+
+
+def test_no_requirement_of_ours_holds_requests_back():
+    """A release of the last years must do: one that takes the mended urllib3 and idna."""
+    recent = "2.32.5"
+    for name in required(Requirement(line).name for line in project()["dependencies"]):
+        for needed in map(Requirement, importlib.metadata.requires(name) or []):
+            if needed.name == "requests" and needed.marker is None:
+                assert needed.specifier.contains(recent), (name, str(needed))
+    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split()
+                  if "==" in line)  # fmt: skip
+    assert SpecifierSet(f">={recent}").contains(tested["requests"])
+
+
+def test_the_citation_says_what_the_project_says():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    ours = project()
+    assert cited["cff-version"] == "1.2.0"
+    assert (cited["type"], cited["title"]) == ("software", "Crossfire")
+    assert cited["authors"] == ours["authors"]
+    assert cited["abstract"] == ours["description"]
+    assert cited["version"] == ours["version"] == bench.__version__
+    assert cited["license"] == ours["license"] == "MIT"
+    assert cited["keywords"] == ours["keywords"]
+
+
+def test_only_versions_of_python_that_the_project_takes_are_named():
+    named = [line.rpartition(" ")[2] for line in project()["classifiers"] if "Python :: 3." in line]
+    assert named
+    assert all(
+        one in Requirement(f"python{project()['requires-python']}").specifier for one in named
+    )
+
+
+@pytest.mark.slow
+def test_the_source_archive_holds_what_git_holds_of_the_package_and_its_papers(tmp_path):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split("\0")[:-1]
+    if not listed:
+        pytest.skip("not a git checkout")
+    copy = tmp_path / "copy"
+    for name in listed:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name, follow_symlinks=False)
+    code = "from setuptools import build_meta; build_meta.build_sdist('..')"
+    subprocess.run([sys.executable, "-c", code], cwd=copy, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    papers = {"LICENSE", "CITATION.cff", "README.md", "CHANGELOG.md", "CONTRIBUTING.md"}
+    papers |= {"Makefile", "constraints.txt", "pyproject.toml"}
+    code = {name for name in listed if name.split("/")[0] in ("bench", "models", "adapters")}
+    links = {"bench/models", "bench/adapters"}
+    assert papers <= set(listed)
+    assert (papers | code) - links <= names
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_everything_and_works_away_from_the_checkout(tmp_path):
     subprocess.run(
@@ -141,6 +252,7 @@ def test_the_wheel_holds_everything_and_works_away_from_the_checkout(tmp_path):
                    "bench/suites/digits.toml", "bench/suites/dml.csv", "bench/py.typed",
                    "bench/models/weights/cifar10/cnn.safetensors"):  # fmt: skip
         assert wanted in names, wanted
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     code = (

@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import digits_network
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from bench.attacks.brendel_bethge import Solver
 from bench.data.datasets import load
@@ -59,30 +59,8 @@ def _no_gradient_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def trained() -> Trained:
-    """A small network trained on scikit-learn's digits, and 32 test images that it gets right."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1, stride=2),
-            nn.BatchNorm2d(8),
-            nn.ReLU(inplace=True),
-            nn.Flatten(),
-            nn.Linear(128, 32),
-            nn.ReLU(inplace=True),
-            nn.Dropout(0.1),
-            nn.Linear(32, 10),
-        )
-        images = load("digits", "train")
-        optimizer = torch.optim.Adam(net.parameters(), 5e-3)
-        for _ in range(5):
-            for batch in torch.randperm(len(images)).split(64):
-                loss = F.cross_entropy(net(images.images[batch]), images.labels[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-    net.eval()
-    for param in net.parameters():
-        param.grad = None
+    """The network of `digits_network.py`, and 32 test images of the digits that it gets right."""
+    net = digits_network.shipped()
     test = load("digits", "test")
     with torch.no_grad():
         right = net(test.images).argmax(1) == test.labels

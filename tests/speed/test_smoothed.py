@@ -4,6 +4,7 @@ A network for CIFAR-10, one thread; the two take turns, the thread's own time co
 turn of each.
 """
 
+import math
 import time
 
 import pytest
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.speed
 
 SHAPE, N0, N, ROUNDS = (3, 32, 32), 100, 1000, 7
 AT_MOST = 1.03
+TINY = {"N0": 10, "N": 20, "ROUNDS": 1, "AT_MOST": math.inf}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Universal perturbations beside ART's on CIFAR-10: time of a fit, and fooling of unseen images."""
 
+import math
 import os
 import statistics
 import time
@@ -13,18 +14,21 @@ pytestmark = [
     pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set"),
 ]
 
-FIT = 300
+FIT, UNSEEN = 300, 500
 ROUNDS = 5
 #: Ours takes less time from pass to pass, as more images are fooled; ART's as long each time.
 PASSES = 2
 FASTER_THAN_ART = 10
+#: How much more of the unseen images ART's may fool.
+MORE = 0.0
+TINY = {"FIT": 2, "UNSEEN": 4, "ROUNDS": 1, "FASTER_THAN_ART": 0, "MORE": math.inf}
 
 
 @pytest.fixture(scope="module")
 def cnn():
     """Return the model, images to fit on and images to fool."""
     seen = bench.load_data("cifar10", split="train", images=FIT)
-    return bench.load_model("cifar10/cnn"), seen, bench.load_data("cifar10", images=500)
+    return bench.load_model("cifar10/cnn"), seen, bench.load_data("cifar10", images=UNSEEN)
 
 
 def fitted(cnn, norm, eps, toolkit, batch):
@@ -54,4 +58,4 @@ def test_it_fools_more_than_arts_in_a_tenth_of_its_time(benchmark, cnn, norm, ep
           f"({', '.join(f'{one:.1f}' for one in sorted(ratios))}), "
           f"{ours[1]:.1%} of unseen images, ART {theirs[1]:.1%}")  # fmt: skip
     assert ratio >= FASTER_THAN_ART
-    assert all(theirs[1] <= ours[1] for ours, theirs in turns)
+    assert all(theirs[1] <= ours[1] + MORE for ours, theirs in turns)
