@@ -159,6 +159,38 @@ RECIPES["mnist/pgd-linf-at"] = Recipe(
 )  # fmt: skip
 
 
+#: The networks of the fooling study, with the epochs of a slim one; and those whose weights come with
+#: the package in full width too, with theirs.
+_SLIM_EPOCHS = {"resnet50": 60, "densenet169": 60, "mobilenetv2": 60, "inceptionv3": 60}
+_FULL_EPOCHS = {"mobilenetv2": 60}
+
+
+def _fooled(kind: str) -> dict[str, Recipe]:
+    """Return the recipes of one network of the fooling study, as published and slim."""
+    slim = dataclasses.replace(
+        RECIPES["cifar10/cnn"],
+        network=f"bench.models.cifar_cnns:slim_{kind}",
+        learning_rate=0.3,
+        epochs=_SLIM_EPOCHS[kind],
+        batch_size=500,
+        crop=4,
+        precision="bfloat16",
+    )
+    # Those without weights would take a day without a GPU.
+    full = dataclasses.replace(
+        slim,
+        network=f"bench.models.cifar_cnns:{kind}",
+        epochs=_FULL_EPOCHS.get(kind, slim.epochs),
+        shipped=kind in _FULL_EPOCHS,
+        first_use=False,
+    )
+    return {f"cifar10/{kind}": full, f"cifar10/{kind}-slim": slim}
+
+
+for _kind in _SLIM_EPOCHS:
+    RECIPES |= _fooled(_kind)
+
+
 #: Smoothed models; whose weights they have: `base_name`.
 SMOOTHED = ("digits/randomized-smoothing", "cifar10/randomized-smoothing")
 
