@@ -32,7 +32,11 @@ def resnet50(outputs: int = 10, width: float = 1.0) -> nn.Module:
     """Return ResNet-50 whose first convolution is 3 x 3 of stride 1; the max pool behind it stays."""
     net = ResNet(Bottleneck, [3, 4, 6, 3], num_classes=outputs)
     net.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    return _begun(_narrowed(net, width))
+    made = _begun(_narrowed(net, width))
+    for block in made.modules():
+        if isinstance(block, Bottleneck):  # each adds nothing at first, or narrow ones diverge
+            nn.init.zeros_(cast("nn.BatchNorm2d", block.bn3).weight)
+    return made
 
 
 def densenet169(outputs: int = 10, width: float = 1.0) -> nn.Module:

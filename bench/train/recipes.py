@@ -159,35 +159,36 @@ RECIPES["mnist/pgd-linf-at"] = Recipe(
 )  # fmt: skip
 
 
-#: The networks of the fooling study, with the epochs of a slim one; and those whose weights come with
-#: the package in full width too, with theirs.
-_SLIM_EPOCHS = {"resnet50": 60, "densenet169": 60, "mobilenetv2": 60, "inceptionv3": 60}
-_FULL_EPOCHS = {"mobilenetv2": 60}
+#: Epochs and precision of the networks of the fooling study that come with weights.
+_FOOLING: dict[str, tuple[int, str]] = {
+    "resnet50-slim": (60, "bfloat16"),
+    "densenet169-slim": (60, "bfloat16"),
+    "mobilenetv2-slim": (60, "bfloat16"),
+    "inceptionv3-slim": (60, "bfloat16"),
+    "mobilenetv2": (60, "bfloat16"),
+}
 
 
 def _fooled(kind: str) -> dict[str, Recipe]:
     """Return the recipes of one network of the fooling study, as published and slim."""
-    slim = dataclasses.replace(
-        RECIPES["cifar10/cnn"],
-        network=f"bench.models.cifar_cnns:slim_{kind}",
-        learning_rate=0.3,
-        epochs=_SLIM_EPOCHS[kind],
-        batch_size=500,
-        crop=4,
-        precision="bfloat16",
-    )
-    # Those without weights would take a day without a GPU.
-    full = dataclasses.replace(
-        slim,
-        network=f"bench.models.cifar_cnns:{kind}",
-        epochs=_FULL_EPOCHS.get(kind, slim.epochs),
-        shipped=kind in _FULL_EPOCHS,
-        first_use=False,
-    )
-    return {f"cifar10/{kind}": full, f"cifar10/{kind}-slim": slim}
+    found = {}
+    for name, network in ((kind, kind), (f"{kind}-slim", f"slim_{kind}")):
+        epochs, precision = _FOOLING.get(name, _FOOLING[f"{kind}-slim"])
+        found[f"cifar10/{name}"] = dataclasses.replace(
+            RECIPES["cifar10/cnn"],
+            network=f"bench.models.cifar_cnns:{network}",
+            learning_rate=0.2,
+            epochs=epochs,
+            batch_size=500,
+            crop=4,
+            precision=precision,
+            shipped=name in _FOOLING,
+            first_use=False,  # without a GPU one takes hours, or days
+        )
+    return found
 
 
-for _kind in _SLIM_EPOCHS:
+for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
     RECIPES |= _fooled(_kind)
 
 
