@@ -91,10 +91,12 @@ def has_to_be_trained(name: str) -> bool:
     if not MODELS[name].facts["recipe"]:
         return False
     rules = recipe(name)
+    if rules.shipped or not rules.first_use:
+        return False
     folder = weights_folder(name)
     card = read_card(folder, name) if folder else None
     # What an older recipe left in the cache is not this model.
-    return not rules.shipped and (card is None or card["recipe"] != rules.written())
+    return card is None or bool(card["recipe"] != rules.written())
 
 
 def check_options(name: str, options: Mapping[str, Scalar]) -> None:
@@ -236,8 +238,10 @@ def _facts(name: str) -> dict[str, Any]:
             card = {**card, "clean_accuracy": None}  # that of the network without noise
         if folder == SHIPPED:
             weights = "shipped"
+        elif folder:
+            weights = "trained here"
         else:
-            weights = "trained here" if folder else "trained at first use"
+            weights = "trained at first use" if recipe(own).first_use else "trained when asked for"
     return {
         "name": name,
         "family": facts["family"],

@@ -43,6 +43,13 @@ def test_the_listing_says_where_weights_come_from(own_cache):
     assert known["mnist/cnn"]["clean_accuracy"] > 0.99
     assert known["fashion-mnist/cnn"]["clean_accuracy"] > 0.905
     assert known["digits/mlp"]["weights"] == "trained at first use"
+    assert known["cifar10/resnet50"]["weights"] == "trained when asked for"
+
+
+def test_a_network_that_takes_long_to_train_is_not_trained_by_loading_it(own_cache):
+    assert not zoo.has_to_be_trained("cifar10/resnet50")
+    with pytest.raises(PrerequisiteError, match="bench train cifar10/resnet50"):
+        bench.load_model("cifar10/resnet50")
 
 
 def test_options_go_to_the_factory_and_recipes_take_none(registry):

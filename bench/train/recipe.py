@@ -71,7 +71,10 @@ class Recipe:
         adversaries: that take turns, a batch each; with them the loss is alpha J(x) + (1 - alpha)
             J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
         alpha: the share of the loss on clean images.
-        shipped: whether weights come with the package, or are trained at first use.
+        precision: `float32`, or `bfloat16` for products of layers in that; weights are single
+            precision in both.
+        shipped: whether weights come with the package.
+        first_use: whether weights that do not are trained at first use; else only when asked for.
     """
 
     network: str
@@ -96,8 +99,10 @@ class Recipe:
     noise: float = 0.0
     adversaries: tuple[Adversary, ...] = ()
     alpha: float = 0.5
+    precision: str = "float32"
     seed: int = 0
     shipped: bool = True
+    first_use: bool = True
 
     @property
     def family(self) -> Family:
@@ -107,13 +112,15 @@ class Recipe:
         return "neighbours" if self.embedding else "network"
 
     def written(self) -> dict[str, Any]:
-        """Return it as a card holds it, with lists for tuples, and without defences it has not."""
+        """Return it as a card holds it, with lists for tuples, and without what older recipes had no word for."""
         found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        del found["shipped"]  # how weights travel, not how they came to be
+        del found["shipped"], found["first_use"]  # how weights travel, not how they came to be
         if not self.noise:
             del found["noise"]
         if not self.adversaries:
             del found["adversaries"], found["alpha"]
+        if self.precision == "float32":
+            del found["precision"]
         return found
 
     @classmethod

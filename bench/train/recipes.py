@@ -159,6 +159,39 @@ RECIPES["mnist/pgd-linf-at"] = Recipe(
 )  # fmt: skip
 
 
+#: Epochs and precision of the networks of the fooling study that come with weights.
+_FOOLING: dict[str, tuple[int, str]] = {
+    "resnet50-slim": (100, "float32"),
+    "densenet169-slim": (40, "bfloat16"),
+    "mobilenetv2-slim": (99, "bfloat16"),
+    "inceptionv3-slim": (47, "float32"),
+    "mobilenetv2": (43, "float32"),
+}
+
+
+def _fooled(kind: str) -> dict[str, Recipe]:
+    """Return the recipes of one network of the fooling study, as published and slim."""
+    found = {}
+    for name, network in ((kind, kind), (f"{kind}-slim", f"slim_{kind}")):
+        epochs, precision = _FOOLING.get(name, _FOOLING[f"{kind}-slim"])
+        found[f"cifar10/{name}"] = dataclasses.replace(
+            RECIPES["cifar10/cnn"],
+            network=f"bench.models.cifar_cnns:{network}",
+            learning_rate=0.2,
+            epochs=epochs,
+            batch_size=500,
+            crop=4,
+            precision=precision,
+            shipped=name in _FOOLING,
+            first_use=False,  # without a GPU one takes hours, or days
+        )
+    return found
+
+
+for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
+    RECIPES |= _fooled(_kind)
+
+
 #: Smoothed models; whose weights they have: `base_name`.
 SMOOTHED = ("digits/randomized-smoothing", "cifar10/randomized-smoothing")
 

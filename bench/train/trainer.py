@@ -16,6 +16,7 @@ from bench.adapters.network import Normalised
 from bench.data.datasets import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import SpecError, TrainingFailed
+from bench.registry import unknown
 from bench.train.adversarial import Assault, assault
 from bench.train.filters import learnt, responses
 from bench.train.local_rule import FilterEpoch
@@ -24,6 +25,10 @@ from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
 _BATCH = 500
+
+#: How images and the weights of convolutions lie in memory during a training; it changes no result
+#: but by rounding.
+MEMORY_FORMAT = torch.channels_last
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Epoch:
             f"training accuracy {self.accuracy:.2%}, {self.seconds:.1f} s"
         )
 
+
+PRECISIONS = ("float32", "bfloat16")
 
 #: Told of each epoch, with the network as it is then.
 Watch = Callable[[Epoch | FilterEpoch, nn.Module], None]
@@ -78,15 +85,16 @@ def train(
     Raises:
         TrainingFailed: weights that are no numbers any more, or filters that died.
     """
-    with torch.random.fork_rng(devices=[]):
+    where = torch.device(device)
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
-        net = build(recipe).to(device).to(memory_format=torch.channels_last)
+        net = build(recipe).to(device).to(memory_format=MEMORY_FORMAT)
         raw, labels = data.raw.to(device), data.labels.to(device)
         if recipe.rule is None:
 
             def images(rows: torch.Tensor) -> torch.Tensor:
                 x = noisy(augmented(raw[rows], recipe).float() / data.top, recipe)
-                return x.contiguous(memory_format=torch.channels_last)
+                return x.contiguous(memory_format=MEMORY_FORMAT)
 
             seen = Normalised(net, recipe.mean, recipe.std).to(device) if recipe.mean else net
             attacked = assault(recipe, seen, len(DATASETS[recipe.data].classes))
@@ -142,27 +150,40 @@ def _fit(
     loss_of = objective(recipe)
     net.train()
     for number in range(1, recipe.epochs + 1):
-        start, loss_sum, hits = time.perf_counter(), 0.0, 0
+        start = time.perf_counter()
+        # Kept on the device and looked at once an epoch: each look waits for all that was asked of it.
+        sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
         order = torch.randperm(len(labels)).to(labels.device)
         for turn, rows in enumerate(torch.split(order, recipe.batch_size)):
             x, y = inputs(rows), labels[rows]
-            outputs, loss = _taught(
-                recipe, net, loss_of, x, y, attacked, turn + (number - 1) * steps
-            )
+            with _precision(recipe, x.device):
+                outputs, loss = _taught(
+                    recipe, net, loss_of, x, y, attacked, turn + (number - 1) * steps
+                )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-            value = loss.item()
-            if not math.isfinite(value):
-                raise _not_finite(recipe, net, number, value)
-            loss_sum += value * len(rows)
-            hits += _hits(recipe, outputs.detach(), y)
+            hits = _hits(recipe, outputs.detach(), y)
+            sums += torch.stack((loss.detach().double() * len(rows), hits))
+        mean_loss, accuracy = (sums / len(labels)).tolist()
         # The last step of all shows in no loss.
-        if not all(weight.isfinite().all() for weight in net.parameters()):
-            raise _not_finite(recipe, net, number, loss_sum / len(labels))
+        whole = torch.stack([weight.isfinite().all() for weight in net.parameters()]).all()
+        if not (whole and math.isfinite(mean_loss)):
+            raise _not_finite(recipe, net, number, mean_loss)
         seconds = time.perf_counter() - start
-        watch(Epoch(number, recipe.epochs, loss_sum / len(labels), hits / len(labels), seconds))
+        watch(Epoch(number, recipe.epochs, mean_loss, accuracy, seconds))
+
+
+def _precision(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """Return the context in which a network and its loss are computed.
+
+    Raises:
+        SpecError: a precision that is not known.
+    """
+    if recipe.precision not in PRECISIONS:
+        raise unknown("precision", recipe.precision, list(PRECISIONS))
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
 
 def _taught(
@@ -176,14 +197,14 @@ def _taught(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a network says of a batch, and its loss: under attack too where there is one."""
     if attacked is None:
-        outputs = net(x)
+        outputs = net(x).float()
         return outputs, loss_of(outputs, y)
     tried = attacked(x, y, turn)
-    under = net(tried)
+    under = net(tried).float()
     loss = (1 - recipe.alpha) * loss_of(under, y)
     if not recipe.alpha:
         return under, loss
-    outputs = net(x)
+    outputs = net(x).float()
     return outputs, loss + recipe.alpha * loss_of(outputs, y)
 
 
@@ -211,13 +232,13 @@ def _schedule(
     )
 
 
-def _hits(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> int:
+def _hits(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return how many of a batch are classified rightly; embeddings, by the nearest of the others."""
     if not recipe.embedding:
-        return int((outputs.argmax(1) == labels).sum())
+        return (outputs.argmax(1) == labels).sum()
     unit = F.normalize(outputs)
     nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
-    return int((labels[nearest] == labels).sum())
+    return (labels[nearest] == labels).sum()
 
 
 def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:

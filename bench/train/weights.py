@@ -109,7 +109,7 @@ def write_weights(
         "bytes": len(payload),
         "precision": "float16, filters float32" if rules.options else "float16",
         "training": {
-            "device": device,
+            "device": _device_name(device),
             "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
             "torch": torch.__version__,
             "python": platform.python_version(),
@@ -120,6 +120,12 @@ def write_weights(
     atomic_write(path, payload)
     atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return card
+
+
+def _device_name(device: str) -> str:
+    """Return a device as a card names it: a GPU by its model too."""
+    where = torch.device(device)
+    return f"{device} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else device
 
 
 def _filters_facts(rules: Recipe, net: nn.Module) -> dict[str, float]:

@@ -5,6 +5,7 @@ import torch
 
 from bench.data.datasets import load
 from bench.errors import SpecError
+from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, recipe
 from bench.train.trainer import augmented, build, normalised, train
 
@@ -81,3 +82,37 @@ def test_every_recipe_builds_its_network():
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(SpecError, match="cifar10/cnn"):
         recipe("cifar/cnn")
+
+
+def test_augmentation_is_that_of_the_seed():
+    rules, raw = RECIPES["cifar10/resnet50-slim"], torch.randint(0, 255, (20, 3, 32, 32))
+    found = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        found.append(augmented(raw.to(torch.uint8), rules))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_bfloat16_learns_and_leaves_weights_in_single_precision():
+    rules = dataclasses.replace(RECIPES["digits/cnn"], epochs=5, precision="bfloat16")
+    data, test = load("digits", "train"), load("digits", "test")
+    net = train(rules, data)
+    assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+    assert not torch.equal(
+        weights(net), weights(train(dataclasses.replace(rules, precision="float32"), data))
+    )
+    hits = net(normalised(test.images, rules)).argmax(1) == test.labels
+    assert hits.float().mean() > 0.85
+
+
+def test_an_unknown_precision_names_those_there_are():
+    with pytest.raises(SpecError, match="bfloat16"):
+        train(dataclasses.replace(QUICK, precision="bfloat"), load("digits", "train").first(64))
+
+
+def test_a_recipe_is_written_with_its_precision_only_where_it_is_not_single():
+    assert "precision" not in QUICK.written()
+    rules = dataclasses.replace(QUICK, precision="bfloat16")
+    assert rules.written()["precision"] == "bfloat16"
+    assert Recipe.read(rules.written()) == dataclasses.replace(rules, shipped=True)
