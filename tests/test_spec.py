@@ -14,7 +14,8 @@ def test_the_columns_of_a_row_are_these_in_this_order():
         "cell,kind,dataset,split,index,model,family,attack,toolkit,surface,norm,eps,goal,targeted,"
         "target,label,clean_label,adv_label,clean_confidence,adv_confidence,correct,success,invalid,"
         "borderline,abstained,l0,l1,l2,linf,iterations,forwards,backwards,seconds,seed,"
-        "certified_radius,adversarial_radius"
+        "certified_radius,adversarial_radius,adv_margin,ineffective,draws,clean_share,share,"
+        "chosen_share"
     )
 
 

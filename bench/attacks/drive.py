@@ -21,6 +21,8 @@ _RANGE_SLACK = 1e-6
 #: Why an attack had nothing to go by on an image.
 NO_GRADIENT = "no gradient"
 CONSTANT = "constant scores"
+NO_START = "no image of another class to begin at"
+UNMOVED = "unmoved"
 
 #: How many images to fit on are predicted together.
 _LOOK = 100
@@ -37,8 +39,7 @@ class Tried(NamedTuple):
         iterations: int64 (N,), steps of a fixed-budget attack, or those an image took where the
             attack counts them; None elsewhere, as in those that begin again where they failed.
         seconds: wall time of the attack alone, without importing the toolkit.
-        ineffective: for each image, why the attack had nothing to go by, or None; None as a whole
-            where no model was asked.
+        ineffective: for each image, why the attack had nothing to go by, or None.
     """
 
     x_adv: torch.Tensor
@@ -104,7 +105,7 @@ def drive(
     if catalogue.is_fitted(spec.name):
         raise SpecError(f"{spec.name} is fitted on other images first; give them as `fit`")
     _check_request(spec, toolkit, target, _shape(x), num_classes)
-    images, words = _checked(x), dict(spec.words)
+    images = _checked(x)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
     try:
         driver.prepare()
@@ -114,8 +115,7 @@ def drive(
         with attacked(model, images, seed) as probe:
             if spec.norm == "linf" and spec.radius is not None:
                 probe.radius = spec.radius
-            # AutoAttack ends with a search by scores.
-            probe.watch_scores = catalogue.access(spec.name) != "white" or "queries" in words
+            probe.watch_scores = catalogue.access(spec.name) == "score"
             job = Job(
                 spec=spec,
                 probe=probe,
@@ -131,18 +131,32 @@ def drive(
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
-    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds, _ineffective(spec, probe))
+    why = _ineffective(spec, probe, _unmoved(images, x_adv))
+    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds, why)
 
 
-def _ineffective(spec: AttackSpec, probe: Probe) -> list[str | None]:
+def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:
+    """Return which images came back as they were, bool (N,)."""
+    if x_adv.shape != x.shape:
+        return torch.zeros(len(x), dtype=torch.bool)
+    return (x_adv == x).flatten(1).all(1).cpu()
+
+
+def _ineffective(spec: AttackSpec, probe: Probe, unmoved: torch.Tensor) -> list[str | None]:
     """Return for each image why an attack had nothing to go by, or None.
 
     An attack by gradients goes nowhere, or at random, where each of them is zero or NaN; one by
-    scores or decisions where every answer is the first one.
+    scores where every answer is the first one; one by decisions where it found no image to begin at.
+    Others may well give back the clean image where they tried and found nothing.
     """
-    white = catalogue.access(spec.name) == "white"
-    useful = (probe.guided | probe.answered) if white else probe.answered
-    return [None if told else NO_GRADIENT if white else CONSTANT for told in useful.tolist()]
+    access = catalogue.access(spec.name)
+    if access == "white":
+        useful, why = probe.guided | probe.answered, NO_GRADIENT
+    elif access == "score":
+        useful, why = probe.answered, CONSTANT
+    else:
+        useful, why = ~unmoved, NO_START
+    return [None if told else why for told in useful.tolist()]
 
 
 def fit(
@@ -217,8 +231,10 @@ def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
     """
     began = time.perf_counter()
     x_adv = (x + v.to(x)).clamp(0, 1)
+    seconds = time.perf_counter() - began
     none = torch.zeros(len(x), dtype=torch.int64)
-    return Tried(x_adv, none, none.clone(), None, time.perf_counter() - began)
+    idle = [UNMOVED if still else None for still in _unmoved(x, x_adv).tolist()]
+    return Tried(x_adv, none, none.clone(), None, seconds, idle)
 
 
 def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -64,6 +64,13 @@ class Probe(nn.Module):
             logits.register_hook(lambda _: _count(self.backwards, rows))  # type: ignore[no-untyped-call]
         return logits
 
+    def join(self, part: Probe, rows: torch.Tensor) -> None:
+        """Take over what another probe saw of some rows, int64 (n,), as part of the same attack."""
+        self.forwards[rows] += part.forwards
+        self.backwards[rows] += part.backwards
+        self.guided[rows] |= part.guided
+        self.answered[rows] |= part.answered
+
     def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Note for which images a gradient says where to go, and return it as toolkits can read it."""
         if not self._all_guided:

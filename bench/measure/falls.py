@@ -11,8 +11,8 @@ and is broken within eps iff d < 0, or eps > 0 and d <= eps (1 + 1e-5) + 1e-6. T
 judge's own, so that an attack that used its whole budget counts.
 
 An image that does not fall is robust only against attacks that were *valid on it*: the image tried is
-finite, in [0, 1], within the budget and not the clean one, and the attack had a gradient, or answers
-that changed, to go by. Attacks that aim at one label, at less confidence or at the images of which a
+finite, in [0, 1] and within the budget, and the attack had something to go by: a gradient, answers that
+change, or an image of another class to begin at. Attacks that aim at one label, at less confidence or at the images of which a
 model is sure, and noise, can break an image, but do not show that one is robust. Nor does an attack
 that lowers the margin of the true class no more often than noise of the same size.
 
@@ -101,12 +101,12 @@ def flagged_cells(results: Results) -> pd.DataFrame:
     """
     cells = results.cells[results.cells["kind"] != "certify"]
     rows = results.rows[attacked(results.rows)]
-    spoilt, lost = rows["invalid"].notna(), beaten(rows)
+    spoilt, lost, idle = rows["invalid"].notna(), beaten(rows), _unmoved(rows)
     reasons = {
         "gave no valid image": spoilt,
-        "changed no image": spoilt | (rows["l0"] == 0),
+        "changed no image": spoilt | idle,
         "had no gradient or changing scores to go by": (
-            spoilt | (rows["l0"] == 0) | (_told(rows, "ineffective") & ~lost)
+            spoilt | idle | (_told(rows, "ineffective") & ~lost)
         ),
     }
     of_all = {why: found.groupby(rows["cell"]).all() for why, found in reasons.items()}
@@ -161,6 +161,15 @@ def _told(rows: pd.DataFrame, column: str) -> pd.Series[bool]:
     if column not in rows:
         return pd.Series(False, index=rows.index)
     return rows[column].notna()
+
+
+def _unmoved(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows are of images that came back as they were, where that is all that is known.
+
+    Some attacks give back the clean image where they tried and found nothing; since rows say why an
+    attack had nothing to go by, an unmoved image tells nothing by itself.
+    """
+    return (rows["l0"] == 0) & ~_told(rows, "adv_margin")
 
 
 def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
@@ -366,7 +375,7 @@ def outcomes(results: Results) -> Outcomes:
     """Return what every done cell of a run did to every image."""
     rows = results.rows
     lost, tried = beaten(rows), attacked(rows)
-    valid = tried & rows["invalid"].isna() & (rows["l0"] > 0) & ~_told(rows, "ineffective")
+    valid = tried & rows["invalid"].isna() & ~_unmoved(rows) & ~_told(rows, "ineffective")
     reasons = rows["invalid"].fillna("").astype("str")
     draws = rows[_told(rows, "draws")]
     return Outcomes(

@@ -271,7 +271,7 @@ def _of(found: Tried, at: torch.Tensor) -> Tried:
         found.backwards[rows],
         None if found.iterations is None else found.iterations[rows],
         found.seconds * len(at) / len(found.x_adv),
-        None if found.ineffective is None else [found.ineffective[row] for row in rows.tolist()],
+        None if found.ineffective is None else [found.ineffective[i] for i in rows.tolist()],
     )
 
 

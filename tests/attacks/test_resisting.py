@@ -9,7 +9,7 @@ from attack_cases import CASES, FITTED, MINIMAL, quick
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive, fit
+from bench.attacks.drive import CONSTANT, NO_GRADIENT, NO_START, Tried, drive, fit
 from bench.attacks.rows import ATTACKS
 
 SHAPE = (1, 8, 8)
@@ -98,6 +98,19 @@ def test_a_model_that_never_changes_its_mind_is_no_error(case, model) -> None:
     x, y = still()
     tried = driven(model, x, y, case)
     assert (model(tried.x_adv).argmax(1) == y).all()
+    assert tried.ineffective == [_nothing_to_go_by(model, case)] * len(x)
+
+
+def _nothing_to_go_by(model: nn.Module, case: tuple[str, ...]) -> str | None:
+    """Return why an attack can show nothing of a model; None where it had a gradient or answers."""
+    access = ATTACKS[case[0]].access
+    if access == "decision":
+        # Noise moves images whatever the model says, and counts as evidence of nothing.
+        return NO_START if case[0] != "noise" else None
+    # On the slope the ratio that is DLR is one number.
+    if isinstance(model, Slope) and case[0] != "apgd-dlr":
+        return None
+    return NO_GRADIENT if access == "white" else CONSTANT
 
 
 @pytest.mark.parametrize("case", AIMED, ids="-".join)

@@ -35,13 +35,12 @@ def _autoattack(job: Job) -> torch.Tensor:
         x, y = job.x[left], job.y[left]
         probe = Probe(job.probe.net, x).eval()
         probe.radius = job.probe.radius
+        probe.watch_scores = catalogue.access(spec.name) == "score"
         part = dataclasses.replace(job, spec=spec, probe=probe, x=x, y=y)
         tried = _ATTACKS[spec.name, spec.norm](part).detach()
         with torch.no_grad():
             fooled = probe(tried).argmax(1) != y
-        rows = left.cpu()
-        job.probe.forwards[rows] += probe.forwards
-        job.probe.backwards[rows] += probe.backwards
+        job.probe.join(probe, left.cpu())
         found[left[fooled]] = tried[fooled]
         left = left[~fooled]
     return found
