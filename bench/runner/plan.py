@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -17,11 +18,13 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import literal, unknown
+from bench.runner.asked import asked_of
 from bench.runner.fits import Source
 from bench.runner.matching import Given, climbed_request, make_cells, weights_of
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
 from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.store.identity import suite_content
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, check_options, load_model
 
@@ -34,6 +37,8 @@ class Plan:
 
     Attributes:
         suite: as asked for, with its filters and the number of images applied.
+        content: of the suite as its file says it, see `suite_content`.
+        asked: how much of that the filters left, see `asked_of`.
         cells: key to cell.
         adapters: the models, each loaded once; those that are climbed for others too.
         images: the images and labels under attack, by what is asked for.
@@ -44,6 +49,8 @@ class Plan:
     """
 
     suite: Suite
+    content: str
+    asked: dict[str, Any]
     cells: dict[str, Cell]
     adapters: dict[ModelRequest, Adapter]
     images: dict[ImageSet, LabelledImages]
@@ -92,8 +99,9 @@ def make_plan(
     """
     for toolkit in toolkits:
         _check_toolkit(toolkit)
-    asked = suite.models
+    whole = suite
     suite = _narrowed(suite, models, attacks, images)
+    asked = asked_of(whole, suite, toolkits)
     wanted = [one.of(attack.images) for attack in suite.attacks for one in suite.images]
     subsets = {one: _images(one, data) for one in dict.fromkeys(wanted)}
     where = resolve_device(device)
@@ -112,7 +120,7 @@ def make_plan(
             note(f"{request.title()}: {line}")
         return adapter
 
-    known = {request.title(): request for request in asked}
+    known = {request.title(): request for request in whole.models}
     absent = train_first(_named(suite, known), train=train, data=data, note=note)
     suite = dataclasses.replace(
         suite, models=tuple(one for one in suite.models if absent.why(weights_of(one)) is None)
@@ -130,6 +138,8 @@ def make_plan(
     climbed = {climbed_request(request) for request in suite.models}
     return Plan(
         suite=suite,
+        content=suite_content(whole),
+        asked=asked,
         cells=made.cells,
         adapters=adapters | {request: loaded(request) for request in climbed},
         images=subsets,

@@ -5,7 +5,7 @@
     cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names its pictures
     cells/ab/<key>/cell.json                        written last: which parts make up the cell
     cells/ab/<key>/error-<n>.json                   a failed attempt; never blocks another
-    runs/<utc>-<rand>.jsonl                         who asked for which cells (`bench.store.runlog`)
+    runs/<turn>-<rand>.jsonl                        who asked for which cells (`bench.store.runlog`)
 
 Every file is written whole or not at all, and a part is never changed. Two processes may compute
 the same cell: their parts have different names, and each `cell.json` names exactly its own.
