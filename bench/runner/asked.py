@@ -44,4 +44,3 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
 def _count(images: ImageSet, attack: AttackRequest) -> int:
     wanted = images.of(attack.images)
     return DATASETS[wanted.data].splits[wanted.split] if wanted.count is None else wanted.count
-

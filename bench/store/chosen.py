@@ -117,7 +117,9 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
     if asked["added"]:
         said[1] += f" and {asked['added']} that it does not have"
     if asked["toolkits"]:
-        said.append(f"{_counted(len(asked['toolkits']), 'toolkit')} ({', '.join(asked['toolkits'])})")
+        said.append(
+            f"{_counted(len(asked['toolkits']), 'toolkit')} ({', '.join(asked['toolkits'])})"
+        )
     return f"{'the whole suite' if is_whole(asked) else 'part of the suite'}: {', '.join(said)}"
 
 

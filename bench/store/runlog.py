@@ -15,7 +15,6 @@ from bench.errors import StoreError
 from bench.store.files import atomic_write, cannot_write
 from bench.store.store import SCHEMA, Store, now
 
-
 #: A log is called by its turn in this folder. Those of older versions are called by the clock, which
 #: may have been wrong: they come before all that have a turn.
 _TURN = re.compile(r"(\d{6,})-[0-9a-f]{6}")

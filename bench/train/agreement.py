@@ -58,7 +58,7 @@ def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) ->
         "left_out_agreement": left_out, "left_out_images": count,
         "soft_knn_agreement": same / untied if untied else None, "untied": untied, "images": images,
     }  # fmt: skip
-    atomic_write(path, (json.dumps(found) + "\n").encode())
+    atomic_write(path, (json.dumps(found) + "\n").encode(), "BENCH_CACHE")
     return found
 
 

@@ -23,7 +23,7 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError
 from bench.paths import cache_dir
-from bench.store.files import atomic_write
+from bench.store.files import atomic_write, check_folder
 
 _BATCH = 500
 
@@ -67,10 +67,11 @@ def bank_of(embed: nn.Module, data: str, root: Path | None) -> Bank:
     path = cache_dir() / "banks" / f"{data}-train-all-{name}.safetensors"
     embeddings = _kept(path, len(images))
     if embeddings is None:
+        check_folder(path.parent, "embedded images", "BENCH_CACHE")
         embeddings = torch.cat(list(embedded(embed, images, order)))
         if not embeddings.isfinite().all():
             raise AdapterError(f"embeddings of {data} train are not finite; check the weights")
-        atomic_write(path, save_tensors({"embeddings": embeddings}))
+        atomic_write(path, save_tensors({"embeddings": embeddings}), "BENCH_CACHE")
     return Bank(
         embeddings=embeddings, labels=images.labels[order], classes=len(DATASETS[data].classes),
         data=data, split="train", indices="all", checksum=checksum,

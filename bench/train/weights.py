@@ -33,6 +33,9 @@ from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
 from bench.train.trainer import Epoch, build, train
 
+#: What names another folder of weights.
+ELSEWHERE = "BENCH_CACHE"
+
 
 def train_to(
     folder: Path,
@@ -65,7 +68,7 @@ def train_to(
     net = train(rules, images, device, watch)
     card = write_weights(folder, name, net, data_root, device, epochs)
     if moments is not None:
-        atomic_write(moments_file(folder, name), moments.payload())
+        atomic_write(moments_file(folder, name), moments.payload(), ELSEWHERE)
     return card
 
 
@@ -116,9 +119,8 @@ def write_weights(
         },
     }
     path = weights_file(folder, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, payload)
-    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    atomic_write(path, payload, ELSEWHERE)
+    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode(), ELSEWHERE)
     return card
 
 
