@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -254,6 +255,6 @@ def run(
         load_suite(os.fspath(suite)), models=models, attacks=attacks, toolkits=toolkits,
         images=images, batch_size=batch_size, device=device, data=data,
     )  # fmt: skip
-    store = open_store(results)
+    store = open_store(Path(results))
     outcome = execute(plan, store, overwrite=overwrite)
-    return Run(load_results(results, plan.suite.name, run=outcome.run), outcome)
+    return Run(load_results(Path(results), plan.suite.name, run=outcome.run), outcome)

@@ -61,11 +61,8 @@ def _last(store: Store, suite: str, content: str | None) -> Chosen:
     other: dict[str, Any] | None = None
     for start in runs(store):
         held = start.get("content")
-        if content is None or held is None:
-            mine = start["suite"] == name
-        else:
-            mine = held == content
-        if mine:
+        unsaid = content is None or held is None
+        if start["suite"] == name if unsaid else held == content:
             return Chosen(start, tuple(_doubts(start, suite, content, other)))
         if start["suite"] == name:
             other = other or start
@@ -108,9 +105,9 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
         return "what it asked for of the suite was not recorded"
     models, attacks = asked["models"], asked["attacks"]
     said = [
-        _share(*models, "model"),
-        _share(*attacks, "attack"),
-        " or ".join(dict.fromkeys(_share(*pair, "image") for pair in asked["images"])),
+        _share(models, "model"),
+        _share(attacks, "attack"),
+        " or ".join(dict.fromkeys(_share(pair, "image") for pair in asked["images"])),
     ]
     if asked["joined"]:
         said[0] += f" and {_counted(asked['joined'], 'model')} of a plug-in"
@@ -131,7 +128,8 @@ def is_whole(asked: Mapping[str, Any] | None) -> bool:
     return all(count >= of for count, of in pairs)
 
 
-def _share(count: int, of: int, noun: str) -> str:
+def _share(pair: Sequence[int], noun: str) -> str:
+    count, of = pair
     return _counted(count, noun) if count >= of else f"{count} of {_counted(of, noun)}"
 
 

@@ -30,7 +30,7 @@ import pandas as pd
 
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
-from bench.store.files import TEMPORARY, atomic_write
+from bench.store.files import TEMPORARY, atomic_write, check_folder
 from bench.store.fits import check_perturbation
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
         create: whether to make a store; False for those who only read.
 
     Raises:
-        StoreError: the folder holds other things, was written by another version, or cannot be
-            written.
-        PrerequisiteError: there is no store and none is to be made.
+        StoreError: the folder holds other things, or was written by another version.
+        PrerequisiteError: there is no store and none is to be made, or it cannot be written.
     """
     root = Path(root)
     marker = root / "store.json"
@@ -76,6 +75,7 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
         if not create:
             raise PrerequisiteError(f"no results in {root}; make some with: bench run --suite NAME")
         _refuse_foreign(root)
+        check_folder(root, "results")
         # Not O_EXCL on the name itself: a kill between making and filling it would leave an empty
         # file. Two processes that race here write the same thing.
         atomic_write(marker, to_json({"schema": SCHEMA, "created": now()}))
