@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.report.tables import Measured
     from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
+    from bench.spec import Cell
     from bench.store.results import Results
     from bench.store.store import Store
 
@@ -188,30 +189,34 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
     from bench.cli.display import print_table, say
     from bench.runner.training import counted
 
-    rows: list[dict[str, Any]] = [
-        {
+    def row(cell: Cell, key: str | None, state: str, seconds: float | None) -> dict[str, Any]:
+        return {
             "cell": key,
             "model": cell.model.title(),
             "attack": cell.attack.title(),
             "toolkit": cell.toolkit,
             "surface": cell.surface,
             "images": len(plan.images_of(cell)),
-            "state": "to do" if key in expected.seconds
-            else ("done" if store.is_done(key) else "not here"),
-            "seconds": round(expected.seconds[key], 1) if key in expected.seconds else None,
+            "state": state,
+            "seconds": None if seconds is None else round(seconds, 1),
         }
-        for key, cell in plan.cells.items()
-    ]  # fmt: skip
+
+    rows: list[dict[str, Any]] = []
+    for key, cell in plan.cells.items():
+        other = "done" if store.is_done(key) else "not here"
+        state = "to do" if key in expected.seconds else other
+        rows.append(row(cell, key, state, expected.seconds.get(key)))
+    rows += [row(cell, None, "not known yet", None) for cell in plan.later]
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(row))
+        for one in rows:
+            click.echo(json.dumps(one))
     else:
         print_table(rows)
     for line in plan.left_out:
         say(f"left out: {line}")
     if plan.untrained:
-        say(f"to be trained first, and not in this plan yet: {counted(plan.untrained)}, from "
-            f"{plan.untrained[0]} to {plan.untrained[-1]}")  # fmt: skip
+        say(f"to be trained first: {counted(plan.untrained)}, from {plan.untrained[0]} to "
+            f"{plan.untrained[-1]}")  # fmt: skip
     say(expected.line())
 
 

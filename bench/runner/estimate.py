@@ -15,6 +15,7 @@ from bench.adapters.generators import device_of, seeded
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.plan import Plan
+from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
@@ -49,11 +50,15 @@ class Estimate:
         cells: how many the plan has.
         images: of the cells; several numbers where they differ, ascending.
         seconds: for each cell that is to be computed, about how long it will take.
+        later: of the cells, those of which that is not known before something else is done.
+        first: what, in words.
     """
 
     cells: int
     images: tuple[int, ...]
     seconds: Mapping[str, float]
+    later: int = 0
+    first: str = ""
 
     @property
     def total(self) -> float:
@@ -62,7 +67,10 @@ class Estimate:
 
     def line(self) -> str:
         """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
-        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images, {len(self.seconds)} to do"
+        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images"
+        if self.later:
+            said += f", of which {self.later} after {self.first}"
+        said += f", {len(self.seconds)} {'others ' if self.later else ''}to do"
         return f"{said}, {duration(self.total)}" if self.seconds else said
 
 
@@ -119,12 +127,15 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         store: where results go.
         wanted: the keys of the cells that are to be computed.
     """
-    cells = {key: plan.cells[key] for key in wanted}
-    classes = {work(cell): plan.adapters[cell.model].spec.num_classes for cell in cells.values()}
+    classes = {
+        work(plan.cells[key]): plan.adapters[plan.cells[key].model].spec.num_classes
+        for key in wanted
+    }
     paces = _stored(store, plan.device, classes)
     measured: dict[tuple[ModelRequest, str, int, bool], float] = {}
     seconds = {}
-    for key, cell in cells.items():
+    for key in wanted:
+        cell = plan.cells[key]
         kind, images = work(cell), _attacked(plan, cell)
         if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
             seconds[key] = CELL_SECONDS  # the images are made in another cell
@@ -138,8 +149,19 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         pace = paces[kind] if kind in paces else measured[view]
         count = passes(cell.attack.name, dict(cell.attack.words), classes[kind])
         seconds[key] = CELL_SECONDS + images * count * pace
-    counts = {len(plan.images_of(cell)) for cell in plan.cells.values()}
-    return Estimate(len(plan.cells), tuple(sorted(counts)), seconds)
+    cells = [*plan.cells.values(), *plan.later]
+    counts = {len(plan.images_of(cell)) for cell in cells}
+    return Estimate(len(cells), tuple(sorted(counts)), seconds, len(plan.later), _before(plan))
+
+
+def _before(plan: Plan) -> str:
+    """Return what has to be done before the rest of a plan is known: `training 60 models`."""
+    said = []
+    if plan.untrained:
+        said.append(f"training {counted(plan.untrained)}")
+    if plan.unembedded:
+        said.append(f"embedding the training images of {counted(plan.unembedded)}")
+    return " and ".join(said)
 
 
 def _attacked(plan: Plan, cell: Cell) -> int:

@@ -156,7 +156,10 @@ def execute(
 
     Raises:
         StoreError: rows cannot be saved; nothing saved before is lost.
+        ValueError: the plan is a sketch.
     """
+    if plan.sketch:
+        raise ValueError("a plan made without training is only to be looked at")
     if wanted is None:
         wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
     log = start_run(store, _asked(plan, shard))

@@ -15,7 +15,7 @@ from bench.zoo import has_to_be_trained, train_model
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Models that cannot be attacked.
+    """Models that cannot be attacked, or not yet.
 
     Attributes:
         untrained: names of those that a run would train first.
@@ -24,10 +24,6 @@ class Absent:
 
     untrained: tuple[str, ...] = ()
     died: dict[str, str] = field(default_factory=dict)
-
-    def why(self, name: str) -> str | None:
-        """Return in words why a model is not there; None where it is."""
-        return "it has to be trained first" if name in self.untrained else self.died.get(name)
 
 
 def train_first(

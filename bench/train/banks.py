@@ -78,6 +78,23 @@ def bank_of(embed: nn.Module, data: str, root: Path | None) -> Bank:
     )  # fmt: skip
 
 
+@cache
+def random_bank(data: str, root: Path | None, width: int) -> Bank:
+    """Return the bank of a data set's training split with random embeddings (M, width), once a process.
+
+    Args:
+        data: the data set.
+        root: the data folder.
+        width: of an embedding.
+    """
+    labels = load(data, "train", root).labels.sort().values
+    drawn = torch.randn((len(labels), width), generator=torch.Generator().manual_seed(0))
+    return Bank(
+        embeddings=drawn, labels=labels, classes=len(DATASETS[data].classes), data=data,
+        split="train", indices="all", checksum=checksum_of(data, "train", root),
+    )  # fmt: skip
+
+
 def _kept(path: Path, count: int) -> torch.Tensor | None:
     """Return the embeddings of a file of the cache; None where it is not there or damaged."""
     try:

@@ -28,7 +28,7 @@ from bench.train.cards import damaged, moments_file, read_card, weights_file
 from bench.train.filter_pictures import FilterPictures
 from bench.train.local_rule import FilterEpoch, f_score
 from bench.train.moments import Moments
-from bench.train.neighbours import neighbours
+from bench.train.neighbours import neighbours, sketched_neighbours
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
 from bench.train.trainer import Epoch, build, train
@@ -170,6 +170,27 @@ def load_weights(
     rules, payload = _read(folder, name)
     with _sound(folder, name):
         return _assembled(name, rules, payload, data_root, options or {}, device)
+
+
+def sketched_weights(
+    folder: Path, name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
+) -> Adapter | None:
+    """Return a model that remembers its training images as `sketched_neighbours` does.
+
+    Args:
+        folder: of weights.
+        name: of the model.
+        data_root: the data folder.
+        options: of the model.
+        device: where it is about to be moved; it is not moved here.
+
+    Raises:
+        PrerequisiteError: as `load_weights`.
+    """
+    rules, payload = _read(folder, name)
+    with _sound(folder, name):
+        embed = _embedding(rules, payload, device)
+        return sketched_neighbours(name, rules, embed, data_root, **options)
 
 
 def check_weights(folder: Path, name: str) -> None:

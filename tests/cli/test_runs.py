@@ -80,7 +80,7 @@ def test_more_images_than_the_suite_says_are_a_fuller_report(invoke, folder):
 def test_a_report_of_an_unknown_run_gives_way_to_a_whole_run_alone(invoke, folder):
     (folder / "reports").mkdir()
     (folder / "reports" / "s.pdf").write_bytes(b"of an older version")
-    part, said = run(invoke, folder, "--attack", "noise")
+    part, _ = run(invoke, folder, "--attack", "noise")
     assert "left" in part[-1]
     whole, _ = run(invoke, folder)
     assert "left" not in whole[-1]
@@ -101,7 +101,7 @@ def test_files_that_a_new_report_lacks_do_not_stay_beside_it(invoke, folder):
 
 def test_report_says_which_run_it_is_of_and_takes_another_by_name(invoke, folder):
     whole, _ = run(invoke, folder)
-    part, said = run(invoke, folder, "--attack", "noise", "--images", "5")
+    part, _ = run(invoke, folder, "--attack", "noise", "--images", "5")
     words = ("report", "--suite", "s.toml", "--format", "csv")
     refused = invoke(*words, cwd=folder)
     assert refused.returncode == 2
