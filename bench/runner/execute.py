@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
@@ -56,6 +57,7 @@ class Outcome:
     failed: tuple[str, ...]
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the installed versions that a result may depend on."""
     found = {"python": platform.python_version()}
@@ -230,7 +232,7 @@ def _compute(
                     "x": chunk.x[kept].cpu().float(),
                     "x_adv": chunk.x_adv[kept].cpu().float(),
                 }
-            store.write_chunk(key, start, stop, chunk.rows, pictures)
+            store.write_chunk(key, start, stop, chunk.rows, pictures, made_by(plan.device))
         yield stop - start
     record = {
         **_described(key, cell, adapter.spec.family),

@@ -26,6 +26,7 @@ _PLANNED = (
     "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "climbed",
     "goal", "targeted", "words", "kind", "access",
 )  # fmt: skip
+_MADE = ("versions", "device", "host", "threads")
 _TEXT = [name for name in _PLANNED if name != "words"]
 
 
@@ -164,12 +165,17 @@ def load_results(
 
 
 def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """Return what made cells, by their own records, that of most cells first."""
+    """Return what made cells, by their own records, that of most cells first.
+
+    A cell that several had a part in counts for each. Parts of older versions do not say what made them;
+    of these the record of the cell is believed, which says what finished it.
+    """
     found: dict[str, dict[str, Any]] = {}
     for record in records:
-        by = {name: record.get(name) for name in ("versions", "device", "host", "threads")}
-        one = found.setdefault(canonical_json(by), {"cells": 0, **by})
-        one["cells"] += 1
+        for told in record.get("made") or [None]:
+            by = {name: (told or record).get(name) for name in _MADE}
+            one = found.setdefault(canonical_json(by), {"cells": 0, **by})
+            one["cells"] += 1
     return tuple(sorted(found.values(), key=lambda one: -one["cells"]))
 
 

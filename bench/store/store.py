@@ -146,6 +146,7 @@ class Store:
         stop: int,
         rows: pd.DataFrame,
         pictures: Mapping[str, torch.Tensor] | None,
+        made: dict[str, Any] | None = None,
     ) -> None:
         """Write the rows of the images `start` to `stop` (not included), and their pictures.
 
@@ -155,6 +156,7 @@ class Store:
             stop: position after the last image.
             rows: `stop - start` rows with `spec.COLUMNS`.
             pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
+            made: what the rows were made by, as plain JSON values.
 
         Raises:
             StoreError: the rows break their schema, or the disk is full.
@@ -163,10 +165,10 @@ class Store:
             raise StoreError(f"chunk {start} to {stop} of cell {key} came with rows of another")
         span = f"{start:05d}-{stop - 1:05d}"
         kept = self._write_pictures(key, span, pictures) if pictures else None
-        data = columns.encode(rows, kept)
+        data = columns.encode(rows, kept, made)
         part = _part(f"{span}-{_sha256(data)[:8]}.parquet", start, stop, data, kept)
         atomic_write(self.folder(key) / "parts" / part["file"], data)
-        self._written.setdefault(key, {})[start] = part
+        self._written.setdefault(key, {})[start] = part | {"made": made}
 
     def _write_pictures(
         self, key: str, span: str, pictures: Mapping[str, torch.Tensor]
@@ -186,7 +188,8 @@ class Store:
         Args:
             key: of the cell.
             record: what to say of it: identity, title, versions, host, times; the store adds `schema,
-                cell, status, rows, pictures` (how many), `finished` and `parts`. A `rows` that is
+                cell, status, rows, pictures` (how many), `finished`, `parts` and `made` (what made
+                them, each once: a cell may have been begun by another process). A `rows` that is
                 given is how many the cell must have.
 
         Raises:
@@ -204,6 +207,11 @@ class Store:
                 f"cell {key} has {rows} rows without a gap where {wanted} are wanted; run the same "
                 f"command again"
             )
+        by: list[Any] = []
+        for part in parts:
+            one = part.pop("made")
+            if one not in by:
+                by.append(one)
         made = {
             "schema": SCHEMA,
             "cell": key,
@@ -211,6 +219,7 @@ class Store:
             "rows": rows,
             "pictures": sum(part["pictures"]["images"] for part in parts if part["pictures"]),
             "finished": now(),
+            "made": by,
             "parts": parts,
         }
         atomic_write(self.folder(key) / "cell.json", to_json({**record, **made}))
@@ -378,7 +387,7 @@ class Store:
                 _log.warning("%s is not used: %s", path, error)
                 continue
             if _sha256(data)[:8] == named[3] and table.num_rows == stop - start:
-                sound[start] = part
+                sound[start] = part | {"made": columns.made_by(data)}
         return sound
 
 
