@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ CELL_SECONDS = 0.05
 #: the clock that all passes of a kind may, and how many are timed.
 _PATIENCE = 0.1
 _LIMIT = 2.0
-_TRIES = 20
+_TRIES = 200
 _FEW = 3
 _TICK = 1e-6  # no time is so short that it can be divided by
 
@@ -94,10 +93,16 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass of one image takes, were nothing else running, and how many times longer it takes now."""
+    """What a pass of one image takes, were nothing else running.
+
+    Attributes:
+        used: seconds of the processor that all timed passes took.
+        clock: seconds that they took by the clock, longer where the machine does other things too.
+    """
 
     seconds: float
-    busy: float = 1.0
+    used: float = 0.0
+    clock: float = 0.0
 
 
 def duration(seconds: float) -> str:
@@ -180,15 +185,22 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         if view not in measured:
             measured[view] = _measured(plan, *view)
         new[key] = count * measured[view].seconds
-    busy = median([one.busy for one in measured.values()] or [1.0])
+    busy = _busy(list(measured.values()))
     seconds = {
-        key: CELL_SECONDS + (stored[key] if key in stored else busy * new[key]) for key in wanted
+        key: busy * (CELL_SECONDS + new[key]) if key in new else CELL_SECONDS + stored[key]
+        for key in wanted
     }
     cells = [*plan.cells.values(), *plan.later]
     counts = {len(plan.images_of(cell)) for cell in cells}
     return Estimate(
         len(cells), tuple(sorted(counts)), seconds, busy, len(plan.later), _before(plan)
     )
+
+
+def _busy(measured: Collection[Pass]) -> float:
+    """Return how many times longer passes take than they keep the processor; never less than once."""
+    used, clock = sum(one.used for one in measured), sum(one.clock for one in measured)
+    return max(1.0, clock / used) if used else 1.0
 
 
 def _before(plan: Plan) -> str:
@@ -232,12 +244,13 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
     few = max(sets, key=len).first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
-    # The processor's own time tells what a pass takes whatever else the machine does; of a device, or
-    # of a function that may wait for something else, only the clock does.
+    # The processor's time for this thread, which has a part in all that torch does with several, tells what
+    # a pass takes whatever else the machine does; of a device, or of a function that may wait for
+    # something else, only the clock does.
     own = not (x.is_cuda or isinstance(adapter, PredictOnlyAdapter))
 
     def ask(count: int) -> tuple[float, float]:
-        began, used = time.perf_counter(), time.process_time()
+        began, used = time.perf_counter(), time.thread_time()
         if certifies and isinstance(adapter, Certifier):
             adapter.certify(x[:count], _COPIES, _COPIES, 0.5)
         elif surface == BLACK_BOX_SURFACE:
@@ -247,7 +260,7 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
         if x.is_cuda:
             torch.cuda.synchronize(device)
         clock = time.perf_counter() - began
-        return (time.process_time() - used) / torch.get_num_threads() if own else clock, clock
+        return time.thread_time() - used if own else clock, clock
 
     # Some models draw at random: asked here, they must not answer otherwise in the run. One that
     # cannot answer is no error yet: its cells will fail, and say why.
@@ -262,5 +275,5 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
             taken.append(ask(count))
         used, clock = (sum(times) for times in zip(*taken, strict=True))
         least = min(used for used, _ in taken) / (count * (2 * _COPIES if certifies else 1))
-        return Pass(least, max(1.0, clock / max(used, _TICK)))
+        return Pass(least, used, clock)
     return Pass(0.0)
