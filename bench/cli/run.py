@@ -113,6 +113,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     from bench.store.results import load_results
 
     shard = parse_shard(options["shard"])
+    said = load_suite(suite)
     asked = load_suite(suite, Overrides(
         eps=options["eps"], steps=options["steps"], seed=options["seed"],
         attacks=options["attacks"],
@@ -126,7 +127,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     with make_display(options["display"], options["as_json"]) as display:
         display.note(f"{asked.title}: loading models and images")
         plan = make_plan(
-            asked, models=options["models"], attacks=options["attacks"],
+            asked, whole=said, models=options["models"], attacks=options["attacks"],
             toolkits=options["toolkits"], images=images, batch_size=options["batch_size"],
             device=options["device"], data=options["data"], train=not options["dry_run"],
             note=display.note,

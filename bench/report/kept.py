@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.store.chosen import asked_in_words, is_whole
+from bench.store.chosen import asked_in_words, is_altered, is_whole
 from bench.store.files import atomic_write
 from bench.store.results import Results
 
@@ -24,7 +24,8 @@ _UNKNOWN: dict[str, Any] = {"run": "one of an older version", "content": None, "
 def fuller(results: Results, out: Path, formats: Collection[str]) -> str | None:
     """Return in words which report in a folder asks for more than a run; None where none does.
 
-    Of one suite, that is the report of a run whose cells ask about more images together. A run of a
+    Of one suite, that is the report of a run whose cells ask about more images together, or, beside a run
+    with other attacks or another seed than the suite's, of one with its own. A run of a
     whole suite is never less than a report of another suite of its name, nor than one of which it is
     not known what it asked for.
 
@@ -52,6 +53,8 @@ def _asks_more(there: Mapping[str, Any], results: Results) -> bool:
         return False
     if mine is None or there["asked"] is None:
         return True
+    if is_altered(mine) != is_altered(there["asked"]):
+        return is_altered(mine)
     more: bool = there["asked"]["answers"] > mine["answers"]
     return more
 

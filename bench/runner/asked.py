@@ -14,12 +14,13 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
 
     Args:
         whole: the suite as its file says it.
-        narrowed: the same with its filters and its number of images applied.
+        narrowed: the same with its filters, its number of images, and what a command says in place of
+            its own words.
         toolkits: the only ones wanted; none for all.
 
     Returns:
         `models` and `attacks` (how many, of how many), `joined` (models of a plug-in beside those of
-        the suite), `added` (attacks likewise), `images` (how many, of how many the suite says, each pair once), `toolkits`.
+        the suite), `added` (attacks likewise), `images` (how many, of how many the suite says, each pair once), `toolkits`, `seed` (None for the suite's own).
     """
     own = [one for one in narrowed.models if one in whole.models]
     by_spec = {one.spec: one for one in whole.attacks}
@@ -38,6 +39,7 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
         "added": len(narrowed.attacks) - len(attacks),
         "images": sorted(map(list, pairs)),
         "toolkits": list(toolkits),
+        "seed": None if narrowed.seed == whole.seed else narrowed.seed,
     }
 
 

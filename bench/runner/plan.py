@@ -76,6 +76,7 @@ class Plan:
 def make_plan(
     suite: Suite,
     *,
+    whole: Suite | None = None,
     models: Sequence[str] = (),
     attacks: Sequence[str] = (),
     toolkits: Sequence[str] = (),
@@ -90,6 +91,7 @@ def make_plan(
 
     Args:
         suite: what to run; models a plug-in registered for its data set join it.
+        whole: the same as its file says it, where a command says other things in place of its words.
         models: globs; only models whose name matches one. None given: all.
         attacks: globs over attack names, likewise.
         toolkits: names of toolkits, likewise.
@@ -106,7 +108,7 @@ def make_plan(
     """
     for toolkit in toolkits:
         _check_toolkit(toolkit)
-    whole = suite
+    whole = suite if whole is None else whole
     suite = _narrowed(suite, models, attacks, images)
     asked = asked_of(whole, suite, toolkits)
     wanted = [one.of(attack.images) for attack in suite.attacks for one in suite.images]

@@ -113,6 +113,8 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
         said[0] += f" and {_counted(asked['joined'], 'model')} of a plug-in"
     if asked["added"]:
         said[1] += f" and {asked['added']} that it does not have"
+    if asked["seed"] is not None:
+        said.append(f"seed {asked['seed']}")
     if asked["toolkits"]:
         said.append(
             f"{_counted(len(asked['toolkits']), 'toolkit')} ({', '.join(asked['toolkits'])})"
@@ -122,10 +124,15 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
 
 def is_whole(asked: Mapping[str, Any] | None) -> bool:
     """Return whether a run is known to have asked for all that its suite says."""
-    if asked is None or asked["toolkits"]:
+    if asked is None or asked["toolkits"] or is_altered(asked):
         return False
     pairs: Sequence[Sequence[int]] = [asked["models"], asked["attacks"], *asked["images"]]
     return all(count >= of for count, of in pairs)
+
+
+def is_altered(asked: Mapping[str, Any]) -> bool:
+    """Return whether a run asked for what its suite does not say: other attacks, or another seed."""
+    return bool(asked["added"]) or asked["seed"] is not None
 
 
 def _share(pair: Sequence[int], noun: str) -> str:

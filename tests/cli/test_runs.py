@@ -77,6 +77,21 @@ def test_more_images_than_the_suite_says_are_a_fuller_report(invoke, folder):
     assert "reports/s.* is of a fuller run" in said
 
 
+@pytest.mark.parametrize("words", [("--seed", "1"), ("--eps", "0.1", "--eps", "0.2")])
+def test_other_words_than_the_suite_s_are_a_try_too(invoke, folder, words):
+    run(invoke, folder, *words)  # in an empty folder, it makes the report
+    assert recorded(folder)["asked"]["answers"] >= 24
+    _, said = run(invoke, folder)
+    assert "was left" not in said
+    first = recorded(folder)
+    _, said = run(invoke, folder, *words)
+    assert f"is of a fuller run ({first['run']}: the whole suite" in said
+    assert recorded(folder) == first
+    report = invoke("report", "--suite", "s.toml", "--out", "try", cwd=folder)
+    assert report.returncode == 0, report.stderr  # the last run of this file, which says what it is
+    assert "part of the suite: 1 model, " in report.stderr
+
+
 def test_a_report_of_an_unknown_run_gives_way_to_a_whole_run_alone(invoke, folder):
     (folder / "reports").mkdir()
     (folder / "reports" / "s.pdf").write_bytes(b"of an older version")

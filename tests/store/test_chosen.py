@@ -14,7 +14,7 @@ from bench.store.store import Store, open_store
 
 ASKED: dict[str, Any] = {
     "models": [2, 2], "joined": 0, "attacks": [19, 19], "added": 0, "images": [[200, 200]],
-    "toolkits": [], "answers": 1,
+    "toolkits": [], "seed": None, "answers": 1,
 }  # fmt: skip
 
 
@@ -86,6 +86,9 @@ def test_a_run_that_is_named_has_to_be_of_the_suite(store: Store) -> None:
      "part of the suite: 2 models, 19 attacks, 10 of 200 images or 10 of 2000 images", False),
     ({"toolkits": ["art"]},
      "part of the suite: 2 models, 19 attacks, 200 images, 1 toolkit (art)", False),
+    ({"seed": 3}, "part of the suite: 2 models, 19 attacks, 200 images, seed 3", False),
+    ({"attacks": [1, 19], "added": 2},
+     "part of the suite: 2 models, 1 of 19 attacks and 2 that it does not have, 200 images", False),
     ({"joined": 1}, "the whole suite: 2 models and 1 model of a plug-in, 19 attacks, 200 images", True),
 ])  # fmt: skip
 def test_what_was_asked_in_words(given: dict[str, Any], said: str, whole: bool) -> None:
