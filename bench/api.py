@@ -257,4 +257,4 @@ def run(
     )  # fmt: skip
     store = open_store(Path(results))
     outcome = execute(plan, store, overwrite=overwrite)
-    return Run(load_results(Path(results), plan.suite.name), outcome)
+    return Run(load_results(Path(results), plan.suite.name, run=outcome.run), outcome)

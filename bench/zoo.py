@@ -44,7 +44,8 @@ for _name in SMOOTHED:
     _data = _name.partition("/")[0]
     MODELS.add(_name, "bench.zoo:_trained", data=_data, family="smoothed", recipe=True)
 
-_SURFACES = {
+#: The surfaces of a model with a recipe, by family.
+SURFACES = {
     "network": ["network"],
     "local-learning": ["network"],
     "neighbours": ["soft-knn", "nearest-other", "metric-loss"],
@@ -248,6 +249,6 @@ def _facts(name: str) -> dict[str, Any]:
         "data": facts["data"],
         "parameters": card.get("parameters"),
         "clean_accuracy": card.get("clean_accuracy"),
-        "surfaces": _SURFACES[facts["family"]] if facts["recipe"] else None,
+        "surfaces": SURFACES[facts["family"]] if facts["recipe"] else None,
         "weights": weights,
     }

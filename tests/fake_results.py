@@ -26,6 +26,7 @@ IMAGES = 40
 CHUNK = 16
 KEPT = 16
 VERSIONS = {"python": "3.11.0", "torch": "2.9.0", "crossfire": "0.1.0"}
+MADE_BY = {"versions": VERSIONS, "device": "cpu", "host": "nowhere", "threads": 2}
 #: The cell that fails: its model, attack and toolkit.
 FAILED = ("digits/wide", "deepfool", "art")
 
@@ -184,8 +185,7 @@ def asked(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
         "suite": suite,
         "title": "A synthetic run",
         "protocol": {
-            "data": ["digits"], "split": "test", "images": IMAGES, "seed": 0, "batch_size": CHUNK,
-            "device": "cpu", "versions": VERSIONS, "host": "nowhere",
+            "data": ["digits"], "split": "test", "images": IMAGES, "seed": 0, "batch_size": CHUNK, **MADE_BY,
         },
         "cells": [planned(cell, access) for cell, access in plan],
         "models": [
@@ -218,7 +218,7 @@ def write_cell(store: Store, cell: Cell, *, rows: pd.DataFrame | None = None) ->
         )
     store.finish(
         key,
-        {"identity": identity(cell), "title": cell.title(), "versions": VERSIONS, "rows": IMAGES},
+        {"identity": identity(cell), "title": cell.title(), "rows": IMAGES, **MADE_BY},
     )
     return key
 

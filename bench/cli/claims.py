@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from bench.cli.options import results_option, suite_option
+from bench.cli.stored import stored
 
 
 @click.command()
@@ -22,11 +23,10 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import print_table, say
     from bench.report.claims import claim_table, comparison_table
-    from bench.store.results import load_results
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
 
-    found = load_results(results, Path(suite).stem)
+    found = stored(suite, results)
     if not found.claims:
         say(f"suite {found.suite} has no claims; [[claims]] tables in its file make some")
         return

@@ -1,4 +1,4 @@
-"""`bench ls`: what there is. Imports no torch, so that it answers at once."""
+"""`bench ls`: what there is. Imports no torch, so that it answers at once, but for runs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from typing import Any
 
 import rich_click as click
 
-from bench.cli.options import plugin_option
+from bench.cli.options import plugin_option, results_option
+
+_KINDS = ["models", "attacks", "suites", "datasets", "toolkits", "runs"]
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["models", "attacks", "suites", "datasets", "toolkits"]))
+@click.argument("what", type=click.Choice(_KINDS))
 @plugin_option
+@results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def ls(what: str, plugin: Path | None, as_json: bool) -> None:
-    """List models, attacks, suites, datasets or toolkits."""
+def ls(what: str, plugin: Path | None, results: Path, as_json: bool) -> None:
+    """List models, attacks, suites, datasets, toolkits, or the runs in a folder of results."""
     if plugin is not None:
         from bench.registry import load_plugin
 
         load_plugin(plugin)
-    records = _RECORDS[what]()
+    records = _runs(results) if what == "runs" else _RECORDS[what]()
     if as_json:
         for record in records:
             click.echo(json.dumps(record))
@@ -147,6 +150,37 @@ def _toolkits() -> list[dict[str, Any]]:
     ]
 
 
+def _runs(results: Path) -> list[dict[str, Any]]:
+    """Return the runs of a folder, the last started first."""
+    from bench.store.chosen import asked_in_words, is_whole
+    from bench.store.runlog import runs
+    from bench.store.store import open_store
+
+    return [
+        {
+            "run": start["run"],
+            "suite": start["suite"],
+            "started": start["started"],
+            "cells": len(start["cells"]),
+            "whole": is_whole(start.get("asked")),
+            "asked": asked_in_words(start.get("asked")),
+            "content": start.get("content"),
+        }
+        for start in runs(open_store(results, create=False))
+    ]
+
+
+def _screen_of_runs(records: list[dict[str, Any]]) -> None:
+    from bench.cli.display import print_table
+    from bench.report.words import date
+
+    print_table([
+        {"run": record["run"], "suite": record["suite"], "started": date(record["started"]),
+         "cells": record["cells"], "asked for": record["asked"]}
+        for record in records
+    ])  # fmt: skip
+
+
 def _optional(toolkit: str) -> dict[str, str]:
     """Return which packages some attacks of a toolkit need beside it, and whether they are here."""
     from bench.attacks.catalogue import here, optional
@@ -168,4 +202,8 @@ _RECORDS = {
     "toolkits": _toolkits,
 }
 
-_SCREENS = {"attacks": _screen_of_attacks, "toolkits": _screen_of_toolkits}
+_SCREENS = {
+    "attacks": _screen_of_attacks,
+    "toolkits": _screen_of_toolkits,
+    "runs": _screen_of_runs,
+}

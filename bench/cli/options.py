@@ -54,6 +54,13 @@ results_option = click.option(
     "--results", type=_FOLDER, default=Path("results"), show_default=True, metavar="DIR",
     help="The folder of results.",
 )  # fmt: skip
+out_option = click.option(
+    "--out", type=_FOLDER, default=Path("reports"), show_default=True, metavar="DIR",
+    help="The folder of reports.",
+)  # fmt: skip
+force_option = click.option(
+    "--force", is_flag=True, help="Write over the report of a run that asked for more."
+)
 data_option = click.option(
     "--data", type=_FOLDER, metavar="DIR",
     help="The folder of data sets, in torchvision's layout. Default: BENCH_DATA, else the cache.",

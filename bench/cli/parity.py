@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from bench.cli.options import results_option, suite_option
+from bench.cli.stored import stored
 
 
 @click.command()
@@ -24,10 +25,9 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import print_table, say
     from bench.report.tables import parity_table
-    from bench.store.results import load_results
     from bench.trust.parity import parity as compare
 
-    found = load_results(results, Path(suite).stem)
+    found = stored(suite, results)
     compared = compare(found)
     print_table(parity_table(found, compared).to_dict("records"))
     failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged

@@ -1,4 +1,4 @@
-"""`bench report`: tables and the PDF of a suite's last run, from stored rows alone."""
+"""`bench report`: tables and the PDF of a run of a suite, from stored rows alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import results_option, suite_option
+from bench.cli.options import force_option, out_option, results_option, suite_option
+from bench.cli.stored import stored
 from bench.errors import SpecError
 
 FORMATS = ("pdf", "csv", "latex")
@@ -21,23 +22,36 @@ FORMATS = ("pdf", "csv", "latex")
     help="Which to write, separated by commas: pdf, csv, latex.",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"),
-    show_default=True, metavar="DIR", help="Where to write.",
+    "--run", metavar="ID",
+    help="The run to report, or how its name begins; `bench ls runs`. Default: the last started.",
 )  # fmt: skip
-def report(suite: str, results: Path, formats: str, out: Path) -> None:
-    """Write the report of a suite's last run again; computes nothing."""
+@out_option
+@force_option
+def report(
+    suite: str, results: Path, formats: str, run: str | None, out: Path, force: bool
+) -> None:
+    """Write the report of a run of a suite again; computes nothing.
+
+    The run is the last that was started of the suite as its file is now, filtered or not; which that
+    is, and how much of the suite it asked for, is said, and stands in the report.
+    """
     wanted = tuple(part.strip() for part in formats.split(","))
     for name in wanted:
         if name not in FORMATS:
             raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
     from bench.cli.display import print_table
     from bench.measure.published import published_file
+    from bench.report.kept import fuller
     from bench.report.pdf import write_report
     from bench.report.radius import radius_table
     from bench.report.tables import measure, names
-    from bench.store.results import load_results
+    from bench.store.files import check_folder
 
-    found = load_results(results, Path(suite).stem)
+    found = stored(suite, results, run)
+    left = None if force else fuller(found, out, wanted)
+    if left is not None:
+        raise SpecError(f"{left} and is left; write with --force, or elsewhere with --out DIR")
+    check_folder(out, "the report", "--out DIR")
     measured = measure(found)
     for paths in write_report(found, out, wanted, published_file(suite), measured).values():
         for path in paths:

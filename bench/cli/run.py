@@ -14,21 +14,25 @@ from bench.cli.options import (
     complete_toolkits,
     data_option,
     device_option,
+    force_option,
+    out_option,
     plugin_option,
     results_option,
     suite_option,
 )
-from bench.errors import SpecError
+from bench.cli.stored import about
+from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.spec import whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.report.tables import Measured
     from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
+    from bench.spec import Cell
+    from bench.store.results import Results
     from bench.store.store import Store
-
-REPORTS = Path("reports")
 
 
 @click.command()
@@ -69,6 +73,8 @@ REPORTS = Path("reports")
 @device_option
 @data_option
 @results_option
+@out_option
+@force_option
 @click.option("--shard", metavar="I/N", help="Compute only the I-th of N shares of the cells.")
 @click.option(
     "--overwrite", type=click.Choice(["never", "missing", "failed", "always"]), default="missing",
@@ -91,7 +97,8 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     """Run a suite; the same command again goes on where it stopped.
 
     Cells that are done are kept, whatever the order or the machine they were made on. At the end
-    the headline is printed and the report is written to `reports/`.
+    the headline is printed and the report is written to `reports/` (`--out`), but not over that of a
+    run that asked for more.
     """
     images = _images(options["images"])
     if options["plugin"] is not None:
@@ -103,24 +110,28 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     from bench.runner.override import Overrides
     from bench.runner.plan import make_plan
     from bench.runner.suite import load_suite
-    from bench.store.store import open_store
+    from bench.store.results import load_results
 
     shard = parse_shard(options["shard"])
+    said = load_suite(suite)
     asked = load_suite(suite, Overrides(
         eps=options["eps"], steps=options["steps"], seed=options["seed"],
         attacks=options["attacks"],
     ))  # fmt: skip
+    store = _store(options["results"], options["dry_run"])
     from bench.cli.display import make_display, say
 
+    hindered = None if options["dry_run"] else _hindered(options["out"])
+    if hindered is not None:
+        say(f"{hindered}; the headline will be printed all the same")
     with make_display(options["display"], options["as_json"]) as display:
         display.note(f"{asked.title}: loading models and images")
         plan = make_plan(
-            asked, models=options["models"], attacks=options["attacks"],
+            asked, whole=said, models=options["models"], attacks=options["attacks"],
             toolkits=options["toolkits"], images=images, batch_size=options["batch_size"],
             device=options["device"], data=options["data"], train=not options["dry_run"],
             note=display.note,
         )  # fmt: skip
-        store = open_store(options["results"])
         keep_all = options["keep"] == "all"
         wanted = todo(plan, store, options["overwrite"], shard, keep_all)
         expected = estimate(plan, store, wanted)
@@ -132,11 +143,38 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
             plan, store, overwrite=options["overwrite"], shard=options["shard"],
             keep_all=keep_all, on_event=display, wanted=wanted,
         )  # fmt: skip
-    _finish(suite, options)
+    results = load_results(options["results"], suite, plan.content, outcome.run)
+    written = _finish(suite, results, options)
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
         ctx.exit(1)
+    if not written:
+        ctx.exit(PrerequisiteError.exit_code)
+
+
+def _store(results: Path, dry_run: bool) -> Store:
+    """Return the store, having tried that it can be written to; a dry run makes and writes nothing."""
+    from bench.store.files import check_folder
+    from bench.store.store import Store, open_store
+
+    if dry_run:
+        there = (results / "store.json").exists()
+        return open_store(results, create=False) if there else Store(results)
+    store = open_store(results)
+    check_folder(results / "runs", "results")
+    return store
+
+
+def _hindered(out: Path) -> str | None:
+    """Return why a report cannot be written into a folder; None where it can."""
+    from bench.store.files import check_folder
+
+    try:
+        check_folder(out, "the report", "--out DIR")
+    except PrerequisiteError as error:
+        return str(error)
+    return None
 
 
 def _images(text: str | None) -> int | str | None:
@@ -152,68 +190,102 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
     from bench.cli.display import print_table, say
     from bench.runner.training import counted
 
-    rows: list[dict[str, Any]] = [
-        {
+    def row(cell: Cell, key: str | None, state: str, seconds: float | None) -> dict[str, Any]:
+        return {
             "cell": key,
             "model": cell.model.title(),
             "attack": cell.attack.title(),
             "toolkit": cell.toolkit,
             "surface": cell.surface,
             "images": len(plan.images_of(cell)),
-            "state": "to do" if key in expected.seconds
-            else ("done" if store.is_done(key) else "not here"),
-            "seconds": round(expected.seconds[key], 1) if key in expected.seconds else None,
+            "state": state,
+            "seconds": None if seconds is None else round(seconds, 1),
         }
-        for key, cell in plan.cells.items()
-    ]  # fmt: skip
+
+    rows: list[dict[str, Any]] = []
+    for key, cell in plan.cells.items():
+        other = "done" if store.is_done(key) else "not here"
+        state = "to do" if key in expected.seconds else other
+        rows.append(row(cell, key, state, expected.seconds.get(key)))
+    rows += [row(cell, None, "not known yet", None) for cell in plan.later]
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(row))
+        for one in rows:
+            click.echo(json.dumps(one))
     else:
         print_table(rows)
     for line in plan.left_out:
         say(f"left out: {line}")
     if plan.untrained:
-        say(f"to be trained first, and not in this plan yet: {counted(plan.untrained)}, from "
-            f"{plan.untrained[0]} to {plan.untrained[-1]}")  # fmt: skip
+        say(f"to be trained first: {counted(plan.untrained)}, from {plan.untrained[0]} to "
+            f"{plan.untrained[-1]}")  # fmt: skip
     say(expected.line())
 
 
-def _finish(suite: str, options: dict[str, Any]) -> None:
-    """Print headline, critical eps, claims and certificates of the run that ended; write its report."""
-    from bench.cli.display import print_table, say
+def _finish(suite: str, results: Results, options: dict[str, Any]) -> bool:
+    """Print what a run that ended has found, and write its report; return False where it cannot be."""
+    from bench.cli.display import say
+    from bench.report.tables import measure
+
+    measured = measure(results)
+    if not options["as_json"]:
+        say(about(results))
+    _print_found(results, measured, options["as_json"])
+    try:
+        paths, left = _report(suite, results, measured, options)
+    except StoreError as error:
+        say(f"error: {error}")
+        return False
+    if left is not None:
+        say(f"{left} and was left; write with --force, or elsewhere with --out DIR")
+    if options["as_json"]:
+        named = {kind: [str(path) for path in made] for kind, made in paths.items()}
+        event = {"event": "report", "run": results.run, "asked": results.asked, **named}
+        click.echo(json.dumps(event | ({} if left is None else {"left": left})))
+    for made in paths.values():
+        for path in made:
+            say(f"wrote {path}")
+    return True
+
+
+def _report(
+    suite: str, results: Results, measured: Measured, options: dict[str, Any]
+) -> tuple[dict[str, list[Path]], str | None]:
+    """Write the report of a run, and return its files and why another was left in its place."""
     from bench.measure.published import published_file
+    from bench.report.kept import fuller
+    from bench.report.pdf import write_report
+
+    formats = ("csv", "pdf")
+    left = None if options["force"] else fuller(results, options["out"], formats)
+    if left is not None:
+        return {}, left
+    return write_report(results, options["out"], formats, published_file(suite), measured), None
+
+
+def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
+    """Print headline, critical eps, claims and certificates."""
+    from bench.cli.display import print_table
     from bench.report.certified import certificate_table, sandwich_table
     from bench.report.claims import claim_table
-    from bench.report.pdf import write_report
     from bench.report.radius import radius_table
-    from bench.report.tables import headline_table, measure, names
-    from bench.store.results import load_results
+    from bench.report.tables import headline_table, names
 
-    results = load_results(options["results"], Path(suite).stem)
-    measured = measure(results)
-    paths = write_report(results, REPORTS, ("csv", "pdf"), published_file(suite), measured)
-    if options["as_json"]:
+    if as_json:
         for event, found in (
             ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
             ("certificates", measured.certificates), ("sandwich", measured.sandwich),
         ):  # fmt: skip
             for record in _plain(found):
                 click.echo(json.dumps({"event": event, **record}, default=str))
-        named = {kind: [str(path) for path in made] for kind, made in paths.items()}
-        click.echo(json.dumps({"event": "report", **named}))
-    else:
-        print_table(headline_table(results, measured.headline).to_dict("records"))
-        for table in (
-            radius_table(measured.radii, names(results)), claim_table(results, measured.claims),
-            certificate_table(measured.certificates), sandwich_table(measured.sandwich),
-        ):  # fmt: skip
-            if len(table):
-                click.echo()
-            print_table(table.to_dict("records"))
-    for made in paths.values():
-        for path in made:
-            say(f"wrote {path}")
+        return
+    print_table(headline_table(results, measured.headline).to_dict("records"))
+    for table in (
+        radius_table(measured.radii, names(results)), claim_table(results, measured.claims),
+        certificate_table(measured.certificates), sandwich_table(measured.sandwich),
+    ):  # fmt: skip
+        if len(table):
+            click.echo()
+        print_table(table.to_dict("records"))
 
 
 def _plain(found: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -20,7 +20,7 @@ def show(cell: str, results: Path) -> None:
     from bench.store.runlog import runs
     from bench.store.store import open_store
 
-    store = open_store(results)
+    store = open_store(results, create=False)
     key = store.find(cell)
     record, error = store.record(key), store.last_error(key)
     # What failed is recorded in the log of the run that asked for it.

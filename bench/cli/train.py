@@ -30,10 +30,12 @@ def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | N
         recipe(name)  # a wrong name is said before hours of training
     from bench.cli.display import say
     from bench.runner.plan import resolve_device
+    from bench.store.files import check_folder
     from bench.train.cards import retrained_dir, weights_file
     from bench.train.weights import train_to
 
     folder = out or retrained_dir()
+    check_folder(folder, "weights", "--out DIR")
     where = resolve_device(device)
 
     def report(epoch: Epoch | FilterEpoch) -> None:

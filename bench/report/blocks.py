@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from bench.report import words
 from bench.report.tables import Table, numeric
+from bench.store.chosen import asked_in_words
 from bench.store.results import Results
 
 #: Of more models than these, the protocol says how many there are.
@@ -103,7 +105,6 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     counts = _cell_counts(results)
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
-    versions = protocol["versions"]
     images = protocol["images"]
     smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
     each = " of each" if len(protocol["data"]) > 1 else ""
@@ -118,10 +119,43 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
         ("Threats", ", ".join(_threats(attacks))),
         ("Cells", ", ".join(state)),
         ("Seed, batch size", f"{protocol['seed']}, {protocol['batch_size']}"),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
-        ("Machine", f"{protocol['host']}, {protocol['device']}"),
+        ("Run", _run(results)),
+        ("Versions", ", ".join(_versions(results.made))),
+        ("Machine", _machines(results.made)),
     ]
     return [(name, value) for name, value in said if value]
+
+
+def _run(results: Results) -> str:
+    """Return what the run is called and how much of its suite it asked for."""
+    return f"{results.run}: {asked_in_words(results.asked)}" if results.run else ""
+
+
+def _versions(made: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the versions that made the cells: `torch 2.9.0 (120 cells), 2.8.1 (11 cells)`."""
+    counts: dict[str, Counter[str]] = {}
+    for one in made:
+        for name, version in (one["versions"] or {}).items():
+            counts.setdefault(name, Counter())[version] += one["cells"]
+    return [f"{name} {_counted(of)}" for name, of in counts.items()]
+
+
+def _machines(made: Sequence[Mapping[str, Any]]) -> str:
+    """Return the machines that made the cells, with the threads that torch had there."""
+    counts: Counter[str] = Counter()
+    for one in made:
+        threads = one["threads"]
+        said = "threads not recorded" if threads is None else words.plural(threads, "thread")
+        counts[f"{one['host']} {one['device']}, {said}"] += one["cells"]
+    return _counted(counts, "; ")
+
+
+def _counted(counts: Counter[str], between: str = ", ") -> str:
+    """Return the names counted, with how many cells each has where there are several."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    said = (f"{name} ({words.plural(count, 'cell')})" for name, count in counts.most_common())
+    return between.join(said)
 
 
 def _more_images(cells: pd.DataFrame, images: int) -> str:

@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.registry import unknown
 from bench.report import words
 from bench.report.document import run_document
+from bench.report.kept import keep
 from bench.report.study import Reported, reported, study_document
 from bench.report.study_tables import published_latex
 from bench.report.tables import Measured, Table, all_tables, measure, numeric
@@ -35,7 +36,7 @@ def write_report(
     """Write the report of a run and return the files of each format.
 
     Args:
-        results: the cells of a suite's last run.
+        results: the cells of a run.
         out: the folder to write to; made where it is missing.
         formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
             study its figures).
@@ -60,8 +61,9 @@ def write_report(
     for name in formats:
         made = makers[name](results, measured, study)
         for file, content in made.items():
-            atomic_write(out / file, content)
+            atomic_write(out / file, content, "--out DIR")
         written[name] = [out / file for file in made]
+    keep(results, out, {name: [path.name for path in made] for name, made in written.items()})
     return written
 
 

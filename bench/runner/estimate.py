@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from bench.adapters.generators import device_of, seeded
+from bench.adapters.predict_only import PredictOnlyAdapter
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.plan import Plan
+from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
@@ -22,13 +24,23 @@ from bench.store.store import Store
 #: About what a cell takes beside its attack: judging, hashing, and files that are synced.
 CELL_SECONDS = 0.05
 
-#: Seconds that a timed pass may take (a slow model is shown fewer images), and how many are timed.
+#: Seconds of the processor that a timed pass may take (a slow model is shown fewer images), seconds of
+#: the clock that all passes of a kind may, and how many are timed.
 _PATIENCE = 0.1
-_TRIES = 20
+_LIMIT = 2.0
+_TRIES = 200
+_FEW = 3
+_TICK = 1e-6  # no time is so short that it can be divided by
 
 #: A search for a radius ends where the label flips, with the shipped networks after about so many
 #: passes, however many it may take.
 _UNTIL_A_FLIP = 30
+
+#: DeepFool ends likewise, with the shipped networks mostly within so many steps.
+_STEPS_UNTIL_A_FLIP = {"deepfool": 4}
+
+#: A machine on which passes take so many times the processor's own time is said to be busy.
+_BUSY = 1.5
 
 #: About what share of the images an attack is made on that wants the model to be sure of them.
 _SURE = 0.25
@@ -49,11 +61,18 @@ class Estimate:
         cells: how many the plan has.
         images: of the cells; several numbers where they differ, ascending.
         seconds: for each cell that is to be computed, about how long it will take.
+        busy: how many times longer passes take now than they would if nothing else ran; counted
+            into the seconds.
+        later: of the cells, those of which that is not known before something else is done.
+        first: what, in words.
     """
 
     cells: int
     images: tuple[int, ...]
     seconds: Mapping[str, float]
+    busy: float = 1.0
+    later: int = 0
+    first: str = ""
 
     @property
     def total(self) -> float:
@@ -62,8 +81,28 @@ class Estimate:
 
     def line(self) -> str:
         """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
-        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images, {len(self.seconds)} to do"
-        return f"{said}, {duration(self.total)}" if self.seconds else said
+        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images"
+        if self.later:
+            said += f", of which {self.later} after {self.first}"
+        said += f", {len(self.seconds)} {'others ' if self.later else ''}to do"
+        if not self.seconds:
+            return said
+        assumed = " while the machine is as busy as now" if self.busy >= _BUSY else ""
+        return f"{said}, {duration(self.total)}{assumed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass of one image takes, were nothing else running.
+
+    Attributes:
+        used: seconds of the processor that all timed passes took.
+        clock: seconds that they took by the clock, longer where the machine does other things too.
+    """
+
+    seconds: float
+    used: float = 0.0
+    clock: float = 0.0
 
 
 def duration(seconds: float) -> str:
@@ -80,10 +119,10 @@ def duration(seconds: float) -> str:
 
 
 def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
-    """Return about how many passes through the model an image takes; many attacks stop earlier.
+    """Return about how many passes through the model an image takes.
 
     It is the product of the attack's counts (steps, restarts, ...), but for those that its row
-    marks as `once`.
+    marks as `once`, and for steps that an attack does not take since it ends where the label flips.
 
     Args:
         name: of the attack.
@@ -98,7 +137,10 @@ def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
     scaling = [
         word for word, rule in attack.words.items() if rule.kind == "count" and not rule.once
     ]
-    product = math.prod(int(words[word]) for word in scaling if word in words)
+    counts = {word: int(words[word]) for word in scaling if word in words}
+    if name in _STEPS_UNTIL_A_FLIP:
+        counts["steps"] = min(counts["steps"], _STEPS_UNTIL_A_FLIP[name])
+    product = math.prod(counts.values())
     return product * (num_classes if attack.every_class else 1)
 
 
@@ -119,27 +161,56 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         store: where results go.
         wanted: the keys of the cells that are to be computed.
     """
-    cells = {key: plan.cells[key] for key in wanted}
-    classes = {work(cell): plan.adapters[cell.model].spec.num_classes for cell in cells.values()}
+    classes = {
+        work(plan.cells[key]): plan.adapters[plan.cells[key].model].spec.num_classes
+        for key in wanted
+    }
     paces = _stored(store, plan.device, classes)
-    measured: dict[tuple[ModelRequest, str, int, bool], float] = {}
-    seconds = {}
-    for key, cell in cells.items():
+    measured: dict[tuple[ModelRequest, str, int, bool], Pass] = {}
+    stored, new = {}, {}
+    for key in wanted:
+        cell = plan.cells[key]
         kind, images = work(cell), _attacked(plan, cell)
         if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
-            seconds[key] = CELL_SECONDS  # the images are made in another cell
+            stored[key] = 0.0  # the images are made in another cell
             continue
         certifies = cell.kind == "certify"
         singly = not certifies and cell.toolkit in ATTACKS[cell.attack.name].singly
         batch = 1 if singly else min(plan.batch_size, images)
         view = cell.maker().model, cell.surface, batch, certifies
-        if kind not in paces and view not in measured:
+        count = images * passes(cell.attack.name, dict(cell.attack.words), classes[kind])
+        if kind in paces:
+            stored[key] = count * paces[kind]
+            continue
+        if view not in measured:
             measured[view] = _measured(plan, *view)
-        pace = paces[kind] if kind in paces else measured[view]
-        count = passes(cell.attack.name, dict(cell.attack.words), classes[kind])
-        seconds[key] = CELL_SECONDS + images * count * pace
-    counts = {len(plan.images_of(cell)) for cell in plan.cells.values()}
-    return Estimate(len(plan.cells), tuple(sorted(counts)), seconds)
+        new[key] = count * measured[view].seconds
+    busy = _busy(list(measured.values()))
+    seconds = {
+        key: busy * (CELL_SECONDS + new[key]) if key in new else CELL_SECONDS + stored[key]
+        for key in wanted
+    }
+    cells = [*plan.cells.values(), *plan.later]
+    counts = {len(plan.images_of(cell)) for cell in cells}
+    return Estimate(
+        len(cells), tuple(sorted(counts)), seconds, busy, len(plan.later), _before(plan)
+    )
+
+
+def _busy(measured: Collection[Pass]) -> float:
+    """Return how many times longer passes take than they keep the processor; never less than once."""
+    used, clock = sum(one.used for one in measured), sum(one.clock for one in measured)
+    return max(1.0, clock / used) if used else 1.0
+
+
+def _before(plan: Plan) -> str:
+    """Return what has to be done before the rest of a plan is known: `training 60 models`."""
+    said = []
+    if plan.untrained:
+        said.append(f"training {counted(plan.untrained)}")
+    if plan.unembedded:
+        said.append(f"embedding the training images of {counted(plan.unembedded)}")
+    return " and ".join(said)
 
 
 def _attacked(plan: Plan, cell: Cell) -> int:
@@ -166,16 +237,20 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
     return paces
 
 
-def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifies: bool) -> float:
-    """Return the seconds an image of a pass through a model: a gradient, an answer, a noisy copy."""
+def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifies: bool) -> Pass:
+    """Return what a pass through a model takes: a gradient, an answer, a noisy copy."""
     adapter = plan.adapters[model]
     sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
     few = max(sets, key=len).first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
+    # The processor's time for this thread, which has a part in all that torch does with several, tells what
+    # a pass takes whatever else the machine does; of a device, or of a function that may wait for
+    # something else, only the clock does.
+    own = not (x.is_cuda or isinstance(adapter, PredictOnlyAdapter))
 
-    def ask(count: int) -> float:
-        began = time.perf_counter()
+    def ask(count: int) -> tuple[float, float]:
+        began, used = time.perf_counter(), time.thread_time()
         if certifies and isinstance(adapter, Certifier):
             adapter.certify(x[:count], _COPIES, _COPIES, 0.5)
         elif surface == BLACK_BOX_SURFACE:
@@ -184,16 +259,21 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
             adapter.gradient(x[:count], y[:count], surface=surface)
         if x.is_cuda:
             torch.cuda.synchronize(device)
-        return time.perf_counter() - began
+        clock = time.perf_counter() - began
+        return time.thread_time() - used if own else clock, clock
 
     # Some models draw at random: asked here, they must not answer otherwise in the run. One that
     # cannot answer is no error yet: its cells will fail, and say why.
     with seeded(0, device), suppress(Exception):
         ask(1)  # the first pass is slower
-        count = max(1, min(len(x), int(_PATIENCE / ask(1))))
+        one = min(ask(1), ask(1))[0]
+        count = max(1, min(len(x), int(_PATIENCE / max(one, _TICK))))
         taken = [ask(count)]
-        while len(taken) < _TRIES and sum(taken) < _PATIENCE:
+        while len(taken) < _TRIES and sum(clock for _, clock in taken) < _LIMIT:
+            if sum(used for used, _ in taken) >= _PATIENCE and len(taken) >= _FEW:
+                break
             taken.append(ask(count))
-        # Whatever else the machine does makes a pass slower.
-        return min(taken) / (count * (2 * _COPIES if certifies else 1))
-    return 0.0
+        used, clock = (sum(times) for times in zip(*taken, strict=True))
+        least = min(used for used, _ in taken) / (count * (2 * _COPIES if certifies else 1))
+        return Pass(least, used, clock)
+    return Pass(0.0)

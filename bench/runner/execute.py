@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
@@ -48,13 +49,15 @@ _VERSIONED = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: keys of cells computed, found done, and failed."""
+    """How a run ended: what it is called, and the keys of cells computed, found done, and failed."""
 
+    run: str
     computed: tuple[str, ...]
     kept: tuple[str, ...]
     failed: tuple[str, ...]
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the installed versions that a result may depend on."""
     found = {"python": platform.python_version()}
@@ -64,6 +67,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def made_by(device: str) -> dict[str, Any]:
+    """Return what rows are made by: `versions`, `device`, `host` and `threads` (of torch)."""
+    return {
+        "versions": versions(),
+        "device": device,
+        "host": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+    }
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -145,7 +158,10 @@ def execute(
 
     Raises:
         StoreError: rows cannot be saved; nothing saved before is lost.
+        ValueError: the plan is a sketch.
     """
+    if plan.sketch:
+        raise ValueError("a plan made without training is only to be looked at")
     if wanted is None:
         wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
     log = start_run(store, _asked(plan, shard))
@@ -173,7 +189,7 @@ def execute(
         seconds = round(time.perf_counter() - began, 3)
         _tell(log, on_event, {"event": "done", "cell": key, "seconds": seconds})
     log.append({"event": "end"})
-    return Outcome(tuple(computed), kept, tuple(failed))
+    return Outcome(log.run, tuple(computed), kept, tuple(failed))
 
 
 def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
@@ -216,7 +232,7 @@ def _compute(
                     "x": chunk.x[kept].cpu().float(),
                     "x_adv": chunk.x_adv[kept].cpu().float(),
                 }
-            store.write_chunk(key, start, stop, chunk.rows, pictures)
+            store.write_chunk(key, start, stop, chunk.rows, pictures, made_by(plan.device))
         yield stop - start
     record = {
         **_described(key, cell, adapter.spec.family),
@@ -224,9 +240,7 @@ def _compute(
         "identity": identity(cell),
         "rows": len(images),
         "started": started,
-        "versions": versions(),
-        "device": plan.device,
-        "host": f"{platform.system()} {platform.machine()}",
+        **made_by(plan.device),
     }
     store.finish(key, record)
 
@@ -263,6 +277,8 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
     suite = plan.suite
     return {
         "suite": suite.name,
+        "content": plan.content,
+        "asked": {**plan.asked, "answers": _answers(plan)},
         "title": suite.title,
         "protocol": {
             "data": [one.data for one in suite.images],
@@ -270,9 +286,7 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
             "images": _images(plan),
             "seed": suite.seed,
             "batch_size": plan.batch_size,
-            "device": plan.device,
-            "host": f"{platform.system()} {platform.machine()}",
-            "versions": versions(),
+            **made_by(plan.device),
         },
         "cells": [
             _described(key, cell, plan.adapters[cell.model].spec.family)
@@ -298,6 +312,11 @@ def _asked(plan: Plan, shard: str | None) -> dict[str, Any]:
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,
     }
+
+
+def _answers(plan: Plan) -> int:
+    """Return how many images all cells ask about together: how much a run asks for."""
+    return sum(len(plan.images_of(cell)) for cell in plan.cells.values())
 
 
 def _images(plan: Plan) -> int:

@@ -7,6 +7,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from bench.attacks.catalogue import (
     access,
@@ -100,13 +101,13 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
         for attack in given.suite.attacks
     ]
     checksums = {wanted: images.checksum() for wanted, images in given.images.items()}
+    climbed = cache(lambda request: _climbed(request, given))
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, Source] = {}
     for request, adapter in adapters.items():
-        climbed = _climbed(request, given)
         fingerprint = adapter.fingerprint()
         for attack, able in runners:
-            if not _is_for(attack, request):
+            if not is_for(attack, request):
                 continue
             images = given.image_set(adapter, attack.images)
             for spec, surface, source in _ways(attack, request, adapter, given, left_out):
@@ -124,7 +125,7 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                         batch_size=given.batch_size,
                         kind=row_kind(spec.name),
                         fit=None if source is None else source.named(),
-                        climbed=None if _asks_itself(spec, surface) else climbed,
+                        climbed=None if _asks_itself(spec, surface) else climbed(request),
                     )
                     key = cell_key(cell)
                     groups.setdefault(cell_key(cell.maker()), {})[key] = cell
@@ -157,7 +158,8 @@ def _asks_itself(spec: AttackSpec, surface: str) -> bool:
     return surface == BLACK_BOX_SURFACE or is_fitted(spec.name)
 
 
-def _is_for(attack: AttackRequest, request: ModelRequest) -> bool:
+def is_for(attack: AttackRequest, request: ModelRequest) -> bool:
+    """Return whether a suite makes an attack on a model."""
     globs = attack.models
     return globs is None or any(fnmatch.fnmatchcase(request.title(), glob) for glob in globs)
 
@@ -180,7 +182,7 @@ def _ways(
     other = other_model(spec, request)
     if other is not None:
         wanted, title = given.named(other), ModelRequest(name=other)
-        why = given.absent.why(weights_of(wanted))
+        why = given.absent.died.get(weights_of(wanted))
         if why is not None:
             left_out[f"{spec.name} fitted on {other}: {why}"] = None
             return

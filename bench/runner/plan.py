@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -17,11 +18,14 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import literal, unknown
+from bench.runner.asked import asked_of
 from bench.runner.fits import Source
-from bench.runner.matching import Given, climbed_request, make_cells, weights_of
+from bench.runner.matching import Given, is_for, make_cells, weights_of
+from bench.runner.sketch import Outline, is_later, sketched
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
 from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.store.identity import suite_content
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, check_options, load_model
 
@@ -34,16 +38,23 @@ class Plan:
 
     Attributes:
         suite: as asked for, with its filters and the number of images applied.
+        content: of the suite as its file says it, see `suite_content`.
+        asked: how much of that the filters left, see `asked_of`.
         cells: key to cell.
         adapters: the models, each loaded once; those that are climbed for others too.
         images: the images and labels under attack, by what is asked for.
         left_out: in words, what the suite asks for that cannot be run, and why.
         sources: key of a cell with a fitted attack to what that is fitted on.
-        untrained: names of models that have to be trained first, whose cells are not here yet.
         behaviours: how models that are not shipped were found to answer.
+        sketch: whether it is only to be looked at: nothing was trained or embedded for it.
+        later: of a sketch, the cells whose keys are not known yet, which are not among `cells`.
+        untrained: names of the models that have to be trained before those.
+        unembedded: names of the models whose training images have to be embedded before those.
     """
 
     suite: Suite
+    content: str
+    asked: dict[str, Any]
     cells: dict[str, Cell]
     adapters: dict[ModelRequest, Adapter]
     images: dict[ImageSet, LabelledImages]
@@ -51,8 +62,11 @@ class Plan:
     device: str
     left_out: tuple[str, ...]
     sources: dict[str, Source] = field(default_factory=dict)
+    sketch: bool = False
+    later: tuple[Cell, ...] = ()
     untrained: tuple[str, ...] = ()
     behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
+    unembedded: tuple[str, ...] = ()
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels that a cell is about."""
@@ -62,6 +76,7 @@ class Plan:
 def make_plan(
     suite: Suite,
     *,
+    whole: Suite | None = None,
     models: Sequence[str] = (),
     attacks: Sequence[str] = (),
     toolkits: Sequence[str] = (),
@@ -76,6 +91,7 @@ def make_plan(
 
     Args:
         suite: what to run; models a plug-in registered for its data set join it.
+        whole: the same as its file says it, where a command says other things in place of its words.
         models: globs; only models whose name matches one. None given: all.
         attacks: globs over attack names, likewise.
         toolkits: names of toolkits, likewise.
@@ -83,7 +99,7 @@ def make_plan(
         batch_size: images attacked together; part of a cell's identity.
         device: `auto`, `cpu` or `cuda`.
         data: the data folder.
-        train: whether to; else such models are `untrained`, and their cells are not in the plan.
+        train: whether to; else the plan is a `sketch`.
         note: told what is trained, and what is to be known of a model.
 
     Raises:
@@ -92,8 +108,9 @@ def make_plan(
     """
     for toolkit in toolkits:
         _check_toolkit(toolkit)
-    asked = suite.models
+    whole = suite if whole is None else whole
     suite = _narrowed(suite, models, attacks, images)
+    asked = asked_of(whole, suite, toolkits)
     wanted = [one.of(attack.images) for attack in suite.attacks for one in suite.images]
     subsets = {one: _images(one, data) for one in dict.fromkeys(wanted)}
     where = resolve_device(device)
@@ -101,7 +118,10 @@ def make_plan(
 
     @cache
     def loaded(request: ModelRequest) -> Adapter:
-        adapter = load_model(request.name, dict(request.options), device=where, data=data)
+        if train:
+            adapter = load_model(request.name, dict(request.options), device=where, data=data)
+        else:
+            adapter = sketched(request, device=where, data=data)
         _check_fits(suite, request, adapter)
         facts = MODELS[request.name].facts
         if facts["recipe"]:
@@ -112,10 +132,10 @@ def make_plan(
             note(f"{request.title()}: {line}")
         return adapter
 
-    known = {request.title(): request for request in asked}
+    known = {request.title(): request for request in whole.models}
     absent = train_first(_named(suite, known), train=train, data=data, note=note)
     suite = dataclasses.replace(
-        suite, models=tuple(one for one in suite.models if absent.why(weights_of(one)) is None)
+        suite, models=tuple(one for one in suite.models if weights_of(one) not in absent.died)
     )
     adapters = {request: loaded(request) for request in suite.models}
     given = Given(
@@ -124,22 +144,39 @@ def make_plan(
     )  # fmt: skip
     made = make_cells(given, adapters)
     left_out = (*(f"{name}: {why}" for name, why in absent.died.items()), *made.left_out)
-    if not made.cells and not absent.untrained:
+    if not made.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
-    climbed = {climbed_request(request) for request in suite.models}
+    later = tuple(cell for cell in made.cells.values() if is_later(cell))
+    makers = {cell.maker().model for cell in made.cells.values()}
     return Plan(
         suite=suite,
-        cells=made.cells,
-        adapters=adapters | {request: loaded(request) for request in climbed},
+        content=suite_content(whole),
+        asked=asked,
+        cells={key: cell for key, cell in made.cells.items() if not is_later(cell)},
+        adapters=adapters | {request: loaded(request) for request in makers},
         images=subsets,
         batch_size=batch_size,
         device=where,
         left_out=left_out,
         sources=made.sources,
+        sketch=not train,
+        later=later,
         untrained=absent.untrained,
         behaviours=behaviours,
+        unembedded=_unembedded(adapters, absent.untrained),
     )
+
+
+def _unembedded(
+    adapters: Mapping[ModelRequest, Adapter], untrained: Sequence[str]
+) -> tuple[str, ...]:
+    found = (
+        request.name
+        for request, adapter in adapters.items()
+        if isinstance(adapter, Outline) and weights_of(request) not in untrained
+    )
+    return tuple(dict.fromkeys(found))  # votes of several k and distances have one embedding
 
 
 def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
@@ -190,6 +227,15 @@ def _narrowed(
     kept_attacks = [one for one in suite.attacks if _matches(one.spec.name, attacks)]
     if not kept_attacks:
         raise _nothing("attack", attacks, (one.spec.name for one in suite.attacks))
+    # A model that the attacks kept are not made on need not be loaded, let alone trained.
+    kept_models = [
+        one
+        for one in kept_models
+        if any(is_for(attack, one) for attack in kept_attacks)
+        or not any(is_for(attack, one) for attack in suite.attacks)
+    ]
+    if not kept_models:
+        raise SpecError(f"suite {suite.name} makes none of these attacks on these models")
     sets_used = {MODELS[one.name].facts["data"] for one in kept_models}
     image_sets = [one for one in suite.images if one.data in sets_used] or list(suite.images)
     if images is not None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from bench.errors import TrainingFailed
 from bench.paths import data_dir
+from bench.store.files import check_folder
+from bench.train.cards import retrained_dir
 from bench.zoo import has_to_be_trained, train_model
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Models that cannot be attacked.
+    """Models that cannot be attacked, or not yet.
 
     Attributes:
         untrained: names of those that a run would train first.
@@ -22,10 +24,6 @@ class Absent:
 
     untrained: tuple[str, ...] = ()
     died: dict[str, str] = field(default_factory=dict)
-
-    def why(self, name: str) -> str | None:
-        """Return in words why a model is not there; None where it is."""
-        return "it has to be trained first" if name in self.untrained else self.died.get(name)
 
 
 def train_first(
@@ -44,11 +42,15 @@ def train_first(
         train: whether to; else those to be trained are only named.
         data: the data folder.
         note: told how many there are, and how each went.
+
+    Raises:
+        PrerequisiteError: the cache cannot be written to.
     """
     waiting = tuple(name for name in dict.fromkeys(names) if has_to_be_trained(name))
     if not train:
         return Absent(untrained=waiting)
     if waiting:
+        check_folder(retrained_dir(), "weights", "BENCH_CACHE")
         note(f"training {counted(waiting)} first")
     died = {}
     for turn, name in enumerate(waiting, 1):

@@ -24,7 +24,7 @@ _TEXT_OR_NULL = {"invalid", "ineffective"}
 _REQUIRED = [
     name for name in COLUMNS if name not in _INTEGER_OR_NULL | _FLOAT | _TEXT_OR_NULL
 ]  # fmt: skip
-_PICTURES = b"crossfire.pictures"
+_PICTURES, _MADE = b"crossfire.pictures", b"crossfire.made"
 
 
 def _type(name: str) -> Any:
@@ -38,12 +38,15 @@ def _type(name: str) -> Any:
 SCHEMA = pa.schema([pa.field(name, _type(name)) for name in COLUMNS])
 
 
-def encode(rows: pd.DataFrame, pictures: dict[str, Any] | None) -> bytes:
+def encode(
+    rows: pd.DataFrame, pictures: dict[str, Any] | None, made: dict[str, Any] | None = None
+) -> bytes:
     """Return rows as the bytes of a parquet file that also names the file of its pictures.
 
     Args:
         rows: a frame with exactly `spec.COLUMNS`, in any order.
         pictures: what is known of the pictures' file, as plain JSON values; None without one.
+        made: what the rows were made by, as plain JSON values; None where nobody says.
 
     Raises:
         StoreError: a column is missing, unknown, of another type, or null where it must not be.
@@ -63,7 +66,10 @@ def encode(rows: pd.DataFrame, pictures: dict[str, Any] | None) -> bytes:
     # Statistics and arrow's own copy of the schema would be half of a part, and nobody reads them.
     with pq.ParquetWriter(sink, SCHEMA, write_statistics=False, store_schema=False) as writer:
         writer.write_table(table)
-        writer.add_key_value_metadata({_PICTURES: json.dumps(pictures).encode()})
+        about = {_PICTURES: pictures, _MADE: made}
+        writer.add_key_value_metadata(
+            {name: json.dumps(one).encode() for name, one in about.items()}
+        )
     return sink.getvalue()
 
 
@@ -90,6 +96,13 @@ def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
     if not table.schema.equals(SCHEMA):
         raise ValueError("columns of other types")
     return table, pictures
+
+
+def made_by(data: bytes) -> dict[str, Any] | None:
+    """Return what the rows in the bytes of a sound part were made by; None where it does not say."""
+    told = pq.ParquetFile(pa.BufferReader(data)).metadata.metadata
+    made: dict[str, Any] | None = json.loads(told.get(_MADE, b"null"))
+    return made
 
 
 def to_pandas(tables: list[Any]) -> pd.DataFrame:

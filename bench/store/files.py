@@ -8,23 +8,27 @@ import os
 import secrets
 from pathlib import Path
 
-from bench.errors import StoreError
+from bench.errors import PrerequisiteError, StoreError
 
 #: How the names of unfinished files begin; readers skip every name that begins with a dot.
 TEMPORARY = ".tmp-"
 
 
-def cannot_write(path: Path, error: OSError) -> StoreError:
+#: What names another folder than the one that cannot be written to.
+ELSEWHERE = "--results DIR"
+
+
+def cannot_write(path: Path, error: OSError, elsewhere: str = ELSEWHERE) -> StoreError:
     """Return the error for a file that could not be written: one line that says what to do."""
     safe = "nothing saved before is lost"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"no space left to write {path}; {safe}: free some space, or name another folder with "
-            f"--results DIR, and run the same command again"
+            f"{elsewhere}, and run the same command again"
         )
     return StoreError(
         f"could not write {path} ({error.strerror or error}); {safe}: make the folder writable, or "
-        f"name another one with --results DIR, and run the same command again"
+        f"name another one with {elsewhere}, and run the same command again"
     )
 
 
@@ -48,12 +52,42 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def check_folder(folder: Path, what: str, elsewhere: str = ELSEWHERE) -> None:
+    """Raise unless files can be written into a folder; it is made where it is missing.
+
+    Asked before work whose results are to go there.
+
+    Args:
+        folder: that is to be written to.
+        what: goes there, in words.
+        elsewhere: what names another folder.
+
+    Raises:
+        PrerequisiteError: it cannot be made or written to.
+    """
+    trial = folder / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}"
+    try:
+        make_folder(folder)
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise PrerequisiteError(
+            f"{what} cannot be written to {folder} ({error.strerror or error}); make the folder "
+            f"writable, or name another one with {elsewhere}"
+        ) from error
+
+
+def atomic_write(path: Path, data: bytes, elsewhere: str = ELSEWHERE) -> None:
     """Write a file so that no reader, at any moment, nor after a kill, sees half of it.
 
     The bytes go to a new temporary file in the same folder, are flushed to disk, and take the
     final name in one step. A process killed before that step leaves only the temporary file.
     Writing over a file needs room for both for a moment.
+
+    Args:
+        path: of the file; its folder is made where it is missing.
+        data: all of it.
+        elsewhere: what names another folder, for the error.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.
@@ -73,4 +107,4 @@ def atomic_write(path: Path, data: bytes) -> None:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, elsewhere) from error

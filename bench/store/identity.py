@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from bench.errors import SpecError
-from bench.spec import Cell, ModelRequest
+from bench.spec import Cell, ModelRequest, Suite
 
 #: Raised when the meaning of a cell changes, so that rows of the old meaning are never found again.
 IDENTITY_VERSION = 1
@@ -71,3 +71,22 @@ def _model(request: ModelRequest, fingerprint: str) -> dict[str, Any]:
 def cell_key(cell: Cell) -> str:
     """Return the 20 hex digits a cell is stored under: the start of its identity's sha256."""
     return hashlib.sha256(canonical_json(identity(cell)).encode()).hexdigest()[:20]
+
+
+def suite_content(suite: Suite) -> str:
+    """Return 20 hex digits of all that a suite file says: title, images, models, attacks, claims, seed.
+
+    Two files of one content are one suite, whatever they are called. What is as the nouns have it by
+    default is left out, so that a noun that learns a new word later changes no content.
+    """
+    said = {name: value for name, value in _said(suite).items() if name != "name"}
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:20]
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_said(one) for one in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    told = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {field.name: _said(one) for field, one in told if one != field.default}

@@ -1,7 +1,8 @@
-"""What the last run of a suite asked for, and what of it is there: all that reports read."""
+"""What a run of a suite asked for, and what of it is there: all that reports read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ import pandas as pd
 from bench.errors import PrerequisiteError
 from bench.spec import Claim, number
 from bench.store import columns
+from bench.store.chosen import choose_run
 from bench.store.fits import read_perturbation
-from bench.store.runlog import runs
+from bench.store.identity import canonical_json
 from bench.store.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -24,14 +26,22 @@ _PLANNED = (
     "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "climbed",
     "goal", "targeted", "words", "kind", "access",
 )  # fmt: skip
+_MADE = ("versions", "device", "host", "threads")
 _TEXT = [name for name in _PLANNED if name != "words"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """The cells of a suite's last run.
+    """The cells of a run of a suite.
 
     Attributes:
+        run: what the run is called.
+        content: of the suite, see `suite_content`; None in the logs of older versions.
+        asked: how much of the suite the run asked for, as `bench.runner.asked` records it, and
+            `answers` (images asked about, of all cells together); None in the logs of older versions.
+        notes: what has to be said of the choice of this run, a line each.
+        made: what made the rows of the cells that are done, that of most cells first: `cells` (how
+            many), `versions`, `device`, `host`, `threads` (None where it was not recorded).
         started: when the run started, ISO 8601 in UTC.
         protocol: data (names), split, images (of the largest set), seed, batch_size, device,
             versions, host.
@@ -66,6 +76,11 @@ class Results:
     left_out: list[str]
     claims: tuple[Claim, ...]
     store: Store
+    run: str = ""
+    content: str | None = None
+    asked: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    made: tuple[dict[str, Any], ...] = ()
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept of a done cell; see `Store.pictures`."""
@@ -96,27 +111,34 @@ class Results:
         return v
 
 
-def load_results(root: str | Path, suite: str) -> Results:
-    """Return the cells that the last started run of a suite asked for, with their rows.
+def load_results(
+    root: str | Path, suite: str, content: str | None = None, run: str | None = None
+) -> Results:
+    """Return the cells that a run of a suite asked for, with their rows.
 
     Args:
         root: the results folder.
-        suite: the suite's name.
+        suite: the suite's name, or a path ending in `.toml`.
+        content: of the suite's file, see `suite_content`; None for the suite of that name.
+        run: what the run is called, or how that begins; None for the one that was started last.
 
     Raises:
+        SpecError: there is no such run, or it is of another suite.
         PrerequisiteError: no run of the suite is in the folder.
         StoreError: the folder is of another schema, or a file in it is missing or damaged.
     """
     store = open_store(root, create=False) if (Path(root) / "store.json").exists() else None
-    start = next((run for run in runs(store) if run["suite"] == suite), None) if store else None
-    if store is None or start is None:
+    if store is None:
         raise PrerequisiteError(
             f"no run of suite {suite!r} in {root}; make one with: bench run --suite {suite}"
         )
+    chosen = choose_run(store, suite, content, run)
+    start = chosen.start
     planned = {cell["cell"]: {name: cell[name] for name in _PLANNED} for cell in start["cells"]}
     tables: list[Any] = []
+    records = {key: store.record(key) for key in planned}
     for key, cell in planned.items():
-        if store.record(key) is not None:
+        if records[key] is not None:
             tables += store.tables(key)
             cell |= {"status": "done", "error": None}
         else:
@@ -124,7 +146,7 @@ def load_results(root: str | Path, suite: str) -> Results:
             cell |= {"status": "failed" if error else "missing", "error": error and _why(error)}
     rows = columns.to_pandas(tables)
     return Results(
-        suite=suite,
+        suite=Path(suite).stem,
         title=start["title"],
         started=start["started"],
         protocol=start["protocol"],
@@ -134,7 +156,27 @@ def load_results(root: str | Path, suite: str) -> Results:
         left_out=start["left_out"],
         claims=tuple(_claim(said) for said in start["claims"]),
         store=store,
+        run=start["run"],
+        content=start.get("content"),
+        asked=start.get("asked"),
+        notes=chosen.notes,
+        made=_made(record for record in records.values() if record is not None),
     )
+
+
+def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return what made cells, by their own records, that of most cells first.
+
+    A cell that several had a part in counts for each. Parts of older versions do not say what made them;
+    of these the record of the cell is believed, which says what finished it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for told in record.get("made") or [None]:
+            by = {name: (told or record).get(name) for name in _MADE}
+            one = found.setdefault(canonical_json(by), {"cells": 0, **by})
+            one["cells"] += 1
+    return tuple(sorted(found.values(), key=lambda one: -one["cells"]))
 
 
 def _claim(said: dict[str, Any]) -> Claim:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,20 @@ from bench.errors import StoreError
 from bench.store.files import atomic_write, cannot_write
 from bench.store.store import SCHEMA, Store, now
 
+#: A log is called by its turn in this folder. Those of older versions are called by the clock, which
+#: may have been wrong: they come before all that have a turn.
+_TURN = re.compile(r"(\d{6,})-[0-9a-f]{6}")
+
 
 class RunLog:
-    """The log of the run in progress; made by `start_run`."""
+    """The log of the run in progress; made by `start_run`.
+
+    Attributes:
+        run: what the run is called.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.run = path, path.stem
 
     def append(self, event: Mapping[str, Any]) -> None:
         """Add a line such as `{"event": "done", "cell": key}`; the time is added to it.
@@ -47,38 +55,48 @@ def start_run(store: Store, asked: Mapping[str, Any]) -> RunLog:
 
     Args:
         store: where to.
-        asked: what the run is about to do: `suite`, `title`, `protocol`, `cells`, `models`,
-            `left_out`, `claims`, `shard`.
+        asked: what the run is about to do: `suite`, `content`, `asked`, `title`, `protocol`,
+            `cells`, `models`, `left_out`, `claims`, `shard`.
 
     Raises:
         StoreError: the disk is full.
     """
     store.sweep()
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    path = store.root / "runs" / f"{moment}-{secrets.token_hex(3)}.jsonl"
+    # Two that start at the same moment may get the same turn: they are told apart by what follows.
+    turn = max((_turn(path) for path in _logs(store)), default=0) + 1
+    path = store.root / "runs" / f"{turn:06d}-{secrets.token_hex(3)}.jsonl"
     start = {"event": "start", "schema": SCHEMA, "started": now(), **asked}
     atomic_write(path, _line(start))
     return RunLog(path)
 
 
 def runs(store: Store) -> Iterator[dict[str, Any]]:
-    """Yield the first lines of all logs, the last started run first.
+    """Yield the first lines of all logs, the last started run first, and under `run` what it is called.
+
+    The order is that in which runs started in this folder, not that of any clock.
 
     Raises:
         StoreError: a log's first line is damaged.
     """
-    folder = store.root / "runs"
-    names = (
-        [path for path in folder.iterdir() if path.suffix == ".jsonl"] if folder.is_dir() else []
-    )
-    for path in sorted((one for one in names if not one.name.startswith(".")), reverse=True):
+    for path in sorted(_logs(store), key=lambda one: (_turn(one), one.name), reverse=True):
         with path.open("rb") as file:
             try:
-                yield json.loads(file.readline())
+                yield {**json.loads(file.readline()), "run": path.stem}
             except ValueError as error:
                 raise StoreError(
                     f"{path} is damaged; delete it and run the same command again"
                 ) from error
+
+
+def _logs(store: Store) -> list[Path]:
+    folder = store.root / "runs"
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if path.suffix == ".jsonl" and not path.name.startswith(".")]
+
+
+def _turn(path: Path) -> int:
+    found = _TURN.fullmatch(path.stem)
+    return int(found[1]) if found else 0
 
 
 def _line(event: Mapping[str, Any]) -> bytes:

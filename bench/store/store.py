@@ -5,7 +5,7 @@
     cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names its pictures
     cells/ab/<key>/cell.json                        written last: which parts make up the cell
     cells/ab/<key>/error-<n>.json                   a failed attempt; never blocks another
-    runs/<utc>-<rand>.jsonl                         who asked for which cells (`bench.store.runlog`)
+    runs/<turn>-<rand>.jsonl                        who asked for which cells (`bench.store.runlog`)
 
 Every file is written whole or not at all, and a part is never changed. Two processes may compute
 the same cell: their parts have different names, and each `cell.json` names exactly its own.
@@ -30,7 +30,7 @@ import pandas as pd
 
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
-from bench.store.files import TEMPORARY, atomic_write
+from bench.store.files import TEMPORARY, atomic_write, check_folder
 from bench.store.fits import check_perturbation
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
         create: whether to make a store; False for those who only read.
 
     Raises:
-        StoreError: the folder holds other things, was written by another version, or cannot be
-            written.
-        PrerequisiteError: there is no store and none is to be made.
+        StoreError: the folder holds other things, or was written by another version.
+        PrerequisiteError: there is no store and none is to be made, or it cannot be written.
     """
     root = Path(root)
     marker = root / "store.json"
@@ -76,6 +75,7 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
         if not create:
             raise PrerequisiteError(f"no results in {root}; make some with: bench run --suite NAME")
         _refuse_foreign(root)
+        check_folder(root, "results")
         # Not O_EXCL on the name itself: a kill between making and filling it would leave an empty
         # file. Two processes that race here write the same thing.
         atomic_write(marker, to_json({"schema": SCHEMA, "created": now()}))
@@ -146,6 +146,7 @@ class Store:
         stop: int,
         rows: pd.DataFrame,
         pictures: Mapping[str, torch.Tensor] | None,
+        made: dict[str, Any] | None = None,
     ) -> None:
         """Write the rows of the images `start` to `stop` (not included), and their pictures.
 
@@ -155,6 +156,7 @@ class Store:
             stop: position after the last image.
             rows: `stop - start` rows with `spec.COLUMNS`.
             pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
+            made: what the rows were made by, as plain JSON values.
 
         Raises:
             StoreError: the rows break their schema, or the disk is full.
@@ -163,10 +165,10 @@ class Store:
             raise StoreError(f"chunk {start} to {stop} of cell {key} came with rows of another")
         span = f"{start:05d}-{stop - 1:05d}"
         kept = self._write_pictures(key, span, pictures) if pictures else None
-        data = columns.encode(rows, kept)
+        data = columns.encode(rows, kept, made)
         part = _part(f"{span}-{_sha256(data)[:8]}.parquet", start, stop, data, kept)
         atomic_write(self.folder(key) / "parts" / part["file"], data)
-        self._written.setdefault(key, {})[start] = part
+        self._written.setdefault(key, {})[start] = part | {"made": made}
 
     def _write_pictures(
         self, key: str, span: str, pictures: Mapping[str, torch.Tensor]
@@ -186,7 +188,8 @@ class Store:
         Args:
             key: of the cell.
             record: what to say of it: identity, title, versions, host, times; the store adds `schema,
-                cell, status, rows, pictures` (how many), `finished` and `parts`. A `rows` that is
+                cell, status, rows, pictures` (how many), `finished`, `parts` and `made` (what made
+                them, each once: a cell may have been begun by another process). A `rows` that is
                 given is how many the cell must have.
 
         Raises:
@@ -204,6 +207,11 @@ class Store:
                 f"cell {key} has {rows} rows without a gap where {wanted} are wanted; run the same "
                 f"command again"
             )
+        by: list[Any] = []
+        for part in parts:
+            one = part.pop("made")
+            if one not in by:
+                by.append(one)
         made = {
             "schema": SCHEMA,
             "cell": key,
@@ -211,6 +219,7 @@ class Store:
             "rows": rows,
             "pictures": sum(part["pictures"]["images"] for part in parts if part["pictures"]),
             "finished": now(),
+            "made": by,
             "parts": parts,
         }
         atomic_write(self.folder(key) / "cell.json", to_json({**record, **made}))
@@ -378,7 +387,7 @@ class Store:
                 _log.warning("%s is not used: %s", path, error)
                 continue
             if _sha256(data)[:8] == named[3] and table.num_rows == stop - start:
-                sound[start] = part
+                sound[start] = part | {"made": columns.made_by(data)}
         return sound
 
 

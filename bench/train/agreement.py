@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from bench.adapters.neighbours import votes
+from bench.adapters.network import weights_digest
 from bench.adapters.stored import ABSENT, Stored
 from bench.adapters.surrogates import candidates, soft_votes
 from bench.data.datasets import load
@@ -45,11 +46,8 @@ def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) ->
     Raises:
         AdapterError: no temperature agrees on 99 % of the images whose vote is not tied.
     """
-    data = stored.bank.data
-    name = _name(stored, k, checksum_of(data, "test", root))
-    path = cache_dir() / "banks" / f"agreement-{data}-{name}.json"
-    if path.is_file():
-        kept: dict[str, Any] = json.loads(path.read_text())
+    kept = kept_agreement(embed, stored.bank.data, stored.distance.name, k, root)
+    if kept is not None:
         return kept
     temperature, left_out, count = temperature_of(stored, k)
     same, untied, images = _agreeing(_asked(embed, stored, root, candidates(k)), k, temperature)
@@ -58,19 +56,42 @@ def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) ->
         "left_out_agreement": left_out, "left_out_images": count,
         "soft_knn_agreement": same / untied if untied else None, "untied": untied, "images": images,
     }  # fmt: skip
-    atomic_write(path, (json.dumps(found) + "\n").encode())
+    path = _path(embed, stored.bank.data, stored.distance.name, k, root)
+    atomic_write(path, (json.dumps(found) + "\n").encode(), "BENCH_CACHE")
     return found
 
 
-def _name(stored: Stored, k: int, asked: str) -> str:
+def kept_agreement(
+    embed: nn.Module, data: str, distance: str, k: int, root: Path | None
+) -> dict[str, Any] | None:
+    """Return what `agreement_of` measured earlier, without embedding anything; None where it has not.
+
+    Args:
+        embed: images (N, C, H, W) in [0, 1] to embeddings.
+        data: the data set whose training split votes.
+        distance: its name.
+        k: how many vote.
+        root: the data folder.
+    """
+    path = _path(embed, data, distance, k, root)
+    if not path.is_file():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
+
+
+def _path(embed: nn.Module, data: str, distance: str, k: int, root: Path | None) -> Path:
+    """Return the file of the cache, named by all that decides what is measured."""
     method = f"{candidates(k)} {_TRIED} {AGREEMENT} {_TEMPERATURES[0]} {_TEMPERATURES[-1]}"
-    facts = f"{_digest(stored)} {stored.bank.checksum} {asked} {k} {stored.distance.name} {method}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:20]
+    images = f"{checksum_of(data, 'train', root)} {checksum_of(data, 'test', root)}"
+    facts = f"{_weights(embed)} {images} {k} {distance} {method}"
+    name = hashlib.sha256(facts.encode()).hexdigest()[:20]
+    return cache_dir() / "banks" / f"agreement-{data}-{name}.json"
 
 
 @cache
-def _digest(stored: Stored) -> str:
-    return hashlib.sha256(stored.bank.embeddings.numpy().tobytes()).hexdigest()
+def _weights(embed: nn.Module) -> str:
+    return weights_digest(embed)
 
 
 def temperature_of(stored: Stored, k: int) -> tuple[float, float, int]:

@@ -23,7 +23,7 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError
 from bench.paths import cache_dir
-from bench.store.files import atomic_write
+from bench.store.files import atomic_write, check_folder
 
 _BATCH = 500
 
@@ -67,13 +67,31 @@ def bank_of(embed: nn.Module, data: str, root: Path | None) -> Bank:
     path = cache_dir() / "banks" / f"{data}-train-all-{name}.safetensors"
     embeddings = _kept(path, len(images))
     if embeddings is None:
+        check_folder(path.parent, "embedded images", "BENCH_CACHE")
         embeddings = torch.cat(list(embedded(embed, images, order)))
         if not embeddings.isfinite().all():
             raise AdapterError(f"embeddings of {data} train are not finite; check the weights")
-        atomic_write(path, save_tensors({"embeddings": embeddings}))
+        atomic_write(path, save_tensors({"embeddings": embeddings}), "BENCH_CACHE")
     return Bank(
         embeddings=embeddings, labels=images.labels[order], classes=len(DATASETS[data].classes),
         data=data, split="train", indices="all", checksum=checksum,
+    )  # fmt: skip
+
+
+@cache
+def random_bank(data: str, root: Path | None, width: int) -> Bank:
+    """Return the bank of a data set's training split with random embeddings (M, width), once a process.
+
+    Args:
+        data: the data set.
+        root: the data folder.
+        width: of an embedding.
+    """
+    labels = load(data, "train", root).labels.sort().values
+    drawn = torch.randn((len(labels), width), generator=torch.Generator().manual_seed(0))
+    return Bank(
+        embeddings=drawn, labels=labels, classes=len(DATASETS[data].classes), data=data,
+        split="train", indices="all", checksum=checksum_of(data, "train", root),
     )  # fmt: skip
 
 

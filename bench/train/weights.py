@@ -28,10 +28,13 @@ from bench.train.cards import damaged, moments_file, read_card, weights_file
 from bench.train.filter_pictures import FilterPictures
 from bench.train.local_rule import FilterEpoch, f_score
 from bench.train.moments import Moments
-from bench.train.neighbours import neighbours
+from bench.train.neighbours import neighbours, sketched_neighbours
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
 from bench.train.trainer import Epoch, build, train
+
+#: What names another folder of weights.
+ELSEWHERE = "BENCH_CACHE"
 
 
 def train_to(
@@ -65,7 +68,7 @@ def train_to(
     net = train(rules, images, device, watch)
     card = write_weights(folder, name, net, data_root, device, epochs)
     if moments is not None:
-        atomic_write(moments_file(folder, name), moments.payload())
+        atomic_write(moments_file(folder, name), moments.payload(), ELSEWHERE)
     return card
 
 
@@ -116,9 +119,8 @@ def write_weights(
         },
     }
     path = weights_file(folder, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, payload)
-    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    atomic_write(path, payload, ELSEWHERE)
+    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode(), ELSEWHERE)
     return card
 
 
@@ -168,6 +170,27 @@ def load_weights(
     rules, payload = _read(folder, name)
     with _sound(folder, name):
         return _assembled(name, rules, payload, data_root, options or {}, device)
+
+
+def sketched_weights(
+    folder: Path, name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
+) -> Adapter | None:
+    """Return a model that remembers its training images as `sketched_neighbours` does.
+
+    Args:
+        folder: of weights.
+        name: of the model.
+        data_root: the data folder.
+        options: of the model.
+        device: where it is about to be moved; it is not moved here.
+
+    Raises:
+        PrerequisiteError: as `load_weights`.
+    """
+    rules, payload = _read(folder, name)
+    with _sound(folder, name):
+        embed = _embedding(rules, payload, device)
+        return sketched_neighbours(name, rules, embed, data_root, **options)
 
 
 def check_weights(folder: Path, name: str) -> None:

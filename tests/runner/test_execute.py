@@ -224,3 +224,28 @@ def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
         "bim": {44}, "fgsm": {30},
     }  # fmt: skip
     assert results.protocol["images"] == 30
+
+
+def test_a_cell_begun_by_one_and_finished_by_another_names_both(tiny_suite, tmp_path, monkeypatch):
+    plan = make_plan(load_suite(str(tiny_suite)), attacks=["pgd"], batch_size=10)
+    store = open_store(tmp_path / "r")
+    (key,) = plan.cells
+
+    def made_by(threads):
+        return lambda device: {"versions": {"torch": "1"}, "device": device, "host": "h",
+                               "threads": threads}  # fmt: skip
+
+    def interrupt(event):
+        if event["event"] == "chunk":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "made_by", made_by(7))
+    with pytest.raises(KeyboardInterrupt):
+        execute(plan, store, on_event=interrupt)
+    monkeypatch.setattr(running, "made_by", made_by(8))
+    execute(plan, store)
+    made = load_results(tmp_path / "r", "tiny").made
+    assert {(one["threads"], one["cells"]) for one in made} == {(7, 1), (8, 1)}
+    assert "made" not in store.record(key)["parts"][0]
+    execute(plan, store, overwrite="always")
+    assert [one["threads"] for one in load_results(tmp_path / "r", "tiny").made] == [8]

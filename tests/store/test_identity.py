@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SpecError
-from bench.spec import AttackSpec, Cell, Climbed, FittedOn, ImageSet, ModelRequest
-from bench.store.identity import canonical_json, cell_key, identity
+from bench.spec import (
+    AttackRequest,
+    AttackSpec,
+    Cell,
+    Climbed,
+    FittedOn,
+    ImageSet,
+    ModelRequest,
+    Suite,
+)
+from bench.store.identity import canonical_json, cell_key, identity, suite_content
 
 CELL = Cell(
     model=ModelRequest(name="cifar10/cnn", options=(("k", 1), ("distance", "cosine"))),
@@ -138,3 +147,34 @@ def test_canonical_json_is_compact_and_sorted() -> None:
 def test_what_json_has_no_words_for_is_refused(value: object) -> None:
     with pytest.raises(SpecError, match="identity"):
         canonical_json({"x": value})
+
+
+def test_the_content_of_a_suite_is_what_it_says_and_not_its_name() -> None:
+    suite = Suite(
+        name="a", title="T", images=(ImageSet(data="digits", split="test", count=20),), seed=0,
+        models=(ModelRequest(name="digits/mlp"),),
+        attacks=(AttackRequest(spec=AttackSpec(name="pgd", norm="linf", eps="0.1")),),
+    )  # fmt: skip
+    content = suite_content(suite)
+    assert suite_content(dataclasses.replace(suite, name="b")) == content
+    others = [
+        dataclasses.replace(suite, title="U"),
+        dataclasses.replace(suite, seed=1),
+        dataclasses.replace(suite, images=(ImageSet(data="digits", split="test", count=21),)),
+        dataclasses.replace(suite, models=(ModelRequest(name="digits/cnn"),)),
+        dataclasses.replace(suite, attacks=(dataclasses.replace(suite.attacks[0], images=5),)),
+    ]
+    assert len({content, *map(suite_content, others)}) == 1 + len(others)
+
+
+def test_a_noun_that_learns_a_word_changes_no_content() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Longer(Suite):
+        word: int | None = None
+
+    suite = Suite(
+        name="a", title="T", images=(), seed=0, models=(ModelRequest(name="m"),), attacks=()
+    )
+    said = {field.name: getattr(suite, field.name) for field in dataclasses.fields(suite)}
+    assert suite_content(Longer(**said)) == suite_content(suite)
+    assert suite_content(Longer(**said, word=1)) != suite_content(suite)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,35 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "write", lambda handle, data: 3)
     with pytest.raises(StoreError, match="no space left"):
         log.append({"event": "end"})
+
+
+def test_order_is_that_of_starts_in_the_folder_not_of_a_clock(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    (tmp_path / "runs").mkdir()
+    for name, suite in (
+        ("20250101T000000000000Z-aaaaaa", "older"),
+        ("20990101T000000000000Z-bbbbbb", "ahead"),
+    ):
+        (tmp_path / "runs" / f"{name}.jsonl").write_text(json.dumps({"suite": suite}) + "\n")
+    assert [run["suite"] for run in runs(store)] == ["ahead", "older"]
+    logs = [start_run(store, {"suite": suite}) for suite in ("a", "b")]
+    told = [(run["suite"], run["run"]) for run in runs(store)][:2]
+    assert told == [("b", logs[1].run), ("a", logs[0].run)]
+    assert [log.run[:7] for log in logs] == ["000001-", "000002-"]
+
+
+def test_runs_beyond_six_digits_keep_their_order(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "999999-aaaaaa.jsonl").write_text('{"suite": "a"}\n')
+    for suite in ("b", "c"):
+        start_run(store, {"suite": suite})
+    assert [run["suite"] for run in runs(store)] == ["c", "b", "a"]
+
+
+def test_starts_at_the_same_moment_lose_no_run(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        logs = list(pool.map(lambda turn: start_run(store, {"suite": str(turn)}), range(24)))
+    assert len({log.run for log in logs}) == 24
+    assert sorted(int(run["suite"]) for run in runs(store)) == list(range(24))

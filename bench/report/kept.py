@@ -1,0 +1,104 @@
+"""Which run the files of a report are of, so that a smaller run does not take the place of a fuller one.
+
+Beside a report `NAME.pdf` lies `NAME.json`, which says of each format what run it is of, how much that
+run asked for, and which files there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.store.chosen import asked_in_words, is_altered, is_whole
+from bench.store.files import atomic_write
+from bench.store.results import Results
+
+#: How the files are called that a report without a record may have.
+_ENDINGS = {"pdf": ".pdf", "csv": "-headline.csv", "latex": "-headline.tex"}
+_UNKNOWN: dict[str, Any] = {"run": "one of an older version", "content": None, "asked": None}
+
+
+def fuller(results: Results, out: Path, formats: Collection[str]) -> str | None:
+    """Return in words which report in a folder asks for more than a run; None where none does.
+
+    Of one suite, that is the report of a run whose cells ask about more images together, or, beside a run
+    with other attacks or another seed than the suite's, of one with its own. A run of a
+    whole suite is never less than a report of another suite of its name, nor than one of which it is
+    not known what it asked for.
+
+    Args:
+        results: of the run.
+        out: the folder.
+        formats: that are to be written.
+    """
+    kept = _read(out, results.suite)
+    for name in formats:
+        there = kept.get(name)
+        if there is None and (out / f"{results.suite}{_ENDINGS[name]}").is_file():
+            there = _UNKNOWN
+        if there is not None and _asks_more(there, results):
+            said = asked_in_words(there["asked"])
+            return f"{out / results.suite}.* is of a fuller run ({there['run']}: {said})"
+    return None
+
+
+def _asks_more(there: Mapping[str, Any], results: Results) -> bool:
+    mine = results.asked
+    if there["run"] == results.run:
+        return False
+    if is_whole(mine) and (there["asked"] is None or there["content"] != results.content):
+        return False
+    if mine is None or there["asked"] is None:
+        return True
+    if is_altered(mine) != is_altered(there["asked"]):
+        return is_altered(mine)
+    more: bool = there["asked"]["answers"] > mine["answers"]
+    return more
+
+
+def keep(results: Results, out: Path, written: Mapping[str, Collection[str]]) -> None:
+    """Record what run the files of a report are of.
+
+    Args:
+        results: of the run.
+        out: the folder.
+        written: the names of the files by format; those of a format that an earlier report had and
+            this one lacks are removed, since they would be read as its own.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    kept = _read(out, results.suite)
+    for name, files in written.items():
+        for file in set(kept.get(name, {}).get("files", ())) - set(files):
+            with contextlib.suppress(OSError):  # gone already, or not ours to remove
+                (out / Path(file).name).unlink()
+        kept[name] = {
+            "run": results.run,
+            "started": results.started,
+            "content": results.content,
+            "asked": results.asked,
+            "files": sorted(files),
+        }
+    made = {"suite": results.suite, "formats": kept}
+    atomic_write(
+        _path(out, results.suite), (json.dumps(made, indent=1) + "\n").encode(), "--out DIR"
+    )
+
+
+def _path(out: Path, suite: str) -> Path:
+    return out / f"{suite}.json"
+
+
+def _read(out: Path, suite: str) -> dict[str, Any]:
+    """Return the record of a report by format; empty where there is none that can be read."""
+    try:
+        found: dict[str, Any] = json.loads(_path(out, suite).read_bytes())["formats"]
+        return {
+            name: one for name, one in found.items() if one.keys() >= {"run", "content", "asked"}
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,48 @@
+"""What a run asks for of its suite, as its log keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.data.table import DATASETS
+from bench.spec import AttackRequest, ImageSet, Suite
+
+
+def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str, Any]:
+    """Return how much of a suite is left by its filters, as plain JSON values.
+
+    Args:
+        whole: the suite as its file says it.
+        narrowed: the same with its filters, its number of images, and what a command says in place of
+            its own words.
+        toolkits: the only ones wanted; none for all.
+
+    Returns:
+        `models` and `attacks` (how many, of how many), `joined` (models of a plug-in beside those of
+        the suite), `added` (attacks likewise), `images` (how many, of how many the suite says, each pair once), `toolkits`, `seed` (None for the suite's own).
+    """
+    own = [one for one in narrowed.models if one in whole.models]
+    by_spec = {one.spec: one for one in whole.attacks}
+    attacks = [one for one in narrowed.attacks if one.spec in by_spec]
+    pairs = {
+        (_count(one, attack), _count(of, by_spec.get(attack.spec, attack)))
+        for attack in narrowed.attacks
+        for one in narrowed.images
+        for of in whole.images
+        if one.data == of.data
+    }
+    return {
+        "models": [len(own), len(whole.models)],
+        "joined": len(narrowed.models) - len(own),
+        "attacks": [len(attacks), len(whole.attacks)],
+        "added": len(narrowed.attacks) - len(attacks),
+        "images": sorted(map(list, pairs)),
+        "toolkits": list(toolkits),
+        "seed": None if narrowed.seed == whole.seed else narrowed.seed,
+    }
+
+
+def _count(images: ImageSet, attack: AttackRequest) -> int:
+    wanted = images.of(attack.images)
+    return DATASETS[wanted.data].splits[wanted.split] if wanted.count is None else wanted.count

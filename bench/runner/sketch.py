@@ -1,0 +1,104 @@
+"""Models as a plan that is only looked at needs them: nothing is trained, and nothing embedded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.data.table import DATASETS
+from bench.paths import data_dir
+from bench.spec import Adapter, Cell, Certificate, Loss, ModelRequest, ModelSpec, Prediction
+from bench.train.cards import SHIPPED, weights_folder
+from bench.train.objectives import losses_by_label
+from bench.train.recipes import SMOOTHED, recipe
+from bench.train.weights import sketched_weights
+from bench.zoo import MODELS, SURFACES, has_to_be_trained, load_model, trained_as
+
+#: The fingerprint of a model that is not there yet; no real one has spaces.
+_UNKNOWN = "not known yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """A model that is not there yet: what its cells will be is known, and no more.
+
+    Attributes:
+        names: of its surfaces.
+    """
+
+    spec: ModelSpec
+    names: tuple[str, ...]
+
+    def predict(self, x: torch.Tensor) -> Prediction:
+        raise NotImplementedError(self.spec.name)
+
+    def gradient(
+        self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None
+    ) -> torch.Tensor:
+        raise NotImplementedError(self.spec.name)
+
+    def surfaces(self) -> Mapping[str, nn.Module]:
+        return {name: nn.Identity() for name in self.names}
+
+    def fingerprint(self) -> str:
+        return _UNKNOWN
+
+
+class CertifierOutline(Outline):
+    """Likewise, of a model that guarantees its decisions."""
+
+    def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
+        raise NotImplementedError(self.spec.name)
+
+
+def is_later(cell: Cell) -> bool:
+    """Return whether a cell's key is not known yet, since one of its models is not there."""
+    prints = [cell.fingerprint]
+    prints += [cell.fit.fingerprint] if cell.fit is not None else []
+    prints += [cell.climbed.fingerprint] if cell.climbed is not None else []
+    return _UNKNOWN in prints
+
+
+def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str] | None) -> Adapter:
+    """Return a model to plan with, with the fingerprint and the speed of the real one.
+
+    An `Outline` where it has to be trained first, or has to embed its training images.
+
+    Raises:
+        BenchError: as `load_model`.
+    """
+    name, options = request.name, dict(request.options)
+    facts = MODELS[name].facts
+    if not facts["recipe"]:
+        return load_model(name, options, device=device, data=data)
+    own = trained_as(name, options)
+    if has_to_be_trained(own):
+        return _outline(name)
+    if facts["family"] != "neighbours":
+        return load_model(name, options, device=device, data=data)
+    folder = weights_folder(own) or SHIPPED
+    found = sketched_weights(folder, name, data_dir(data), options, device)
+    if found is None:
+        return _outline(name)
+    for surface in found.surfaces().values():
+        surface.to(device)
+    return found
+
+
+def _outline(name: str) -> Outline:
+    facts = MODELS[name].facts
+    data = DATASETS[facts["data"]]
+    spec = ModelSpec(
+        name=name, family=facts["family"], data=data.name, input_shape=data.input_shape,
+        num_classes=len(data.classes),
+    )  # fmt: skip
+    names = tuple(SURFACES[facts["family"]])
+    if name in SMOOTHED:
+        return CertifierOutline(spec=spec, names=names)
+    if facts["family"] == "neighbours" and losses_by_label(recipe(name).loss) is None:
+        names = tuple(one for one in names if one != "metric-loss")
+    return Outline(spec=spec, names=names)
