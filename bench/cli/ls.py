@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,60 @@ def _screen(records: list[dict[str, Any]]) -> None:
     print_table([{key: _plain(value) for key, value in record.items()} for record in records])
 
 
+def _screen_of_models(records: list[dict[str, Any]]) -> None:
+    """Print the models family by family, as the data sets come."""
+    from bench.cli.display import print_table
+
+    order = list(dict.fromkeys((record["data"], record["family"]) for record in records))
+    records = sorted(records, key=lambda record: order.index((record["data"], record["family"])))
+    print_table(
+        [
+            {
+                "model": record["name"],
+                "clean (%)": _percent(record["clean_accuracy"]),
+                "parameters": record["parameters"],
+                "weights": record["weights"].replace("trained at", "at"),
+                "family: surfaces": f"{record['family']}: {_plain(record['surfaces']) or 'none'}",
+            }
+            for record in records
+        ],
+        group="family: surfaces",
+    )
+
+
+def _screen_of_suites(records: list[dict[str, Any]]) -> None:
+    from bench.cli.display import print_table
+
+    print_table([
+        {"suite": record["name"], "images": record["images"], "models": len(record["models"]),
+         "data": _plain(record["data"]), "title": record["title"]}
+        for record in records
+    ])  # fmt: skip
+
+
 def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
     """Print which toolkit has an attack in which norms, then in words what each is and lacks."""
     from bench.cli.display import print_list, print_table
+    from bench.cli.screen import fits, width_of
     from bench.spec import TOOLKITS
 
-    print_table([
-        {
-            "attack": record["name"],
-            "kind": record["kind"],
-            "access": record["access"],
-            "targeted": "yes" if record["targeted"] else "",
-            **{kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS},
-        }
+    known = [
+        {"attack": record["name"], "kind": record["kind"], "access": record["access"],
+         "targeted": "yes" if record["targeted"] else ""}
         for record in records
+    ]  # fmt: skip
+    norms = [
+        {kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS}
+        for record in records
+    ]
+    rows = [one | where for one, where in zip(known, norms, strict=True)]
+    if not fits(rows, width_of(sys.stdout)):
+        said = (", ".join(f"{kit} {of_it}" for kit, of_it in one.items() if of_it) for one in norms)
+        rows = [one | {"toolkits and norms": where} for one, where in zip(known, said, strict=True)]
+    print_table(rows)
+    print_list("What they do; the parameters of one: bench ls attacks NAME", [
+        (record["name"], record["note"]) for record in records
     ])  # fmt: skip
-    print_list("What they do", [(record["name"], record["note"]) for record in records])
     print_list("What a toolkit lacks or has wrong", [
         (" ".join([record["name"], *_lacking(record, kit), f"({kit})"]), reason)
         for record in records
@@ -83,9 +122,11 @@ def _screen_of_toolkits(records: list[dict[str, Any]]) -> None:
     ])  # fmt: skip
 
 
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f}"
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.4f}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
@@ -168,4 +209,9 @@ _RECORDS = {
     "toolkits": _toolkits,
 }
 
-_SCREENS = {"attacks": _screen_of_attacks, "toolkits": _screen_of_toolkits}
+_SCREENS = {
+    "attacks": _screen_of_attacks,
+    "models": _screen_of_models,
+    "suites": _screen_of_suites,
+    "toolkits": _screen_of_toolkits,
+}
