@@ -93,9 +93,9 @@ def _datasets(root: Path | None) -> list[dict[str, Any]]:
 
 def _weights() -> list[dict[str, Any]]:
     from bench.errors import PrerequisiteError
+    from bench.paths import cache_dir
     from bench.train.cards import weights_folder
     from bench.train.recipes import RECIPES
-    from bench.paths import cache_dir
     from bench.train.weights import check_weights
 
     cache = cache_dir()

@@ -51,13 +51,14 @@ def _show(table: pd.DataFrame) -> None:
     """Print the comparisons; where a line is short, causes by letter, and what is identical as a count."""
     from bench.cli.display import print_list, print_table, say
     from bench.cli.screen import fits, width_of
+    from bench.report.tables import identical
     from bench.report.words import lettered, plural
 
     rows = table.to_dict("records")
     if fits(rows, width_of(sys.stdout)):
         print_table(rows)
         return
-    alike = _identical(table)
+    alike = identical(table)
     shown = table[~alike]
     marks = lettered(shown["cause"])
     marked = shown["cause"].map(lambda cause: f" ({marks[cause]})" if cause else "")
@@ -70,7 +71,3 @@ def _show(table: pd.DataFrame) -> None:
             "every image; they are listed in a file or a wider terminal"
         )
 
-
-def _identical(table: pd.DataFrame) -> pd.Series[bool]:
-    """Return which comparisons came out as expected, with equal verdicts on all images."""
-    return (table["result"] == "pass") & (table["differ"] == "0")

@@ -116,6 +116,11 @@ def parameters(given: Mapping[str, object]) -> str:
     )
 
 
+def loud(said: str) -> bool:
+    """Return whether a text of a table says that something is wrong."""
+    return said in ("FAIL", "failed", "missing") or said.startswith("INVALID")
+
+
 def text(value: Any) -> str:
     """Return a text of a table, empty where it is absent."""
     return "" if missing(value) else str(value)
