@@ -75,14 +75,16 @@ def lay_out(
     Args:
         rows: all with the same keys; None is left empty.
         width: in characters; None for lines as long as they come.
-        group: the column that may stand above the rows that share it; None for the first.
+        group: the column that may stand above the rows that share it; None for the first, where most
+            of its values come several times.
     """
     cells = {
         str(name): ["" if row[name] is None else str(row[name]) for row in rows] for name in rows[0]
     }
     layout = _Layout(columns=tuple(cells))
     if width is not None and _needed(cells, layout) > width:
-        layout = _fitted(cells, layout, width, group or layout.columns[0])
+        often = 2 * len(set(cells[layout.columns[0]])) <= len(rows)
+        layout = _fitted(cells, layout, width, group or (layout.columns[0] if often else ""))
     return _lines(cells, layout, width)
 
 
@@ -123,8 +125,8 @@ def _one(said: Sequence[str]) -> bool:
 
 
 def _headed(cells: Cells, layout: _Layout, width: int, group: str) -> _Layout:
-    """Return a layout with the group above its rows, where most groups have several."""
-    if group not in layout.columns or 2 * len(set(cells[group])) > len(cells[group]):
+    """Return a layout with the group above its rows."""
+    if group not in layout.columns or len(layout.columns) == 1:
         return layout
     kept = tuple(name for name in layout.columns if name != group)
     return replace(layout, heading=group, columns=kept)

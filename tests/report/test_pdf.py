@@ -119,8 +119,12 @@ def test_same_store_same_bytes(
             assert first.read_bytes() == second.read_bytes(), first.name
 
 
-def test_a_table_over_two_pages_repeats_its_head(report: dict[str, list[Path]]) -> None:
-    pages = [page.get_text() for page in pymupdf.open(report["pdf"][0])]
+def test_a_table_over_two_pages_repeats_its_head(
+    results: Results, measured: Measured, tmp_path: Path
+) -> None:
+    long = dataclasses.replace(measured, attacks=pd.concat([measured.attacks] * 2))
+    path = write_report(results, tmp_path, ["pdf"], measured=long)["pdf"][0]
+    pages = [page.get_text() for page in pymupdf.open(path)]
     attacks = [turn for turn, text in enumerate(pages) if "median\ndistance" in text]
     assert len(attacks) == 2
     assert "digits/wide" in pages[attacks[1]]  # and names its group again
@@ -203,7 +207,8 @@ def test_two_algorithms_of_one_name_are_not_counted_as_unjudged(
     assert unjudged.sum() == 2
     table.loc[unjudged.idxmax(), "expected"] = "differs"
     assert agreement(table).endswith(
-        "1 could not be judged; 1 compared two algorithms of one name, which is not judged."
+        "1 could not be judged; 1 compared two algorithms of one name, which is not judged. In 24 of "
+        "them all images had the same verdict."
     )
 
 
