@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 
@@ -25,7 +23,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
-    from bench.report.claims import claim_table, comparison_table
+    from bench.report.claims import claim_table, comparison_table, stacked
     from bench.store.results import load_results
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
@@ -36,11 +34,10 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
         return
     compared = comparisons(found)
     judged = judge(found, compared)
-    rows = comparison_table(found, compared).to_dict("records")
-    if fits(rows, width_of(sys.stdout)):
-        print_table(rows)
-    else:
-        print_table(_stacked(rows), group="comparison")
+    table = comparison_table(found, compared)
+    if not fits(table.to_dict("records"), width_of(sys.stdout)):
+        table = stacked(table)
+    print_table(table.to_dict("records"), group=str(table.columns[0]))
     click.echo()
     print_table(claim_table(found, judged).to_dict("records"))
     without = judged["unjudged"] + judged["unequal"]
@@ -48,29 +45,3 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")
     if unjudged:
         ctx.exit(1)
-
-
-_STRONGEST = "strongest "
-
-
-def _stacked(rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
-    """Return two rows a comparison, under the study's attack and under the strongest, in few columns."""
-    made = []
-    for row in rows:
-        sides = {"comparison": f"{row['no.']}. {row['left']} : {row['right']}"}
-        strongest = {
-            name.removeprefix(_STRONGEST): value
-            for name, value in row.items()
-            if name.startswith(_STRONGEST)
-        }
-        plain = {
-            name: value
-            for name, value in row.items()
-            if name not in ("no.", "left", "right") and not name.startswith(_STRONGEST)
-        }
-        first = {"threat": plain.pop("threat"), "under": "its own attack", **plain}
-        made.append(sides | first)
-        if set(strongest.values()) != {"–"}:
-            second = {name: strongest.get(name, "") for name in first}
-            made.append(sides | second | {"under": "the strongest"})
-    return made

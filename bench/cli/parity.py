@@ -70,4 +70,3 @@ def _show(table: pd.DataFrame) -> None:
             f"{plural(int(alike.sum()), 'more comparison')} came out as expected, with the same verdict on "
             "every image; they are listed in a file or a wider terminal"
         )
-

@@ -47,7 +47,19 @@ def table_block(
 
 
 #: What a row is about and what came of it: shown even where it is the same in all rows.
-_ALWAYS = frozenset({"threat", "attack", "toolkits", "claim", "verdict", "result", "status", "expected", "its comparisons"})
+_ALWAYS = frozenset(
+    {
+        "threat",
+        "attack",
+        "toolkits",
+        "claim",
+        "verdict",
+        "result",
+        "status",
+        "expected",
+        "its comparisons",
+    }
+)
 
 
 def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
@@ -60,7 +72,7 @@ def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
         and len(frame) > 1
         and name not in {*absent, *_ALWAYS, group}
         and not str(name).endswith("(%)")
-        and frame[name].nunique() == 1
+        and (frame[name] == frame[name].iloc[0]).all()
         and not words.loud(str(frame[name].iloc[0]))
     ]
     said = "; ".join(f"{name} {frame[name].iloc[0]}" for name in same)

@@ -32,6 +32,9 @@ COMPARISONS = (
 )
 
 
+_STRONGEST = "strongest "
+
+
 def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a claim: what it says, the attack it is tested under, and its verdict."""
     found = claims(results) if found is None else found
@@ -63,6 +66,24 @@ def comparison_table(results: Results, found: pd.DataFrame | None = None) -> pd.
     table |= {"verdict": found["verdict"]}
     table |= {"note": words.each(found, lambda row: words.text(row.note))}
     return pd.DataFrame(table)
+
+
+def stacked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return two rows a comparison, under the study's attack and under the strongest, in few columns.
+
+    Args:
+        table: of `comparison_table`.
+    """
+    names = [str(name) for name in table if name not in ("no.", "left", "right", "threat")]
+    own = [name for name in names if not name.startswith(_STRONGEST)]
+    rows = []
+    for row in table.to_dict("records"):
+        sides = f"{row['no.']}. {row['left']} : {row['right']}"
+        strongest = [row.get(_STRONGEST + name, "") for name in own]
+        rows.append([sides, row["threat"], "its own attack", *(row[name] for name in own)])
+        if set(strongest) - {"", words.NONE}:
+            rows.append([sides, "", "the strongest", *strongest])
+    return pd.DataFrame(rows, columns=["comparison", "threat", "under", *own])
 
 
 def compact(results: Results, found: pd.DataFrame) -> dict[str, Any] | None:

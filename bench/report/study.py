@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Reported:
         published: its tables in the published shape.
         tables: short ones of the whole run.
         how: what stands above the published tables.
+        called: the models of the short headline, and what each is called.
     """
 
     comparison: pd.DataFrame
@@ -46,6 +48,7 @@ class Reported:
     tables: tuple[Table, ...]
     figures: tuple[Picture, ...]
     how: str
+    called: Mapping[str, str]
 
 
 def reported(results: Results, measured: Measured, published: Path) -> Reported:
@@ -75,6 +78,11 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
         ),
         figures=tuple(study.figures(results, measured, beside)),
         how=study.how,
+        called={
+            str(model): study.called(str(model).partition("/")[2])
+            for model in measured.headline["model"].unique()
+            if study.shown(str(model).partition("/")[2])
+        },
     )
 
 

@@ -70,7 +70,9 @@ def test_a_short_line_gets_a_row_for_either_side_of_a_comparison(invoke, done):
     under = ("its own attack", "the strongest")
     lines = [line for line in comparisons.splitlines() if any(said in line for said in under)]
     assert [line.split()[-1] for line in lines if under[0] in line].count("undecided") >= 1
-    assert sum(under[1] in line for line in lines) == 1  # where two models are compared, and attacked
+    assert (
+        sum(under[1] in line for line in lines) == 1
+    )  # where two models are compared, and attacked
 
 
 def test_a_filtered_run_leaves_claims_unjudged(invoke, done, tmp_path):

@@ -141,7 +141,9 @@ def test_long_names_are_whole_and_told_apart(models: int) -> None:
     assert all(sheet.rect.contains(pymupdf.Rect(word[:4])) for word in words)  # nothing is cut
     named = [word for word in words if "Wide" in word[4]]
     axis = next(word for word in words if word[4] == "8/255")
-    assert min(word[0] for word in named) > 0.5 * sheet.rect.width  # and the axes have the larger part
+    assert (
+        min(word[0] for word in named) > 0.5 * sheet.rect.width
+    )  # and the axes have the larger part
     assert axis[0] > 0.45 * sheet.rect.width
 
 
