@@ -73,7 +73,8 @@ def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
         return
     room = min(shutil.get_terminal_size((_WIDTH, 0)).columns, _WIDTH)
     indent = max(len(name) for name, _ in items) + 2
-    click.echo(f"\n{title}")
+    if title:
+        click.echo(f"\n{title}")
     for name, words in items:
         click.echo(_filled(name.ljust(indent) + words, room, " " * indent))
 

@@ -9,15 +9,24 @@ from typing import Any
 
 import rich_click as click
 
-from bench.cli.options import plugin_option
+from bench.cli.options import complete_attacks, plugin_option
+from bench.errors import SpecError
 
 
 @click.command()
 @click.argument("what", type=click.Choice(["models", "attacks", "suites", "datasets", "toolkits"]))
+@click.argument("name", required=False, shell_complete=complete_attacks)
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def ls(what: str, plugin: Path | None, as_json: bool) -> None:
-    """List models, attacks, suites, datasets or toolkits."""
+def ls(what: str, name: str | None, plugin: Path | None, as_json: bool) -> None:
+    """List models, attacks, suites, datasets or toolkits.
+
+    `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
+    toolkit takes.
+    """
+    if name is not None:
+        _one(what, name, as_json)
+        return
     if plugin is not None:
         from bench.registry import load_plugin
 
@@ -28,6 +37,64 @@ def ls(what: str, plugin: Path | None, as_json: bool) -> None:
             click.echo(json.dumps(record))
         return
     _SCREENS.get(what, _screen)(records)
+
+
+def _one(what: str, name: str, as_json: bool) -> None:
+    """Print one attack."""
+    from bench.attacks.described import described
+
+    if what != "attacks":
+        raise SpecError(f"bench ls {what} takes no name; leave {name} out")
+    record = described(name)
+    if as_json:
+        click.echo(json.dumps(record))
+    else:
+        _screen_of_attack(record)
+
+
+def _screen_of_attack(record: dict[str, Any]) -> None:
+    from bench.cli.display import print_list, print_table
+
+    print_list("", [(record["name"], record["note"])])
+    where = ", ".join(f"{kit} {' '.join(norms)}" for kit, norms in record["where"].items())
+    print_list("", [
+        ("toolkits", where),
+        ("kind", _KINDS[record["kind"]]),
+        ("asks for", _ACCESS[record["access"]]),
+        *([("goals", ", ".join(record["goals"]))] if record["goals"] else []),
+    ])  # fmt: skip
+    click.echo("\nParameters")
+    print_table([
+        {"name": one["name"], "default": _default(one["default"]), "values": one["values"],
+         "meaning": one["meaning"]}
+        for one in record["parameters"]
+    ])  # fmt: skip
+    print_list("What a toolkit takes otherwise", [
+        (one["name"], why) for one in record["parameters"] for why in one["refused"].values()
+    ])  # fmt: skip
+    print_list("What a toolkit lacks or has wrong", [
+        (" ".join([*_lacking(record, kit), f"({kit})"]), reason)
+        for kit, reason in record["absent"].items()
+    ])  # fmt: skip
+    print_list("What must be installed first", list(record["unavailable"].items()))
+
+
+_KINDS = {
+    "fixed": "fixed: takes a radius and uses it",
+    "minimal": "minimal: looks for the nearest adversarial image, and takes no radius",
+    "certificate": "certificate: proves a radius, and attacks nothing",
+}
+_ACCESS = {
+    "white": "gradients of the model",
+    "score": "the scores of the model alone",
+    "decision": "the decisions of the model alone",
+}
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "to be given"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
 def _screen(records: list[dict[str, Any]]) -> None:

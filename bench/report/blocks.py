@@ -29,7 +29,7 @@ def table_block(
     if frame.empty:
         return None
     shown, same = _telling(frame, group)
-    alone = group in shown and len(shown) < 1.5 * shown[group].nunique()
+    alone = group in shown and _alone(shown[group])
     columns = [column for column in shown.columns if alone or column != group]
     grouped = group in shown and not alone
     groups = list(shown.groupby(group, sort=False)) if grouped else [("", shown)]
@@ -45,6 +45,14 @@ def table_block(
         ],
     }
 
+
+def _alone(named: pd.Series[str]) -> bool:
+    """Return whether a group is a column like others: short, and most of its values come once."""
+    return len(named) < 1.5 * named.nunique() and int(named.str.len().max()) <= _SHORT
+
+
+#: Names of more characters stand above their rows, where they have the width of the page.
+_SHORT = 40
 
 #: What a row is about and what came of it: shown even where it is the same in all rows.
 _ALWAYS = frozenset(

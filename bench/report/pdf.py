@@ -119,7 +119,7 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
 
 
 #: What columns are called in tables for people and in files alike.
-_CALLED = {"worst": "strongest", "flag": "note"}
+_CALLED = {"worst": "strongest", "flag": "note", "words": "parameters"}
 
 
 def _whence(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +131,8 @@ def _whence(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
         data = [data_of.get(str(model), every) for model in frame["model"]]
     else:
         data = list(frame["data"]) if "data" in frame else [every] * len(frame)
-    return frame.rename(columns=_CALLED).assign(
+    called = {old: new for old, new in _CALLED.items() if new not in frame}
+    return frame.rename(columns=called).assign(
         suite=results.suite, dataset=data, split=protocol["split"], run_seed=protocol["seed"],
         run_started=results.started, version=protocol["versions"].get("crossfire"),
     )  # fmt: skip
