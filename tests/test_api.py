@@ -81,6 +81,7 @@ def test_words_that_mean_nothing_are_said(settings, error, words):
 
 
 def test_bench_has_the_names_it_says_and_no_others():
+    assert dir(bench) == sorted(bench.__all__)
     for name in bench.__all__:
         assert getattr(bench, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

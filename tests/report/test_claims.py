@@ -89,7 +89,7 @@ def test_every_format_has_the_claims(claimed: Results, report: dict[str, list[Pa
     assert len(read) == 6
     assert list(pd.read_csv(out / "fake-claims.csv")["claim"]) == [1, 2, 3]
     made = (out / "fake-comparisons.tex").read_text()
-    assert r" & clean & " in made
+    assert "\nclean & its own attack & " in made
     assert r"$\ell_{\infty}$ 24/255" in made
 
 
