@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -188,8 +189,15 @@ def _side(title: Any, claim: Claim, at: int) -> str:
 def _tests(claim: Claim) -> str:
     """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
     if claim.measure == "order":
-        return f"{claim.expect} of {ordered(claim)}, {claim.left}"
+        return f"{claim.expect} of {ordered(claim)}, {_pattern(claim.left)}"
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
     of = "critical eps, " if claim.measure == "critical_eps" else ""
-    return f"{of}{left} {claim.expect.split(' ')[1]} {right}{within}"
+    return f"{of}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
+
+
+def _pattern(said: str) -> str:
+    """Return a pattern of models as people read it: what may differ is `…`, as the rows below tell."""
+    return re.sub(
+        r"\{\w+\}|\*", "…", re.sub(r"^\*(?= |$)", "each model", said.replace("{data}/", ""))
+    )

@@ -181,13 +181,17 @@ def missing(beside: pd.DataFrame) -> str:
     if absent.empty:
         return f"All {len(beside)} figures have ours beside them."
     lacking = ", ".join(
-        f"{data} {n}" for data, n in absent.groupby("data", sort=False).size().items()
+        f"{n} of {data}" for data, n in absent.groupby("data", sort=False).size().items()
     )
     planned = int(_planned(beside)[absent.index].sum())
-    why = f"{planned} of these were planned and have no result; the others" if planned else "They"
+    others = len(absent) - planned
+    why = [
+        f"{planned} planned without a result" if planned else "",
+        f"{others} not part of this run" if others else "",
+    ]
     return (
-        f"{len(beside) - len(absent)} of {len(beside)} figures have ours beside them; without ours "
-        f"({words.NONE}) are {lacking}. {why} are not part of this run."
+        f"{len(beside) - len(absent)} of {words.plural(len(beside), 'figure')} have ours beside them; "
+        f"without ours ({words.NONE}) are {lacking}: {' and '.join(part for part in why if part)}."
     )
 
 

@@ -241,11 +241,11 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     failed = next((tmp_path / "r").glob("cells/*/*/error-1.json")).parent.name
     show = invoke("show", failed, "--results", tmp_path / "r", cwd=folder)
     assert show.stdout.startswith("my-net · ")
-    assert re.search(r"FAILED +ZeroDivisionError: division by zero", show.stdout)
+    assert re.search(r"FAILED +AttackError: .*ZeroDivisionError: division by zero", show.stdout)
     stored = json.loads(
         invoke("show", failed, "--json", "--results", tmp_path / "r", cwd=folder).stdout
     )
-    assert stored["error"]["type"] == "ZeroDivisionError"
+    assert stored["error"]["type"] == "AttackError"
     assert "8 of 8 attacks did not run" in process.stdout or "INVALID" in process.stdout
 
 
