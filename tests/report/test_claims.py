@@ -71,8 +71,8 @@ def test_a_row_a_comparison_with_both_attacks() -> None:
 def test_the_compact_table_leaves_out_what_its_headings_say(claimed: Results) -> None:
     made = compact(claimed, comparisons(claimed))
     assert [group["tests"] for group in made["groups"]] == [
-        "{data}/wide > {data}/cnn",
-        "digits/* under noise > digits/* under pgd",
+        "wide > cnn",
+        "digits/… under noise > digits/… under pgd",
         "digits/oak = digits/elm within 5 points",
     ]
     assert [row[0] for row in made["groups"][1]["rows"]] == ["cnn", "wide"]
