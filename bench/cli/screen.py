@@ -215,7 +215,7 @@ def _lines(cells: Cells, layout: _Layout, width: int | None) -> list[Text]:
         lines += _beneath(cells, layout, turn, width)
     if layout.common:
         shared = ((name, cells[name][0]) for name in layout.common)
-        told = "; ".join(f"{name} {said}" for name, said in shared if said)
+        told = "; ".join(f"{name} {said}" for name, said in shared if said not in ("", "–"))
         lines += [Text(part) for part in _broken(f"in all rows: {told}", width)] if told else []
     return lines
 

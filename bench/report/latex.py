@@ -240,7 +240,7 @@ def _longtable(block: Mapping[str, Any], label: str) -> list[str]:
 
 
 #: Width in points of an article in one column; sizes of type, with the room a character takes in each.
-_TEXT = 345.0
+_TEXT = 335.0  # of 345
 _SIZES = (("footnotesize", 4.1), ("scriptsize", 3.6), ("tiny", 3.1))
 #: No column of text that breaks its lines is narrower than so many characters, where it is so long.
 _NARROWEST = 12

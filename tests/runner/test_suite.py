@@ -175,7 +175,7 @@ def test_a_list_of_attacks_multiplies_as_one_of_models_does(tmp_path):
     text = GOOD.replace('"pgd"', '["pgd", "mi-fgsm"]').replace('["linf", "l2"]', '"linf"')
     found = load_suite(written(tmp_path, text)).attacks
     assert [one.spec.name for one in found] == ["pgd"] * 4 + ["mi-fgsm"] * 4
-    with pytest.raises(SpecError, match=r"attacks\[1\]: no word of fgsm named 'steps'"):
+    with pytest.raises(SpecError, match=r"attacks\[1\]: no parameter of fgsm named 'steps'"):
         load_suite(written(tmp_path, text.replace("mi-fgsm", "fgsm")))
 
 
