@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
+from bench.measure.published import published_file
+from bench.measure.robustness import headline
 from bench.registry import load_plugin, unknown
 from bench.runner.cell import attack_images, check_images, climbed, targets
 from bench.runner.execute import Outcome, Overwrite, execute
@@ -35,6 +38,8 @@ from bench.spec import (
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
 from bench.trust.behaviour import judged
+from bench.trust.claims import claims
+from bench.trust.parity import parity
 
 #: Larger seeds are more than torch takes.
 _MOST = 2**63
@@ -59,10 +64,17 @@ class Attacked:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A suite that was run: what it found, and how the run itself went."""
+    """A suite that was run: what it found, and how the run itself went.
+
+    Attributes:
+        results: what is stored of the suite's cells.
+        outcome: how many cells this run did, kept and failed.
+        published: the file of a study's published figures; None for a suite that is no study.
+    """
 
     results: Results
     outcome: Outcome
+    published: Path | None = None
 
     def samples(self) -> pd.DataFrame:
         """Return a row an image of every cell that is done."""
@@ -71,6 +83,37 @@ class Run:
     def cells(self) -> pd.DataFrame:
         """Return a row a cell, with its state and its summary."""
         return self.results.cells
+
+    def headline(self) -> pd.DataFrame:
+        """Return a row a model and threat: its robust accuracy, worst case per image."""
+        return headline(self.results)
+
+    def parity(self) -> pd.DataFrame:
+        """Return a row a pair of toolkits with the same attack: how far they agree."""
+        return parity(self.results)
+
+    def claims(self) -> pd.DataFrame:
+        """Return a row a claim of the suite with its verdict; none where it makes no claims."""
+        return claims(self.results)
+
+    def report(
+        self,
+        out: str | os.PathLike[str] = "reports",
+        formats: Collection[str] = ("pdf", "csv"),
+    ) -> dict[str, list[Path]]:
+        """Write the report of this run and return the files of each format.
+
+        Args:
+            out: the folder to write to; made where it is missing.
+            formats: of `pdf`, `csv` and `latex`.
+
+        Raises:
+            SpecError: a format that is none of these.
+            StoreError: a file cannot be written.
+        """
+        from bench.report.pdf import write_report  # it draws: seconds to import
+
+        return write_report(self.results, Path(out), formats, self.published)
 
 
 def load_data(
@@ -128,12 +171,12 @@ def attack(
         fit: images and labels like `x` and `y`, others than these, that a universal perturbation is
             fitted on.
         perturbation: (C, H, W), one fitted earlier, on this model or another, to apply instead.
-        words: the attack's parameters.
+        words: the attack's parameters; `bench ls attacks NAME` tells of them.
 
     Raises:
-        SpecError: a name, word or number that cannot be understood; neither or both of `fit` and
+        SpecError: a name, parameter or number that cannot be understood; neither or both of `fit` and
             `perturbation` for a universal attack, or one of them for another.
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
         AttackError: the toolkit failed.
     """
     _check_whole("batch_size", batch_size, 1)
@@ -257,4 +300,5 @@ def run(
     )  # fmt: skip
     store = open_store(Path(results))
     outcome = execute(plan, store, overwrite=overwrite)
-    return Run(load_results(Path(results), plan.suite.name, run=outcome.run), outcome)
+    found = load_results(Path(results), plan.suite.name, run=outcome.run)
+    return Run(found, outcome, published_file(os.fspath(suite)))

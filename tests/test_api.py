@@ -60,7 +60,7 @@ def test_the_suite_of_the_readme_is_sound(tmp_path):
 @pytest.mark.parametrize(("settings", "error", "words"), [
     ({"name": "pdg"}, SpecError, "did you mean pgd"),
     ({"toolkit": "folbox"}, SpecError, "did you mean foolbox"),
-    ({"stepz": 3}, SpecError, "no word of pgd named 'stepz'"),
+    ({"stepz": 3}, SpecError, "no parameter of pgd named 'stepz'"),
     ({"eps": 8}, SpecError, "out of range"),
     ({"norm": "l0"}, SpecError, "has no norm 'l0'"),
     ({"eps": [0.1]}, SpecError, "eps: [0.1] is not a number"),
@@ -81,6 +81,7 @@ def test_words_that_mean_nothing_are_said(settings, error, words):
 
 
 def test_bench_has_the_names_it_says_and_no_others():
+    assert dir(bench) == sorted(bench.__all__)
     for name in bench.__all__:
         assert getattr(bench, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -186,7 +186,7 @@ def resolve(
     goal, source = given.pop("goal", None), given.pop("source", None)
     for word in given:
         if word not in attack.words:
-            raise unknown(f"word of {name}", word, [*attack.words, "goal", "source"])
+            raise unknown(f"parameter of {name}", word, [*attack.words, "goal", "source"])
     values = {
         word: _value(f"{name}: {word}", rule, given.get(word, rule.default), radius)
         for word, rule in attack.words.items()

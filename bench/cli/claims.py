@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -22,7 +23,8 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     of the run that both sides faced; one whose sides were attacked unequally is not judged by that.
     """
     from bench.cli.display import print_table, say
-    from bench.report.claims import claim_table, comparison_table
+    from bench.cli.screen import fits, width_of
+    from bench.report.claims import claim_table, comparison_table, stacked
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
 
@@ -32,7 +34,10 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
         return
     compared = comparisons(found)
     judged = judge(found, compared)
-    print_table(comparison_table(found, compared).to_dict("records"))
+    table = comparison_table(found, compared)
+    if not fits(table.to_dict("records"), width_of(sys.stdout)):
+        table = stacked(table)
+    print_table(table.to_dict("records"), group=str(table.columns[0]))
     click.echo()
     print_table(claim_table(found, judged).to_dict("records"))
     without = judged["unjudged"] + judged["unequal"]

@@ -20,8 +20,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
+
+from bench.cli.screen import lay_out, width_of
 
 if TYPE_CHECKING:
     from bench.runner.estimate import Estimate
@@ -34,23 +36,35 @@ _WIDTH = 100
 
 
 def say(line: str) -> None:
-    """Print a line for people, on stderr."""
-    click.echo(line, err=True)
+    """Print a line for people, on stderr; on a terminal its words are not broken."""
+    width = width_of(sys.stderr) if sys.stderr.isatty() else None
+    click.echo(line if width is None else _filled(line, width), err=True)
 
 
-def print_table(rows: Sequence[Mapping[Any, Any]], to: TextIO | None = None) -> None:
-    """Print rows as a table, one line each however long; on stdout where nothing else is said."""
+def _filled(line: str, width: int, hanging: str = "  ") -> str:
+    return textwrap.fill(
+        line, width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def print_table(
+    rows: Sequence[Mapping[Any, Any]], to: TextIO | None = None, group: str | None = None
+) -> None:
+    """Print rows as a table that a terminal has room for.
+
+    What goes into a file has a line a row, however long, unless COLUMNS says how wide it may be.
+
+    Args:
+        rows: all with the same keys.
+        to: where; None for stdout.
+        group: the column that may stand above the rows that share it; None for the first.
+    """
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        numeric = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    # As wide as it takes: what is piped into a file must not be cut at a terminal's width.
-    width = Console(width=10_000).measure(table).maximum
-    Console(file=to or sys.stdout, width=width, soft_wrap=True).print(table)
+    stream = to or sys.stdout
+    console = Console(file=stream, width=10_000, soft_wrap=True, highlight=False)
+    for line in lay_out(rows, width_of(stream), group):
+        console.print(line)
 
 
 def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
@@ -59,14 +73,10 @@ def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
         return
     room = min(shutil.get_terminal_size((_WIDTH, 0)).columns, _WIDTH)
     indent = max(len(name) for name, _ in items) + 2
-    click.echo(f"\n{title}")
+    if title:
+        click.echo(f"\n{title}")
     for name, words in items:
-        click.echo(
-            textwrap.fill(
-                words, room, initial_indent=name.ljust(indent), subsequent_indent=" " * indent,
-                break_long_words=False, break_on_hyphens=False,
-            )
-        )  # fmt: skip
+        click.echo(_filled(name.ljust(indent) + words, room, " " * indent))
 
 
 class Display:
@@ -75,15 +85,18 @@ class Display:
     def __init__(self, mode: Mode, as_json: bool) -> None:
         self.mode = mode
         self.as_json = as_json
+        console = Console(stderr=True)
         self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("images"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
+            # The title gives way where a line is short; the counts never do.
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+            BarColumn(bar_width=20 if console.width >= _WIDTH else 6),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("images", table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("left", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            console=console,
+            expand=True,
             disable=mode != "rich",
         )
         self.task: Any = None

@@ -31,12 +31,15 @@ def _finding(part: str, state: str, words: str) -> dict[str, Any]:
 def _packages() -> list[dict[str, Any]]:
     import bench
     from bench.runner.execute import versions
+    from bench.spec import TOOLKITS
 
     found = [_finding("bench", "ok", f"{bench.__version__} in {Path(bench.__file__).parent}")]
     if not hasattr(bench, "load_model"):
         found = [_finding("bench", "missing", "another package of this name hides Crossfire's")]
-    named = ", ".join(f"{name} {version}" for name, version in versions().items())
-    found.append(_finding("versions", "ok", named))
+    told = ("crossfire", *TOOLKITS)  # by other lines
+    found += [
+        _finding(name, "ok", version) for name, version in versions().items() if name not in told
+    ]
     if importlib.util.find_spec("robustbench"):
         found.append(
             _finding("robustbench", "note", "torchattacks installs a stale copy; never used here")
@@ -46,10 +49,12 @@ def _packages() -> list[dict[str, Any]]:
 
 def _toolkits() -> list[dict[str, Any]]:
     from bench.attacks.catalogue import here, install_command, installed, optional
+    from bench.runner.execute import versions
     from bench.spec import TOOLKITS
 
+    known = versions()
     found = [
-        _finding(toolkit, "ok", "installed")
+        _finding(toolkit, "ok", known.get(toolkit, "its attacks are our own"))
         if installed(toolkit)
         else _finding(toolkit, "missing", f"run: {install_command(toolkit)}")
         for toolkit in TOOLKITS
@@ -88,11 +93,13 @@ def _datasets(root: Path | None) -> list[dict[str, Any]]:
 
 def _weights() -> list[dict[str, Any]]:
     from bench.errors import PrerequisiteError
+    from bench.paths import cache_dir
     from bench.train.cards import weights_folder
     from bench.train.recipes import RECIPES
     from bench.train.weights import check_weights
 
-    found = []
+    cache = cache_dir()
+    found = [_finding("cache", "ok" if cache.is_dir() else "note", str(cache))]
     for name, rules in RECIPES.items():
         folder = weights_folder(name)
         if folder is None:
@@ -104,5 +111,6 @@ def _weights() -> list[dict[str, Any]]:
         except PrerequisiteError as error:
             found.append(_finding(name, "missing", str(error)))
         else:
-            found.append(_finding(name, "ok", f"weights in {folder}"))
+            kept = "cache" if folder.is_relative_to(cache) else "package"
+            found.append(_finding(name, "ok", f"weights in the {kept}"))
     return found

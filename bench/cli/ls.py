@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from bench.cli.options import plugin_option, results_option
+from bench.cli.options import complete_attacks, plugin_option, results_option
+from bench.errors import SpecError
 
-_KINDS = ["models", "attacks", "suites", "datasets", "toolkits", "runs"]
+_LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "runs"]
 
 
 @click.command()
-@click.argument("what", type=click.Choice(_KINDS))
+@click.argument("what", type=click.Choice(_LISTED))
+@click.argument("name", required=False, shell_complete=complete_attacks)
 @plugin_option
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def ls(what: str, plugin: Path | None, results: Path, as_json: bool) -> None:
-    """List models, attacks, suites, datasets, toolkits, or the runs in a folder of results."""
+def ls(what: str, name: str | None, plugin: Path | None, results: Path, as_json: bool) -> None:
+    """List models, attacks, suites, datasets, toolkits, or the runs in a folder of results.
+
+    `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
+    toolkit takes.
+    """
+    if name is not None:
+        _one(what, name, as_json)
+        return
     if plugin is not None:
         from bench.registry import load_plugin
 
@@ -32,28 +42,124 @@ def ls(what: str, plugin: Path | None, results: Path, as_json: bool) -> None:
     _SCREENS.get(what, _screen)(records)
 
 
+def _one(what: str, name: str, as_json: bool) -> None:
+    """Print one attack."""
+    from bench.attacks.described import described
+
+    if what != "attacks":
+        raise SpecError(f"bench ls {what} takes no name; leave {name} out")
+    record = described(name)
+    if as_json:
+        click.echo(json.dumps(record))
+    else:
+        _screen_of_attack(record)
+
+
+def _screen_of_attack(record: dict[str, Any]) -> None:
+    from bench.cli.display import print_list, print_table
+
+    print_list("", [(record["name"], record["note"])])
+    where = ", ".join(f"{kit} {' '.join(norms)}" for kit, norms in record["where"].items())
+    print_list("", [
+        ("toolkits", where),
+        ("kind", _KINDS[record["kind"]]),
+        ("asks for", _ACCESS[record["access"]]),
+        *([("goals", ", ".join(record["goals"]))] if record["goals"] else []),
+    ])  # fmt: skip
+    click.echo("\nParameters")
+    print_table([
+        {"name": one["name"], "default": _default(one["default"]), "values": one["values"],
+         "meaning": one["meaning"]}
+        for one in record["parameters"]
+    ])  # fmt: skip
+    print_list("What a toolkit takes otherwise", [
+        (one["name"], why) for one in record["parameters"] for why in one["refused"].values()
+    ])  # fmt: skip
+    print_list("What a toolkit lacks or has wrong", [
+        (" ".join([*_lacking(record, kit), f"({kit})"]), reason)
+        for kit, reason in record["absent"].items()
+    ])  # fmt: skip
+    print_list("What must be installed first", list(record["unavailable"].items()))
+
+
+_KINDS = {
+    "fixed": "fixed: takes a radius and uses it",
+    "minimal": "minimal: looks for the nearest adversarial image, and takes no radius",
+    "certificate": "certificate: proves a radius, and attacks nothing",
+}
+_ACCESS = {
+    "white": "gradients of the model",
+    "score": "the scores of the model alone",
+    "decision": "the decisions of the model alone",
+}
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "to be given"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
 def _screen(records: list[dict[str, Any]]) -> None:
     from bench.cli.display import print_table
 
     print_table([{key: _plain(value) for key, value in record.items()} for record in records])
 
 
+def _screen_of_models(records: list[dict[str, Any]]) -> None:
+    """Print the models family by family, as the data sets come."""
+    from bench.cli.display import print_table
+
+    order = list(dict.fromkeys((record["data"], record["family"]) for record in records))
+    records = sorted(records, key=lambda record: order.index((record["data"], record["family"])))
+    print_table(
+        [
+            {
+                "model": record["name"],
+                "clean (%)": _percent(record["clean_accuracy"]),
+                "parameters": record["parameters"],
+                "weights": record["weights"].replace("trained at", "at"),
+                "family: surfaces": f"{record['family']}: {_plain(record['surfaces']) or 'none'}",
+            }
+            for record in records
+        ],
+        group="family: surfaces",
+    )
+
+
+def _screen_of_suites(records: list[dict[str, Any]]) -> None:
+    from bench.cli.display import print_table
+
+    print_table([
+        {"suite": record["name"], "images": record["images"], "models": len(record["models"]),
+         "data": _plain(record["data"]), "title": record["title"]}
+        for record in records
+    ])  # fmt: skip
+
+
 def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
     """Print which toolkit has an attack in which norms, then in words what each is and lacks."""
     from bench.cli.display import print_list, print_table
+    from bench.cli.screen import fits, width_of
     from bench.spec import TOOLKITS
 
-    print_table([
-        {
-            "attack": record["name"],
-            "kind": record["kind"],
-            "access": record["access"],
-            "targeted": "yes" if record["targeted"] else "",
-            **{kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS},
-        }
+    known = [
+        {"attack": record["name"], "kind": record["kind"], "access": record["access"],
+         "targeted": "yes" if record["targeted"] else ""}
         for record in records
+    ]  # fmt: skip
+    norms = [
+        {kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS}
+        for record in records
+    ]
+    rows = [one | where for one, where in zip(known, norms, strict=True)]
+    if not fits(rows, width_of(sys.stdout)):
+        said = (", ".join(f"{kit} {of_it}" for kit, of_it in one.items() if of_it) for one in norms)
+        rows = [one | {"toolkits and norms": where} for one, where in zip(known, said, strict=True)]
+    print_table(rows)
+    print_list("What they do; the parameters of one: bench ls attacks NAME", [
+        (record["name"], record["note"]) for record in records
     ])  # fmt: skip
-    print_list("What they do", [(record["name"], record["note"]) for record in records])
     print_list("What a toolkit lacks or has wrong", [
         (" ".join([record["name"], *_lacking(record, kit), f"({kit})"]), reason)
         for record in records
@@ -86,9 +192,11 @@ def _screen_of_toolkits(records: list[dict[str, Any]]) -> None:
     ])  # fmt: skip
 
 
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f}"
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.4f}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
@@ -204,6 +312,8 @@ _RECORDS = {
 
 _SCREENS = {
     "attacks": _screen_of_attacks,
+    "models": _screen_of_models,
+    "suites": _screen_of_suites,
     "toolkits": _screen_of_toolkits,
     "runs": _screen_of_runs,
 }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from bench.cli.options import results_option, suite_option
 from bench.cli.stored import stored
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command()
@@ -23,13 +28,13 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     fall, but for a share: 1 % in most attacks, up to 20 % in random ones), rate (as many fall), norm
     (median norms alike, and as many fall), differs (two algorithms under one name: shown, never judged).
     """
-    from bench.cli.display import print_table, say
+    from bench.cli.display import say
     from bench.report.tables import parity_table
     from bench.trust.parity import parity as compare
 
     found = stored(suite, results)
     compared = compare(found)
-    print_table(parity_table(found, compared).to_dict("records"))
+    _show(parity_table(found, compared))
     failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged
     incomparable = int((compared["expected"] == "differs").sum())
     unjudged = int(compared["passed"].isna().sum()) - incomparable
@@ -40,3 +45,28 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     say(f"{len(compared)} pairs: {', '.join(words)}")
     if failed:
         ctx.exit(1)
+
+
+def _show(table: pd.DataFrame) -> None:
+    """Print the comparisons; where a line is short, causes by letter, and what is identical as a count."""
+    from bench.cli.display import print_list, print_table, say
+    from bench.cli.screen import fits, width_of
+    from bench.report.tables import identical
+    from bench.report.words import lettered, plural
+
+    rows = table.to_dict("records")
+    if fits(rows, width_of(sys.stdout)):
+        print_table(rows)
+        return
+    alike = identical(table)
+    shown = table[~alike]
+    marks = lettered(shown["cause"])
+    marked = shown["cause"].map(lambda cause: f" ({marks[cause]})" if cause else "")
+    told = shown.assign(expected=shown["expected"] + marked).drop(columns="cause")
+    print_table(told.to_dict("records"))
+    print_list("Why they agree no further", [(f"({mark})", why) for why, mark in marks.items()])
+    if alike.any():
+        say(
+            f"{plural(int(alike.sum()), 'more comparison')} came out as expected, with the same verdict on "
+            "every image; they are listed in a file or a wider terminal"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report import words
-from bench.report.tables import Table, numeric
+from bench.report.tables import Table, identical, numeric
 from bench.store.chosen import asked_in_words
 from bench.store.results import Results
 
@@ -30,13 +30,14 @@ def table_block(
     """
     if frame.empty:
         return None
-    silent = [name for name in ("note", "error") if name in frame and not frame[name].any()]
-    shown = frame.drop(columns=silent)
-    columns = [column for column in shown.columns if column != group]
-    groups = list(shown.groupby(group, sort=False)) if group in shown else [("", shown)]
+    shown, same = _telling(frame, group)
+    alone = group in shown and _alone(shown[group])
+    columns = [column for column in shown.columns if alone or column != group]
+    grouped = group in shown and not alone
+    groups = list(shown.groupby(group, sort=False)) if grouped else [("", shown)]
     return {
         "caption": caption,
-        "notes": list(notes),
+        "notes": [*same, *notes],
         "columns": [
             {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
         ],
@@ -47,9 +48,56 @@ def table_block(
     }
 
 
-def parity_block(table: Table) -> dict[str, Any] | None:
-    """Return the parity table with its causes as lettered notes, which are too long for a column."""
-    frame = table.frame
+def _alone(named: pd.Series[str]) -> bool:
+    """Return whether a group is a column like others: short, and most of its values come once."""
+    return len(named) < 1.5 * named.nunique() and int(named.str.len().max()) <= _SHORT
+
+
+#: Names of more characters stand above their rows, where they have the width of the page.
+_SHORT = 40
+
+#: What a row is about and what came of it: shown even where it is the same in all rows.
+_ALWAYS = frozenset(
+    {
+        "threat",
+        "attack",
+        "toolkits",
+        "claim",
+        "verdict",
+        "result",
+        "status",
+        "expected",
+        "its comparisons",
+    }
+)
+
+
+def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return a table without the columns that are empty or the same in all rows, and what these said."""
+    absent = [name for name in frame if frame[name].isin(["", words.NONE]).all()]
+    same = [
+        name
+        for turn, name in enumerate(frame)
+        if turn
+        and len(frame) > 1
+        and name not in {*absent, *_ALWAYS, group}
+        and not str(name).endswith("(%)")
+        and (frame[name] == frame[name].iloc[0]).all()
+        and not words.loud(str(frame[name].iloc[0]))
+    ]
+    said = "; ".join(f"{name} {frame[name].iloc[0]}" for name in same)
+    return frame.drop(columns=[*absent, *same]), [f"In all rows: {said}."] if same else []
+
+
+def parity_block(table: Table, where: str) -> dict[str, Any] | None:
+    """Return the comparisons that found any difference, with their causes as lettered notes.
+
+    Args:
+        table: all comparisons.
+        where: the file that has all of them.
+    """
+    alike = identical(table.frame)
+    frame = table.frame[~alike]
     marks = words.lettered(frame["cause"])
     expected = [
         f"{expected} ({marks[cause]})" if cause else expected
@@ -57,17 +105,16 @@ def parity_block(table: Table) -> dict[str, Any] | None:
     ]
     return table_block(
         frame.assign(expected=expected).drop(columns="cause"),
-        table.caption,
+        f"{table.caption} Those with the same verdict on every image are left out; all are in {where}.",
         [f"({mark}) {cause}." for cause, mark in marks.items()],
     )
 
 
 def agreement(frame: pd.DataFrame) -> str:
-    """Return in words how many comparisons came out as expected."""
+    """Return in words how many comparisons came out as expected, and how many found no difference."""
     counts = frame["result"].value_counts()
-    said = [
-        f"{counts.get('pass', 0)} of {len(frame)} comparisons of two toolkits came out as expected"
-    ]
+    many = words.plural(len(frame), "comparison")
+    said = [f"{counts.get('pass', 0)} of {many} of two toolkits came out as expected"]
     if counts.get("FAIL", 0):
         said.append(f"{counts['FAIL']} did not (FAIL)")
     incomparable = int((frame["expected"] == "differs").sum())
@@ -76,7 +123,9 @@ def agreement(frame: pd.DataFrame) -> str:
         said.append(f"{unjudged} could not be judged")
     if incomparable:
         said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
-    return "; ".join(said) + "."
+    alike = int(identical(frame).sum())
+    none = f" In {alike} of them all images had the same verdict." if alike else ""
+    return f"{'; '.join(said)}.{none}"
 
 
 def front_block(results: Results) -> dict[str, Any]:
@@ -108,7 +157,7 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     images = protocol["images"]
     smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
     each = " of each" if len(protocol["data"]) > 1 else ""
-    counted = f"{images} images{each}{smoke}{_more_images(cells, images)}"
+    counted = f"{words.plural(images, 'image')}{each}{smoke}{_more_images(cells, images)}"
     said = [
         (
             "Data",
@@ -173,6 +222,8 @@ def _models(results: Results) -> str:
     if len(names) <= _MANY:
         return ", ".join(names)
     families = pd.Series([model["family"] for model in results.models]).value_counts(sort=False)
+    if len(families) == 1:
+        return f"{len(names)}, all {families.index[0]}"
     return f"{len(names)}: {', '.join(f'{count} {family}' for family, count in families.items())}"
 
 

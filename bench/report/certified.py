@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.report import words
-from bench.report.figures import FEW, NORM, look, size, style, to_pdf
+from bench.report.figures import NORM, is_wide, look, size, style, to_pdf
+from bench.report.legends import BESIDE, legend
 from bench.report.radius import Curves
 
 CERTIFICATES = (
@@ -78,17 +79,18 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
     """
     if points.empty:
         return []
-    count = points["cell"].nunique()
+    titles = _titles(points)
+    count, names = len(titles), list(titles.values())
     with style():
-        figure = Figure(figsize=size(count), layout="constrained")
-        draw_certified(figure.subplots(), points, between, _titles(points))
+        figure = Figure(figsize=size(names), layout="constrained")
+        draw_certified(figure.subplots(), points, between, titles)
         pdf = to_pdf(figure)
     alone = (
         f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: share" if count == 1 else "Share"
     )
     marked = f" {markers(between)}" if len(between) else ""
     caption = f"{alone} of images certified within the radius.{marked}"
-    return [Curves(pdf=pdf, wide=count > FEW, caption=caption)]
+    return [Curves(pdf=pdf, wide=is_wide(names), caption=caption)]
 
 
 def markers(between: pd.DataFrame) -> str:
@@ -118,9 +120,10 @@ def draw_certified(
         between: of `sandwich`.
         titles: what each cell is called.
     """
+    keys = []
     for turn, (cell, line) in enumerate(points.groupby("cell", sort=False)):
         mine = look(turn)
-        axes.step(
+        keys += axes.step(
             line["radius"], 100 * line["accuracy"], where="post", color=mine.colour,
             linestyle=mine.dashes, label=titles[str(cell)], zorder=3,
         )  # fmt: skip
@@ -138,16 +141,16 @@ def draw_certified(
     axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     if len(titles) > 1:
-        beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "borderaxespad": 0}
-        where = {"loc": "upper right"} if len(titles) <= FEW else beside
-        axes.legend(frameon=False, handlelength=2.6, **where)
+        names = [titles[str(cell)] for cell in points["cell"].unique()]
+        legend(axes, keys, names, **(BESIDE if is_wide(names) else {"loc": "upper right"}))
 
 
 def _titles(points: pd.DataFrame) -> dict[str, str]:
-    """Return what each cell is called: the model, and its words where these differ."""
+    """Return what each cell is called: the model, and those of its words that differ."""
     cells = points.drop_duplicates("cell")
-    several = len(set(cells["words"])) > 1
+    given = [str(said).split(", ") for said in cells["words"]]
+    shared = set.intersection(*map(set, given))
     return {
-        str(cell): f"{model}, {said}" if several else str(model)
-        for cell, model, said in zip(cells["cell"], cells["model"], cells["words"], strict=True)
+        str(cell): ", ".join([str(model), *(word for word in own if word not in shared)])
+        for cell, model, own in zip(cells["cell"], cells["model"], given, strict=True)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,9 @@ COMPARISONS = (
     "with its 95 % interval, and p by the normal distribution. Weaker only: it holds under the "
     "study's attack, not under the strongest."
 )
+
+
+_STRONGEST = "strongest "
 
 
 def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -63,6 +67,24 @@ def comparison_table(results: Results, found: pd.DataFrame | None = None) -> pd.
     table |= {"verdict": found["verdict"]}
     table |= {"note": words.each(found, lambda row: words.text(row.note))}
     return pd.DataFrame(table)
+
+
+def stacked(table: pd.DataFrame) -> pd.DataFrame:
+    """Return two rows a comparison, under the study's attack and under the strongest, in few columns.
+
+    Args:
+        table: of `comparison_table`.
+    """
+    names = [str(name) for name in table if name not in ("no.", "left", "right", "threat")]
+    own = [name for name in names if not name.startswith(_STRONGEST)]
+    rows = []
+    for row in table.to_dict("records"):
+        sides = f"{row['no.']}. {row['left']} : {row['right']}"
+        strongest = [row.get(_STRONGEST + name, "") for name in own]
+        rows.append([sides, row["threat"], "its own attack", *(row[name] for name in own)])
+        if set(strongest) - {"", words.NONE}:
+            rows.append([sides, "", "the strongest", *strongest])
+    return pd.DataFrame(rows, columns=["comparison", "threat", "under", *own])
 
 
 def compact(results: Results, found: pd.DataFrame) -> dict[str, Any] | None:
@@ -167,8 +189,15 @@ def _side(title: Any, claim: Claim, at: int) -> str:
 def _tests(claim: Claim) -> str:
     """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
     if claim.measure == "order":
-        return f"{claim.expect} of {ordered(claim)}, {claim.left}"
+        return f"{claim.expect} of {ordered(claim)}, {_pattern(claim.left)}"
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
     of = "critical eps, " if claim.measure == "critical_eps" else ""
-    return f"{of}{left} {claim.expect.split(' ')[1]} {right}{within}"
+    return f"{of}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
+
+
+def _pattern(said: str) -> str:
+    """Return a pattern of models as people read it: what may differ is `…`, as the rows below tell."""
+    return re.sub(
+        r"\{\w+\}|\*", "…", re.sub(r"^\*(?= |$)", "each model", said.replace("{data}/", ""))
+    )

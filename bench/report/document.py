@@ -20,7 +20,7 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     """Return what the template needs, and the files it places, by name."""
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
-    grid = picture_grid(results)
+    grid, sheets = picture_grid(results), gallery(results)
     moved, claimed, radii, made, certified, between = (
         tables.get(name)
         for name in ("transfer", "claims", "radius", "grid", "certificates", "sandwich")
@@ -58,11 +58,11 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
             for figure in drawn
         ],
         "grid": _grid(grid, attachments) if grid else None,
-        "gallery": [
-            _sheet(turn, sheet, attachments) for turn, sheet in enumerate(gallery(results))
-        ],
+        "gallery": [_sheet(turn, sheet, attachments) for turn, sheet in enumerate(sheets)],
+        "unseen": len(results.models) - len(sheets),
         "agreement": agreement(tables["parity"].frame),
-        "parity": parity_block(tables["parity"]),
+        "parity": parity_block(tables["parity"], f"{results.suite}-parity.csv"),
+        "compared": len(tables["parity"].frame),
         "attacks": table_block(tables["attacks"].frame, tables["attacks"].caption),
         "cost": table_block(tables["cost"].frame, tables["cost"].caption),
         "transfer": table_block(moved.frame, moved.caption) if moved else None,

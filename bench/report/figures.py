@@ -6,7 +6,7 @@ No pyplot: figures are objects, and every setting holds inside `style` only.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 
 from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
 from bench.report import words
+from bench.report.legends import BESIDE, LONG, MOST, height, legend, outstanding
 
 #: Width of the report's text, in inches (A4 less its margins); common.typ has the same in cm.
 TEXT_WIDTH = 16.4 / 2.54
@@ -42,6 +43,7 @@ class Drawn:
         wide: whether it takes the full width of the text.
         asked: whether the run asked for radii in this norm.
         bands: whether intervals are drawn.
+        measured: whether accuracy is known between the radii asked for too.
     """
 
     norm: str
@@ -51,6 +53,7 @@ class Drawn:
     n: int
     asked: bool
     bands: bool
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +115,39 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
         lines = _marked(points[points["norm"] == norm], asked[asked["norm"] == norm])
         radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
         models = tuple(lines["model"].unique())
+        shown = dict(radii.itertuples(index=False))
         with style():
-            figure = Figure(figsize=size(len(models)), layout="constrained")
-            draw_accuracy(figure.subplots(), lines, dict(radii.itertuples(index=False)))
+            figure = Figure(figsize=size(_entries(lines)), layout="constrained")
+            draw_accuracy(figure.subplots(), lines, shown)
             pdf = to_pdf(figure)
         drawn.append(
             Drawn(
                 norm=norm,
                 pdf=pdf,
-                wide=len(models) > FEW,
+                wide=is_wide(_entries(lines)),
                 models=models,
                 n=int(lines["n"].max()),
                 asked=len(radii) > 0,
                 bands=len(models) <= FEW,
+                measured=_measured(lines, shown),
             )
         )
     return drawn
+
+
+def _measured(lines: pd.DataFrame, asked: Collection[float]) -> bool:
+    """Return whether accuracy is known between the radii asked for: some attack looks for the nearest."""
+    return not lines["eps"].isin([0.0, *asked]).all()
+
+
+def _entries(lines: pd.DataFrame) -> list[str]:
+    """Return what stands in the legend of a figure."""
+    named, others = outstanding(lines)
+    return [*named, *([_others(others)] if others else [])]
+
+
+def _others(count: int) -> str:
+    return f"{count} other models"
 
 
 def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +162,10 @@ def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:
-    """Draw a step line a model: the share of images that no attack broke within eps.
+    """Draw the share of images that no attack broke within eps, a line a model.
+
+    Steps, where some attack measures how far each image is from the boundary; else only the radii asked
+    for are known, and thin lines join them.
 
     Args:
         axes: drawn on.
@@ -151,37 +174,73 @@ def draw_accuracy(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> N
     """
     import seaborn as sns
 
-    models = lines["model"].unique()
-    for turn, model in enumerate(models):
-        mine = look(turn)
-        colour = mine.colour
+    named, others = outstanding(lines)
+    keys: list[tuple[Any, str, float]] = []
+    grey: Sequence[Line2D] = ()
+    for model in lines["model"].unique():
         line = lines[lines["model"] == model].sort_values("eps")
-        eps, accuracy = line["eps"].to_numpy(), 100 * line["accuracy"].to_numpy()
-        axes.step(
-            eps, accuracy, where="post", label=model, color=colour,
-            linestyle=mine.dashes, zorder=3,
-        )  # fmt: skip
-        marked = line[line["eps"].isin([0.0, *asked])]
-        axes.plot(
-            marked["eps"], 100 * marked["accuracy"], linestyle="none", color=colour,
-            marker=mine.marker, markeredgecolor="white", markeredgewidth=0.4,
-            zorder=4, clip_on=False,
-        )  # fmt: skip
-        if len(models) <= FEW:
-            axes.fill_between(
-                eps, 100 * line["low"].to_numpy(), 100 * line["high"].to_numpy(), step="post",
-                color=colour, alpha=0.18, linewidth=0, zorder=2,
-            )  # fmt: skip
+        if model in named:
+            mine = look(named.index(model) if others else len(keys))
+            key = _draw_model(axes, line, asked, mine, few=len(named) <= FEW)
+            keys.append((key, str(model), _right_end(key[0])))
+        else:
+            grey = axes.plot(
+                line["eps"], 100 * line["accuracy"], color=_GREY, linewidth=0.5, zorder=1
+            )
+    # In the order of the lines' right ends, so that it can be read in black and white too.
+    keys.sort(key=lambda key: key[2], reverse=True)
+    handles, names = [key for key, _, _ in keys], [name for _, name, _ in keys]
+    if others:
+        handles, names = [*handles, tuple(grey)], [*names, _others(others)]
     _label(axes, lines, asked)
-    _legend(axes)
+    if len(names) > 1:  # else the caption names the one model
+        legend(axes, handles, names, **(BESIDE if is_wide(names) else {"loc": "best"}))
     sns.despine(ax=axes)
 
 
-def size(models: int) -> tuple[float, float]:
-    """Return width and height, in inches, of a figure with a line for each of so many models."""
-    if models <= FEW:
+_GREY = "0.75"
+
+
+def _draw_model(
+    axes: Axes, line: pd.DataFrame, asked: dict[float, str], mine: Look, few: bool
+) -> tuple[Any, ...]:
+    """Draw one model and return its line and its markers; its intervals too where there are few."""
+    eps, accuracy = line["eps"].to_numpy(), 100 * line["accuracy"].to_numpy()
+    low, high = 100 * line["low"].to_numpy(), 100 * line["high"].to_numpy()
+    if _measured(line, asked):
+        (drawn,) = axes.step(
+            eps, accuracy, where="post", label=str(line["model"].iloc[0]), color=mine.colour,
+            linestyle=mine.dashes, zorder=3,
+        )  # fmt: skip
+        if few:
+            axes.fill_between(
+                eps, low, high, step="post", color=mine.colour, alpha=0.18, linewidth=0, zorder=2
+            )
+    else:
+        (drawn,) = axes.plot(
+            eps, accuracy, label=str(line["model"].iloc[0]), color=mine.colour,
+            linestyle=mine.dashes, linewidth=0.6, zorder=3,
+        )  # fmt: skip
+        if few:
+            axes.vlines(eps, low, high, color=mine.colour, linewidth=0.8, zorder=2)
+    marked = line[line["eps"].isin([0.0, *asked])]
+    (dots,) = axes.plot(
+        marked["eps"], 100 * marked["accuracy"], linestyle="none", color=mine.colour,
+        marker=mine.marker, markeredgecolor="white", markeredgewidth=0.4, zorder=4, clip_on=False,
+    )  # fmt: skip
+    return drawn, dots
+
+
+def is_wide(names: Sequence[str]) -> bool:
+    """Return whether a figure with a legend of these names takes the full width of the text."""
+    return len(names) > FEW or (len(names) > 1 and max(map(len, names)) > LONG)
+
+
+def size(names: Sequence[str]) -> tuple[float, float]:
+    """Return width and height, in inches, of a figure with a line for each of these names."""
+    if not is_wide(names):
         return (TEXT_WIDTH - 0.2) / 2, 2.3
-    return TEXT_WIDTH, max(2.5, 0.155 * models + 0.5)
+    return TEXT_WIDTH, max(2.5, height(names) + 0.2)
 
 
 def _label(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:
@@ -208,24 +267,6 @@ def _spaced(asked: dict[float, str], right: float) -> dict[float, str]:
     return dict(sorted(kept.items()))
 
 
-def _legend(axes: Axes) -> None:
-    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
-    points = [line for line in axes.get_lines() if line not in lines]
-    if len(lines) < 2:
-        return  # the caption names the one model
-    pairs = list(zip(lines, points, strict=True))
-    # In the order of the lines' right ends, so that it can be read in black and white too.
-    pairs.sort(key=lambda pair: _right_end(pair[0]), reverse=True)
-    labels = [str(line.get_label()) for line, _ in pairs]
-    if len(lines) <= FEW:
-        axes.legend(pairs, labels, frameon=False, handlelength=2.6, loc="best")
-    else:
-        axes.legend(
-            pairs, labels, frameon=False, handlelength=2.6, loc="center left",
-            bbox_to_anchor=(1.01, 0.5), borderaxespad=0,
-        )  # fmt: skip
-
-
 def _right_end(line: Line2D) -> float:
     heights = np.asarray(line.get_ydata(), dtype=float)
     known = heights[np.isfinite(heights)]
@@ -244,9 +285,13 @@ def caption(drawn: Drawn) -> str:
     who = f"{drawn.models[0]}, " if len(drawn.models) == 1 else ""
     smoke = f" (smoke: n < {words.SMOKE})" if drawn.n < words.SMOKE else ""
     between = "; between the markers it is an upper bound" if drawn.asked else ""
+    joined = "; the lines between them measure nothing" if not drawn.measured else ""
     markers = "Markers: the radii asked for, and" if drawn.asked else "The marker:"
-    bands = " Bands: 95 % Wilson intervals." if drawn.bands else ""
+    how = "Bands" if drawn.measured else "Bars"
+    bands = f" {how}: 95 % Wilson intervals." if drawn.bands else ""
+    many = len(drawn.models) > MOST
+    others = " Named: the most and the least robust by their mean accuracy." if many else ""
     return (
         f"{who}n = {drawn.n}{smoke}: share of images that no attack broke within the radius"
-        f"{between}. {markers} clean accuracy at 0.{bands}"
+        f"{between if drawn.measured else ''}. {markers} clean accuracy at 0{joined}.{bands}{others}"
     )

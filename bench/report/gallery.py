@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from bench.store.results import Results
 
 #: Pictures are kept of the first images of a cell; only these are looked at.
 _FIRST = 16
+
+#: Sheets of more models than these are many pages that look alike.
+MODELS = 6
 
 #: Of at most so many changed pixels each gets a frame, in an image too fine to see it without.
 _FRAMED = 16
@@ -71,9 +75,9 @@ class Sheet:
 
 
 def gallery(results: Results) -> list[Sheet]:
-    """Return a sheet a model: the first image that most attacks of the run changed."""
+    """Return a sheet of each of the first `MODELS`: the first image that most attacks changed."""
     sheets = (_sheet(results, model) for model in results.cells["model"].unique())
-    return [sheet for sheet in sheets if sheet is not None]
+    return list(islice((sheet for sheet in sheets if sheet is not None), MODELS))
 
 
 def _sheet(results: Results, model: str) -> Sheet | None:

@@ -19,9 +19,10 @@ from bench.registry import unknown
 from bench.report import words
 from bench.report.document import run_document
 from bench.report.kept import keep
+from bench.report.latex import appendix_head, appendix_latex, headline_latex, label_text
 from bench.report.study import Reported, reported, study_document
 from bench.report.study_tables import published_latex
-from bench.report.tables import Measured, Table, all_tables, measure, numeric
+from bench.report.tables import Measured, all_tables, measure
 from bench.store.files import atomic_write
 from bench.store.results import Results
 
@@ -112,9 +113,31 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
         ),
     }
     return {
-        f"{results.suite}-{name}.csv": frame.to_csv(index=False, lineterminator="\n").encode()
+        f"{results.suite}-{name}.csv": _whence(results, frame)
+        .to_csv(index=False, lineterminator="\n")
+        .encode()
         for name, frame in frames.items()
     }
+
+
+#: What columns are called in tables for people and in files alike.
+_CALLED = {"worst": "strongest", "flag": "note", "words": "parameters"}
+
+
+def _whence(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with what tells its rows from those of another run, so that files can be pooled."""
+    protocol = results.protocol
+    data_of = {str(model["model"]): str(model["data"]) for model in results.models}
+    every = words.data(protocol)
+    if "model" in frame and "data" not in frame:
+        data = [data_of.get(str(model), every) for model in frame["model"]]
+    else:
+        data = list(frame["data"]) if "data" in frame else [every] * len(frame)
+    called = {old: new for old, new in _CALLED.items() if new not in frame}
+    return frame.rename(columns=called).assign(
+        suite=results.suite, dataset=data, split=protocol["split"], run_seed=protocol["seed"],
+        run_started=results.started, version=protocol["versions"].get("crossfire"),
+    )  # fmt: skip
 
 
 def _certified(measured: Measured) -> dict[str, pd.DataFrame]:
@@ -131,44 +154,20 @@ def _latex(results: Results, measured: Measured, study: Reported | None) -> dict
     suite = results.suite
     tables = all_tables(results, measured) if study is None else study.tables
     made = {
-        f"{suite}-{table.name}.tex": latex(table, f"tab:{suite}-{table.name}").encode()
+        f"{suite}-{table.name}.tex": appendix_latex(results, table).encode()
         for table in tables
-        if len(table.frame)
+        if len(table.frame) and table.name != "headline"
     }
+    if len(measured.headline):
+        called = None if study is None else study.called
+        made = {f"{suite}-headline.tex": headline_latex(results, measured, called).encode(), **made}
     if study is None:
         return made
+    head = "\n".join([*appendix_head(results), ""])
     made |= {
-        f"{suite}-table-{table.number}.tex": published_latex(
-            table, f"tab:{suite}-{table.number}"
+        f"{suite}-table-{table.number}.tex": (
+            head + published_latex(table, label_text(f"tab:{suite}-{table.number}"))
         ).encode()
         for table in study.published
     }
     return made | {f"{suite}-{figure.name}.pdf": figure.pdf for figure in study.figures}
-
-
-def latex(table: Table, label: str) -> str:
-    """Return a table for LaTeX: `longtable` with `booktabs` rules, every text escaped."""
-    frame = table.frame
-    cells = frame.map(words.latex)
-    if "threat" in frame:
-        cells["threat"] = frame["threat"].map(_threat_latex)
-    made: str = (
-        cells.rename(columns=words.latex)
-        .style.hide(axis="index")
-        .to_latex(
-            environment="longtable",
-            hrules=True,
-            column_format="".join("r" if numeric(column) else "l" for column in frame.columns),
-            caption=words.latex(table.caption),
-            label=label,
-        )
-    )
-    return made
-
-
-def _threat_latex(threat: str) -> str:
-    norm, _, radius = threat.partition(" ")
-    if not radius and norm == "clean":
-        return norm
-    symbol = r"\infty" if norm == "linf" else norm[1:]
-    return f"$\\ell_{{{symbol}}}$ {words.latex(radius)}".strip()

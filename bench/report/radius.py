@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit
 from bench.report import words
-from bench.report.figures import FEW, NORM, look, size, style, to_pdf
+from bench.report.figures import NORM, is_wide, look, size, style, to_pdf
+from bench.report.legends import BESIDE, legend
 
 RADII = (
     "The eps at which labels flip, of the "
@@ -96,10 +97,14 @@ def radius_figures(
     drawn = []
     for attack, lines in titled.groupby("attack", sort=False):
         with style():
-            figure = Figure(figsize=size(len(lines)), layout="constrained")
+            figure = Figure(figsize=size(list(lines["title"])), layout="constrained")
             draw_radii(figure.subplots(), lines, radii)
             pdf = to_pdf(figure)
-        drawn.append(Curves(pdf=pdf, wide=len(lines) > FEW, caption=_caption(str(attack), lines)))
+        drawn.append(
+            Curves(
+                pdf=pdf, wide=is_wide(list(lines["title"])), caption=_caption(str(attack), lines)
+            )
+        )
     return drawn
 
 
@@ -172,13 +177,9 @@ def _label(axes: Axes, right: float, norm: str) -> None:
 
 
 def _legend(axes: Axes, keys: list[tuple[tuple[Any, ...], str]]) -> None:
-    beside: dict[str, Any] = {
-        "loc": "center left", "bbox_to_anchor": (1.01, 0.5), "borderaxespad": 0,
-    }  # fmt: skip
     above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    where = above if len(keys) <= FEW else beside
-    handles, labels = zip(*keys, strict=True)
-    axes.legend(handles, labels, frameon=False, handlelength=2.6, **where)
+    handles, names = zip(*keys, strict=True)
+    legend(axes, handles, names, **(BESIDE if is_wide(names) else above))
 
 
 def _titles(found: pd.DataFrame) -> list[str]:

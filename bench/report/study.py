@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Reported:
         published: its tables in the published shape.
         tables: short ones of the whole run.
         how: what stands above the published tables.
+        called: the models of the short headline, and what each is called.
     """
 
     comparison: pd.DataFrame
@@ -46,6 +48,7 @@ class Reported:
     tables: tuple[Table, ...]
     figures: tuple[Picture, ...]
     how: str
+    called: Mapping[str, str]
 
 
 def reported(results: Results, measured: Measured, published: Path) -> Reported:
@@ -75,6 +78,11 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
         ),
         figures=tuple(study.figures(results, measured, beside)),
         how=study.how,
+        called={
+            str(model): study.called(str(model).partition("/")[2])
+            for model in measured.headline["model"].unique()
+            if study.shown(str(model).partition("/")[2])
+        },
     )
 
 
@@ -173,13 +181,17 @@ def missing(beside: pd.DataFrame) -> str:
     if absent.empty:
         return f"All {len(beside)} figures have ours beside them."
     lacking = ", ".join(
-        f"{data} {n}" for data, n in absent.groupby("data", sort=False).size().items()
+        f"{n} of {data}" for data, n in absent.groupby("data", sort=False).size().items()
     )
     planned = int(_planned(beside)[absent.index].sum())
-    why = f"{planned} of these were planned and have no result; the others" if planned else "They"
+    others = len(absent) - planned
+    why = [
+        f"{planned} planned without a result" if planned else "",
+        f"{others} not part of this run" if others else "",
+    ]
     return (
-        f"{len(beside) - len(absent)} of {len(beside)} figures have ours beside them; without ours "
-        f"({words.NONE}) are {lacking}. {why} are not part of this run."
+        f"{len(beside) - len(absent)} of {words.plural(len(beside), 'figure')} have ours beside them; "
+        f"without ours ({words.NONE}) are {lacking}: {' and '.join(part for part in why if part)}."
     )
 
 

@@ -11,6 +11,7 @@ from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.measure.published import CLEAN
 from bench.measure.rates import wilson
 from bench.report import words
+from bench.report.latex import first
 from bench.report.radius import RADII, radius_table
 from bench.report.studies import Entry, PublishedTable, Row, Study
 from bench.report.tables import Measured, Table, names
@@ -130,7 +131,7 @@ def _marks(one: Mapping[Hashable, Any]) -> str:
 
 
 def published_latex(table: PublishedTable, label: str) -> str:
-    """Return a published table for LaTeX: `longtable` with `booktabs` rules, every text escaped."""
+    """Return a published table as `longtable` with `booktabs` rules, every text escaped."""
     if table.stacked:
         return _stacked_latex(table, label)
     width = 2 + 3 * len(table.data)
@@ -181,7 +182,7 @@ def _stacked_latex(table: PublishedTable, label: str) -> str:
 
 
 def _latex_line(*texts: str) -> str:
-    return " & ".join(words.latex(text) for text in texts) + r" \\"
+    return " & ".join([first(words.latex(texts[0])), *map(words.latex, texts[1:])]) + r" \\"
 
 
 def short_headline(results: Results, measured: Measured, study: Study) -> Table:

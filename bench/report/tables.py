@@ -210,6 +210,11 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
     return words.without_plain_surface(table)
 
 
+def identical(table: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows of a parity table came out as expected, with equal verdicts on all images."""
+    return (table["result"] == "pass") & (table["differ"] == "0")
+
+
 def failure_table(results: Results) -> pd.DataFrame:
     """Return a row a cell that failed or was never run, with the error's first line."""
     cells = results.cells
@@ -249,7 +254,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
-    images = f"the first {results.protocol['images']} images of {_split(results)}"
+    images = f"the first {words.plural(results.protocol['images'], 'image')} of {_split(results)}"
     return [
         Table(
             name="headline",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +15,25 @@ from bench.spec import BLACK_BOX_SURFACE, eps_text
 #: What stands where there is no number.
 NONE = "–"
 
-_LATEX = str.maketrans(
+_MATHEMATICS = {
+    "<": "<", ">": ">", "±": r"\pm", "²": "^2", "³": "^3", "×": r"\times", "≤": r"\le", "≥": r"\ge",
+    "≠": r"\ne", "≈": r"\approx", "∞": r"\infty", "ℓ": r"\ell", "−": "-", "→": r"\to", "·": r"\cdot",
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta",
+    "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "µ": r"\mu", "ν": r"\nu",
+    "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi",
+    "χ": r"\chi", "ω": r"\omega", "Δ": r"\Delta", "Σ": r"\Sigma", "Ω": r"\Omega",
+}  # fmt: skip
+_LATEX = (
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": "$<$", ">": "$>$", "–": "--", "ε": r"$\varepsilon$", "†": r"\dag{}"}
-    | {"±": r"$\pm$", "²": "$^2$"}
+    | {"|": r"\textbar{}", '"': r"\char34{}", "–": "--", "—": "---", "…": r"\dots{}"}
+    | {"†": r"\dag{}", "‡": r"\ddag{}", "’": "'", "‘": "`", "“": "``", "”": "''"}
+    | {"\n": " ", "\r": " ", "\t": " "}
+    | {character: f"${sign}$" for character, sign in _MATHEMATICS.items()}
 )
+
+#: Combining signs that every font of LaTeX can set over or under a letter.
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030b\u030c\u0327"
 
 #: Below this many images a rate is a smoke test, not evidence: its interval is 20 points wide.
 SMOKE = 100
@@ -116,6 +130,11 @@ def parameters(given: Mapping[str, object]) -> str:
     )
 
 
+def loud(said: str) -> bool:
+    """Return whether a text of a table says that something is wrong."""
+    return said in ("FAIL", "failed", "missing") or said.startswith("INVALID")
+
+
 def text(value: Any) -> str:
     """Return a text of a table, empty where it is absent."""
     return "" if missing(value) else str(value)
@@ -165,5 +184,21 @@ def date(started: str) -> str:
 
 
 def latex(said: str) -> str:
-    """Return a text so that LaTeX prints it as it stands."""
-    return said.translate(_LATEX)
+    """Return a text so that LaTeX prints it as it stands.
+
+    A sign that pdfLaTeX has no font for is printed as its number there, and as it is by XeLaTeX and
+    LuaLaTeX.
+    """
+    # Two hyphens would become a dash.
+    return "-{}-".join("".join(map(_latex_sign, part)) for part in said.split("--"))
+
+
+def _latex_sign(sign: str) -> str:
+    if sign in _LATEX:
+        return _LATEX[sign]
+    if sign < "\x80":
+        return sign if sign.isprintable() else ""
+    letter, *accents = list(unicodedata.normalize("NFD", sign))
+    if sign in "ßæœøåÆŒØÅ" or (letter < "\x80" and len(accents) == 1 and accents[0] in _ACCENTS):
+        return sign
+    return f"\\ifdefined\\Umathcode {sign}\\else[U+{ord(sign):04X}]\\fi{{}}"

@@ -55,7 +55,7 @@ def test_run_ends_with_the_claims(done):
 
 def test_claims_reads_what_is_stored_and_exits_0_whatever_the_verdict(invoke, done):
     folder, process = done
-    found = invoke("claims", "--suite", "tiny.toml", cwd=folder)
+    found = invoke("claims", "--suite", "tiny.toml", cwd=folder, COLUMNS="400")
     assert found.returncode == 0, found.stderr
     comparisons, claims = found.stdout.split("\n\n")
     assert len(comparisons.splitlines()) == 1 + 2 + 2
@@ -65,6 +65,19 @@ def test_claims_reads_what_is_stored_and_exits_0_whatever_the_verdict(invoke, do
         r"run 0\d+-\w+, .* UTC: part of the suite: .*, 1 toolkit \(torchattacks\)", which
     )
     assert judged == "2 claims of 4 comparisons: 0 could not be judged"
+
+
+def test_a_short_line_gets_a_row_for_either_side_of_a_comparison(invoke, done):
+    folder, _ = done
+    seen = invoke("claims", "--suite", "tiny.toml", cwd=folder, COLUMNS="80").stdout
+    comparisons, _ = seen.split("\n\n")
+    assert max(map(len, seen.splitlines())) <= 80
+    under = ("its own attack", "the strongest")
+    lines = [line for line in comparisons.splitlines() if any(said in line for said in under)]
+    assert [line.split()[-1] for line in lines if under[0] in line].count("undecided") >= 1
+    assert (
+        sum(under[1] in line for line in lines) == 1
+    )  # where two models are compared, and attacked
 
 
 def test_a_filtered_run_leaves_claims_unjudged(invoke, done, tmp_path):

@@ -110,11 +110,18 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     plan = invoke("run", "--suite", "tiny.toml", "--dry-run", "--json", cwd=folder).stdout
     cells = map(json.loads, plan.splitlines())
     key = next(cell["cell"] for cell in cells if cell["attack"] == "pgd linf 0.1")
-    show = invoke("show", key[:12], cwd=folder)
-    assert "digits/mlp · pgd linf 0.1 · torchattacks\neot 1, random_start yes, " in show.stderr
-    assert ", steps 3, " in show.stderr
-    assert json.loads(show.stdout[: show.stdout.index("\n}") + 2])["cell"] == key
-    assert "success" in show.stdout
+    show = invoke("show", key[:12], cwd=folder).stdout
+    assert show.startswith("digits/mlp · pgd linf 0.1 · torchattacks\n")
+    assert re.search(r"parameters +eot 1, random_start yes, .*steps 3, ", show)
+    assert "{" not in show
+    stored = json.loads(invoke("show", key[:12], "--json", cwd=folder).stdout)
+    assert stored["cell"] == key
+    found = stored["summary"]
+    rate = (
+        f"{100 * found['success_rate']:.1f} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
+    )
+    assert f"{found['successes']} of {found['attacked']}: {rate} %" in show
+    assert re.search(r"linf +median 0\.1", show)
 
 
 def test_report_shows_the_published_figures_beside_a_suite_s_file(invoke, done):
@@ -192,6 +199,8 @@ def test_parity_that_fails_exits_1(invoke, done, tmp_path):
     (("validate", "my-nett", "--plugin", "mine.py"), 2, "did you mean my-net"),
     (("validate", "my-net", "--plugin", "other.py"), 2, "other.py: no such Python file"),
     (("show", "zzzz"), 2, "no cell begins"),
+    (("ls", "attacks", "pgdd"), 2, "did you mean pgd"),
+    (("ls", "models", "digits/mlp"), 2, "bench ls models takes no name"),
 ])  # fmt: skip
 def test_bad_input_gets_one_line_and_its_exit_code(invoke, done, words, code, says):
     folder, _ = done
@@ -231,8 +240,12 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     assert "8 of 9 cells failed" in process.stderr
     failed = next((tmp_path / "r").glob("cells/*/*/error-1.json")).parent.name
     show = invoke("show", failed, "--results", tmp_path / "r", cwd=folder)
-    assert show.stderr.startswith("my-net · ")
-    assert "ZeroDivisionError" in show.stdout
+    assert show.stdout.startswith("my-net · ")
+    assert re.search(r"FAILED +AttackError: .*ZeroDivisionError: division by zero", show.stdout)
+    stored = json.loads(
+        invoke("show", failed, "--json", "--results", tmp_path / "r", cwd=folder).stdout
+    )
+    assert stored["error"]["type"] == "AttackError"
     assert "8 of 8 attacks did not run" in process.stdout or "INVALID" in process.stdout
 
 
@@ -327,6 +340,30 @@ def test_ls_attacks_says_what_is_wrong_where_and_what_to_install(invoke, lacking
     assert by_name["square"]["where"]["torchattacks"] == ["linf", "l2"]
     assert by_name["pgd"]["unavailable"] == {"art": "pip install no_such_package"}
     assert by_name["noise"]["unavailable"] == by_name["noise"]["absent"] == {}
+
+
+def test_ls_tells_of_one_attack(invoke, tmp_path):
+    screen = invoke("ls", "attacks", "fgsm", cwd=tmp_path, COLUMNS="80").stdout
+    assert max(map(len, screen.splitlines())) <= 80
+    lines = [" ".join(line.split()) for line in screen.splitlines()]
+    assert "targeted only none: foolbox cannot be targeted" in lines
+    assert any(line.startswith("eot 1 a whole number from 1 gradients averaged") for line in lines)
+    (line,) = invoke("ls", "attacks", "fgsm", "--json", cwd=tmp_path).stdout.splitlines()
+    record = json.loads(line)
+    assert [one["name"] for one in record["parameters"]] == ["eps", "eot", "targeted"]
+    assert record["parameters"][2]["refused"] == {
+        "foolbox": "only none: foolbox cannot be targeted"
+    }
+
+
+def test_parity_where_a_line_is_short_lists_what_differs_and_counts_the_rest(invoke, done):
+    folder, _ = done
+    seen = invoke("parity", "--suite", "tiny.toml", cwd=folder, COLUMNS="80")
+    assert seen.returncode == 0
+    shown = sum(line.endswith("pass") for line in seen.stdout.splitlines())
+    counted = re.search(r"([0-9]+) more comparisons? came out as expected", seen.stderr)
+    assert shown + int(counted[1]) == 6
+    assert max(map(len, seen.stdout.splitlines()), default=0) <= 80
 
 
 def test_optional_packages_are_told_of(invoke, lacking, tmp_path):

@@ -4,9 +4,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pymupdf
+import pytest
 from matplotlib.figure import Figure
 
-from bench.report import figures
+from bench.report import figures, legends
 from bench.report.tables import Measured
 
 
@@ -37,7 +38,8 @@ def test_what_is_drawn_is_the_curve(measured: Measured) -> None:
         assert list(steps) == list(lines["model"].unique())
         for (model, line), dots in zip(steps.items(), points, strict=True):
             truth = lines[lines["model"] == model]
-            assert line.get_drawstyle() == "steps-post"
+            # In l2 minimal-norm attacks measure every radius; in linf only those asked for are known.
+            assert line.get_drawstyle() == ("steps-post" if norm == "l2" else "default")
             np.testing.assert_array_equal(line.get_xdata(), truth["eps"])
             np.testing.assert_allclose(line.get_ydata(), 100 * truth["accuracy"])
             assert set(np.asarray(dots.get_xdata())) == {0.0, *asked["eps"]}
@@ -84,6 +86,93 @@ def test_files_are_reproducible_selectable_and_of_the_right_width(measured: Meas
     assert not wide.bands
     width = pymupdf.open(stream=wide.pdf, filetype="pdf")[0].rect.width
     assert abs(width - 72 * figures.TEXT_WIDTH) < 1
+
+
+def test_points_are_joined_by_thin_lines_where_nothing_is_known_between_them() -> None:
+    axes = Figure().subplots()
+    figures.draw_accuracy(axes, _lines(2), _ASKED)
+    joined, _ = axes.get_lines()[:2]
+    assert list(np.asarray(joined.get_xdata())) == [0.0, 2 / 255, 8 / 255]
+    assert joined.get_linewidth() < 1
+    (bars, _) = axes.collections  # of the first model and of the second
+    spans = [path.vertices[:, 1].tolist() for path in bars.get_paths()]
+    np.testing.assert_allclose(spans, [[30, 95]] * 3)
+    drawn = figures.accuracy_figures(_lines(2), pd.DataFrame(_HEADLINE))[0]
+    assert not drawn.measured
+    said = figures.caption(drawn)
+    assert "the lines between them measure nothing" in said
+    assert "upper bound" not in said
+    assert "Bars: 95 % Wilson intervals" in said
+
+
+_HEADLINE = [
+    {"model": "m0", "norm": "linf", "eps": eps, "eps_text": text, "flag": ""}
+    for eps, text in _ASKED.items()
+]
+
+
+@pytest.mark.parametrize("names", [
+    ("_ours", "plain", "digits/mlp"),
+    ("a_$5_b_$6", "cost $5 and $6"),
+    ("{x}^2 \\alpha", "50 % <b>"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("error")
+def test_a_legend_names_models_as_they_are_written(names: tuple[str, ...]) -> None:
+    called = dict(zip(("m0", "m1", "m2"), names, strict=False))
+    lines = _lines(len(names)).replace({"model": called})
+    page = _page(figures.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0].pdf)
+    for name in names:
+        assert name.replace(" ", "") in page
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("models", [2, 3, 9])
+def test_long_names_are_whole_and_told_apart(models: int) -> None:
+    stem = "WideResNet-28-10_Gowal2021Improving_ddpm_100m_linf_8_255_seed"
+    lines = _lines(models).replace(
+        {"model": {f"m{turn}": f"{stem}{turn}" for turn in range(models)}}
+    )
+    drawn = figures.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0]
+    assert drawn.wide
+    page = _page(drawn.pdf)
+    assert all(f"{stem}{turn}" in page for turn in range(models))
+    (sheet,) = pymupdf.open(stream=drawn.pdf, filetype="pdf")
+    words = sheet.get_text("words")
+    assert all(sheet.rect.contains(pymupdf.Rect(word[:4])) for word in words)  # nothing is cut
+    named = [word for word in words if "Wide" in word[4]]
+    axis = next(word for word in words if word[4] == "8/255")
+    assert (
+        min(word[0] for word in named) > 0.5 * sheet.rect.width
+    )  # and the axes have the larger part
+    assert axis[0] > 0.45 * sheet.rect.width
+
+
+def test_of_many_models_the_best_and_the_worst_are_named() -> None:
+    axes = Figure().subplots()
+    figures.draw_accuracy(axes, _lines(60), _ASKED)
+    legend = axes.get_legend()
+    assert legend is not None
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == [*(f"m{turn}" for turn in (0, 1, 2, 3, 4, 56, 57, 58, 59)), "51 other models"]
+    assert len({line.get_label() for line in axes.get_lines()}) >= 60  # all of them are drawn
+    drawn = figures.accuracy_figures(_lines(60), pd.DataFrame(_HEADLINE))[0]
+    assert "Named: the most and the least robust" in figures.caption(drawn)
+
+
+@pytest.mark.parametrize(("name", "lines"), [
+    ("plain", ["plain"]),
+    ("a-b_c/d", ["a-b_c/d"]),
+    ("aaaa-bbbb-cccc", ["aaaa-bbbb-", "cccc"]),
+    ("x" * 25, ["x" * 10, "x" * 10, "x" * 5]),
+    ("aaaa bbbb cccc", ["aaaa bbbb", "cccc"]),
+])  # fmt: skip
+def test_names_are_broken_after_their_signs(name: str, lines: list[str]) -> None:
+    assert legends.broken(name, 10) == lines
+
+
+def _page(pdf: bytes) -> str:
+    """Return the words of a figure without spaces and line breaks."""
+    return "".join("".join(page.get_text() for page in pymupdf.open(stream=pdf)).split())
 
 
 def test_captions_name_n_and_the_one_model(measured: Measured) -> None:

@@ -191,6 +191,15 @@ def test_bench_run_gives_samples_and_cells(tiny_suite, tmp_path):
     assert len(run.samples()) == 10 * len(run.cells()) == 60
     assert (run.cells().status == "done").all()
     assert not run.outcome.failed
+    worst = run.headline()
+    assert len(worst)
+    assert (worst["n"] == 10).all()
+    assert len(run.parity()) == len(run.cells())  # three toolkits, two by two
+    assert run.claims().empty
+    written = run.report(tmp_path / "out", ["csv", "latex"])
+    assert {path.parent for paths in written.values() for path in paths} == {tmp_path / "out"}
+    assert all(path.is_file() for paths in written.values() for path in paths)
+    assert {"csv", "latex"} == set(written)
 
 
 def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):

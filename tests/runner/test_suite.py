@@ -66,7 +66,7 @@ def test_all_images(tmp_path):
     ('norm      = ["linf", "l2"]', "", r"attacks\[1\]\.norm: this field is missing"),
     ("eps       = [\"2/255\", 0.5]", 'eps = "two"', r"attacks\[1\]: pgd: eps.*'two'"),
     ("eps       = [\"2/255\", 0.5]", "eps = 8", r"attacks\[1\]: pgd: eps=8 is out of range"),
-    ("steps     = [5, 10]", "stepz = 5", r"attacks\[1\]: no word of pgd named 'stepz'.*steps"),
+    ("steps     = [5, 10]", "stepz = 5", r"attacks\[1\]: no parameter of pgd named 'stepz'.*steps"),
     ("steps     = [5, 10]", "steps = 0", r"attacks\[1\]: pgd: steps: 0 is too small"),
     ('toolkits  = ["art", "foolbox"]', 'toolkits = ["fool"]', r"attacks\[1\]\.toolkits\[1\]"),
     ("width = 3", "width = [[3]]", r"models\[1\]\.width: \[3\] is not a number"),
@@ -175,7 +175,7 @@ def test_a_list_of_attacks_multiplies_as_one_of_models_does(tmp_path):
     text = GOOD.replace('"pgd"', '["pgd", "mi-fgsm"]').replace('["linf", "l2"]', '"linf"')
     found = load_suite(written(tmp_path, text)).attacks
     assert [one.spec.name for one in found] == ["pgd"] * 4 + ["mi-fgsm"] * 4
-    with pytest.raises(SpecError, match=r"attacks\[1\]: no word of fgsm named 'steps'"):
+    with pytest.raises(SpecError, match=r"attacks\[1\]: no parameter of fgsm named 'steps'"):
         load_suite(written(tmp_path, text.replace("mi-fgsm", "fgsm")))
 
 

@@ -58,8 +58,8 @@ def _certified(results: Results, measured: Measured) -> Picture | None:
     # Of the copies the sigma that was certified with the most numbers, of sigma the reverse.
     own, most = _commonest(cells, "sigma", "n"), int(_commonest(cells, "n", "sigma"))
     panels = (
-        ("(a)", cells[cells["sigma"] == own].sort_values("n"), "n", "$N$ = {:,}"),
-        ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "$\\sigma$ = {:g}"),
+        ("(a)", cells[cells["sigma"] == own].sort_values("n"), "n", "N = {:,}"),
+        ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "σ = {:g}"),
     )
     with style():
         figure = Figure(figsize=(TEXT_WIDTH, 2.5), layout="constrained")

@@ -1,0 +1,166 @@
+"""An attack for people: what its parameters mean, and what each toolkit makes of them.
+
+Nothing here imports torch or a toolkit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.attacks.catalogue import listing
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Word
+from bench.attacks.rows import ATTACKS, CERTIFY
+from bench.registry import unknown
+from bench.spec import TOOLKITS, Scalar
+
+#: What a parameter means, for an attack where it means something of its own, else for all.
+MEANINGS: Mapping[str, str] = {
+    "alpha": "probability that a certified radius is wrong",
+    "alpha_max": "largest weight of the clean image in a step",
+    "apgd_t": "whether apgd-t, which needs four classes, is one of the attacks",
+    "autoattack steps": "steps of apgd-ce, apgd-t and fab-t",
+    "autoattack queries": "queries of square",
+    "batch": "images of the fit that are attacked together; 1 as published",
+    "beta": "weight of the l1 norm in the distance that is made small",
+    "box": "how far a pixel may move; 1 for all of [0, 1]",
+    "brendel-bethge step_size": "radius of the trust region, as a share of the number of values",
+    "c": "weight of the margin against the distance; where it is searched for, the first",
+    "candidates": "classes whose boundaries are looked at, the likeliest first",
+    "certify n": "noisy copies that bound the share of the class",
+    "confidence": "margin by which the wrong class must lead, in logits",
+    "cw step_size": "learning rate of Adam",
+    "decay": "weight of the gradients of earlier steps",
+    "delta": "share of the images of the fit that may stay unfooled",
+    "ead step_size": "first length of a step of the descent",
+    "ead-en step_size": "first length of a step of the descent",
+    "eot": "gradients averaged in each step, for models that answer at random",
+    "eta": "how far a step goes beyond the linearised boundary; 1 ends on it",
+    "fab beta": "share of the way from the clean image that is kept after a success",
+    "fab-t beta": "share of the way from the clean image that is kept after a success",
+    "fab_t": "whether fab-t is one of the attacks",
+    "fit": "split and number of images that the perturbation is fitted on",
+    "fitted_on": "the model whose perturbation is applied; `itself` for the model attacked",
+    "fmn step_size": "length of the first step; it falls to a hundredth",
+    "gamma": "share by which the radius shrinks or grows in a step",
+    "generations": "generations of the differential evolution",
+    "gradient_queries": "queries of the first estimate of a gradient",
+    "ifgsm-radius step_size": "length of a step, in linf",
+    "init_eps": "radius of the first sphere, in l2",
+    "jsma gamma": "largest share of the values that may change",
+    "l-bfgs c": "weight of the distance against the cross-entropy at the start of the search",
+    "lambda": "how far beyond the linearised boundary the linear solver aims",
+    "least_confidence": "images of which the model is less sure are not measured",
+    "max_eps": "where the search for the radius ends",
+    "max_rotation": "largest turn, in degrees",
+    "max_translation": "largest shift, in pixels",
+    "n0": "noisy copies that choose the class",
+    "overshoot": "how far beyond the boundary a step goes, as a share of its length",
+    "p_init": "share of the pixels in the first square",
+    "passes": "largest number of passes over the images of the fit",
+    "population": "members of the differential evolution",
+    "project": "radius of the ball that the steps stay in; 1 for the whole box",
+    "queries": "questions asked about an image",
+    "random_start": "whether the first image is drawn at random from the ball",
+    "restarts": "how often the attack is made, each time from another draw; an image that fell is kept",
+    "rotations": "turns on the grid",
+    "salt-and-pepper steps": "largest number of draws",
+    "scan": "equal steps up to max_eps that are looked at before the bisection",
+    "search_steps": "steps of the search over c",
+    "source_step": "first length of a step towards the image, relative to the distance",
+    "spherical_step": "first length of a step along the sphere, relative to the distance",
+    "square queries": "questions asked about an image in each restart",
+    "step_size": "length of a step, in the norm of the attack",
+    "steps": "gradient steps",
+    "targeted": "the class to reach: none for any other, next, least-likely, random, or a class",
+    "targets": "classes that are aimed at in turn, the likeliest first",
+    "theta": "what is added to a value",
+    "translations": "shifts on the grid, along each side",
+    "universal steps": "steps of DeepFool on one image",
+}
+
+_EPS = "radius in units of [0, 1], such as 0.03 or 8/255"
+_PIXELS = "number of pixels that may change"
+
+
+def described(name: str) -> dict[str, Any]:
+    """Return all that is known of one attack, for a screen and for `--json`.
+
+    What `listing` says of it, and `parameters`: a dictionary each with `name, meaning, values,
+    default` (None where it must be given), and `refused`: by toolkit, what it alone takes and why.
+
+    Raises:
+        SpecError: no such attack.
+    """
+    attacks = {**ATTACKS, CERTIFY.name: CERTIFY}
+    if name not in attacks:
+        raise unknown("attack", name, list(attacks))
+    attack = attacks[name]
+    known = next((record for record in listing() if record["name"] == name), None)
+    return {**(known or _certificate()), "parameters": _parameters(attack)}
+
+
+def meaning(attack: str, parameter: str) -> str:
+    """Return what a parameter of an attack means.
+
+    Raises:
+        KeyError: nobody has written it down.
+    """
+    own = f"{attack} {parameter}"
+    return MEANINGS[own if own in MEANINGS else parameter]
+
+
+def _parameters(attack: Attack) -> list[dict[str, Any]]:
+    found = []
+    if not attack.minimal:
+        pixels = set(attack.norms) == {"l0"}
+        values = "a whole number from 1" if pixels else "above 0; linf: at most 1"
+        found.append(_parameter("eps", _PIXELS if pixels else _EPS, values, None, {}))
+    for name, rule in attack.words.items():
+        refused: dict[str, str] = {
+            kit: f"{f'in {entry.norm} ' if entry.norm else ''}only {_text(entry.only)}: {kit} {entry.reason}"
+            for kit in TOOLKITS
+            for entry in attack.refusals
+            if entry.toolkit == kit and entry.word == name
+        }
+        default = "eps / 4" if rule.default == QUARTER_OF_EPS else rule.default
+        found.append(_parameter(name, meaning(attack.name, name), _values(rule), default, refused))
+    return found
+
+
+def _parameter(
+    name: str, meant: str, values: str, default: Scalar | None, refused: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "name": name, "meaning": meant, "values": values, "default": default,
+        "refused": dict(refused),
+    }  # fmt: skip
+
+
+def _values(rule: Word) -> str:
+    """Return in words what a parameter may be."""
+    if rule.kind == "count":
+        return "a whole number" if rule.least is None else f"a whole number from {rule.least:g}"
+    if rule.kind == "amount":
+        low = "above 0" if rule.least is None else f"from {rule.least:g}"
+        return low if rule.below is None else f"{low}, below {rule.below:g}"
+    return {
+        "flag": "true, false",
+        "target": "a rule or a class",
+        "fit": "such as train 1000",
+        "model": "a name",
+    }[rule.kind]
+
+
+def _text(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _certificate() -> dict[str, Any]:
+    """Return for certificates, which are no attack, what `listing` says of attacks."""
+    return {
+        "name": CERTIFY.name, "norms": list(CERTIFY.norms), "toolkits": ["native"],
+        "kind": "certificate", "access": CERTIFY.access, "targeted": False, "goals": [],
+        "note": CERTIFY.note, "where": {"native": list(CERTIFY.norms)}, "absent": {},
+        "unavailable": {},
+    }  # fmt: skip

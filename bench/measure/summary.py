@@ -1,0 +1,64 @@
+"""One cell in a few numbers: what a person asks first of a stored cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.measure.rates import wilson
+from bench.store.columns import attacked
+
+_NORMS = ("l0", "l1", "l2", "linf")
+
+
+def summary(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return what came of a cell.
+
+    Args:
+        rows: of one finished cell, `spec.COLUMNS`.
+
+    Returns:
+        `images, correct, attacked`; `successes, success_rate, low, high` (95 % Wilson, of the images
+        attacked); `invalid` (counts by reason), `borderline, abstained`; `distances` (by norm, the
+        `least, median, largest` of the successes), `forwards, backwards, seconds` (means over the images
+        attacked). Of a cell that measures radii, or certifies some, also `radius` (the same three of all
+        that were found) and `found` (how many). Numbers that there are not are None.
+    """
+    tried = rows[attacked(rows)]
+    won = tried[tried["success"]]
+    low, high = wilson(len(won), len(tried))
+    reasons = tried["invalid"].dropna().value_counts()
+    told: dict[str, Any] = {
+        "images": len(rows),
+        "correct": int(rows["correct"].sum()),
+        "attacked": len(tried),
+        "successes": len(won),
+        "success_rate": len(won) / len(tried) if len(tried) else None,
+        "low": _known(low),
+        "high": _known(high),
+        "invalid": {str(reason): int(count) for reason, count in reasons.items()},
+        "borderline": int(tried["borderline"].sum()),
+        "abstained": int(rows["abstained"].sum()),
+        "distances": {norm: _spread(won[norm]) for norm in _NORMS} if len(won) else {},
+        **{name: _known(tried[name].mean()) for name in ("forwards", "backwards", "seconds")},
+    }
+    measured = {"certify": "certified_radius", "radius": "adversarial_radius"}
+    column = measured.get(str(rows["kind"].iloc[0])) if len(rows) else None
+    if column is not None:
+        radii = rows[column].astype("float64")
+        known = radii[np.isfinite(radii) & (radii > 0)]
+        told |= {"found": len(known), "radius": _spread(known) if len(known) else None}
+    return told
+
+
+def _spread(values: pd.Series[float]) -> dict[str, float]:
+    known = values.astype("float64")
+    return {
+        "least": float(known.min()), "median": float(known.median()), "largest": float(known.max()),
+    }  # fmt: skip
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
