@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import bench
 from bench.errors import AttackError, SpecError, StoreError
@@ -222,3 +223,36 @@ def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
         "bim": {44}, "fgsm": {30},
     }  # fmt: skip
     assert results.protocol["images"] == 30
+
+
+class _Extra(nn.Sequential):
+    def get_extra_state(self):
+        return {"epoch": 3}
+
+
+def test_quantised_networks_and_other_states_run_beside_the_others(tiny_suite, registry, tmp_path):
+    net = bench.load_model("digits/mlp").module
+    made = {
+        "quantised": lambda: torch.ao.quantization.quantize_dynamic(net, {nn.Linear}),
+        "extra": lambda: _Extra(net),
+        "broken": lambda: nn.Linear(1, 1),
+    }
+    for name, make in made.items():
+        bench.register_model(name, data="digits")(
+            lambda make=make: bench.wrap(make(), 10, (1, 8, 8))
+        )
+    plan = make_plan(
+        load_suite(str(tiny_suite)), attacks=["noise", "fgsm"], toolkits=["native", "foolbox"]
+    )
+    assert any(
+        "quantised has no gradient: fgsm and other white-box" in line for line in plan.left_out
+    )
+    assert list(plan.broken) == ["broken"]
+    attacks = {}
+    for cell in plan.cells.values():
+        attacks.setdefault(cell.model.name, set()).add(cell.attack.name)
+    assert attacks == {
+        "digits/mlp": {"fgsm", "noise"}, "quantised": {"noise"}, "extra": {"fgsm", "noise"}
+    }  # fmt: skip
+    outcome = execute(plan, open_store(tmp_path / "r"))
+    assert (len(outcome.computed), outcome.failed) == (len(plan.cells), ())
