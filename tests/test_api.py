@@ -154,8 +154,8 @@ def test_images_labels_and_numbers_may_come_in_any_form():
     ({"y": ["a", "b"]}, "labels: a list that is no batch of numbers"),
     ({"y": torch.eye(10)[:2]}, "take the argmax of one-hot labels"),
     ({"eps": [0.1, 0.2]}, r"eps: \[0.1, 0.2\] is not a number"),
-    ({"batch_size": 0}, "batch_size=0 is not a whole number from 1"),
-    ({"seed": 0.5}, "seed=0.5 is not a whole number from 0"),
+    ({"batch_size": 0}, "batch_size: 0 is not a whole number from 1"),
+    ({"seed": 0.5}, "seed: 0.5 is not a whole number from 0"),
     ({"fit": torch.rand(2)}, "fit must be"),
 ])  # fmt: skip
 def test_what_is_no_batch_or_number_is_said(change, words):
