@@ -133,8 +133,8 @@ def attack(
         words: the attack's parameters.
 
     Raises:
-        SpecError: a model, image, label, name, word or number that cannot be understood; neither or both of `fit` and
-            `perturbation` for a universal attack, or one of them for another.
+        SpecError: a model, image, label, name, word or number that cannot be understood; neither or
+            both of `fit` and `perturbation` for a universal attack, or one of them for another.
         UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
         AttackError: the toolkit failed.
     """
@@ -206,7 +206,7 @@ def _whole(word: str, value: Any, least: int) -> int:
 
 def _pair(fit: Any) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(fit, tuple | list) or len(fit) != 2:
-        raise SpecError("fit must be (images, labels) to fit on")
+        raise SpecError("fit is a pair of images and labels, (x, y)")
     return as_images(fit[0]), as_labels(fit[1])
 
 
@@ -231,8 +231,6 @@ def _check_fit(
             f"{name}: here `fitted_on` is no model's name: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
         )
-    if fit is not None and len(fit) != 2:
-        raise SpecError(f"{name}: fit is a pair of images and labels, (x, y)")
     if perturbation is not None and perturbation.shape != x.shape[1:]:
         raise SpecError(
             f"{name}: a perturbation of shape {tuple(perturbation.shape)} does not fit images of "

@@ -156,7 +156,7 @@ def test_images_labels_and_numbers_may_come_in_any_form():
     ({"eps": [0.1, 0.2]}, r"eps: \[0.1, 0.2\] is not a number"),
     ({"batch_size": 0}, "batch_size: 0 is not a whole number from 1"),
     ({"seed": 0.5}, "seed: 0.5 is not a whole number from 0"),
-    ({"fit": torch.rand(2)}, "fit must be"),
+    ({"fit": torch.rand(2)}, "fit is a pair"),
 ])  # fmt: skip
 def test_what_is_no_batch_or_number_is_said(change, words):
     given = {
