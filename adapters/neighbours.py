@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.adapters.network import eval_mode, surface_gradient, weights_digest
+from bench.adapters.network import eval_mode, network_digest, surface_gradient
 from bench.adapters.stored import ABSENT, Bank, Stored
+from bench.registry import users_code
 from bench.spec import Loss, ModelSpec, Prediction
 
 
@@ -48,6 +49,7 @@ class NeighboursAdapter:
         surrogates: by name.
         settings: what else decides the surrogates, such as a temperature, in words.
         agreement: how well the differentiable vote repeats the vote, and where that was measured.
+        recipe: whether the embedding is one of Crossfire's, see `network_digest`.
     """
 
     spec: ModelSpec
@@ -57,6 +59,7 @@ class NeighboursAdapter:
     surrogates: Mapping[str, nn.Module]
     settings: str = ""
     agreement: Mapping[str, Any] | None = None
+    recipe: bool = False
 
     @property
     def bank(self) -> Bank:
@@ -68,6 +71,7 @@ class NeighboursAdapter:
         """Return the name of the distance."""
         return self.stored.distance.name
 
+    @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
         """Return the vote, -1 where it is tied, and the share of each class in it."""
         with eval_mode(self.embed), torch.no_grad():
@@ -91,7 +95,7 @@ class NeighboursAdapter:
 
     def fingerprint(self) -> str:
         """Return a digest of weights, the bank's images, k, distance and the surrogates' settings."""
-        digest = hashlib.sha256(weights_digest(self.embed).encode())
+        digest = hashlib.sha256(network_digest(self.embed, self.recipe).encode())
         digest.update(f"{self.bank.title()} {self.bank.checksum}".encode())
         digest.update(f"{self.k} {self.distance} {self.settings}".encode())
         return digest.hexdigest()[:20]

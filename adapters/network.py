@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
+from bench.adapters.fingerprint import fingerprint
 from bench.adapters.losses import per_image_loss
+from bench.adapters.outputs import logits_of, looks_like_probabilities, shape_of
 from bench.errors import AdapterError, SpecError
+from bench.registry import users_code
 from bench.spec import Loss, ModelSpec, Prediction
 
 
@@ -54,6 +59,21 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()[:20]
 
 
+def network_digest(module: nn.Module, recipe: bool) -> str:
+    """Return 20 hex digits that tell a network from all others.
+
+    Args:
+        module: the network.
+        recipe: whether Crossfire made it by a recipe: then weights and printed architecture say all,
+            and keys of cells stand on that. Of what a user brings, everything counts.
+
+    Raises:
+        AdapterError: a weight that cannot be read.
+    """
+    return weights_digest(module) if recipe else fingerprint(module)
+
+
+@users_code()
 def surface_gradient(
     name: str,
     surfaces: Mapping[str, nn.Module],
@@ -73,30 +93,48 @@ def surface_gradient(
         surface: which; None for the first.
 
     Raises:
-        SpecError: there is no such surface.
+        SpecError: there is no such surface, or none at all.
     """
+    if surface is None and not surfaces:
+        raise SpecError(f"{name} has no gradient with respect to its images")
     surface = surface or next(iter(surfaces))
     if surface not in surfaces:
-        raise SpecError(f"{name} has no surface {surface!r}; it has: {', '.join(surfaces)}")
+        known = ", ".join(surfaces) or "none"
+        raise SpecError(f"{name} has no surface {surface!r}; it has: {known}")
     module = surfaces[surface]
     x = x.detach().clone().requires_grad_()
     with eval_mode(module), torch.enable_grad():
-        total = per_image_loss(module(x), y, loss).sum()
+        # The module gets a copy, which it may write into.
+        total = per_image_loss(module(x.clone()).float(), y, loss).sum()
         (gradient,) = torch.autograd.grad(total, x)
     return gradient
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkAdapter:
-    """An `nn.Module` from images in [0, 1] to logits, as a model of the benchmark."""
+    """An `nn.Module` from images in [0, 1] to logits, as a model of the benchmark.
+
+    Attributes:
+        differentiable: whether its logits have a gradient with respect to the image; a network without
+            has no surface.
+        recipe: whether it is one of Crossfire's, see `network_digest`.
+    """
 
     spec: ModelSpec
     module: nn.Module
+    differentiable: bool = True
+    recipe: bool = False
 
+    @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
-        """Return the class of the largest logit, and the logits as scores."""
+        """Return the class of the largest logit, and the logits as scores.
+
+        Raises:
+            AdapterError: the network gives something other than a tensor.
+        """
         with eval_mode(self.module), torch.no_grad():
-            scores = self.module(x)
+            # Copies both: some networks write into their input, or give the same tensor every time.
+            scores = logits_of(self.module(x.clone())).to(torch.float32, copy=True)
         return Prediction(scores.argmax(1), scores)
 
     def gradient(
@@ -110,11 +148,16 @@ class NetworkAdapter:
         return surface_gradient(self.spec.name, self.surfaces(), x, y, loss, surface)
 
     def surfaces(self) -> Mapping[str, nn.Module]:
-        return {"network": self.module}
+        return {"network": self.module} if self.differentiable else {}
 
+    @users_code()
     def fingerprint(self) -> str:
-        """Return a digest of the architecture's printed form and every weight and buffer."""
-        return weights_digest(self.module)
+        """Return a digest of all of the network that can change an answer.
+
+        Raises:
+            AdapterError: a weight that cannot be read.
+        """
+        return network_digest(self.module, self.recipe)
 
 
 def wrap(
@@ -141,10 +184,16 @@ def wrap(
         AdapterError: the network does not take such images, gives another number of scores, gives
             scores that are not finite, or gives probabilities instead of logits.
     """
+    if not isinstance(net, nn.Module):
+        raise AdapterError(
+            f"wrap: got {_named(net)}, not an nn.Module; call it in the forward of an nn.Module that has "
+            f"its networks as attributes, or wrap it with bench.wrap_predict if it can only predict"
+        )
     if (mean is None) != (std is None):
         raise AdapterError("wrap: give both mean and std, or neither")
+    num_classes, input_shape = shape_of("wrap", num_classes, input_shape)
     module = net if mean is None or std is None else Normalised(net, mean, std)
-    _probe(module, num_classes, input_shape)
+    differentiable = _probe(module, num_classes, input_shape)
     spec = ModelSpec(
         name=name,
         family="network",
@@ -152,37 +201,74 @@ def wrap(
         input_shape=input_shape,
         num_classes=num_classes,
     )
-    return NetworkAdapter(spec, module)
+    return NetworkAdapter(spec, module, differentiable)
 
 
-def looks_like_probabilities(scores: torch.Tensor) -> bool:
-    """Return whether every row of scores (N, C) is a probability distribution."""
-    sums = scores.sum(1)
-    return bool(
-        (scores.min() > -1e-5) & (scores.max() < 1 + 1e-5) & ((sums - 1).abs() < 1e-4).all()
-    )
+def _named(thing: object) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
 
 
-def _probe(module: nn.Module, num_classes: int, input_shape: tuple[int, int, int]) -> None:
-    """Run two images through a network, so that a wrong one fails here and not hours later."""
+@users_code()
+def _probe(module: nn.Module, num_classes: int, input_shape: tuple[int, int, int]) -> bool:
+    """Run two images through a network, so that a wrong one fails here and not hours later.
+
+    Returns:
+        Whether its logits have a gradient with respect to the images.
+    """
     ramp = torch.linspace(0, 1, 2 * input_shape[0] * input_shape[1] * input_shape[2])
     x = ramp.view(2, *input_shape)
     parameter = next(module.parameters(), None)
+    if any(weight.is_meta for weight in (*module.parameters(), *module.buffers())):
+        raise AdapterError(
+            "the network is on the meta device, where weights have no values; load them"
+        )
     if parameter is not None:
         x = x.to(parameter.device)
+    with _attributes_kept(module):
+        return _answers(module, num_classes, x)
+
+
+@contextmanager
+def _attributes_kept(module: nn.Module) -> Iterator[None]:
+    """Give every attribute the value back that it had, since some networks keep what they were shown.
+
+    Their fingerprint would be that of the last images, as one processor computed them.
+    """
+    parts = list(module.modules())
+    lazy = any(isinstance(part, LazyModuleMixin) for part in parts)
+    before = [dict(vars(part)) for part in parts]
+    try:
+        yield
+    finally:
+        for part, held in zip(parts, before, strict=True):
+            if not lazy:  # those are made ready by being asked
+                vars(part).clear()
+                vars(part).update(held)
+
+
+def _answers(module: nn.Module, num_classes: int, x: torch.Tensor) -> bool:
+    parameter = next(module.parameters(), None)
     try:
         with eval_mode(module), torch.no_grad():
-            scores = module(x)
+            scores = logits_of(module(x.clone()))
     except (RuntimeError, ValueError, IndexError) as error:
-        first = str(error).splitlines()[0]
+        first = (str(error) or "no message").splitlines()[0]
+        if parameter is not None and parameter.dtype != torch.float32:
+            raise AdapterError(
+                f"the network's weights are {parameter.dtype}, images are float32 ({first}); call "
+                f".float() on it, or cast the images in its forward"
+            ) from error
         raise AdapterError(
-            f"the network does not take images of shape {tuple(input_shape)}: {first}"
+            f"the network does not take images of shape {tuple(x.shape[1:])}: {first}"
         ) from error
-    if not isinstance(scores, torch.Tensor) or scores.shape != (2, num_classes):
-        got = tuple(scores.shape[1:]) if isinstance(scores, torch.Tensor) else type(scores).__name__
+    if scores.shape != (2, num_classes):
         raise AdapterError(
-            f"the network gives {got} an image, not num_classes={num_classes} logits; "
-            f"set num_classes to what it gives"
+            f"the network gives {tuple(scores.shape[1:])} an image, not num_classes={num_classes} "
+            f"logits; set num_classes to what it gives"
+        )
+    if not scores.is_floating_point():
+        raise AdapterError(
+            f"the network gives {scores.dtype}; attacks need logits, before any argmax"
         )
     if not scores.isfinite().all():
         raise AdapterError("the network gives scores that are not finite; check its weights")
@@ -191,3 +277,25 @@ def _probe(module: nn.Module, num_classes: int, input_shape: tuple[int, int, int
             "the network returns probabilities (its scores sum to 1); attacks need logits: "
             "leave out its final softmax"
         )
+    return _has_gradient(module, x)
+
+
+def _has_gradient(module: nn.Module, x: torch.Tensor) -> bool:
+    """Return whether logits depend on images in a way that torch can differentiate.
+
+    Those of quantised networks do not, nor those made under `no_grad`.
+    """
+    x = x.clone().requires_grad_()
+    try:
+        with eval_mode(module), torch.enable_grad():
+            scores = logits_of(module(x.clone()))
+            if not scores.requires_grad:
+                return False
+            with warnings.catch_warnings():  # that there is none is what is asked here
+                warnings.simplefilter("ignore")
+                (gradient,) = torch.autograd.grad(scores.sum(), x, allow_unused=True)
+    except (RuntimeError, NotImplementedError):
+        return False
+    except Exception:  # a fault of the network's own, which its cells will tell
+        return True
+    return gradient is not None

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from bench.adapters.fingerprint import fingerprint
+from bench.adapters.outputs import mistaken, shape_of
 from bench.errors import AdapterError, SpecError
+from bench.registry import users_code
 from bench.spec import Loss, ModelSpec, Prediction
-
-_PROBES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,17 @@ class PredictOnlyAdapter:
     function: Callable[[torch.Tensor], Any]
     known_as: str | None
 
+    @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
         """Return the function's decision; where it gives labels alone, scores are one-hot.
 
+        Scores that are not finite are given as they are: the judge says which images they are of.
+
         Raises:
-            AdapterError: the function gives something of another shape, or not finite.
+            AdapterError: the function gives something of another shape.
         """
-        given = torch.as_tensor(np.asarray(_detached(self.function(x)))).to(x.device)
+        # A copy: some functions write into their input.
+        given = _tensor(self.function(x.clone())).to(x.device)
         classes = self.spec.num_classes
         if given.shape == (len(x),) and not given.is_floating_point():
             labels = given.long()
@@ -49,9 +54,7 @@ class PredictOnlyAdapter:
                 f"the function gives shape {tuple(given.shape)} for {len(x)} images; it must give "
                 f"scores ({len(x)}, {classes}) or integer labels ({len(x)},)"
             )
-        scores = given.float()
-        if not scores.isfinite().all():
-            raise AdapterError("the function gives scores that are not finite")
+        scores = given.to(torch.float32, copy=True)
         return Prediction(scores.argmax(1), scores)
 
     def gradient(
@@ -67,34 +70,32 @@ class PredictOnlyAdapter:
     def surfaces(self) -> Mapping[str, nn.Module]:
         return {}
 
+    @users_code()
     def fingerprint(self) -> str:
-        """Return a digest of the function's code and of its labels for fixed random images."""
-        if self.known_as is not None:
-            return hashlib.sha256(self.known_as.encode()).hexdigest()[:20]
-        digest = hashlib.sha256()
-        code = getattr(self.function, "__code__", None)
-        digest.update(_bytecode(code) if code else type(self.function).__qualname__.encode())
-        generator = torch.Generator().manual_seed(0)
-        probes = torch.rand(_PROBES, *self.spec.input_shape, generator=generator)
-        digest.update(self.predict(probes).labels.cpu().numpy().tobytes())
-        return digest.hexdigest()[:20]
+        """Return a digest of the text that stands for the model, else of all that its function reaches."""
+        if self.known_as is None:
+            return fingerprint(self.function, self.spec.num_classes, self.spec.scores)
+        # Logits of one text are read otherwise than probabilities; those have the text's own digest.
+        read = " logits" if self.spec.scores == "logits" else ""
+        return hashlib.sha256(f"{self.known_as}{read}".encode()).hexdigest()[:20]
 
 
-def _detached(value: Any) -> Any:
-    return value.detach().cpu() if isinstance(value, torch.Tensor) else value
-
-
-def _bytecode(code: CodeType) -> bytes:
-    constants = [
-        _bytecode(constant) if isinstance(constant, CodeType) else _stable_repr(constant).encode()
-        for constant in code.co_consts
-    ]
-    return b"".join([code.co_code, *constants, *(name.encode() for name in code.co_names)])
-
-
-def _stable_repr(constant: object) -> str:
-    # The order of a set of texts differs from process to process.
-    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
+def _tensor(value: Any) -> torch.Tensor:
+    """Return what a function gave as a tensor on the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if isinstance(value, tuple | Mapping):
+        raise AdapterError(
+            f"the function returns a {type(value).__name__}; return its scores or its labels alone"
+        )
+    try:
+        return torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        first = np.asarray(value, dtype=object).ravel()[:1].tolist()
+        raise AdapterError(
+            f"the function gives {first[0] if first else value!r} and the like, which are neither scores "
+            f"nor integer labels from 0"
+        ) from error
 
 
 def wrap_predict(
@@ -115,15 +116,18 @@ def wrap_predict(
         input_shape: (C, H, W).
         scores: whether the scores are `probabilities` or `logits`.
         fingerprint: a text that changes whenever the model does, such as its weights' sha256;
-            without it, the code and 256 predictions stand for the model.
+            without it, the code of the function and all that it reaches stand for the model.
         name: what to call it; a registered model gets the name it is registered under.
         data: the data set it classifies; likewise.
 
     Raises:
-        AdapterError: the function gives something else.
+        AdapterError: the function gives something else, or scores that are not what `scores` says.
     """
+    if not callable(function):
+        raise AdapterError(f"wrap_predict: {function!r} is not a function; give its predict, say")
     if scores not in ("probabilities", "logits"):
         raise AdapterError(f"wrap_predict: scores={scores!r} is not 'probabilities' or 'logits'")
+    num_classes, input_shape = shape_of("wrap_predict", num_classes, input_shape)
     spec = ModelSpec(
         name=name,
         family="features",
@@ -133,5 +137,20 @@ def wrap_predict(
         scores="logits" if scores == "logits" else "probabilities",
     )
     adapter = PredictOnlyAdapter(spec, function, fingerprint)
-    adapter.predict(torch.full((2, *input_shape), 0.5))
+    _probe(adapter)
     return adapter
+
+
+def _probe(adapter: PredictOnlyAdapter) -> None:
+    """Ask about a few images, so that a wrong function fails here and not hours later."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, *adapter.spec.input_shape)
+    ramp = torch.linspace(0, 1, math.prod(shape)).view(shape)
+    asked = (torch.full(shape, 0.5), ramp, torch.rand(shape, generator=generator))
+    said = [adapter.predict(x) for x in asked]
+    labels, scores = (torch.cat(part) for part in zip(*said, strict=True))
+    if not scores.isfinite().all():
+        raise AdapterError("the function gives scores that are not finite")
+    why = mistaken(scores[labels >= 0], adapter.spec.scores)
+    if why is not None:
+        raise AdapterError(f"wrap_predict: {why}")

@@ -111,7 +111,11 @@ class RandomAdapter:
         """Return a digest of the model and of how it is judged."""
         # Where answers are part of the model's own fingerprint, they have to repeat.
         with seeded(0, device_of(self.inner)):
-            digest = hashlib.sha256(self.inner.fingerprint().encode())
+            return self.judging(self.inner.fingerprint())
+
+    def judging(self, inner: str) -> str:
+        """Return the fingerprint of a model that is judged so, of whose own is `inner`."""
+        digest = hashlib.sha256(inner.encode())
         digest.update(f"random {self.draws} {DRAWS} {self.per_call}".encode())
         return digest.hexdigest()[:20]
 

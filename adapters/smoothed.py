@@ -22,8 +22,9 @@ from bench.adapters.certificates import (
     radius,
     separated,
 )
-from bench.adapters.network import eval_mode, surface_gradient, weights_digest
+from bench.adapters.network import eval_mode, network_digest, surface_gradient
 from bench.errors import SpecError
+from bench.registry import users_code
 from bench.spec import (
     EXPECTED_SURFACE,
     NOISELESS_SURFACE,
@@ -121,6 +122,7 @@ class SmoothedAdapter:
         noise: that is added to its images.
         n: noisy copies that vote about an image.
         alpha: how often a decision may be another than the likeliest class; it abstains otherwise.
+        recipe: whether the network is one of Crossfire's, see `network_digest`.
     """
 
     spec: ModelSpec
@@ -128,13 +130,16 @@ class SmoothedAdapter:
     noise: Noise
     n: int
     alpha: float
+    recipe: bool = False
 
+    @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
         """Return the class of most votes, -1 where it is not clearly ahead, and the shares (PREDICT)."""
         votes = self._votes(x, "vote", self.n)
         abstains = ~torch.from_numpy(separated(votes.cpu().numpy(), self.alpha)).to(x.device)
         return Prediction(votes.argmax(1).masked_fill(abstains, -1), votes.float() / self.n)
 
+    @users_code()
     def certify(
         self, x: torch.Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001
     ) -> Certificate:
@@ -178,7 +183,7 @@ class SmoothedAdapter:
 
     def fingerprint(self) -> str:
         """Return a digest of the weights and of all settings."""
-        digest = hashlib.sha256(weights_digest(self.base).encode())
+        digest = hashlib.sha256(network_digest(self.base, self.recipe).encode())
         digest.update(f"{self.noise!r} {self.n} {self.alpha} {DRAWS} {_BLOCK}".encode())
         return digest.hexdigest()[:20]
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -15,6 +16,7 @@ from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
 from bench.attacks.drive import apply
 from bench.attacks.drive import fit as fit_perturbation
+from bench.batches import as_images, as_labels
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
 from bench.measure.published import published_file
@@ -159,8 +161,8 @@ def attack(
     Args:
         model: from `load_model`, `wrap` or `wrap_predict`; one whose answers vary from call to call is
             judged by 32 draws, and climbed by their mean (`surface="expected"`) unless told otherwise.
-        x: images, float (N, C, H, W) in [0, 1].
-        y: true labels, integers (N,).
+        x: images, float (N, C, H, W) in [0, 1], as a tensor, an array or a list.
+        y: true labels, integers (N,), likewise.
         name: an attack; `bench ls attacks` lists them.
         norm: l0, l1, l2 or linf.
         toolkit: art, foolbox, torchattacks or native.
@@ -174,16 +176,23 @@ def attack(
         words: the attack's parameters; `bench ls attacks NAME` tells of them.
 
     Raises:
-        SpecError: a name, parameter or number that cannot be understood; neither or both of `fit` and
-            `perturbation` for a universal attack, or one of them for another.
+        SpecError: a model, image, label, name, parameter or number that cannot be understood; neither
+            or both of `fit` and `perturbation` for a universal attack, or one of them for another.
         UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
         AttackError: the toolkit failed.
     """
-    _check_whole("batch_size", batch_size, 1)
-    _check_whole("seed", seed, 0)
     if toolkit not in TOOLKITS:
         raise unknown("toolkit", toolkit, list(TOOLKITS))
-    spec = resolve(name, norm, eps, words)
+    if not isinstance(model, Adapter):
+        raise SpecError(
+            f"attack: the model is a {type(model).__name__}; make it one of the benchmark's with "
+            f"bench.wrap(net, num_classes=..., input_shape=(C, H, W)) or bench.load_model(name)"
+        )
+    x, y = as_images(x), as_labels(y)
+    fit = None if fit is None else _pair(fit)
+    perturbation = None if perturbation is None else as_images(perturbation)
+    batch_size, seed = _whole("batch_size", batch_size, 1), _whole("seed", seed, 0)
+    spec = resolve(name, norm, _plain(eps), {word: _plain(value) for word, value in words.items()})
     if row_kind(name) == "certify":
         raise SpecError(f"{name} is no attack; call model.certify(x, n0=..., n=..., alpha=...)")
     why = refusal(spec, toolkit)
@@ -225,9 +234,23 @@ def attack(
     )
 
 
-def _check_whole(word: str, value: object, least: int) -> None:
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's or torch's as one of Python's; anything else as it is."""
+    single = isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.ndim == 0)
+    return value.item() if single else value
+
+
+def _whole(word: str, value: Any, least: int) -> int:
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
         raise SpecError(f"{word}: {value!r} is not a whole number from {least} to {_MOST - 1}")
+    return value
+
+
+def _pair(fit: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    if not isinstance(fit, tuple | list) or len(fit) != 2:
+        raise SpecError("fit is a pair of images and labels, (x, y)")
+    return as_images(fit[0]), as_labels(fit[1])
 
 
 def _check_fit(
@@ -251,8 +274,6 @@ def _check_fit(
             f"{name}: here `fitted_on` is no model's name: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
         )
-    if fit is not None and len(fit) != 2:
-        raise SpecError(f"{name}: fit is a pair of images and labels, (x, y)")
     if perturbation is not None and perturbation.shape != x.shape[1:]:
         raise SpecError(
             f"{name}: a perturbation of shape {tuple(perturbation.shape)} does not fit images of "

@@ -32,6 +32,12 @@ class AdapterError(BenchError):
     """A model that breaks the adapter's contract."""
 
 
+class FactoryError(AdapterError):
+    """The function that makes a user's model fails or gives something that is no model."""
+
+    exit_code = 2
+
+
 class AttackError(BenchError):
     """A toolkit failed while attacking; the cell fails, the run goes on."""
 

@@ -10,11 +10,45 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from bench.errors import SpecError
+from bench.errors import BenchError, SpecError
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """Send what a user's code prints while it is called to stderr: stdout is for data."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def where(error: BaseException) -> str:
+    """Return the file and line of the user's code where an error came up, else that of its origin."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}, line {error.lineno}"
+    ours = Path(__file__).parent.resolve()
+    rooms = (ours, (ours / "adapters").resolve(), (ours / "models").resolve())
+    users = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<")
+        and not any(Path(frame.filename).resolve().is_relative_to(room) for room in rooms)
+        and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
+        and not Path(frame.filename).is_relative_to(Path(os.__file__).parent)
+    ]
+    frame = (users or list(frames))[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's type and what it says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
 def unknown(kind: str, name: str, known: list[str]) -> SpecError:
@@ -48,10 +82,17 @@ class Entry:
         return factory
 
     def origin(self) -> str:
-        """Return where the factory is written."""
+        """Return where the factory is written: a file's with its line, since names repeat."""
         if isinstance(self.target, str):
             return self.target
-        return f"{self.target.__module__}:{self.target.__qualname__}"
+        function: Any = getattr(self.target, "func", self.target)  # of a partial
+        if not hasattr(function, "__qualname__"):
+            function = type(function)
+        code = getattr(function, "__code__", None)
+        # In a notebook the same function is defined again and again, and the last one counts.
+        if code is None or "__file__" not in getattr(function, "__globals__", {}):
+            return f"{function.__module__}:{function.__qualname__}"
+        return f"{code.co_filename}, line {code.co_firstlineno}"
 
 
 class Registry:
@@ -98,7 +139,7 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     """Run a user's Python file, so that what it registers can be used. Only ever called by name.
 
     Raises:
-        SpecError: the file does not exist or fails; the message names file and line.
+        BenchError: the file does not exist or fails; the message names file and line.
     """
     path = Path(path).resolve()
     name = f"bench_plugin_{path.stem}_{abs(hash(str(path))):x}"
@@ -107,18 +148,28 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise SpecError(f"--plugin {path}: no such Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    _execute(importlib.util.module_from_spec(spec), spec.loader, path)
+
+
+def _execute(module: ModuleType, loader: Any, path: Path) -> None:
+    sys.modules[module.__name__] = module
     sys.path.insert(0, str(path.parent))  # a plug-in may import files beside it, as a script may
     try:
-        spec.loader.exec_module(module)
-    except SpecError:
-        del sys.modules[name]
+        with users_code():
+            loader.exec_module(module)
+    except KeyboardInterrupt:
+        del sys.modules[module.__name__]
         raise
-    except Exception as error:
-        del sys.modules[name]
-        frames = traceback.extract_tb(error.__traceback__)
-        line = next((f.lineno for f in reversed(frames) if f.filename == str(path)), "?")
-        raise SpecError(f"--plugin {path}, line {line}: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        del sys.modules[module.__name__]
+        place = f"--plugin {path.parent / where(error)}"
+        if isinstance(error, BenchError):
+            raise type(error)(f"{place}: {error}") from error
+        if isinstance(error, SystemExit):
+            raise SpecError(
+                f"{place}: it ends the program (sys.exit); a plug-in only registers models: put what a "
+                f'script does under if __name__ == "__main__":'
+            ) from error
+        raise SpecError(f"{place}: {first_line(error)}") from error
     finally:
         sys.path.remove(str(path.parent))

@@ -10,12 +10,14 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from bench.errors import AdapterError, SpecError
+from bench.data.table import DATASETS
+from bench.errors import SpecError
+from bench.factories import made
 from bench.paths import data_dir
-from bench.registry import Entry, Registry, load_plugin
-from bench.spec import Adapter, Scalar
+from bench.registry import Entry, Registry, load_plugin, unknown
+from bench.spec import Adapter, Family, Scalar
 from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
 from bench.train.local_names import local_recipe
 from bench.train.recipe import Recipe
@@ -62,7 +64,14 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
         name: what suites and the command line call the model.
         data: the data set it classifies.
         family: one of `bench.spec.Family`.
+
+    Raises:
+        SpecError: no such data set or family, or a name that is taken by another factory.
     """
+    if data not in DATASETS:
+        raise unknown("data set", data, list(DATASETS))
+    if family not in get_args(Family):
+        raise unknown("family", family, list(get_args(Family)))
 
     def register(factory: Factory) -> Factory:
         MODELS.add(name, factory, data=data, family=family, recipe=False)
@@ -180,8 +189,9 @@ def load_model(
     Raises:
         SpecError: no such model, or an option it does not take.
         PrerequisiteError: its weights are missing or damaged.
-        AdapterError: the factory fails or returns something that is not a model.
+        FactoryError: the factory fails or returns something that is not a model.
     """
+    from bench.adapters.neighbours import NeighboursAdapter
     from bench.adapters.network import NetworkAdapter
     from bench.adapters.predict_only import PredictOnlyAdapter
     from bench.adapters.smoothed import SmoothedAdapter
@@ -194,31 +204,15 @@ def load_model(
     if facts["recipe"]:
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
-        adapter = _made(name, factory, dict(options or {}))
+        adapter = made(name, factory, dict(options or {}))
     if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter | SmoothedAdapter):
         # wrap() cannot know the name its result is registered under.
         spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
         adapter = dataclasses.replace(adapter, spec=spec)
+    if isinstance(adapter, NetworkAdapter | NeighboursAdapter | SmoothedAdapter):
+        adapter = dataclasses.replace(adapter, recipe=facts["recipe"])
     for surface in adapter.surfaces().values():
         surface.to(device)
-    return adapter
-
-
-def _made(name: str, factory: Callable[..., Any], options: dict[str, Scalar]) -> Adapter:
-    try:
-        adapter: object = factory(**options)
-    except AdapterError as error:
-        raise AdapterError(f"{name}: {error}") from error
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
-        first = (str(error) or "no message").splitlines()[0]
-        raise AdapterError(
-            f"{name}: its factory failed: {type(error).__name__}: {first}"
-        ) from error
-    if not isinstance(adapter, Adapter):
-        raise AdapterError(
-            f"{name}: its factory returned {type(adapter).__name__}, not a model; "
-            f"return bench.wrap(net, ...) or bench.wrap_predict(function, ...)"
-        )
     return adapter
 
 

@@ -4,9 +4,11 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import bench
 from bench.errors import SpecError, UnsupportedAttack
@@ -126,3 +128,88 @@ def test_what_is_fitted_on_is_asked_for_where_it_belongs(name, settings, says):
         settings = {**settings, "fit": (x, y)}
     with pytest.raises(SpecError, match=re.escape(says)):
         bench.attack(model, x, y, name, norm="linf", eps=0.1, toolkit="native", **settings)
+
+
+def test_images_labels_and_numbers_may_come_in_any_form():
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=6)
+
+    def made(x=x, y=y, **settings):
+        settings = {"steps": 3, "seed": 1, **settings}
+        return bench.attack(
+            model, x, y, "pgd", norm="linf", eps="0.1", toolkit="torchattacks", **settings
+        ).x_adv
+
+    first = made()
+    for form in (
+        made(x=x.numpy()), made(x=x.tolist()), made(x=list(x)), made(y=y.numpy()), made(y=y.tolist()),
+        made(steps=np.int64(3), seed=np.int64(1)), made(x=x.double().numpy()),
+    ):  # fmt: skip
+        assert torch.equal(form, first)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"model": nn.Linear(1, 1)}, "the model is a Linear; .*bench.wrap"),
+    ({"x": (torch.rand(2, 1, 8, 8) * 255).byte().numpy()}, "got torch.uint8 .*by 255"),
+    ({"x": "images"}, "images: a str that is no batch of numbers"),
+    ({"y": ["a", "b"]}, "labels: a list that is no batch of numbers"),
+    ({"y": torch.eye(10)[:2]}, "take the argmax of one-hot labels"),
+    ({"eps": [0.1, 0.2]}, r"eps: \[0.1, 0.2\] is not a number"),
+    ({"batch_size": 0}, "batch_size: 0 is not a whole number from 1"),
+    ({"seed": 0.5}, "seed: 0.5 is not a whole number from 0"),
+    ({"fit": torch.rand(2)}, "fit is a pair"),
+])  # fmt: skip
+def test_what_is_no_batch_or_number_is_said(change, words):
+    given = {
+        "model": bench.load_model("digits/mlp"),
+        "x": torch.rand(2, 1, 8, 8),
+        "y": [1, 2],
+        "eps": 0.1,
+    }
+    with pytest.raises(SpecError, match=words):
+        bench.attack(**(given | change), name="fgsm", norm="linf", toolkit="foolbox")
+
+
+class _Writing(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        x.data.mul_(0.5).add_(0.25)
+        return self.net((x - 0.25) / 0.5)
+
+
+@pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
+@pytest.mark.parametrize("name", ["fgsm", "pgd"])
+def test_a_network_that_writes_into_its_input_is_attacked_like_one_that_does_not(name, toolkit):
+    net = bench.load_model("digits/mlp").module
+    x, y = bench.load_data("digits", images=20)
+    before = x.clone()
+    rows = [
+        bench.attack(
+            bench.wrap(one, 10, (1, 8, 8)), x, y, name, norm="linf", eps="0.1", toolkit=toolkit
+        ).rows
+        for one in (net, _Writing(net))
+    ]
+    assert torch.equal(x, before)
+    assert rows[1].invalid.isna().all()
+    assert rows[0].success.sum() == rows[1].success.sum() > 0
+
+
+class _Half(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.net(x)
+
+
+@pytest.mark.parametrize("toolkit", ["art", "foolbox", "torchattacks"])
+def test_logits_in_half_precision_are_attacked_by_every_toolkit(toolkit):
+    model = bench.wrap(_Half(bench.load_model("digits/mlp").module), 10, (1, 8, 8))
+    x, y = bench.load_data("digits", images=10)
+    out = bench.attack(model, x, y, "pgd", norm="linf", eps="0.2", toolkit=toolkit)
+    assert out.rows.success.sum() > 5

@@ -31,7 +31,9 @@ def test_a_taken_name_names_both_sources():
     registry = Registry("model")
     registry.add("x", make)
     registry.add("x", make)
-    with pytest.raises(SpecError, match=r"registered twice: by .*make and by json:dumps"):
+    with pytest.raises(
+        SpecError, match=r"registered twice: by .*test_registry.py, line \d+ and by json:dumps"
+    ):
         registry.add("x", "json:dumps")
 
 

@@ -20,7 +20,8 @@ class Probe(nn.Module):
     """The model as attacks see it: a plain module from images to logits that counts its passes.
 
     A plain `nn.Module`, since ART runs the children of an `nn.Sequential` one by one and so passes
-    by its `forward`. Inputs are cast to float32: under numpy 2 ART's float64 steps reach the model.
+    by its `forward`. Inputs are cast to float32, since under numpy 2 ART's float64 steps reach the model,
+    and so are logits, since not every attack takes those in half precision.
 
     Attributes:
         forwards: int64 (N,), images of each row that went through the model so far.
@@ -51,11 +52,12 @@ class Probe(nn.Module):
         self._all_guided = False
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        seen = x.float().view_as(x)
+        # A copy, since some networks write into their input: that is the attack's own image.
+        seen = x.clone() if x.dtype is torch.float32 else x.float()
         rows = self._rows_of(x)
         if seen.requires_grad:
             seen.register_hook(lambda gradient: self._guide(gradient, rows))  # type: ignore[no-untyped-call]
-        logits: torch.Tensor = self.net(seen)
+        logits: torch.Tensor = self.net(seen).float()
         _count(self.forwards, rows)
         if self.watch_scores:
             self._watch(logits.detach(), rows)

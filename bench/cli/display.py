@@ -127,6 +127,9 @@ class Display:
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Show one event of `bench.runner.execute`."""
+        if event["event"] == "note":
+            self.note(event["note"])
+            return
         kind, title = event["event"], self.titles[event["cell"]]
         if self.as_json and kind in ("kept", "done", "failed"):
             click.echo(json.dumps({**event, "title": title}))

@@ -148,6 +148,9 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
+    for why in plan.broken.values():
+        say(f"not attacked: {why}")
+    if outcome.failed or plan.broken:
         ctx.exit(1)
     if not written:
         ctx.exit(PrerequisiteError.exit_code)

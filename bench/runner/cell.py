@@ -20,6 +20,7 @@ from bench.attacks.catalogue import access, row_kind
 from bench.attacks.drive import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
+from bench.registry import users_code
 from bench.runner.certify import certify_images
 from bench.runner.confidence_reduction import drawn_back, plain
 from bench.runner.judge import (
@@ -111,6 +112,7 @@ def _seed(*parts: object) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
+@users_code()
 def compute_chunk(
     cell: Cell,
     adapter: Adapter,
@@ -405,7 +407,8 @@ def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:
         AdapterError: images of a shape the model does not take.
     """
     if x.ndim != 4 or not x.is_floating_point():
-        raise SpecError(f"images must be float (N, C, H, W), got {x.dtype} {tuple(x.shape)}")
+        help_ = "" if x.is_floating_point() else "; divide what is from 0 to 255 by 255"
+        raise SpecError(f"images must be float (N, C, H, W), got {x.dtype} {tuple(x.shape)}{help_}")
     if tuple(x.shape[1:]) != tuple(adapter.spec.input_shape):
         raise AdapterError(
             f"{adapter.spec.name} takes images of shape {tuple(adapter.spec.input_shape)}, "
@@ -418,7 +421,10 @@ def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:
             f"divide by 255, and leave normalisation to the model (bench.wrap's mean and std)"
         )
     if y.shape != (len(x),) or y.is_floating_point():
-        raise SpecError(f"labels must be integers ({len(x)},), got {y.dtype} {tuple(y.shape)}")
+        help_ = "; take the argmax of one-hot labels" if y.ndim == 2 else ""
+        raise SpecError(
+            f"labels must be integers ({len(x)},), got {y.dtype} {tuple(y.shape)}{help_}"
+        )
     if len(y) and not (int(y.min()) >= 0 and int(y.max()) < adapter.spec.num_classes):
         raise SpecError(
             f"labels run from {int(y.min())} to {int(y.max())}, "

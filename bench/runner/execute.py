@@ -19,6 +19,7 @@ from bench.adapters.random import RandomAdapter
 from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.errors import PrerequisiteError, SpecError, StoreError
+from bench.runner.answers import check_answers, earlier_versions
 from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
@@ -157,11 +158,15 @@ def execute(
         wanted: what `todo` returned of the same, where it is at hand: it reads every finished cell.
 
     Raises:
-        StoreError: rows cannot be saved; nothing saved before is lost.
+        StoreError: rows cannot be saved, nothing saved before is lost; or a model answers otherwise
+            than when its rows were made.
         ValueError: the plan is a sketch.
     """
     if plan.sketch:
         raise ValueError("a plan made without training is only to be looked at")
+    refused = check_answers(plan, store)
+    for line in earlier_versions(plan, store):
+        on_event({"event": "note", "note": line})
     if wanted is None:
         wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
     log = start_run(store, _asked(plan, shard))
@@ -175,6 +180,8 @@ def execute(
         on_event({"event": "start", "cell": key, "title": cell.title()})
         began = time.perf_counter()
         try:
+            if cell.model in refused:
+                raise refused[cell.model]
             for images in _compute(plan, store, key, known, overwrite, keep_all):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):

@@ -28,17 +28,19 @@ class Source:
 
     Attributes:
         adapter: the model, of which `surface` is climbed.
+        fingerprint: the model's.
         images: the images and their labels.
     """
 
     adapter: Adapter
+    fingerprint: str
     surface: str
     images: LabelledImages
 
     def named(self) -> FittedOn:
         """Return it as a cell names it."""
         return FittedOn(
-            fingerprint=self.adapter.fingerprint(),
+            fingerprint=self.fingerprint,
             surface=self.surface,
             checksum=self.images.checksum(),
         )

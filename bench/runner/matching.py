@@ -19,7 +19,7 @@ from bench.attacks.catalogue import (
 )
 from bench.attacks.needs import unmet
 from bench.data.datasets import LabelledImages
-from bench.errors import UnsupportedAttack
+from bench.errors import AdapterError, UnsupportedAttack
 from bench.runner.fits import Source, other_model, source_images
 from bench.runner.training import Absent
 from bench.spec import (
@@ -50,6 +50,7 @@ class Given:
         known: all models of the suite by title, those a filter leaves out included.
         absent: models that cannot be loaded, and why.
         loaded: loads a model, each once.
+        fingerprint: of a model, each made once.
         images: by the set of images.
         toolkits: the only ones wanted; none for all.
         data: the data folder.
@@ -59,15 +60,19 @@ class Given:
     known: Mapping[str, ModelRequest]
     absent: Absent
     loaded: Callable[[ModelRequest], Adapter]
+    fingerprint: Callable[[ModelRequest], str]
     images: Mapping[ImageSet, LabelledImages]
     toolkits: Sequence[str]
     batch_size: int
     data: str | os.PathLike[str] | None
 
-    def source(self, spec: AttackSpec, adapter: Adapter, surface: str) -> Source:
+    def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> Source:
         """Return what an attack is fitted on."""
+        adapter = self.loaded(request)
         images = source_images(spec, self.image_set(adapter, None), self.data)
-        return Source(adapter=adapter, surface=surface, images=images)
+        return Source(
+            adapter=adapter, fingerprint=self.fingerprint(request), surface=surface, images=images
+        )
 
     def named(self, name: str) -> ModelRequest:
         """Return the model of a title, one of the suite or not."""
@@ -105,7 +110,7 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, Source] = {}
     for request, adapter in adapters.items():
-        fingerprint = adapter.fingerprint()
+        fingerprint = given.fingerprint(request)
         for attack, able in runners:
             if not is_for(attack, request):
                 continue
@@ -150,7 +155,7 @@ def _climbed(request: ModelRequest, given: Given) -> Climbed | None:
     if request.climbed is None:
         return None
     climbed = climbed_request(request)
-    return Climbed(model=climbed, fingerprint=given.loaded(climbed).fingerprint())
+    return Climbed(model=climbed, fingerprint=given.fingerprint(climbed))
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
@@ -186,16 +191,20 @@ def _ways(
         if why is not None:
             left_out[f"{spec.name} fitted on {other}: {why}"] = None
             return
-        model = given.loaded(wanted)
-        for name in tuple(_surfaces(attack, title, model, left_out))[:1]:
-            yield spec, BLACK_BOX_SURFACE, given.source(spec, model, name)
+        try:
+            given.fingerprint(wanted)
+        except AdapterError as error:
+            left_out[f"{spec.name} fitted on {other}: {error}"] = None
+            return
+        for name in tuple(_surfaces(attack, title, given.loaded(wanted), left_out))[:1]:
+            yield spec, BLACK_BOX_SURFACE, given.source(spec, wanted, name)
         return
     # Named or not, the model itself makes the same cell.
     spec = dataclasses.replace(
         spec, words=tuple(sorted({**dict(spec.words), "fitted_on": ITSELF}.items()))
     )
     for name in _surfaces(attack, request, adapter, left_out):
-        yield spec, name, given.source(spec, adapter, name)
+        yield spec, name, given.source(spec, request, name)
 
 
 def _runners(

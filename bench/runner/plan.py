@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from bench.adapters.neighbours import NeighboursAdapter
+from bench.adapters.random import RandomAdapter
 from bench.attacks.catalogue import install_command, installed, is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
@@ -50,6 +51,7 @@ class Plan:
         later: of a sketch, the cells whose keys are not known yet, which are not among `cells`.
         untrained: names of the models that have to be trained before those.
         unembedded: names of the models whose training images have to be embedded before those.
+        broken: title to why, of the user's models that cannot be attacked; they are in `left_out` too.
     """
 
     suite: Suite
@@ -67,6 +69,7 @@ class Plan:
     untrained: tuple[str, ...] = ()
     behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
     unembedded: tuple[str, ...] = ()
+    broken: dict[str, str] = field(default_factory=dict)
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels that a cell is about."""
@@ -117,33 +120,51 @@ def make_plan(
     behaviours: dict[ModelRequest, Behaviour] = {}
 
     @cache
-    def loaded(request: ModelRequest) -> Adapter:
+    def known_as(request: ModelRequest) -> tuple[Adapter, str]:
+        """Return a model and its fingerprint."""
         if train:
             adapter = load_model(request.name, dict(request.options), device=where, data=data)
         else:
             adapter = sketched(request, device=where, data=data)
         _check_fits(suite, request, adapter)
+        try:
+            # Before it is asked anything, since some networks keep what they were last shown.
+            found = adapter.fingerprint()
+        except AdapterError as error:
+            raise AdapterError(f"{request.title()}: {error}") from error
         facts = MODELS[request.name].facts
         if facts["recipe"]:
-            return adapter  # made of what is known to answer as it should
+            return adapter, found  # made of what is known to answer as it should
         observed = load(facts["data"], "test", data).first(IMAGES).images
         adapter, behaviours[request] = judged(adapter, observed)
         for line in behaviours[request].notes():
             note(f"{request.title()}: {line}")
-        return adapter
+        return adapter, adapter.judging(found) if isinstance(adapter, RandomAdapter) else found
+
+    def loaded(request: ModelRequest) -> Adapter:
+        return known_as(request)[0]
+
+    def told_apart(request: ModelRequest) -> str:
+        return known_as(request)[1]
 
     known = {request.title(): request for request in whole.models}
     absent = train_first(_named(suite, known), train=train, data=data, note=note)
     suite = dataclasses.replace(
         suite, models=tuple(one for one in suite.models if weights_of(one) not in absent.died)
     )
+
+    broken = _broken(suite.models, told_apart)
+    suite = dataclasses.replace(
+        suite, models=tuple(one for one in suite.models if one.title() not in broken)
+    )
     adapters = {request: loaded(request) for request in suite.models}
     given = Given(
-        suite=suite, known=known, absent=absent, loaded=loaded,
+        suite=suite, known=known, absent=absent, loaded=loaded, fingerprint=told_apart,
         images=subsets, toolkits=toolkits, batch_size=batch_size, data=data,
     )  # fmt: skip
     made = make_cells(given, adapters)
-    left_out = (*(f"{name}: {why}" for name, why in absent.died.items()), *made.left_out)
+    died = (f"{name}: {why}" for name, why in absent.died.items())
+    left_out = (*died, *broken.values(), *made.left_out)
     if not made.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
@@ -164,6 +185,7 @@ def make_plan(
         later=later,
         untrained=absent.untrained,
         behaviours=behaviours,
+        broken=broken,
         unembedded=_unembedded(adapters, absent.untrained),
     )
 
@@ -177,6 +199,27 @@ def _unembedded(
         if isinstance(adapter, Outline) and weights_of(request) not in untrained
     )
     return tuple(dict.fromkeys(found))  # votes of several k and distances have one embedding
+
+
+def _broken(
+    requests: Iterable[ModelRequest], told_apart: Callable[[ModelRequest], str]
+) -> dict[str, str]:
+    """Return the titles of the user's models that cannot be loaded or told apart, and why.
+
+    Others run all the same.
+
+    Raises:
+        AdapterError: one of Crossfire's own, whose options the suite has wrong.
+    """
+    found = {}
+    for request in requests:
+        try:
+            told_apart(request)
+        except AdapterError as error:
+            if MODELS[request.name].facts["recipe"]:
+                raise
+            found[request.title()] = str(error)
+    return found
 
 
 def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
@@ -209,12 +252,15 @@ def _narrowed(
     suite: Suite, models: Sequence[str], attacks: Sequence[str], images: int | str | None
 ) -> Suite:
     sets = [one.data for one in suite.images]
+    listed = {one.name for one in suite.models}  # with whatever options
     plugged = [
         ModelRequest(name=name)
         for name in MODELS
-        if not MODELS[name].facts["recipe"] and MODELS[name].facts["data"] in sets
+        if not MODELS[name].facts["recipe"]
+        and MODELS[name].facts["data"] in sets
+        and name not in listed
     ]
-    every = [*suite.models, *(one for one in plugged if one not in suite.models)]
+    every = [*suite.models, *plugged]
     check_models(suite.name, suite.claims, [one.title() for one in every])
     exact = literal(models, (name for one in every for name in (one.name, one.title())))
     kept_models = [

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.adapters.generators import device_of
-from bench.adapters.network import looks_like_probabilities
+from bench.adapters.outputs import looks_like_probabilities
 from bench.adapters.random import VOTES
 from bench.adapters.smoothed import MeanOfDraws
 from bench.data.datasets import load

@@ -139,3 +139,96 @@ def test_wrap_refuses_what_attacks_cannot_use(net, classes, shape, words):
 def test_wrap_wants_both_mean_and_std():
     with pytest.raises(AdapterError, match="both mean and std"):
         bench.wrap(small_net(), 3, SHAPE, mean=[0.5])
+
+
+class _Returning(nn.Module):
+    def __init__(self, form):
+        super().__init__()
+        self.net, self.form = small_net(), form
+
+    def forward(self, x):
+        return self.form(self.net(x))
+
+
+@pytest.mark.parametrize(("net", "words"), [
+    (_Returning(lambda logits: (logits, None)), "returns a tuple; return its logits alone"),
+    (_Returning(lambda logits: {"logits": logits}), "returns a dict; return its logits alone"),
+    (_Returning(lambda logits: logits.argmax(1, keepdim=True).expand(-1, 3)), "gives torch.int64"),
+    (small_net().double(), "weights are torch.float64, images are float32 .*call .float()"),
+    (small_net().bfloat16(), "weights are torch.bfloat16, images are float32"),
+    (small_net().to("meta"), "meta device"),
+    (lambda x: x, "got a function, not an nn.Module"),
+    (nn.ReLU, "got the class ReLU"),
+])  # fmt: skip
+def test_wrap_says_what_it_was_given(net, words):
+    with pytest.raises(AdapterError, match=words):
+        bench.wrap(net, 3, SHAPE)
+
+
+@pytest.mark.parametrize(("classes", "shape"), [("x", SHAPE), (3, (4, 4)), (3, 4), (0, SHAPE)])
+def test_wrap_takes_counts_alone(classes, shape):
+    with pytest.raises(AdapterError, match="num_classes"):
+        bench.wrap(small_net(), classes, shape)
+
+
+def test_half_precision_logits_become_float32():
+    model = bench.wrap(_Returning(lambda logits: logits.bfloat16()), 3, SHAPE)
+    x, y = torch.rand(4, *SHAPE), torch.tensor([0, 1, 2, 0])
+    assert model.predict(x).scores.dtype == torch.float32
+    assert model.gradient(x, y).abs().sum() > 0
+
+
+class _Quantised(nn.Module):
+    def __init__(self):
+        super().__init__()
+        net = nn.Sequential(nn.Flatten(), nn.Linear(SHAPE[0] * SHAPE[1] * SHAPE[2], 3))
+        self.net = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize("net", [
+    _Quantised(), _Returning(torch.Tensor.detach), _Returning(lambda logits: torch.tensor(logits.tolist())),
+])  # fmt: skip
+def test_a_network_without_gradient_has_no_surface(net):
+    model = bench.wrap(net, 3, SHAPE)
+    x = torch.rand(2, *SHAPE)
+    assert model.surfaces() == {}
+    assert model.predict(x).scores.shape == (2, 3)
+    assert model.fingerprint() == bench.wrap(net, 3, SHAPE).fingerprint()
+    with pytest.raises(SpecError, match="has no gradient"):
+        model.gradient(x, torch.tensor([0, 1]))
+
+
+class _Writing(nn.Module):
+    """Writes into its input where autograd does not see it, and gives the same tensor every time."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.out = small_net(), None
+
+    def forward(self, x):
+        x.data.mul_(0.5)
+        logits = self.net(x / 0.5)
+        if torch.is_grad_enabled():
+            return logits
+        self.out = (
+            logits.clone()
+            if self.out is None or len(self.out) != len(x)
+            else self.out.copy_(logits)
+        )
+        return self.out
+
+
+def test_a_network_that_writes_into_tensors_of_others_answers_as_if_it_did_not():
+    model, plain = bench.wrap(_Writing(), 3, SHAPE), bench.wrap(small_net(), 3, SHAPE)
+    plain.module.load_state_dict(model.module.net.state_dict())
+    x, y = torch.rand(4, *SHAPE), torch.tensor([0, 1, 2, 0])
+    before = x.clone()
+    first = model.predict(x)
+    model.predict(torch.rand(4, *SHAPE))
+    assert torch.equal(first.scores, plain.predict(x).scores)
+    # Of x / 0.5 autograd sees the division alone.
+    assert torch.allclose(model.gradient(x, y), 2 * plain.gradient(x, y), atol=1e-7)
+    assert torch.equal(x, before)

@@ -60,3 +60,59 @@ def test_fingerprint_follows_code_and_behaviour():
     named = bench.wrap_predict(scores_of, 2, SHAPE, fingerprint="weights-1")
     other = bench.wrap_predict(scores_of, 2, SHAPE, fingerprint="weights-2")
     assert named.fingerprint() != other.fingerprint()
+
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.5], [0.1, 3.0, 0.2]])
+
+
+@pytest.mark.parametrize(("given", "declared", "words"), [
+    (LOGITS.log_softmax(1), "probabilities", "log-probabilities.*scores=\"logits\""),
+    (LOGITS, "probabilities", "run from 0.1 to 3.*scores=\"logits\""),
+    (-LOGITS, "probabilities", "run from -3 to -0.1"),
+    (LOGITS.sigmoid(), "probabilities", "sigmoids"),
+    (LOGITS.softmax(1), "logits", "are probabilities"),
+])  # fmt: skip
+def test_scores_that_are_not_what_they_are_said_to_be_are_refused(given, declared, words):
+    with pytest.raises(AdapterError, match=words):
+        bench.wrap_predict(lambda x: given[: len(x)], 3, SHAPE, scores=declared)
+
+
+@pytest.mark.parametrize(("given", "declared"), [
+    (LOGITS, "logits"), (LOGITS.log_softmax(1), "logits"), (LOGITS.softmax(1), "probabilities"),
+    (LOGITS.softmax(1).bfloat16(), "probabilities"), (LOGITS.softmax(1).double(), "probabilities"),
+    (LOGITS.argmax(1), "probabilities"), (torch.tensor([-1, 2]), "probabilities"),
+])  # fmt: skip
+def test_scores_that_are_what_they_are_said_to_be_are_taken(given, declared):
+    model = bench.wrap_predict(lambda x: given[: len(x)], 3, SHAPE, scores=declared)
+    assert model.predict(torch.rand(2, *SHAPE)).scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    (lambda x: (scores_of(x), None), "returns a tuple; return its scores"),
+    (lambda x: {"scores": scores_of(x)}, "returns a dict"),
+    (lambda x: np.array(["3"] * len(x)), "'3' and the like"),
+    (lambda x: [[1], [1, 2]], "neither scores nor integer labels"),
+])  # fmt: skip
+def test_answers_that_are_no_scores_are_named(given, words):
+    with pytest.raises(AdapterError, match=words):
+        bench.wrap_predict(given, 2, SHAPE)
+
+
+def test_scores_that_are_not_finite_under_attack_are_given_as_they_are():
+    model = bench.wrap_predict(
+        lambda x: torch.where(x.flatten(1)[:, :1] == 0.123, torch.nan, scores_of(x)), 2, SHAPE
+    )
+    x = torch.rand(2, *SHAPE)
+    x[1, 0, 0, 0] = 0.123
+    assert model.predict(x).scores.isfinite().all(1).tolist() == [True, False]
+
+
+def test_a_function_that_writes_into_its_images_gets_a_copy():
+    def predict(x):
+        x.mul_(0)
+        return scores_of(x)
+
+    x = torch.rand(2, *SHAPE)
+    before = x.clone()
+    bench.wrap_predict(predict, 2, SHAPE).predict(x)
+    assert torch.equal(x, before)

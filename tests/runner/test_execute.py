@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import bench
 from bench.errors import AttackError, SpecError, StoreError
@@ -258,3 +259,36 @@ def test_a_cell_begun_by_one_and_finished_by_another_names_both(tiny_suite, tmp_
     assert "made" not in store.record(key)["parts"][0]
     execute(plan, store, overwrite="always")
     assert [one["threads"] for one in load_results(tmp_path / "r", "tiny").made] == [8]
+
+
+class _Extra(nn.Sequential):
+    def get_extra_state(self):
+        return {"epoch": 3}
+
+
+def test_quantised_networks_and_other_states_run_beside_the_others(tiny_suite, registry, tmp_path):
+    net = bench.load_model("digits/mlp").module
+    made = {
+        "quantised": lambda: torch.ao.quantization.quantize_dynamic(net, {nn.Linear}),
+        "extra": lambda: _Extra(net),
+        "broken": lambda: nn.Linear(1, 1),
+    }
+    for name, make in made.items():
+        bench.register_model(name, data="digits")(
+            lambda make=make: bench.wrap(make(), 10, (1, 8, 8))
+        )
+    plan = make_plan(
+        load_suite(str(tiny_suite)), attacks=["noise", "fgsm"], toolkits=["native", "foolbox"]
+    )
+    assert any(
+        "quantised has no gradient: fgsm and other white-box" in line for line in plan.left_out
+    )
+    assert list(plan.broken) == ["broken"]
+    attacks = {}
+    for cell in plan.cells.values():
+        attacks.setdefault(cell.model.name, set()).add(cell.attack.name)
+    assert attacks == {
+        "digits/mlp": {"fgsm", "noise"}, "quantised": {"noise"}, "extra": {"fgsm", "noise"}
+    }  # fmt: skip
+    outcome = execute(plan, open_store(tmp_path / "r"))
+    assert (len(outcome.computed), outcome.failed) == (len(plan.cells), ())

@@ -224,7 +224,7 @@ def test_other_images_or_another_model_fitted_on_are_other_cells(written):
 
 def test_a_model_without_gradient_is_fooled_by_the_perturbation_of_another(written, tmp_path):
     def predict(x):
-        return x.flatten(1)[:, 20:30]
+        return x.flatten(1)[:, 20:30].softmax(1)
 
     bench.register_model("blind", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
     plan = written(models=["digits/mlp", "blind"])
@@ -270,3 +270,28 @@ def test_a_picture_of_a_perturbation_is_grey_where_nothing_is_added():
     assert image[-1, -1].tolist() == [128, 64, 128]
     assert image[100, 100].tolist() == [128, 128, 128]
     assert Image.open(io.BytesIO(picture(np.zeros((1, 8, 8), np.float32)))).getpixel((0, 0)) == 128
+
+
+class _Mirrored(nn.Module):
+    """The weights of another network, shown a mirrored image."""
+
+    def __init__(self, net, mirrored):
+        super().__init__()
+        self.net, self.mirrored = net, mirrored
+
+    def forward(self, x):
+        return self.net(x.flip(3) if self.mirrored else x)
+
+
+def test_two_networks_of_the_same_weights_are_fitted_apart(written, registry, counted, tmp_path):
+    net = bench.load_model("digits/mlp").module
+    for name, mirrored in (("straight", False), ("mirrored", True), ("straight-too", False)):
+        bench.register_model(name, data="digits")(
+            lambda mirrored=mirrored: bench.wrap(_Mirrored(net, mirrored), 10, (1, 8, 8))
+        )
+    plan = written(models=["straight*", "mirrored"])
+    own = [cell for cell in universal(plan).values() if cell.surface == "network"]
+    fits_of = {cell.model.name: cell.fit.fingerprint for cell in own}
+    assert fits_of["straight"] == fits_of["straight-too"] != fits_of["mirrored"]
+    execute(plan, open_store(tmp_path / "r"))
+    assert len(counted) == len(set(counted)) == 3  # two of them, and digits/mlp

@@ -1,10 +1,12 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
 import bench
 from bench.attacks import catalogue
-from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
+from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
 from bench.runner import plan as planning
 from bench.runner.plan import make_plan, resolve_device
 from bench.runner.suite import load_suite
@@ -72,7 +74,7 @@ def test_a_plugged_in_model_joins_suites_of_its_data_set(tiny_suite, registered)
 
 def test_a_model_without_gradient_gets_black_box_attacks_alone(tiny_suite, registered):
     def predict(x):
-        return x.flatten(1)[:, :10]
+        return x.flatten(1)[:, :10].softmax(1)
 
     registered("blind", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
     plan = make_plan(load_suite(str(tiny_suite)), models=["blind"])
@@ -85,12 +87,21 @@ def test_a_model_without_gradient_gets_black_box_attacks_alone(tiny_suite, regis
     (lambda: bench.wrap(linear(10, (3, 8, 8)), 10, (3, 8, 8)), "bad takes images of shape"),
     (lambda: bench.wrap(linear(7), 10, (1, 8, 8)), "bad: the network gives"),
     (lambda: linear(), "returned Sequential, not a model"),
-    (lambda: int("x"), "factory failed: ValueError"),
+    (lambda: int("x"), r"factory failed: test_plan.py, line \d+: ValueError"),
+    (lambda: bench.wrap(linear().to("meta"), 10, (1, 8, 8)), "meta device"),
 ])  # fmt: skip
-def test_a_model_that_does_not_fit_is_said(tiny_suite, registered, make, words):
+def test_a_model_that_does_not_fit_is_left_out_and_the_others_run(
+    tiny_suite, registered, make, words
+):
     registered("bad", data="digits")(make)
-    with pytest.raises(AdapterError, match=words):
-        make_plan(load_suite(str(tiny_suite)), models=["bad"])
+    suite = load_suite(str(tiny_suite))
+    with pytest.raises(SpecError, match=f"nothing of suite tiny can be run: .*{words}"):
+        make_plan(suite, models=["bad"])
+    plan = make_plan(suite)
+    assert [request.name for request in plan.adapters] == ["digits/mlp"]
+    assert set(plan.cells) == set(make_plan(suite, models=["digits/mlp"]).cells)
+    assert list(plan.broken) == ["bad"]
+    assert sum(re.search(words, line) is not None for line in plan.left_out) == 1
 
 
 def test_a_model_of_another_data_set_is_said(tmp_path):

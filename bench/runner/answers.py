@@ -1,0 +1,192 @@
+"""Whether a user's model still answers as it did when its rows were made.
+
+A fingerprint covers all of a model that can be seen. What cannot be (a file that is read while
+predicting, a service, a compiled library) shows in answers alone. They are no part of a key, since
+processors round differently; but two sets of answers under one key are an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from bench.adapters.generators import device_of, seeded
+from bench.adapters.outputs import mistaken
+from bench.adapters.random import RandomAdapter
+from bench.data.datasets import LabelledImages
+from bench.errors import AdapterError, BenchError, StoreError
+from bench.registry import users_code
+from bench.runner.plan import Plan
+from bench.spec import Adapter, ModelRequest, Prediction
+from bench.store.files import atomic_write
+from bench.store.identity import canonical_json
+from bench.store.runlog import runs
+from bench.store.store import Store
+from bench.zoo import MODELS
+
+#: Images that a model is asked about: the first of those under attack, and noise from a fixed seed.
+_IMAGES, _NOISE = 32, 8
+
+#: How far probabilities of one model may differ between machines. Other kernels move them by about
+#: 1e-6 in float32 and by up to 4e-3 in bfloat16 (8 bits, over a handful of layers); another model
+#: moves some of forty by far more.
+_TOLERANCE = 1e-2
+
+#: How many of the answers of a model that gives labels alone may differ: of these no margin is known,
+#: and one may have none.
+_FLIPS = 1
+
+
+def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
+    """Ask each of the user's models about a few images, and keep what it says of them.
+
+    It costs a pass of forty images a model. One that answers otherwise from call to call is not
+    compared.
+
+    Args:
+        plan: with the models and the images under attack.
+        store: whose folder `models` holds the answers, a file a model.
+
+    Returns:
+        Models that cannot be attacked, and why: their scores are not what they are said to be.
+
+    Raises:
+        StoreError: a model answers otherwise than when its rows were made, though nothing that can be
+            seen of it has changed.
+    """
+    refused: dict[ModelRequest, BenchError] = {}
+    for request, fingerprint in _users(plan).items():
+        adapter = plan.adapters[request]
+        if isinstance(adapter, RandomAdapter):
+            continue
+        x = _asked(plan, adapter)
+        with seeded(0, x.device), users_code():
+            try:
+                said = adapter.predict(x)
+            except Exception:  # its cells will fail, and say why
+                continue
+            why = mistaken(said.scores[said.labels >= 0], adapter.spec.scores)
+            if why is not None:
+                refused[request] = AdapterError(f"{request.title()}: {why}")
+                continue
+            answers = _answers(said, adapter.spec.scores)
+            path = store.root / "models" / f"{_key(request, fingerprint, answers, x)}.json"
+            kept = _read(path)
+            if kept is None:
+                about = {"model": request.title(), "fingerprint": fingerprint}
+                atomic_write(path, (json.dumps({**about, **answers}) + "\n").encode())
+            elif _differ(kept, answers) and not _differ(
+                answers, _answers(adapter.predict(x), adapter.spec.scores)
+            ):
+                raise StoreError(_otherwise(request, adapter, store))
+    return refused
+
+
+def earlier_versions(plan: Plan, store: Store) -> list[str]:
+    """Return a line for each of the user's models of which the suite's last run had another version.
+
+    Said so once: the next run's last one is this.
+    """
+    users = _users(plan)
+    last = next((run for run in runs(store) if run["suite"] == plan.suite.name), None)
+    if not users or last is None:
+        return []
+    lines = []
+    for request, fingerprint in users.items():
+        cells = (cell["cell"] for cell in last["cells"] if cell["model"] == request.title())
+        records = (store.record(key) for key in cells if key not in plan.cells)
+        record = next((record for record in records if record is not None), None)
+        if record is not None and record["identity"]["model"]["fingerprint"] != fingerprint:
+            lines.append(
+                f"{request.title()}: {store.root} has rows of another version of this model, or of one "
+                f"that an earlier Crossfire could not tell from it; they are not used"
+            )
+    return lines
+
+
+def _users(plan: Plan) -> dict[ModelRequest, str]:
+    """Return the user's models and their fingerprints; Crossfire's own are known by their weights."""
+    return {
+        cell.model: cell.fingerprint
+        for cell in plan.cells.values()
+        if not MODELS[cell.model.name].facts["recipe"]
+    }
+
+
+def _asked(plan: Plan, adapter: Adapter) -> torch.Tensor:
+    """Return the images that a model is asked about, (N, C, H, W)."""
+    sets = [images for one, images in plan.images.items() if one.data == adapter.spec.data]
+    first: LabelledImages = max(sets, key=len).first(_IMAGES)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand((_NOISE, *adapter.spec.input_shape), generator=generator)
+    return torch.cat([first.images, noise]).to(device_of(adapter))
+
+
+def _answers(said: Prediction, scores: str) -> dict[str, Any]:
+    """Return labels and the two largest probabilities of each image, as plain values."""
+    shares = said.scores.double().softmax(1) if scores == "logits" else said.scores.double()
+    top = shares.topk(min(2, shares.shape[1]), dim=1).values.cpu()
+    return {
+        "labels": said.labels.tolist(),
+        "largest": [
+            [round(value, 4) if value == value else None for value in row] for row in top.tolist()
+        ],
+        "labels_alone": bool(((said.scores == 0) | (said.scores == 1)).all()),
+    }
+
+
+def _differ(kept: Mapping[str, Any], answers: Mapping[str, Any]) -> bool:
+    """Return whether answers are those of two models, and not of one on two machines."""
+    flips = 0
+    for label, other, top, beside in zip(
+        kept["labels"], answers["labels"], kept["largest"], answers["largest"], strict=True
+    ):
+        if answers["labels_alone"]:
+            flips += label != other
+            continue
+        known = [value for value in (*top, *beside) if value is not None]
+        if len(known) < len(top) + len(beside):
+            if [value is None for value in top] != [value is None for value in beside]:
+                return True
+            continue
+        if any(abs(a - b) > _TOLERANCE for a, b in zip(top, beside, strict=True)):
+            return True
+        if label != other and top[0] - top[-1] > 2 * _TOLERANCE:
+            return True
+    return flips > _FLIPS
+
+
+def _key(
+    request: ModelRequest, fingerprint: str, answers: Mapping[str, Any], x: torch.Tensor
+) -> str:
+    """Return the name of a model's file: of what tells its cells from others', and what it is asked."""
+    asked = hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()
+    named = [request.name, dict(request.options), fingerprint, asked]
+    return hashlib.sha256(canonical_json(named).encode()).hexdigest()[:20]
+
+
+def _read(path: Any) -> dict[str, Any] | None:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
+    return kept
+
+
+def _otherwise(request: ModelRequest, adapter: Adapter, store: Store) -> str:
+    named = getattr(adapter, "known_as", None)
+    help_ = (
+        f"fingerprint={named!r} has to change with it"
+        if named is not None
+        else "make what changed an attribute of the model, or give bench.wrap_predict a fingerprint="
+    )
+    return (
+        f"{request.title()} answers otherwise than when its rows in {store.root} were made, though nothing "
+        f"that Crossfire can see of it has changed; {help_}; or name another folder with --results"
+    )
