@@ -218,9 +218,8 @@ def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
     told = voted["surrogate"]
     assert (told["k"], told["distance"], told["images"]) == (3, "cosine", 500)
     assert told["left_out_agreement"] >= 0.99
-    assert (
-        told["soft_knn_agreement"] >= 0.975
-    )  # on 500 other images: three errors of the share less
+    # On 500 other images: three errors of such a share less.
+    assert told["soft_knn_agreement"] >= 0.975
 
 
 def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
