@@ -266,10 +266,11 @@ def _report(
 
 
 def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
-    """Print headline, critical eps, claims and certificates."""
+    """Print headline, goals, critical eps, claims and certificates."""
     from bench.cli.display import print_table
     from bench.report.certified import certificate_table, sandwich_table
     from bench.report.claims import claim_table
+    from bench.report.goals import goal_table
     from bench.report.radius import radius_table
     from bench.report.tables import headline_table, names
 
@@ -283,7 +284,8 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
         return
     print_table(headline_table(results, measured.headline).to_dict("records"))
     for table in (
-        radius_table(measured.radii, names(results)), claim_table(results, measured.claims),
+        goal_table(measured.attacks, names(results)), radius_table(measured.radii, names(results)),
+        claim_table(results, measured.claims),
         certificate_table(measured.certificates), sandwich_table(measured.sandwich),
     ):  # fmt: skip
         if len(table):

@@ -140,7 +140,7 @@ def attack_rates(results: Results) -> pd.DataFrame:
         (`minimal` for one), `toolkit, surface, goal, targeted, kind, status`;
         `n` (images) and `attacked` (those of them that the model gets right);
         `successes` (the goal was reached), `success_rate` (successes / attacked) with `low, high` (95 %
-        Wilson);
+        Wilson), `lost_rate` (of the images attacked, those that lost the right label, whatever the goal);
         `accuracy` (share of n that the model still gets right after the attack; null where only
         images of which it is sure were attacked);
         `median_distance` (in the cell's norm over the successes of a minimal-norm attack);
@@ -160,14 +160,15 @@ def attack_rates(results: Results) -> pd.DataFrame:
         wilson(int(hits), int(n)) if pd.notna(n) else (_NAN, _NAN)
         for hits, n in zip(table["successes"], table["attacked"], strict=True)
     ]
-    counts = table[["successes", "attacked"]].astype("float64")
+    counts = table[["successes", "lost", "attacked"]].astype("float64")
     table["success_rate"] = counts["successes"] / counts["attacked"]
+    table["lost_rate"] = counts["lost"] / counts["attacked"]
     table["low"], table["high"] = [low for low, _ in intervals], [high for _, high in intervals]
     table["median_distance"] = table["median_distance"].where(table["kind"] == "minimal")
     table["accuracy"] = table["accuracy"].where(~choosy(cells))
     table["reasons"] = table["reasons"].fillna("")
     passes = ["forwards", "backwards", "seconds"]
-    return table.join(cells[[*passes, "flag"]])
+    return table.drop(columns="lost").join(cells[[*passes, "flag"]])
 
 
 def _cell_figures(rows: pd.DataFrame) -> pd.DataFrame:
@@ -184,8 +185,10 @@ def _cell_figures(rows: pd.DataFrame) -> pd.DataFrame:
         borderline=("borderline", "sum"),
         abstained=("abstained", "sum"),
     )
+    lost = beaten(rows)
+    counts["lost"] = lost.groupby(rows["cell"]).sum()
     figures = rows.groupby("cell").agg(n=("index", "size")).join(counts).fillna(0).astype("Int64")
-    stands = rows["correct"] & ~beaten(rows)
+    stands = rows["correct"] & ~lost
     return figures.assign(
         accuracy=stands.groupby(rows["cell"]).mean(),
         median_distance=distance.groupby(won["cell"]).median(),

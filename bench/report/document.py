@@ -21,9 +21,9 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     tables = {table.name: table for table in all_tables(results, measured)}
     drawn = accuracy_figures(measured.curve, measured.headline)
     grid, sheets = picture_grid(results), gallery(results)
-    moved, claimed, radii, made, certified, between = (
+    moved, claimed, aimed, radii, made, certified, between = (
         tables.get(name)
-        for name in ("transfer", "claims", "radius", "grid", "certificates", "sandwich")
+        for name in ("transfer", "claims", "goals", "radius", "grid", "certificates", "sandwich")
     )
     proven = certified_figures(measured.certified, measured.sandwich)
     curves = radius_figures(measured.radii, measured_radii(results), names(results))
@@ -33,6 +33,7 @@ def run_document(results: Results, measured: Measured) -> tuple[dict[str, Any], 
     document = {
         **front_block(results),
         "headline": table_block(tables["headline"].frame, tables["headline"].caption),
+        "goals": table_block(aimed.frame, aimed.caption) if aimed else None,
         "radii": table_block(radii.frame, radii.caption) if radii else None,
         "curves": [
             {"file": f"radius-{turn}.pdf", "wide": one.wide, "caption": one.caption}

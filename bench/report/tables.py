@@ -27,11 +27,13 @@ from bench.report.certified import (
     sandwich_table,
 )
 from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
+from bench.report.goals import CAPTION as GOALS_CAPTION
+from bench.report.goals import goal_table
 from bench.report.grid import CAPTION as GRID
 from bench.report.grid import grid_table
 from bench.report.radius import RADII, radius_table
 from bench.report.transfer import TRANSFER, transfer_table
-from bench.spec import ONE_DRAW_SURFACE
+from bench.spec import GOALS, ONE_DRAW_SURFACE
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
@@ -153,8 +155,12 @@ def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.Da
 
 
 def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return a row a cell: how often the attack succeeded on the images it was given."""
+    """Return a row a cell: how often the attack took the right label away on the images it was given.
+
+    Attacks with a goal of their own have their own table, `bench.report.goals`.
+    """
     found = attack_rates(results) if found is None else found
+    found = found[found["goal"] == GOALS[0]]
     table = pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
@@ -268,6 +274,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
             if measured.grid.empty
             else [Table(name="grid", caption=GRID, frame=grid_table(measured.grid))]
         ),
+        *_goals(results, measured),
         *_radii(results, measured),
         *certified_tables(measured),
         *_claims(results, measured),
@@ -282,7 +289,7 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         ),
         Table(
             name="attacks",
-            caption="Each attack alone: success, the goal reached, over the n images attacked, "
+            caption="Each attack alone: success over the n images attacked, "
             "with 95 % Wilson interval; accuracy over all images; median distance of the successes "
             "of minimal-norm attacks, in the norm of the threat.",
             frame=attack_table(results, measured.attacks),
@@ -295,6 +302,12 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
         ),
         *fitted,
     ]
+
+
+def _goals(results: Results, measured: Measured) -> list[Table]:
+    """Return the table of attacks with a goal of their own, of a run that has some."""
+    frame = goal_table(measured.attacks, names(results))
+    return [Table(name="goals", caption=GOALS_CAPTION, frame=frame)] if len(frame) else []
 
 
 def _radii(results: Results, measured: Measured) -> list[Table]:
