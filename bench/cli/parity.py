@@ -55,7 +55,7 @@ def _show(table: pd.DataFrame) -> None:
     from bench.report.words import lettered, plural
 
     rows = table.to_dict("records")
-    if fits(rows, width_of(sys.stdout)):
+    if not rows or fits(rows, width_of(sys.stdout)):
         print_table(rows)
         return
     alike = identical(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from bench.adapters.neighbours import NeighboursAdapter
 from bench.data.table import DATASETS
 from bench.paths import data_dir
 from bench.spec import Adapter, Cell, Certificate, Loss, ModelRequest, ModelSpec, Prediction
@@ -86,7 +88,8 @@ def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str]
         return _outline(name)
     for surface in found.surfaces().values():
         surface.to(device)
-    return found
+    assert isinstance(found, NeighboursAdapter), name
+    return dataclasses.replace(found, recipe=True)
 
 
 def _outline(name: str) -> Outline:
