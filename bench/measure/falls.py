@@ -175,15 +175,17 @@ def _unmoved(rows: pd.DataFrame) -> pd.Series[bool]:
 def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     """Return the cells that lower the margin of the true class no more often than noise of that size.
 
-    By a one-sided sign test on the images that both tried. Without noise in the run nothing is said.
+    By a one-sided sign test on the images that both tried. Without noise in the run nothing is said. Many
+    attacks give the clean image back where they found no other label: its margin says nothing of how
+    near they came, so that such an image counts only where noise took the label away.
     """
     done = cells[(cells["kind"] == "fixed") & (cells["status"] == "done")]
     noise = done[done["attack"] == "noise"]
     if noise.empty or "adv_margin" not in rows:
         return set()
-    known = rows[rows["invalid"].isna()]
-    margins = {
-        str(cell): mine.set_index("index")["adv_margin"].dropna()
+    known = rows[rows["invalid"].isna() & rows["adv_margin"].notna()]
+    of_image = {
+        str(cell): mine.set_index("index")[["adv_margin", "l0"]]
         for cell, mine in known.groupby("cell", sort=False)
     }
     found = set()
@@ -191,8 +193,10 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     for cell in tested.to_dict("records"):
         alike = noise[(noise["model"] == cell["model"]) & (noise["norm"] == cell["norm"])]
         for key in alike.loc[same_radius(alike["radius"], cell["radius"]), "cell"]:
-            if key in margins and cell["cell"] in margins:
-                gap = (margins[cell["cell"]] - margins[key]).dropna()
+            if key in of_image and cell["cell"] in of_image:
+                mine, other = of_image[cell["cell"]], of_image[key]["adv_margin"]
+                told = (mine["l0"] > 0) | (other.reindex(mine.index) < 0)
+                gap = (mine.loc[told, "adv_margin"] - other).dropna()
                 lower, higher = int((gap < 0).sum()), int((gap > 0).sum())
                 tried = lower + higher
                 if tried >= _FEWEST and binom.sf(lower - 1, tried, 0.5) > _LEVEL:

@@ -155,6 +155,23 @@ def test_an_attack_no_better_than_noise_does_not_count() -> None:
     assert headline(dataclasses.replace(made, rows=few))["flag"].tolist() == ["", ""]
 
 
+def test_an_attack_that_gives_the_clean_image_back_is_not_taken_for_noise() -> None:
+    # APGD, Square and FAB give the clean image back where they found no other label.
+    made = planted([cell("m", "noise", "0.1", ()), cell("m", "apgd-ce", "0.1", range(9))], images=N)
+    rows = made.rows.reset_index(drop=True)
+    rows["adv_margin"] = 1.0
+    rows.loc[rows["cell"] == "cell-0", "adv_margin"] = 0.9  # noise lowers them all a little
+    gave_back = (rows["cell"] == "cell-1") & (rows["index"] >= 9)
+    rows.loc[gave_back, "l0"] = 0.0
+    rows.loc[(rows["cell"] == "cell-1") & ~gave_back, "adv_margin"] = -0.1
+    row = told(dataclasses.replace(made, rows=rows))
+    assert (row["robust_accuracy"], row["flag"]) == (pytest.approx(0.91), "")
+    # Where noise took the label away and the attack found nothing, the attack is the weaker one.
+    rows.loc[(rows["cell"] == "cell-0") & (rows["index"] >= 50), "adv_margin"] = -0.1
+    row = told(dataclasses.replace(made, rows=rows))
+    assert row["flag"] == "INVALID: 1 of 1 attacks did no better than noise"
+
+
 @pytest.mark.parametrize("count", [5, 6])
 def test_images_with_scores_that_are_not_finite_do_not_stand(count: int) -> None:
     made = planted([cell("m", "pgd", "0.1", range(10)), cell("m", "fgsm", "0.1", ())], images=N)
