@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -83,7 +84,10 @@ def test_the_digits_suite_runs_with_the_lowest_versions_of_all_but_torch(tmp_pat
 
 @pytest.mark.lowest
 def test_the_digits_suite_runs_with_the_lowest_versions_of_all(tmp_path):
-    digits(environment(tmp_path / "lowest", lowest()), tmp_path, lowest())
+    try:
+        digits(environment(tmp_path / "lowest", lowest()), tmp_path, lowest())
+    finally:
+        shutil.rmtree(tmp_path / "lowest")  # 6 GB, and pytest keeps three of its folders
 
 
 def test_each_requirement_has_a_lower_bound():
