@@ -88,21 +88,16 @@ class Source(BaseModel):
         return f"{authors}{self.title}. "
 
 
-def source_file(published: Path) -> Path:
-    """Return where the document of a study is told of, from the file of its published figures."""
-    return published.with_suffix(".json")
-
-
-def read_source(published: Path) -> Source | None:
-    """Return the document of a study; None where no file beside its published figures tells of one.
+def read_source(beside: Path) -> Source | None:
+    """Return the document of a study; None where no file tells of one.
 
     Args:
-        published: the file of the published figures.
+        beside: the file of the suite, or of the published figures.
 
     Raises:
         SpecError: the file is broken.
     """
-    path = source_file(published)
+    path = beside.with_suffix(".json")
     if not path.is_file():
         return None
     try:

@@ -91,14 +91,14 @@ def _used(results: Results, beside: pd.DataFrame) -> str:
     """Return in words how many published figures have ours beside them, and why others have none."""
     absent = beside[beside["ours"].isna()]
     if absent.empty:
-        return f"All {len(beside)} published figures have ours beside them."
+        return f"{len(beside)} of {len(beside)} published figures have ours beside them."
     why = _reasons(results, beside)[absent.index]
     told = ", ".join(
         f"{len(rows)} {reason} ({_whereabouts(rows)})"
         for reason, rows in absent.groupby(why, sort=False)
     )
     return (
-        f"{len(beside) - len(absent)} of {words.plural(len(beside), 'published figure')} have ours "
+        f"{len(beside) - len(absent)} of {len(beside)} published figures have ours "
         f"beside them. Without ours ({words.NONE}) are {told}."
     )
 
@@ -143,12 +143,15 @@ def _differs(
         return ["No published figure has ours beside it in this run."]
     apart = both[(both["published"] < both["low"]) | (both["published"] > both["high"])]
     smoke = (
-        f" With fewer than {words.SMOKE} images that interval is wide, and this is a smoke test."
+        f" With fewer than {words.SMOKE} images the interval is wide, and this is a smoke test."
         if int(both["n"].max()) < words.SMOKE
         else ""
     )
     inside = len(both) - len(apart)
-    first = f"{inside} of {words.plural(len(both), 'figure')} lie in the 95 % interval of ours.{smoke}"
+    first = (
+        f"The 95 % interval of ours holds the published figure in {inside} of {len(both)} cases."
+        f"{smoke}"
+    )
     if apart.empty:
         return [first]
     groups = _groups(apart, source)
@@ -171,14 +174,18 @@ def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.Da
     for one in apart.to_dict("records"):
         found = next((cause.cause for cause in causes if cause.explains(dict(one))), None)
         # Unexplained ones are together where they are of one threat and one direction.
-        alike = ("data", "attack", "norm", "eps", "metric")
-        higher = one["ours"] > one["published"]
-        keys.append(found or (*(one[name] for name in alike), higher))
+        threat = () if _is_clean(one) else (one["attack"], one["norm"], one["eps"])
+        keys.append(found or (one["data"], one["metric"], one["ours"] > one["published"], *threat))
     ordered = apart.assign(key=keys).sort_values("size", ascending=False, kind="stable")
     return [
         (key if isinstance(key, str) else UNKNOWN, rows)
         for key, rows in ordered.groupby("key", sort=False)
     ]
+
+
+def _is_clean(one: Mapping[Hashable, Any]) -> bool:
+    """Return whether a figure is of clean images; accuracies beside a critical eps are."""
+    return bool(one["attack"] == CLEAN or (one["metric"] == "accuracy" and not one["eps"]))
 
 
 def _sizes(apart: pd.DataFrame) -> pd.Series[float]:
@@ -206,7 +213,7 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
     like = f"; {words.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so" if more else ""
     return (
         f"{_subject(one, study)} (table {one['table']}): published {one['published']:.{places}f}, "
-        f"ours {one['ours']:.{places}f} ({gap}){like}: {cause}."
+        f"ours {one['ours']:.{places}f} ({gap.replace('-', '−')}){like}: {cause}."
     )
 
 
@@ -215,7 +222,7 @@ def _subject(one: Mapping[Hashable, Any], study: Study) -> str:
     model, data = study.called(str(one["model"])), study.name(str(one["data"]))
     measure = str(one["metric"]).replace("_", " ")
     parts = [f"{model} on {data}"]
-    if one["attack"] != CLEAN:
+    if not _is_clean(one):
         eps = f" {words.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""
         parts.append(f"{str(one['attack']).upper() if eps else one['attack']}{eps}")
     elif measure == "accuracy":
