@@ -128,12 +128,15 @@ def _screen_of_models(records: list[dict[str, Any]]) -> None:
 
 
 def _screen_of_suites(records: list[dict[str, Any]]) -> None:
-    from bench.cli.display import print_table
+    from bench.cli.display import print_list, print_table
 
     print_table([
         {"suite": record["name"], "images": record["images"], "models": len(record["models"]),
          "data": _plain(record["data"]), "title": record["title"]}
         for record in records
+    ])  # fmt: skip
+    print_list("Studies, and the documents that they repeat", [
+        (record["name"], record["study"]) for record in records if record["study"]
     ])  # fmt: skip
 
 
@@ -213,9 +216,11 @@ def _attacks() -> list[dict[str, Any]]:
 
 
 def _suites() -> list[dict[str, Any]]:
-    from bench.runner.suite import load_suite, shipped_suites
+    from bench.measure.source import read_source
+    from bench.runner.suite import load_suite, shipped_suites, suite_path
 
     suites = [load_suite(name) for name in shipped_suites()]
+    sources = {suite.name: read_source(suite_path(suite.name)) for suite in suites}
     return [
         {
             "name": suite.name,
@@ -223,6 +228,7 @@ def _suites() -> list[dict[str, Any]]:
             "images": suite.images[0].count or "all",
             "models": list(dict.fromkeys(model.name for model in suite.models)),
             "title": suite.title,
+            "study": source.reference() if (source := sources[suite.name]) else None,
         }
         for suite in suites
     ]

@@ -56,12 +56,13 @@ def beside_published(
         NaN where there is none. `n` images (the fewest of any training), `planned` whether the run has
         such a model.
     """
+    right = clean_answers(results)
     kinds: dict[str, Callable[[Mapping[Hashable, Any]], Sequence[_Training]]] = {
-        "accuracy": lambda one: _accuracies(results, one),
+        "accuracy": lambda one: [_accuracy(right.get(title)) for title in _of(results, one)],
         "critical_eps": lambda one: _radii(results, radii, one),
         "f_score": lambda one: _f_scores(results, one),
-        "mean_accuracy": lambda one: _grid(results, one),
-        "max_accuracy": lambda one: _grid(results, one),
+        "mean_accuracy": lambda one: _grid(results, right, one),
+        "max_accuracy": lambda one: _grid(results, right, one),
     }
     rows = []
     for one in published.to_dict("records"):
@@ -116,11 +117,6 @@ def _accuracy(right: pd.Series[bool] | None) -> _Training:
     return _Training(value=100 * share, error=100 * error, n=len(right))
 
 
-def _accuracies(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
-    right = clean_answers(results)
-    return [_accuracy(right.get(title)) for title in _of(results, one)]
-
-
 def _radii(results: Results, radii: pd.DataFrame, one: Mapping[Hashable, Any]) -> list[_Training]:
     found = []
     for title in _of(results, one):
@@ -148,11 +144,12 @@ def _f_scores(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
     return list(found.values())
 
 
-def _grid(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
+def _grid(
+    results: Results, right: Mapping[str, pd.Series[bool]], one: Mapping[Hashable, Any]
+) -> list[_Training]:
     """Return the configurations of a rule with one value of a hyperparameter: `ll-grid w=4`."""
     grid, _, setting = str(one["model"]).partition(" ")
     part, _, value = setting.partition("=")
-    right = clean_answers(results)
     found: dict[str, list[_Training]] = {}
     for model in results.models:
         title, options = str(model["model"]), model.get("options") or {}

@@ -30,6 +30,8 @@ RADII = (
 _GRID = 400
 #: Where a figure ends: this share of the images that flip have done so, under every model.
 _SHOWN = 0.99
+#: A logarithmic axis begins at most so many times below where it ends.
+_DECADES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +127,10 @@ def draw_radii(axes: Axes, lines: pd.DataFrame, radii: Mapping[str, Array]) -> N
         lines: rows of `critical_eps`, with a `title` each.
         radii: by cell, ascending.
     """
-    right = _right([radii[cell] for cell in lines["cell"]])
-    eps = np.linspace(0, right, _GRID)
+    curves = [radii[cell] for cell in lines["cell"]]
+    right = _right(curves)
+    left = _left(curves, right)
+    eps = np.geomspace(left, right, _GRID) if left else np.linspace(0, right, _GRID)
     keys = []
     for turn, line in enumerate(lines.to_dict("records")):
         mine, own = look(turn), radii[line["cell"]]
@@ -146,7 +150,7 @@ def draw_radii(axes: Axes, lines: pd.DataFrame, radii: Mapping[str, Array]) -> N
             )
             key += [*drawn, spot.lines[0]]
         keys.append((tuple(key), line["title"]))
-    _label(axes, right, str(lines["norm"].iloc[0]))
+    _label(axes, (left, right), str(lines["norm"].iloc[0]))
     if len(keys) > 1:
         _legend(axes, keys)
 
@@ -166,8 +170,23 @@ def _right(curves: list[Array]) -> float:
     return max(ends, default=1.0)
 
 
-def _label(axes: Axes, right: float, norm: str) -> None:
-    axes.set_xlim(0, right)
+def _left(curves: list[Array], right: float) -> float:
+    """Return the eps at which a figure begins: above 0, for a logarithmic axis, where most curves are crowded.
+
+    That is where under more than half of the models half of the images that flip have flipped within
+    the first tenth of a linear axis.
+    """
+    flipped = [radii[np.isfinite(radii)] for radii in curves]
+    middles = [float(np.median(radii)) for radii in flipped if len(radii)]
+    first = min((float(radii[radii > 0].min(initial=right)) for radii in flipped), default=0.0)
+    crowded = sum(middle < right / 10 for middle in middles) > len(middles) / 2
+    return max(first, right / _DECADES) if crowded else 0.0
+
+
+def _label(axes: Axes, ends: tuple[float, float], norm: str) -> None:
+    if ends[0]:
+        axes.set_xscale("log")
+    axes.set_xlim(*ends)
     axes.set_ylim(0, 102)
     axes.set_yticks(range(0, 101, 20))
     axes.set_xlabel(f"{NORM[norm]} radius $\\varepsilon$ (pixels in [0, 1])")

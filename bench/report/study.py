@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.published import CLEAN, read_published
-from bench.report import words
+from bench.measure.published import read_published
+from bench.measure.source import read_source
 from bench.report.blocks import agreement, front_block, table_block
 from bench.report.claims import CLAIMS, claim_table, compact
+from bench.report.source import Opening, opening
 from bench.report.studies import Picture, PublishedTable, Study, study_named
 from bench.report.study_tables import (
     agreement_counts,
@@ -36,6 +37,7 @@ class Reported:
     """What the report of a study has more than that of a suite.
 
     Attributes:
+        opening: what it opens with.
         comparison: the published figures beside ours.
         published: its tables in the published shape.
         tables: short ones of the whole run.
@@ -43,6 +45,7 @@ class Reported:
         called: the models of the short headline, and what each is called.
     """
 
+    opening: Opening
     comparison: pd.DataFrame
     published: tuple[PublishedTable, ...]
     tables: tuple[Table, ...]
@@ -60,12 +63,13 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
         published: the file of the published ones.
 
     Raises:
-        SpecError: the file is broken.
+        SpecError: that file or the one of its document is broken.
     """
     figures = read_published(published)
     study = study_named(figures["study"].iloc[0]) if len(figures) else Study()
     beside = study.beside(results, measured, figures)
     return Reported(
+        opening=opening(results, beside, study, read_source(published)),
         comparison=beside,
         published=tuple(study.tables(beside) if study.tables else published_tables(beside, study)),
         tables=(
@@ -112,6 +116,7 @@ def study_document(
     ]  # fmt: skip
     document = {
         **front_block(results),
+        "opening": asdict(study.opening),
         "sections": [section for section in sections if section["blocks"]],
     }
     return document, {f"{figure.name}.pdf": figure.pdf for figure in study.figures}
@@ -169,37 +174,9 @@ def _headline(results: Results, study: Reported) -> list[Any]:
 
 def _published(results: Results, study: Reported) -> list[Any]:
     return [
-        f"{study.how} {results.suite}-published.csv. {missing(study.comparison)}",
+        f"{study.how} {results.suite}-published.csv.",
         *({"kind": "published", **asdict(table)} for table in study.published),
     ]
-
-
-def missing(beside: pd.DataFrame) -> str:
-    """Return in words how many published figures have ours beside them, and where they lack."""
-    beside = beside[beside["published"].notna()]
-    absent = beside[beside["ours"].isna()]
-    if absent.empty:
-        return f"All {len(beside)} figures have ours beside them."
-    lacking = ", ".join(
-        f"{n} of {data}" for data, n in absent.groupby("data", sort=False).size().items()
-    )
-    planned = int(_planned(beside)[absent.index].sum())
-    others = len(absent) - planned
-    why = [
-        f"{planned} planned without a result" if planned else "",
-        f"{others} not part of this run" if others else "",
-    ]
-    return (
-        f"{len(beside) - len(absent)} of {words.plural(len(beside), 'figure')} have ours beside them; "
-        f"without ours ({words.NONE}) are {lacking}: {' and '.join(part for part in why if part)}."
-    )
-
-
-def _planned(beside: pd.DataFrame) -> pd.Series[bool]:
-    """Return which figures the run meant to have; clean ones come with any attack on the model."""
-    aimed = beside["planned"] > 0
-    of_models = aimed.groupby([beside["data"], beside["model"]]).transform("any")
-    return aimed | ((beside["attack"] == CLEAN) & of_models)
 
 
 def _agreement(results: Results, measured: Measured, study: Reported) -> list[Any]:

@@ -17,6 +17,8 @@ from bench.train.recipe import Recipe
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 CROSS_ENTROPY = "cross-entropy"
+#: `ranked-list` is that of Wang et al. (2019), not the ranking loss of dos Santos et al. (2015) that the study of deep
+#: metric learning describes and gives no figures of.
 _LOSSES = {
     "contrastive": "ContrastiveLoss",
     "triplet": "TripletMarginLoss",

@@ -14,7 +14,7 @@ from bench.measure.robustness import attack_rates, headline, surface_curves
 from bench.report.pdf import write_report
 from bench.report.studies import Study, study_named
 from bench.report.studies.embedding import embedding_figure
-from bench.report.study import missing
+from bench.report.source import opening
 from bench.report.study_tables import (
     published_latex,
     published_tables,
@@ -102,7 +102,9 @@ def test_every_format_is_written(report: dict[str, list[Path]]) -> None:
     ]  # fmt: skip
 
 
-def test_the_pdf_is_a_study_s(partly: pd.DataFrame, report: dict[str, list[Path]]) -> None:
+def test_the_pdf_is_a_study_s(
+    partial: Results, partly: pd.DataFrame, report: dict[str, list[Path]]
+) -> None:
     text = _text(report["pdf"][0])
     for heading in ("Protocol", "Robust accuracy", "Published and ours", "Agreement of the toolkits",
                     "Cost", "Cells without a result", "epoch 25"):  # fmt: skip
@@ -113,7 +115,7 @@ def test_the_pdf_is_a_study_s(partly: pd.DataFrame, report: dict[str, list[Path]
     assert "97.73 (a)" in text  # with the note of its misprint
     assert "printed so; probably 67.73" in text
     assert "AttackError: out of memory" in text
-    assert missing(partly) in text
+    assert opening(partial, partly, study_named("dml"), None).used in text
 
 
 def test_the_figures_are_drawings_with_text(report: dict[str, list[Path]]) -> None:
@@ -219,14 +221,16 @@ def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: 
         whole, rows=whole.rows.head(0), cells=cells.head(0) if what == "cells" else cells
     )
     text = _text(write_report(nothing, tmp_path, ["pdf"], few)["pdf"][0])
-    assert "0 of 156 figures have ours beside them" in text
-    # Of the model of table 5.2 that is in the run: clean, and three attacks at four radii.
-    planned = (
-        "13 planned without a result and 143 not part of this run."
+    # Of the model of table 5.2 that is in the run: clean, and three attacks at three radii, of which one
+    # is read in two ways.
+    why = (
+        "10 that were planned and have no result that counts (table 5.2), 110 of models that this run does not have (table 5.2)"
         if what == "rows"
-        else ": 156 not part of this run."
+        else "120 of models that this run does not have (table 5.2)"
     )
-    assert planned in text
+    assert f"0 of 120 published figures have ours beside them. Without ours (–) are {why}." in text
+    assert "No published figure has ours beside it in this run." in text
+    assert "No document is named" in text
     assert "99.37" in text
 
 

@@ -88,15 +88,21 @@ def _beside(watched: Sequence[_Model]) -> Picture:
                 axes.set_axis_off()
             for axes, model in zip(row, by_rule[rule], strict=False):
                 _show(axes, _epochs(model)[-1][1])
-                axes.set_title(model["model"].rpartition("/")[2], fontsize=6.5, pad=3)
+                axes.set_title(_titled(model), fontsize=6.5, pad=3)
         pdf = to_pdf(figure)
     return Picture(
         name="filters",
         caption="Filters after training, of local learning (LL) above and of back-propagation (BP) below, "
-        f"each scaled from its least value to its largest. {_counted(watched[0])} (published as "
-        "figures 8.7 and 8.8).",
+        f"each scaled from its least value to its largest. {_counted(watched[0])}. f-score: the share of "
+        "filters that are positive throughout and of unit norm (published as figures 8.7 and 8.8).",
         pdf=pdf,
     )
+
+
+def _titled(model: _Model) -> str:
+    """Return the name of a network, and the f-score of filters that were learnt locally."""
+    name, score = str(model["model"]).rpartition("/")[2], model.get("f_score")
+    return name if score is None else f"{name}\nf-score {score:.2f}"
 
 
 def _counted(model: _Model) -> str:

@@ -10,11 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.measure.radius import measured_radii
 from bench.measure.trainings import accuracies, configuration, rule_of
 from bench.report import words
 from bench.report.figures import TEXT_WIDTH, look, style, to_pdf
+from bench.report.legends import MOST
 from bench.report.radius import radius_figures
 from bench.report.studies import Picture
 from bench.report.studies.filters import filter_figures
@@ -23,125 +25,111 @@ from bench.store.results import Results
 
 _RULES = {"ll": "LL", "bp": "BP"}
 _MARKERS = {"ll": "o", "bp": "^"}
-_PARTS = {
-    "rule": "rule", "K": "$K$", "w": "$w$", "m": "$m$", "p": "$p$", "n": "$n$", "pool": "pool",
-    "activation": "activation",
-}  # fmt: skip
-_ACROSS = 3
 
 
 def figures(results: Results, measured: Measured, beside: pd.DataFrame) -> Sequence[Picture]:
     """Return filters, accuracy against critical eps, the curves, and repeated trainings."""
     points = _points(results, measured)
-    clouds = [
-        _cloud(mine, str(attack), turn)
-        for turn, (attack, mine) in enumerate(points.groupby("attack", sort=False))
-    ]
     spread = _spread(points, beside)
     return [
         *filter_figures(results),
-        *clouds,
+        *([] if points.empty else [_cloud(points, beside)]),
         *_curves(results, measured),
         *([spread] if spread else []),
     ]
 
 
 def _points(results: Results, measured: Measured) -> pd.DataFrame:
-    """Return a row a model and attack that has a critical eps, with its hyperparameters.
+    """Return a row a model and attack that has a critical eps.
 
-    `model, attack, critical_eps, error, accuracy` (percent, of all clean images), `rule` and the
-    others of `_PARTS`, null where a model has none.
+    `model, attack, critical_eps, error, accuracy` (percent, of all clean images), `rule`,
+    `configuration`.
     """
     found = measured.radii[measured.radii["refused"] == ""]
     found = found[["model", "attack", "critical_eps", "error"]]
-    options = {str(model["model"]): model.get("options") or {} for model in results.models}
     accuracy = accuracies(results)
-    points = found.assign(
+    return found.assign(
         accuracy=[accuracy[model] for model in found["model"]],
         rule=[rule_of(model) for model in found["model"]],
+        configuration=[configuration(model) for model in found["model"]],
     )
-    for part in _PARTS:
-        if part != "rule":
-            known = [options[model].get(part) for model in found["model"]]
-            points[part] = pd.Series(
-                known, index=found.index, dtype=object
-            )  # whole numbers stay so
-    return points
 
 
 # ---- accuracy against critical eps ----
 
 
-def _cloud(points: pd.DataFrame, attack: str, turn: int) -> Picture:
-    """Return a panel for each hyperparameter that the models differ in, with histograms at its edges."""
-    differing = [part for part in _PARTS if len(set(points[part].dropna())) > 1] or ["rule"]
-    down = -(-len(differing) // _ACROSS)
+def _cloud(points: pd.DataFrame, beside: pd.DataFrame) -> Picture:
+    """Return a panel an attack, with a point a network and the published ones."""
+    named = list(dict.fromkeys(points["configuration"]))
+    # Of more configurations than a legend has room for, only the rule is told apart.
+    few = len(named) < MOST
+    told = named if few else [rule for rule in _RULES if rule in set(points["rule"])]
+    looks = {one: look(turn).colour for turn, one in enumerate(told)}
+    colours = points["configuration" if few else "rule"].map(looks)
+    attacks = list(dict.fromkeys(points["attack"]))
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 0.3 + 2.15 * down), layout="constrained")
-        cells = figure.subfigures(down, _ACROSS, squeeze=False)
-        for part, cell in zip(differing, cells.flat, strict=False):
-            _panel(cell, points, part)
+        figure = Figure(figsize=(TEXT_WIDTH, 2.6 + 0.13 * (len(told) + 1) / 2), layout="constrained")
+        row = np.atleast_1d(figure.subplots(1, len(attacks), sharex=True, sharey=True))
+        for axes, attack in zip(row, attacks, strict=True):
+            mine = points[points["attack"] == attack]
+            _panel(axes, mine.assign(colour=colours[mine.index]), beside)
+            axes.set_title(attack, fontsize=8, pad=3)
+        row[0].set_ylabel("accuracy (%)")
+        _legend(figure, points, looks)
         pdf = to_pdf(figure)
+    coloured = "a colour a configuration" if few else "coloured by the rule"
     return Picture(
-        name=f"accuracy-critical-eps-{turn}",
-        caption=f"Clean accuracy against the critical ε under {attack}, a point a trained network "
-        f"({len(points)} of them), coloured by each hyperparameter that they differ in; at the edges, "
-        "how many networks lie where. Circles: local learning; triangles: back-propagation, which has "
-        "no m and p. Bars: standard error of the critical ε (published as figures 9.4 and 9.9).",
+        name="accuracy-critical-eps",
+        caption=f"Clean accuracy against the critical ε under each attack, a point a trained network, {coloured}. "
+        "Circles: local learning; triangles: back-propagation. Bars: standard error of the critical ε. "
+        "Lines lead from the published figures of a configuration to ours (published as figures 9.4 and 9.9).",
         pdf=pdf,
     )
 
 
-def _panel(cell: Any, points: pd.DataFrame, part: str) -> None:
-    axes = cell.subplots()
-    above = axes.inset_axes((0, 1.02, 1, 0.18), sharex=axes)
-    beside = axes.inset_axes((1.02, 0, 0.16, 1), sharey=axes)
-    known = points[points[part].notna()]
-    values = sorted(set(known[part]))
-    shades = {value: look(turn).colour for turn, value in enumerate(values)}
-    for value in values:
-        mine = known[known[part] == value]
-        for rule, marker in _MARKERS.items():
-            of_rule = mine[mine["rule"] == rule]
-            axes.errorbar(
-                of_rule["critical_eps"], of_rule["accuracy"], xerr=of_rule["error"],
-                color=shades[value], marker=marker, **_POINT,
-            )  # fmt: skip
-    _histogram(above, known, "critical_eps", part, shades, "vertical")
-    _histogram(beside, known, "accuracy", part, shades, "horizontal")
-    axes.set_xlabel(r"critical $\varepsilon$", labelpad=1)
-    axes.set_ylabel("accuracy (%)", labelpad=1)
-    axes.locator_params(axis="x", nbins=4)
+def _panel(axes: Axes, points: pd.DataFrame, beside: pd.DataFrame) -> None:
+    for one in points.itertuples():
+        axes.errorbar(
+            one.critical_eps, one.accuracy, xerr=one.error, color=one.colour,
+            marker=_MARKERS[one.rule], **_POINT,
+        )  # fmt: skip
+    for name, mine in points.groupby("configuration", sort=False):
+        attack = str(mine["attack"].iloc[0])
+        there = [_published(beside, str(name), column, attack) for column in _MEASURES]
+        if None not in there:
+            ours = [mine[column].mean() for column in _MEASURES]
+            colour = mine["colour"].iloc[0]
+            axes.plot(*zip(there, ours, strict=True), color=colour, linewidth=0.5, zorder=1)
+            axes.plot(*there, linestyle="none", zorder=4, **_DIAMOND)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda eps, _: f"{eps:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(r"critical $\varepsilon$ (pixels in [0, 1])")
     axes.margins(0.12)
+    axes.grid(linewidth=0.3, color="0.9", zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(figure: Figure, points: pd.DataFrame, looks: Mapping[str, Any]) -> None:
     keys = [
-        Line2D([], [], linestyle="none", marker="s", markersize=3.5, color=shades[value],
-               label=_RULES.get(str(value), str(value)))
-        for value in values
+        Line2D([], [], linestyle="none", marker=_MARKERS.get(told, _MARKERS.get(rule_of(told), "s")),
+               color=colour, markersize=3.6, label=_RULES.get(told, told.partition("/")[2]))
+        for told, colour in looks.items()
     ]  # fmt: skip
-    above.set_title(_PARTS[part], fontsize=8, loc="left", pad=2)
-    above.legend(
-        handles=keys, loc="lower right", bbox_to_anchor=(1.18, 0.98), ncols=len(keys), frameon=False,
-        handletextpad=0, columnspacing=0.5, borderpad=0, fontsize=6.5,
-    )  # fmt: skip
+    keys.append(Line2D([], [], linestyle="none", label="published", **_DIAMOND))
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
 
 
+_MEASURES = ("critical_eps", "accuracy")
 _POINT: dict[str, Any] = {
-    "linestyle": "none", "markersize": 3.6, "markeredgecolor": "white", "markeredgewidth": 0.4,
-    "elinewidth": 0.6,
+    "linestyle": "none", "markersize": 4.2, "markeredgecolor": "white", "markeredgewidth": 0.4,
+    "elinewidth": 0.6, "zorder": 3,
 }  # fmt: skip
-
-
-def _histogram(
-    axes: Axes, known: pd.DataFrame, column: str, part: str, shades: Mapping[Any, Any], way: Any
-) -> None:
-    """Draw how many networks of each value lie where, one value upon the other."""
-    edges = np.histogram_bin_edges(known[column], bins=10)
-    axes.hist(
-        [known.loc[known[part] == value, column] for value in shades], bins=list(edges),
-        stacked=True, color=list(shades.values()), orientation=way, edgecolor="white", linewidth=0.3,
-    )  # fmt: skip
-    axes.axis("off")
+_DIAMOND: dict[str, Any] = {
+    "marker": "D", "markersize": 3.4, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 0.6,
+}  # fmt: skip
 
 
 # ---- the curves ----
@@ -163,7 +151,6 @@ def _curves(results: Results, measured: Measured) -> list[Picture]:
 
 def _spread(points: pd.DataFrame, beside: pd.DataFrame) -> Picture | None:
     """Return how far trainings of one configuration differ; None where none was repeated."""
-    points = points.assign(configuration=[configuration(model) for model in points["model"]])
     counts = points.groupby("configuration", sort=False)["model"].nunique()
     shown = [str(name) for name in counts.index[counts > 1]]
     if not shown:
@@ -208,10 +195,7 @@ def _strip(axes: Axes, turn: int, own: np.ndarray[Any, Any], published: float | 
             linewidth=0.8, markersize=8,
         )  # fmt: skip
     if published is not None:
-        axes.plot(
-            turn + 0.32, published, marker="D", markersize=3.4, markerfacecolor="white",
-            markeredgecolor="black", markeredgewidth=0.6, linestyle="none",
-        )  # fmt: skip
+        axes.plot(turn + 0.32, published, linestyle="none", **_DIAMOND)
 
 
 def _published(beside: pd.DataFrame, name: str, column: str, attack: str | None) -> float | None:

@@ -22,12 +22,15 @@ from bench.store.results import Results
 _NAMES = {"cifar10": "CIFAR-10", "digits": "digits"}
 _CAPTIONS = {
     "A.1": "Share of filters that are positive throughout and of unit norm (f-score)",
+    "A.2": "Accuracy of local learning by hyperparameter, in the study's first grid; over the configurations "
+    "that were run",
     "A.3": "Accuracy of local learning by hyperparameter, over the configurations that were run",
     "A.4": "Accuracy of back-propagation by hyperparameter, over the configurations that were run",
     "B.1": "Local learning under FGSM",
     "B.2": "Local learning under PGD",
     "B.3": "Back-propagation under FGSM",
     "B.4": "Back-propagation under PGD",
+    "9.1": "Critical ε of the best model of local learning",
     "8.1.2": "The best model of local learning",
     "8.2": "The best model of back-propagation",
 }
@@ -39,8 +42,8 @@ _PLACES = {"critical_eps": 5, "f_score": 2}
 _HOW = (
     "In each cell the published figure, then ours: the mean of our trainings of the configuration with "
     "the standard deviation between them, or of a single training the standard error over its images "
-    "(by bootstrap for a critical ε). Accuracies are of clean images. The columns of errors and counts "
-    "are in"
+    "(by bootstrap for a critical ε). Accuracies are of clean images. Shown are the figures of networks "
+    "of this run; all of them, with errors and counts, are in"
 )
 
 
@@ -49,7 +52,8 @@ def _beside(results: Results, measured: Measured, published: pd.DataFrame) -> pd
 
 
 def _tables(beside: pd.DataFrame) -> Sequence[PublishedTable]:
-    return [_table(str(number), rows) for number, rows in beside.groupby("table", sort=False)]
+    shown = beside[beside["planned"] > 0]
+    return [_table(str(number), rows) for number, rows in shown.groupby("table", sort=False)]
 
 
 def _table(number: str, rows: pd.DataFrame) -> PublishedTable:

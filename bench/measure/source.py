@@ -1,0 +1,113 @@
+"""The document that a study repeats: who wrote it, and what is known of where ours differs.
+
+`NAME.json` beside a suite's `NAME.toml` and its published figures, `NAME.csv`. It is no part of the suite,
+so a word more about a document makes no other suite of it. Imports no pandas: `bench ls` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import SpecError
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class Cause(BaseModel):
+    """Why some of our figures differ from the published.
+
+    Attributes:
+        where: patterns with `*` for columns of the comparison, such as `{"model": "dl-*"}`; a figure
+            has this cause where all of them match.
+        ours: the direction that it explains; None for either.
+        cause: a sentence.
+    """
+
+    model_config = _STRICT
+    where: dict[str, str]
+    ours: Literal["higher", "lower"] | None = None
+    cause: _Text
+
+    def explains(self, figure: Mapping[str, Any]) -> bool:
+        """Return whether it is the cause of a figure: a row of the comparison, `ours` another than `published`."""
+        higher = figure["ours"] > figure["published"]
+        return (self.ours is None or (self.ours == "higher") == higher) and all(
+            fnmatchcase(str(figure[column]), pattern) for column, pattern in self.where.items()
+        )
+
+
+class Source(BaseModel):
+    """A document whose figures a study repeats, as far as its own text tells of itself.
+
+    Attributes:
+        authors: empty where it names none.
+        kind: such as `master's thesis`.
+        institution: None where it names none.
+        year: None where it names none.
+        cites: the year of the latest work that it cites.
+        notes: what else one must know to read its figures beside ours, a sentence each.
+        causes: of differences; of several that match, the first.
+    """
+
+    model_config = _STRICT
+    title: _Text
+    authors: tuple[_Text, ...]
+    kind: _Text
+    institution: str | None
+    year: int | None
+    cites: int
+    notes: tuple[_Text, ...] = ()
+    causes: tuple[Cause, ...] = ()
+
+    def reference(self) -> str:
+        """Return the reference of the document, and which of its parts the document does not tell."""
+        lacking = [
+            said
+            for said, known in (
+                ("author", self.authors),
+                ("institution", self.institution),
+                ("year", self.year),
+            )
+            if not known
+        ]
+        where = ", ".join([self.kind, *([self.institution] if self.institution else [])])
+        dated = "" if self.year is None else f", {self.year}"
+        absent = f" It names no {' and no '.join(lacking)}." if lacking else ""
+        latest = "" if self.year else f" The latest work that it cites is of {self.cites}."
+        return f"{self.by_whom()}{_capital(where)}{dated}.{absent}{latest}"
+
+    def by_whom(self) -> str:
+        """Return the authors and the title: `A. Author, B. Author. Title. `."""
+        authors = f"{', '.join(self.authors)}. " if self.authors else ""
+        return f"{authors}{self.title}. "
+
+
+def read_source(beside: Path) -> Source | None:
+    """Return the document of a study; None where no file tells of one.
+
+    Args:
+        beside: the file of the suite, or of the published figures.
+
+    Raises:
+        SpecError: the file is broken.
+    """
+    path = beside.with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        # Read as JSON, where a list may stand for a tuple.
+        return Source.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SpecError(f"{path}: {f'{place}: ' if place else ''}{first['msg']}") from error
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
