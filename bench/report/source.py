@@ -93,10 +93,8 @@ def _used(results: Results, beside: pd.DataFrame) -> str:
     if absent.empty:
         return f"{len(beside)} of {len(beside)} published figures have ours beside them."
     why = _reasons(results, beside)[absent.index]
-    told = ", ".join(
-        f"{len(rows)} {reason} ({_whereabouts(rows)})"
-        for reason, rows in absent.groupby(why, sort=False)
-    )
+    reasons = sorted(absent.groupby(why, sort=False), key=lambda pair: -len(pair[1]))
+    told = ", ".join(f"{len(rows)} {reason} ({_whereabouts(rows)})" for reason, rows in reasons)
     return (
         f"{len(beside) - len(absent)} of {len(beside)} published figures have ours "
         f"beside them. Without ours ({words.NONE}) are {told}."
@@ -220,7 +218,7 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
 def _subject(one: Mapping[Hashable, Any], study: Study) -> str:
     """Return what a figure is of: `DL, SGD on CIFAR-10, PGD linf 0.02`."""
     model, data = study.called(str(one["model"])), study.name(str(one["data"]))
-    measure = str(one["metric"]).replace("_", " ")
+    measure = "f-score" if one["metric"] == "f_score" else str(one["metric"]).replace("_", " ")
     parts = [f"{model} on {data}"]
     if not _is_clean(one):
         eps = f" {words.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""

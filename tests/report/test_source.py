@@ -90,9 +90,9 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
         ("3", "absent", "none", "0", "0", 60.0, float("nan")),
     ).assign(planned=[1, 1, 0, 0, 0])
     assert opening(results, figures, Study(), None).used == (
-        "1 of 5 published figures have ours beside them. Without ours (–) are 1 that were planned and have "
-        "no result that counts (table 1), 1 of an attack or radius that it did not make (table 1), 2 of "
-        "models that this run does not have (tables 2, 3)."
+        "1 of 5 published figures have ours beside them. Without ours (–) are 2 of models that this run "
+        "does not have (tables 2, 3), 1 that were planned and have no result that counts (table 1), 1 of "
+        "an attack or radius that it did not make (table 1)."
     )
 
 

@@ -224,7 +224,8 @@ def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: 
     # Of the model of table 5.2 that is in the run: clean, and three attacks at three radii, of which one
     # is read in two ways.
     why = (
-        "10 that were planned and have no result that counts (table 5.2), 110 of models that this run does not have (table 5.2)"
+        "110 of models that this run does not have (table 5.2), 10 that were planned and have no result "
+        "that counts (table 5.2)"
         if what == "rows"
         else "120 of models that this run does not have (table 5.2)"
     )
