@@ -12,9 +12,9 @@ import pytest
 from bench.measure.published import comparison, read_published
 from bench.measure.robustness import attack_rates, headline, surface_curves
 from bench.report.pdf import write_report
+from bench.report.source import opening
 from bench.report.studies import Study, study_named
 from bench.report.studies.embedding import embedding_figure
-from bench.report.source import opening
 from bench.report.study_tables import (
     published_latex,
     published_tables,
