@@ -215,7 +215,7 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
         for one in rows:
             click.echo(json.dumps(one))
     else:
-        print_table([{**row, "cell": row["cell"][:12]} for row in rows], group="model")
+        print_table([{**row, "cell": (row["cell"] or "")[:12]} for row in rows], group="model")
     for line in plan.left_out:
         say(f"left out: {line}")
     if plan.untrained:

@@ -6,7 +6,7 @@ so a word more about a document makes no other suite of it. Imports no pandas: `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,8 +34,8 @@ class Cause(BaseModel):
     ours: Literal["higher", "lower"] | None = None
     cause: _Text
 
-    def explains(self, figure: Mapping[str, Any]) -> bool:
-        """Return whether it is the cause of a figure: a row of the comparison, `ours` another than `published`."""
+    def explains(self, figure: Mapping[Hashable, Any]) -> bool:
+        """Return whether it is the cause of a figure, a row of the comparison that differs."""
         higher = figure["ours"] > figure["published"]
         return (self.ours is None or (self.ours == "higher") == higher) and all(
             fnmatchcase(str(figure[column]), pattern) for column, pattern in self.where.items()

@@ -93,10 +93,8 @@ def _used(results: Results, beside: pd.DataFrame) -> str:
     if absent.empty:
         return f"{len(beside)} of {len(beside)} published figures have ours beside them."
     why = _reasons(results, beside)[absent.index]
-    told = ", ".join(
-        f"{len(rows)} {reason} ({_whereabouts(rows)})"
-        for reason, rows in absent.groupby(why, sort=False)
-    )
+    reasons = sorted(absent.groupby(why, sort=False), key=lambda pair: -len(pair[1]))
+    told = ", ".join(f"{len(rows)} {reason} ({_whereabouts(rows)})" for reason, rows in reasons)
     return (
         f"{len(beside) - len(absent)} of {len(beside)} published figures have ours "
         f"beside them. Without ours ({words.NONE}) are {told}."
@@ -170,15 +168,16 @@ def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.Da
     """Return the differences of one cause together, the largest first in and among the groups."""
     causes = source.causes if source else ()
     apart = apart.assign(size=_sizes(apart))
-    keys: list[Hashable] = []
+    keys: list[str] = []
     for one in apart.to_dict("records"):
-        found = next((cause.cause for cause in causes if cause.explains(dict(one))), None)
+        found = next((cause.cause for cause in causes if cause.explains(one)), None)
         # Unexplained ones are together where they are of one threat and one direction.
-        threat = () if _is_clean(one) else (one["attack"], one["norm"], one["eps"])
-        keys.append(found or (one["data"], one["metric"], one["ours"] > one["published"], *threat))
+        threat = [] if _is_clean(one) else [one["attack"], one["norm"], one["eps"]]
+        alike = [one["data"], one["metric"], one["ours"] > one["published"], *threat]
+        keys.append(found or f"{UNKNOWN} {alike}")
     ordered = apart.assign(key=keys).sort_values("size", ascending=False, kind="stable")
     return [
-        (key if isinstance(key, str) else UNKNOWN, rows)
+        (UNKNOWN if str(key).startswith(UNKNOWN) else str(key), rows)
         for key, rows in ordered.groupby("key", sort=False)
     ]
 
@@ -210,7 +209,9 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
         else f"{far:+.1f} points"
     )
     more = len(rows) - 1
-    like = f"; {words.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so" if more else ""
+    like = (
+        f"; {words.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so" if more else ""
+    )
     return (
         f"{_subject(one, study)} (table {one['table']}): published {one['published']:.{places}f}, "
         f"ours {one['ours']:.{places}f} ({gap.replace('-', '−')}){like}: {cause}."
@@ -220,7 +221,7 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
 def _subject(one: Mapping[Hashable, Any], study: Study) -> str:
     """Return what a figure is of: `DL, SGD on CIFAR-10, PGD linf 0.02`."""
     model, data = study.called(str(one["model"])), study.name(str(one["data"]))
-    measure = str(one["metric"]).replace("_", " ")
+    measure = "f-score" if one["metric"] == "f_score" else str(one["metric"]).replace("_", " ")
     parts = [f"{model} on {data}"]
     if not _is_clean(one):
         eps = f" {words.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""

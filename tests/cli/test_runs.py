@@ -315,3 +315,11 @@ def test_a_dry_run_writes_nothing(invoke, folder):
     before = shutil.os.listdir(folder)
     assert invoke("run", "--suite", "s.toml", "--dry-run", cwd=folder).returncode == 0
     assert shutil.os.listdir(folder) == before
+
+
+def test_a_dry_run_lists_cells_whose_keys_are_not_known_yet(invoke, folder):
+    fitted = '[[attacks]]\nname = "universal"\nnorm = "linf"\neps = "0.1"\ntoolkits = ["native"]\n'
+    (folder / "f.toml").write_text(SUITE.format(images=12, eps=0.1) + fitted)
+    process = invoke("run", "--suite", "f.toml", "--dry-run", cwd=folder)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "not known yet" in process.stdout

@@ -26,7 +26,8 @@ def test_every_study_names_its_document():
     assert len(STUDIES) >= 3
     for name in STUDIES:
         source = read_source(published_file(name))
-        assert source is not None and source.title in source.reference()
+        assert source is not None
+        assert source.title in source.reference()
         # A suite and its figures lead to the same document.
         assert read_source(suite_path(name)) == source
 
@@ -39,7 +40,8 @@ def test_every_cause_is_of_a_published_figure(name):
         if "eps_published" in cause.where:
             where["eps"] = cause.where["eps_published"]
         known = [
-            one | {"data": one["dataset"], "published": 0, "ours": -1 if cause.ours == "lower" else 1}
+            one
+            | {"data": one["dataset"], "published": 0, "ours": -1 if cause.ours == "lower" else 1}
             for one in figures
         ]
         bare = Cause(where=where, ours=cause.ours, cause=cause.cause)

@@ -183,3 +183,23 @@ def test_radii_count_in_the_headline_as_other_minimal_attacks(measuring_run) -> 
     fgsm = rows[attack == "fgsm"].set_index("index")
     broken = fgsm.index[fgsm["success"]]
     assert (radii[broken] <= 0.1 + 2e-6).all()
+
+
+def test_a_figure_of_crowded_curves_has_a_logarithmic_axis(run, found) -> None:
+    assert _drawn(run, found).get_xscale() == "linear"
+    shifts = {"a": 0.02, "b": 0.018, "c": 1.0}
+    radii = {
+        cell: shifts[model] * (0.5 + SHARES)
+        for cell, model in zip(found["cell"], found["model"], strict=True)
+    }
+    axes = Figure().subplots()
+    draw_radii(axes, found.assign(title=found["model"], refused="planted"), radii)
+    assert axes.get_xscale() == "log"
+    left, right = axes.get_xlim()
+    assert left == pytest.approx(0.018 * (0.5 + SHARES[0]))
+    pale = axes.get_lines()[0]
+    eps = np.asarray(pale.get_xdata())
+    assert eps[0] == pytest.approx(left)
+    assert eps[-1] == pytest.approx(right)
+    truth = [100 * np.mean(radii[found["cell"].iloc[0]] > at) for at in eps]
+    np.testing.assert_allclose(pale.get_ydata(), truth, atol=1e-9)

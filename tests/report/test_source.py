@@ -9,8 +9,8 @@ import fake_local
 import pandas as pd
 import pytest
 
-from bench.measure.radius import critical_eps
 from bench.measure.published import comparison, read_published
+from bench.measure.radius import critical_eps
 from bench.measure.source import Cause, Source, read_source
 from bench.measure.trainings import beside_published
 from bench.report.source import UNKNOWN, opening
@@ -54,8 +54,10 @@ def test_the_largest_differences_come_first_and_a_cause_once(results):
     first, *differences = told(results, figures, WEAK)
     assert first.startswith("The 95 % interval of ours holds the published figure in 1 of 4 cases.")
     assert differences == [
-        "a on cifar10, PGD linf 0.02 (table 1): published 60.0, ours 10.0 (−50.0 points); 1 more figure "
-        "differs so: the study's PGD was weak.",
+        (
+            "a on cifar10, PGD linf 0.02 (table 1): published 60.0, ours 10.0 (−50.0 points); 1 more figure "
+            "differs so: the study's PGD was weak."
+        ),
         f"b on cifar10, FGSM linf 0.01 (table 1): published 20.0, ours 60.0 (+40.0 points): {UNKNOWN}.",
     ]
 
@@ -78,7 +80,9 @@ def test_of_two_readings_of_a_radius_the_nearer_is_compared_and_counted_once(res
     )
     made = opening(results, figures, Study(), source())
     assert made.used == "1 of 1 published figures have ours beside them."
-    assert made.differs == ("The 95 % interval of ours holds the published figure in 1 of 1 cases.",)
+    assert made.differs == (
+        "The 95 % interval of ours holds the published figure in 1 of 1 cases.",
+    )
 
 
 def test_figures_without_ours_are_counted_by_their_reason(results):
@@ -90,9 +94,9 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
         ("3", "absent", "none", "0", "0", 60.0, float("nan")),
     ).assign(planned=[1, 1, 0, 0, 0])
     assert opening(results, figures, Study(), None).used == (
-        "1 of 5 published figures have ours beside them. Without ours (–) are 1 that were planned and have "
-        "no result that counts (table 1), 1 of an attack or radius that it did not make (table 1), 2 of "
-        "models that this run does not have (tables 2, 3)."
+        "1 of 5 published figures have ours beside them. Without ours (–) are 2 of models that this run "
+        "does not have (tables 2, 3), 1 that were planned and have no result that counts (table 1), 1 of "
+        "an attack or radius that it did not make (table 1)."
     )
 
 
@@ -110,9 +114,13 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     published = read_published(fake_local.PUBLISHED)
     moved = published["value"].where(published["metric"] != "critical_eps", published["value"] / 4)
     figures = beside_published(results, critical_eps(results), published.assign(value=moved))
-    made = opening(results, figures, study_named("local-learning"), read_source(fake_local.PUBLISHED))
+    made = opening(
+        results, figures, study_named("local-learning"), read_source(fake_local.PUBLISHED)
+    )
     assert f"of {len(published)} published figures have ours beside them" in made.used
-    assert any("fgsm-radius, critical eps" in one and "(+3" in one and " %)" in one for one in made.differs)
+    assert any(
+        "fgsm-radius, critical eps" in one and "(+3" in one and " %)" in one for one in made.differs
+    )
     nothing = dataclasses.replace(results, models=[], cells=results.cells.head(0))
     none = figures.assign(ours=float("nan"), planned=0)
     used = opening(nothing, none, Study(), None).used

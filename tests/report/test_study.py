@@ -12,9 +12,9 @@ import pytest
 from bench.measure.published import comparison, read_published
 from bench.measure.robustness import attack_rates, headline, surface_curves
 from bench.report.pdf import write_report
+from bench.report.source import opening
 from bench.report.studies import Study, study_named
 from bench.report.studies.embedding import embedding_figure
-from bench.report.source import opening
 from bench.report.study_tables import (
     published_latex,
     published_tables,
@@ -224,7 +224,8 @@ def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: 
     # Of the model of table 5.2 that is in the run: clean, and three attacks at three radii, of which one
     # is read in two ways.
     why = (
-        "10 that were planned and have no result that counts (table 5.2), 110 of models that this run does not have (table 5.2)"
+        "110 of models that this run does not have (table 5.2), 10 that were planned and have no result "
+        "that counts (table 5.2)"
         if what == "rows"
         else "120 of models that this run does not have (table 5.2)"
     )

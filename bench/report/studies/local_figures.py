@@ -68,7 +68,9 @@ def _cloud(points: pd.DataFrame, beside: pd.DataFrame) -> Picture:
     colours = points["configuration" if few else "rule"].map(looks)
     attacks = list(dict.fromkeys(points["attack"]))
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 2.6 + 0.13 * (len(told) + 1) / 2), layout="constrained")
+        figure = Figure(
+            figsize=(TEXT_WIDTH, 2.6 + 0.13 * (len(told) + 1) / 2), layout="constrained"
+        )
         row = np.atleast_1d(figure.subplots(1, len(attacks), sharex=True, sharey=True))
         for axes, attack in zip(row, attacks, strict=True):
             mine = points[points["attack"] == attack]
@@ -88,15 +90,16 @@ def _cloud(points: pd.DataFrame, beside: pd.DataFrame) -> Picture:
 
 
 def _panel(axes: Axes, points: pd.DataFrame, beside: pd.DataFrame) -> None:
-    for one in points.itertuples():
+    for one in points.to_dict("records"):
         axes.errorbar(
-            one.critical_eps, one.accuracy, xerr=one.error, color=one.colour,
-            marker=_MARKERS[one.rule], **_POINT,
+            one["critical_eps"], one["accuracy"], xerr=one["error"], color=one["colour"],
+            marker=_MARKERS[one["rule"]], **_POINT,
         )  # fmt: skip
     for name, mine in points.groupby("configuration", sort=False):
         attack = str(mine["attack"].iloc[0])
-        there = [_published(beside, str(name), column, attack) for column in _MEASURES]
-        if None not in there:
+        found = [_published(beside, str(name), column, attack) for column in _MEASURES]
+        there = [value for value in found if value is not None]
+        if len(there) == len(_MEASURES):
             ours = [mine[column].mean() for column in _MEASURES]
             colour = mine["colour"].iloc[0]
             axes.plot(*zip(there, ours, strict=True), color=colour, linewidth=0.5, zorder=1)

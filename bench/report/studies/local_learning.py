@@ -83,6 +83,12 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
     )
 
 
+def _called(model: str) -> str:
+    """Return `LL with w = 4` for `ll-grid w=4`, and a configuration as it is called everywhere."""
+    rule, grid, _ = model.partition("-grid ")
+    return f"{rule.upper()} with {_called_row(model)}" if grid else model
+
+
 def _called_row(model: str) -> str:
     """Return `w = 4` for `ll-grid w=4`, and a configuration as it is called everywhere."""
     _, grid, setting = model.partition("-grid ")
@@ -111,6 +117,6 @@ def _shown(model: str) -> bool:
 
 
 STUDY = Study(
-    captions=_CAPTIONS, names=_NAMES, shown=_shown, figures=figures, beside=_beside, tables=_tables,
+    captions=_CAPTIONS, names=_NAMES, called=_called, shown=_shown, figures=figures, beside=_beside, tables=_tables,
     how=_HOW,
 )  # fmt: skip
