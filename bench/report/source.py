@@ -156,8 +156,8 @@ def _differs(
     shown = groups[:_LARGEST]
     told = sum(len(rows) for _, rows in shown)
     rest = (
-        f" The largest differences, which with those like them are {told} of {len(apart)}; all are in "
-        f"{results.suite}-published.csv:"
+        f" The largest differences (with those like them {told} of the {len(apart)} others; all are in "
+        f"{results.suite}-published.csv):"
         if told < len(apart)
         else " The others, with those like them:"
     )

@@ -1,6 +1,7 @@
 """Tables in the width that a terminal has."""
 
 import io
+import json
 import re
 
 import pytest
@@ -119,3 +120,12 @@ def test_screens_fit_eighty_columns(invoke, tmp_path):
         seen = invoke("ls", what, cwd=tmp_path, COLUMNS="80")
         assert seen.returncode == 0, seen.stderr
         assert max(map(len, seen.stdout.splitlines())) <= 80, what
+
+
+def test_suites_are_listed_with_the_documents_that_they_repeat(invoke, tmp_path):
+    seen = invoke("ls", "suites", cwd=tmp_path, COLUMNS="80").stdout
+    assert "Håkon Olav Torvik. Towards Understanding Robustness" in " ".join(seen.split())
+    records = map(json.loads, invoke("ls", "suites", "--json", cwd=tmp_path).stdout.splitlines())
+    studies = {record["name"]: record["study"] for record in records}
+    assert studies["digits"] is None
+    assert studies["dml"].startswith("Adversarial Robustness of Deep Metric Learning.")

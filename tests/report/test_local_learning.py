@@ -124,6 +124,7 @@ def test_the_suite_claims_only_what_its_models_can_decide():
 def aimed(suite, title, attack):
     """Return whether a suite asks for an attack on a model."""
     return any(
-        request.name == attack and any(fnmatchcase(title, one) for one in request.models or ("*",))
+        request.spec.name == attack
+        and any(fnmatchcase(title, one) for one in request.models or ("*",))
         for request in suite.attacks
     )

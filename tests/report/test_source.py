@@ -70,7 +70,7 @@ def test_a_cause_does_not_explain_the_other_direction(results):
 def test_five_are_told_of_and_the_rest_is_counted(results):
     figures = beside(*(("1", "b", "pgd", f"{n}", f"{n}", 90.0, 90.0 - 10 * n) for n in range(1, 8)))
     first, *differences = told(results, figures)
-    assert "with those like them are 5 of 7; all are in defences-published.csv:" in first
+    assert "(with those like them 5 of the 7 others; all are in defences-published.csv):" in first
     assert [one.split("linf ")[1][0] for one in differences] == ["7", "6", "5", "4", "3"]
 
 
