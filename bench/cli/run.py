@@ -232,6 +232,11 @@ def _finish(suite: str, results: Results, options: dict[str, Any]) -> bool:
     measured = measure(results)
     if not options["as_json"]:
         say(about(results))
+        if measured.headline.empty and (results.cells["kind"] == "minimal").any():
+            say(
+                "no robust accuracy: all attacks look for the nearest image, and the suite names no eps; "
+                "how far they went is in the report and in its attacks.csv"
+            )
     _print_found(results, measured, options["as_json"])
     try:
         paths, left = _report(suite, results, measured, options)

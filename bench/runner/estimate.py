@@ -81,7 +81,10 @@ class Estimate:
 
     def line(self) -> str:
         """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
-        said = f"{self.cells} cells of {' or '.join(map(str, self.images))} images"
+        images = " or ".join(map(str, self.images)) + (
+            " image" if self.images == (1,) else " images"
+        )
+        said = f"{self.cells} cell{'' if self.cells == 1 else 's'} of {images}"
         if self.later:
             said += f", of which {self.later} after {self.first}"
         said += f", {len(self.seconds)} {'others ' if self.later else ''}to do"

@@ -262,17 +262,16 @@ def _narrowed(
     ]
     every = [*suite.models, *plugged]
     check_models(suite.name, suite.claims, [one.title() for one in every])
-    exact = literal(models, (name for one in every for name in (one.name, one.title())))
+    titles = [name for one in every for name in (one.name, one.title())]
+    exact = literal(models, titles)
+    _check_filters("model", models, exact, titles)
     kept_models = [
         one for one in every if _matches(one.name, exact) or _matches(one.title(), exact)
     ]
-    if not kept_models:
-        raise _nothing("model", models, (one.name for one in every))
     for one in every:
         check_options(one.name, dict(one.options))
+    _check_filters("attack", attacks, attacks, [one.spec.name for one in suite.attacks])
     kept_attacks = [one for one in suite.attacks if _matches(one.spec.name, attacks)]
-    if not kept_attacks:
-        raise _nothing("attack", attacks, (one.spec.name for one in suite.attacks))
     # A model that the attacks kept are not made on need not be loaded, let alone trained.
     kept_models = [
         one
@@ -300,10 +299,14 @@ def _matches(name: str, globs: Sequence[str]) -> bool:
     return not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
-def _nothing(kind: str, globs: Sequence[str], known: Iterable[str]) -> SpecError:
-    names = sorted(set(known))
-    error = unknown(f"{kind} in this suite", " ".join(globs), names)
-    return SpecError(f"--{kind}: {error}")
+def _check_filters(
+    kind: str, said: Sequence[str], globs: Sequence[str], known: Sequence[str]
+) -> None:
+    """Raise unless each filter lets something through: what was asked for is not dropped unsaid."""
+    for name, glob in zip(said, globs, strict=True):
+        if not any(_matches(one, [glob]) for one in known):
+            error = unknown(f"{kind} in this suite", name, sorted(set(known)))
+            raise SpecError(f"--{kind}: {error}")
 
 
 def resolve_device(named: str) -> str:

@@ -322,3 +322,15 @@ def test_a_dry_run_lists_cells_of_models_that_have_to_be_trained_first(invoke, f
     process = invoke("run", "--suite", "s.toml", "--dry-run", cwd=folder, **env)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("not known yet") == 2
+
+
+def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(invoke, folder):
+    (folder / "near.toml").write_text(
+        'title = "Near"\ndata = "digits"\nimages = 5\n[[models]]\nname = "digits/mlp"\n'
+        '[[attacks]]\nname = "deepfool"\nnorm = "l2"\ntoolkits = ["native"]\n'
+    )
+    done = invoke("run", "--suite", "near.toml", "--display", "none", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no robust accuracy: all attacks look for the nearest image" in done.stderr
+    _, said = run(invoke, folder)
+    assert "no robust accuracy" not in said

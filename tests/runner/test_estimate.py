@@ -156,6 +156,7 @@ def test_durations_in_words(seconds, said):
 
 def test_images_that_differ_are_all_said():
     assert Estimate(3, (200, 10000), {}).line() == "3 cells of 200 or 10000 images, 0 to do"
+    assert Estimate(1, (1,), {}).line() == "1 cell of 1 image, 0 to do"
 
 
 def test_a_busy_machine_is_counted_in_once_and_said(plan, tmp_path, monkeypatch):

@@ -104,6 +104,15 @@ def test_a_model_that_does_not_fit_is_left_out_and_the_others_run(
     assert sum(re.search(words, line) is not None for line in plan.left_out) == 1
 
 
+@pytest.mark.parametrize(("filters", "said"), [
+    ({"models": ["digits/mlp", "digits/mpl"]}, "--model: no model in this suite named 'digits/mpl'"),
+    ({"attacks": ["fgsm", "p?x"]}, "--attack: no attack in this suite named 'p?x'"),
+])  # fmt: skip
+def test_a_filter_that_nothing_matches_is_said_though_others_match(tiny_suite, filters, said):
+    with pytest.raises(SpecError, match=re.escape(said)):
+        make_plan(load_suite(str(tiny_suite)), **filters)
+
+
 def test_a_model_of_another_data_set_is_said(tmp_path):
     path = tmp_path / "mixed.toml"
     path.write_text(
