@@ -219,8 +219,9 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
     for line in plan.left_out:
         say(f"left out: {line}")
     if plan.untrained:
-        say(f"to be trained first: {counted(plan.untrained)}, from {plan.untrained[0]} to "
-            f"{plan.untrained[-1]}")  # fmt: skip
+        first, last = plan.untrained[0], plan.untrained[-1]
+        named = first if first == last else f"from {first} to {last}"
+        say(f"to be trained first: {counted(plan.untrained)}, {named}")
     say(expected.line())
 
 
@@ -230,6 +231,8 @@ def _finish(suite: str, results: Results, options: dict[str, Any]) -> bool:
     from bench.report.tables import measure
 
     measured = measure(results)
+    for line in results.notes:
+        say(line)
     if not options["as_json"]:
         say(about(results))
         if measured.headline.empty and (results.cells["kind"] == "minimal").any():

@@ -39,7 +39,7 @@ class Results:
         content: of the suite, see `suite_content`; None in the logs of older versions.
         asked: how much of the suite the run asked for, as `bench.runner.asked` records it, and
             `answers` (images asked about, of all cells together); None in the logs of older versions.
-        notes: what has to be said of the choice of this run, a line each.
+        notes: what has to be said of the choice of this run and of its rows, a line each.
         made: what made the rows of the cells that are done, that of most cells first: `cells` (how
             many), `versions`, `device`, `host`, `threads` (None where it was not recorded).
         started: when the run started, ISO 8601 in UTC.
@@ -159,7 +159,7 @@ def load_results(
         run=start["run"],
         content=start.get("content"),
         asked=start.get("asked"),
-        notes=chosen.notes,
+        notes=(*chosen.notes, *_older(rows)),
         made=_made(record for record in records.values() if record is not None),
     )
 
@@ -177,6 +177,20 @@ def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
             one = found.setdefault(canonical_json(by), {"cells": 0, **by})
             one["cells"] += 1
     return tuple(sorted(found.values(), key=lambda one: -one["cells"]))
+
+
+def _older(rows: pd.DataFrame) -> list[str]:
+    """Return what rows of an older version leave open: why an image came back as it was."""
+    unsaid = columns.attacked(rows) & rows["invalid"].isna() & rows["adv_margin"].isna()
+    still = rows.loc[unsaid & (rows["l0"] == 0), "cell"].nunique()
+    if not still:
+        return []
+    said = (
+        f"{still} of {rows['cell'].nunique()} cells are of an older version, which did not record why an "
+        "image came back unchanged: no evidence that it is robust; bench run --overwrite always computes "
+        "them anew"
+    )
+    return [said]
 
 
 def _claim(said: dict[str, Any]) -> Claim:

@@ -322,6 +322,7 @@ def test_a_dry_run_lists_cells_of_models_that_have_to_be_trained_first(invoke, f
     process = invoke("run", "--suite", "s.toml", "--dry-run", cwd=folder, **env)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("not known yet") == 2
+    assert "to be trained first: 1 model, digits/mlp\n" in process.stderr
 
 
 def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(invoke, folder):

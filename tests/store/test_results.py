@@ -127,6 +127,25 @@ def test_damage_is_not_passed_over(tmp_path: Path) -> None:
         load_results(tmp_path, fake_results.SUITE)
 
 
+def test_rows_that_do_not_say_why_an_image_came_back_are_told_of(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    plan = list(fake_results.cells())[:3]
+    start_run(store, fake_results.asked(plan))
+    rows = [fake_results.make_rows(cell)[0] for cell, _ in plan]
+    for made in rows[1:]:
+        made.loc[made["correct"], "l0"] = 0.0
+    rows[2]["adv_margin"] = 1.0  # this version says more of them
+    fake_results.write_cell(store, plan[0][0], rows=rows[0])
+    assert not any(
+        "older version, which" in one for one in load_results(tmp_path, fake_results.SUITE).notes
+    )
+    for (cell, _), one in zip(plan[1:], rows[1:], strict=True):
+        fake_results.write_cell(store, cell, rows=one)
+    *_, line = load_results(tmp_path, fake_results.SUITE).notes
+    assert line.startswith("1 of 3 cells are of an older version")
+    assert "--overwrite always" in line
+
+
 def test_results_are_frozen(results: Results) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         results.title = "other"  # type: ignore[misc]
