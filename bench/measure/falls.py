@@ -50,8 +50,9 @@ MOST_UNPROVEN = 0.05
 SAME_RADIUS = 1e-6
 
 #: An attack is no better than noise where margins fall further than under noise no more often than
-#: chance would have it at this level; of fewer images than these nothing is said.
-_LEVEL, _FEWEST = 0.05, 8
+#: chance would have it at this level, and on fewer images, at the same level, than this share of them: of
+#: a handful of images neither can be told.
+_LEVEL, _CLEAR = 0.05, 0.75
 
 #: Reasons for which a row is invalid because the model gave no finite scores.
 _SCORES = ("scores not finite", "clean scores not finite")
@@ -175,7 +176,8 @@ def _unmoved(rows: pd.DataFrame) -> pd.Series[bool]:
 def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     """Return the cells that lower the margin of the true class no more often than noise of that size.
 
-    By a one-sided sign test on the images that both tried. Without noise in the run nothing is said. Many
+    By sign tests on the images that both tried. Nothing is said without noise in the run, and of random
+    models, whose margins are noise themselves. Many
     attacks give the clean image back where they found no other label: its margin says nothing of how
     near they came, so that such an image counts only where noise took the label away.
     """
@@ -183,7 +185,7 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     noise = done[done["attack"] == "noise"]
     if noise.empty or "adv_margin" not in rows:
         return set()
-    known = rows[rows["invalid"].isna() & rows["adv_margin"].notna()]
+    known = rows[rows["invalid"].isna() & rows["adv_margin"].notna() & ~_told(rows, "draws")]
     of_image = {
         str(cell): mine.set_index("index")[["adv_margin", "l0"]]
         for cell, mine in known.groupby("cell", sort=False)
@@ -199,7 +201,8 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
                 gap = (mine.loc[told, "adv_margin"] - other).dropna()
                 lower, higher = int((gap < 0).sum()), int((gap > 0).sum())
                 tried = lower + higher
-                if tried >= _FEWEST and binom.sf(lower - 1, tried, 0.5) > _LEVEL:
+                no_better = binom.sf(lower - 1, tried, 0.5) > _LEVEL
+                if no_better and binom.cdf(lower, tried, _CLEAR) < _LEVEL:
                     found.add(str(cell["cell"]))
     return found
 
@@ -323,14 +326,16 @@ class Group(NamedTuple):
         """
         clean = np.stack([frame["clean"].to_numpy(float) for frame in self.draws])
         # A cell that lacks an image knows nothing of it.
-        best = np.where(np.isnan(clean), 0.0, clean).max(axis=0)
+        known = best = np.where(np.isnan(clean), 0.0, clean).max(axis=0)
         chosen = np.full(len(self.images), np.inf)
         for frame in self.draws:
             within = broken(frame["at"].fillna(np.inf).to_numpy(float), eps)
             lower = within & (frame["chosen"].fillna(np.inf).to_numpy(float) < chosen)
             chosen = np.where(lower, frame["chosen"].to_numpy(float), chosen)
             best = np.where(lower, frame["share"].to_numpy(float), best)
-        return np.where(self.least < 0, 0.0, best)
+        worst, without = (np.where(self.least < 0, 0.0, one) for one in (best, known))
+        # The clean image lies within every radius.
+        return worst if worst.mean() <= without.mean() else without
 
 
 class Worst(NamedTuple):

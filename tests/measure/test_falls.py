@@ -172,6 +172,29 @@ def test_an_attack_that_gives_the_clean_image_back_is_not_taken_for_noise() -> N
     assert row["flag"] == "INVALID: 1 of 1 attacks did no better than noise"
 
 
+def test_a_real_attack_on_a_handful_of_images_is_not_taken_for_noise() -> None:
+    made = planted([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=9)
+    rows = made.rows.reset_index(drop=True)
+    lower = (rows["cell"] == "cell-1") & (rows["index"] < 6)
+    rows["adv_margin"] = np.where(lower, -1.0, np.where(rows["cell"] == "cell-1", 1.0, 0.0))
+    assert told(dataclasses.replace(made, rows=rows))["flag"] == ""
+    # The margins of a random model are noise themselves.
+    many = planted([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=N)
+    rows = many.rows.reset_index(drop=True)
+    rows["adv_margin"] = np.random.default_rng(0).normal(size=len(rows))
+    assert told(dataclasses.replace(many, rows=rows))["flag"].startswith("INVALID: 1 of 1 attacks")
+    random = rows.assign(draws=32, clean_share=1.0, share=0.5, chosen_share=0.5)
+    assert told(dataclasses.replace(many, rows=random))["flag"] == ""
+
+
+def test_a_random_model_is_never_more_robust_than_it_is_accurate() -> None:
+    made = planted([cell("m", "square", "0.1", ())], images=4)
+    made = drawn(made, 0, [1.0, 1.0, 1.0, 0.75], [1.0] * 4)
+    made.rows["clean_share"] = 0.75
+    row = told(made)
+    assert row["clean_accuracy"] == row["robust_accuracy"] == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize("count", [5, 6])
 def test_images_with_scores_that_are_not_finite_do_not_stand(count: int) -> None:
     made = planted([cell("m", "pgd", "0.1", range(10)), cell("m", "fgsm", "0.1", ())], images=N)

@@ -70,7 +70,7 @@ def test_a_grid_killed_while_training_and_attacking_equals_one_that_was_not(tmp_
 
     plan = call(*RUN, "--dry-run", cwd=stormy, BENCH_CACHE=str(caches[1]))
     assert plan.returncode == 0, plan.stderr
-    assert "to be trained first, and not in this plan yet: 4 models" in plan.stderr
+    assert "8 cells of 60 images, of which 8 after training 4 models" in plan.stderr
     assert not (caches[1] / "weights").exists()
 
     cards = lambda: list((caches[1] / "weights").glob("digits/*.json"))  # noqa: E731
