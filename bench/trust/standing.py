@@ -1,7 +1,7 @@
 """Which images stand on each side of a comparison: on the clean images, and under attack.
 
-What counts as standing, and on how many images no attack was valid, is the rule of the headline (`bench.measure.falls`); which attacks count on
-both sides is that of `bench.trust.faced`.
+The rule of the headline (`bench.measure.falls`) says which images stand, and on which no attack was valid;
+`bench.trust.faced` says which attacks count on both sides.
 """
 
 from __future__ import annotations

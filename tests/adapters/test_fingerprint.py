@@ -187,9 +187,9 @@ def test_hooks_and_the_order_of_parts_are_part_of_a_network():
 
 def test_what_differs_between_machines_and_calls_is_no_part():
     generator = torch.Generator()
-    net = Holder([generator, "cpu", "/home/a/w.pt", Path("/home/a/w.pt"), torch.device("cpu")])
+    net = Holder([generator, "cpu", "/one/w.pt", Path("/one/w.pt"), torch.device("cpu")])
     other = Holder(
-        [torch.Generator(), "cuda:1", "/tmp/w.pt", Path("/tmp/w.pt"), torch.device("meta")]
+        [torch.Generator(), "cuda:1", "/other/w.pt", Path("/other/w.pt"), torch.device("meta")]
     )
     first = fingerprint(net)
     torch.rand(3, generator=generator)
@@ -291,7 +291,7 @@ class Net(nn.Module):
         self.fast = torch.compile(nn.Sequential(nn.Linear(4, 4)))
         self.names = {"a", "b", "c", "d", "e"}
         self.net.register_forward_hook(lambda module, given, answer: answer * 2)
-        self.folder = "/tmp/" + sys.argv[1] + "/weights.pt"
+        self.folder = "/run-" + sys.argv[1] + "/weights.pt"
     def forward(self, x):
         return Round.apply(self.net(x)) if x.ndim in {1, 2, 3} else x if str(x) in {"f", "g", "h"} else 0
 
