@@ -14,18 +14,17 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
-from bench.attacks.drive import apply
-from bench.attacks.drive import fit as fit_perturbation
+from bench.attacks.run_attack import apply
+from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
-from bench.measure.published import published_file
 from bench.measure.robustness import headline
 from bench.registry import load_plugin, unknown
+from bench.runner.cache import ask_clean
 from bench.runner.cell import attack_images, check_images, climbed, targets
 from bench.runner.execute import Outcome, Overwrite, execute
 from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
-from bench.runner.shared import ask_clean
 from bench.runner.suite import load_suite
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -39,9 +38,10 @@ from bench.spec import (
 )
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
+from bench.suite_files import published_file, suite_path
 from bench.trust.behaviour import judged
+from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
-from bench.trust.parity import parity
 
 #: Larger seeds are more than torch takes.
 _MOST = 2**63
@@ -113,7 +113,7 @@ class Run:
             SpecError: a format that is none of these.
             StoreError: a file cannot be written.
         """
-        from bench.report.pdf import write_report  # it draws: seconds to import
+        from bench.report.write import write_report  # it draws: seconds to import
 
         return write_report(self.results, Path(out), formats, self.published)
 
@@ -322,4 +322,4 @@ def run(
     store = open_store(Path(results))
     outcome = execute(plan, store, overwrite=overwrite)
     found = load_results(Path(results), plan.suite.name, run=outcome.run)
-    return Run(found, outcome, published_file(os.fspath(suite)))
+    return Run(found, outcome, published_file(suite_path(os.fspath(suite))))

@@ -19,7 +19,7 @@ from bench.paths import data_dir
 from bench.registry import Entry, Registry, load_plugin, unknown
 from bench.spec import Adapter, Family, Scalar
 from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
-from bench.train.local_names import local_recipe
+from bench.train.local_learning.names import local_recipe
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, SMOOTHED, SMOOTHING, base_name, recipe
 

@@ -13,7 +13,7 @@ from planted_results import cell, claim, planted
 from bench.spec import COLUMNS
 from bench.store.results import Results
 
-PUBLISHED = Path(__file__).parent.parent / "bench" / "suites" / "defences.csv"
+PUBLISHED = Path(__file__).parent.parent / "bench" / "studies" / "defences" / "published.csv"
 IMAGES = 200
 SMOOTHED = "cifar10/randomized-smoothing"
 THREATS = (("linf", "0.03"), ("l2", "0.045"), ("l2", "0.5"))

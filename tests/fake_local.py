@@ -13,9 +13,9 @@ from scipy.stats import logistic
 
 from bench.spec import COLUMNS
 from bench.store.results import Results
-from bench.train.local_names import local_recipe
+from bench.train.local_learning.names import local_recipe
 
-PUBLISHED = Path(__file__).parent.parent / "bench" / "suites" / "local-learning.csv"
+PUBLISHED = Path(__file__).parent.parent / "bench" / "studies" / "local_learning" / "published.csv"
 IMAGES = 700
 STRONG = 50
 #: Critical eps under FGSM and share of wrong answers of each model.

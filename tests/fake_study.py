@@ -16,7 +16,7 @@ import pandas as pd
 from bench.spec import COLUMNS, LATER_COLUMNS, number
 from bench.store.results import Results
 
-PUBLISHED = Path(__file__).parent.parent / "bench" / "suites" / "dml.csv"
+PUBLISHED = Path(__file__).parent.parent / "bench" / "studies" / "dml" / "published.csv"
 DATA = ("mnist", "fashion-mnist", "cifar10")
 OPTIMISERS = ("sgd", "adam")
 SURFACES = ("soft-knn", "nearest-other", "metric-loss")

@@ -24,7 +24,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
-    from bench.report.claims import claim_table, comparison_table, stacked
+    from bench.report.sections.claims import claim_table, comparison_table, stacked
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
 

@@ -217,10 +217,12 @@ def _attacks() -> list[dict[str, Any]]:
 
 def _suites() -> list[dict[str, Any]]:
     from bench.measure.source import read_source
-    from bench.runner.suite import load_suite, shipped_suites, suite_path
+    from bench.runner.suite import load_suite
+    from bench.suite_files import document_file, shipped_suites
 
-    suites = [load_suite(name) for name in shipped_suites()]
-    sources = {suite.name: read_source(suite_path(suite.name)) for suite in suites}
+    files = shipped_suites()
+    suites = [load_suite(name) for name in files]
+    sources = {name: read_source(document_file(file)) for name, file in files.items()}
     return [
         {
             "name": suite.name,
@@ -286,7 +288,7 @@ def _runs(results: Path) -> list[dict[str, Any]]:
 
 def _screen_of_runs(records: list[dict[str, Any]]) -> None:
     from bench.cli.display import print_table
-    from bench.report.words import date
+    from bench.report.formatting import date
 
     print_table([
         {"run": record["run"], "suite": record["suite"], "started": date(record["started"]),

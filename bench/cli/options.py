@@ -9,6 +9,7 @@ import rich_click as click
 from click.shell_completion import CompletionItem
 
 from bench.spec import TOOLKITS
+from bench.suite_files import shipped_suites
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -23,9 +24,7 @@ def completion(names: Callable[[], list[str]]) -> Completion:
 
 
 def _suites() -> list[str]:
-    # Read off the folder, so that no schema has to be imported.
-    folder = Path(__file__).parent.parent / "suites"
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return list(shipped_suites())
 
 
 def _models() -> list[str]:

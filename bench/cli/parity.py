@@ -30,7 +30,7 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import say
     from bench.report.tables import parity_table
-    from bench.trust.parity import parity as compare
+    from bench.trust.checks.parity import parity as compare
 
     found = stored(suite, results)
     compared = compare(found)
@@ -51,8 +51,8 @@ def _show(table: pd.DataFrame) -> None:
     """Print the comparisons; where a line is short, causes by letter, and what is identical as a count."""
     from bench.cli.display import print_list, print_table, say
     from bench.cli.screen import fits, width_of
+    from bench.report.formatting import lettered, plural
     from bench.report.tables import identical
-    from bench.report.words import lettered, plural
 
     rows = table.to_dict("records")
     if not rows or fits(rows, width_of(sys.stdout)):

@@ -262,24 +262,26 @@ def _report(
     suite: str, results: Results, measured: Measured, options: dict[str, Any]
 ) -> tuple[dict[str, list[Path]], str | None]:
     """Write the report of a run, and return its files and why another was left in its place."""
-    from bench.measure.published import published_file
     from bench.report.kept import fuller
-    from bench.report.pdf import write_report
+    from bench.report.write import write_report
+    from bench.suite_files import published_file, suite_path
 
     formats = ("csv", "pdf")
     left = None if options["force"] else fuller(results, options["out"], formats)
     if left is not None:
         return {}, left
-    return write_report(results, options["out"], formats, published_file(suite), measured), None
+    return write_report(
+        results, options["out"], formats, published_file(suite_path(suite)), measured
+    ), None
 
 
 def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     """Print headline, goals, critical eps, claims and certificates."""
     from bench.cli.display import print_table
-    from bench.report.certified import certificate_table, sandwich_table
-    from bench.report.claims import claim_table
-    from bench.report.goals import goal_table
-    from bench.report.radius import radius_table
+    from bench.report.sections.certified import certificate_table, sandwich_table
+    from bench.report.sections.claims import claim_table
+    from bench.report.sections.goals import goal_table
+    from bench.report.sections.radius import radius_table
     from bench.report.tables import headline_table, names
 
     if as_json:

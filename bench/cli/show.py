@@ -26,7 +26,7 @@ def show(cell: str, results: Path, as_json: bool) -> None:
     """Show what came of CELL, or why it failed; the first letters of its key will do."""
     from bench.cli.display import print_list, print_table
     from bench.measure.summary import summary
-    from bench.report.words import parameters
+    from bench.report.formatting import parameters
     from bench.store.runlog import runs
     from bench.store.store import open_store
 
@@ -70,14 +70,14 @@ def _climbed(about: Mapping[str, Any]) -> str:
 
 def _outcome(record: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what came of a cell, a line each."""
-    from bench.report import words
+    from bench.report import formatting
 
     made_on = record["identity"]["images"]
-    images = words.plural(found["images"], "image")
+    images = formatting.plural(found["images"], "image")
     where = f"{made_on['data']} ({made_on['split']})"
     yield "images", f"{images} of {where}, {found['correct']} right, {found['attacked']} attacked"
     if found["attacked"]:
-        rate = words.rate(found["success_rate"], found["low"], found["high"])
+        rate = formatting.rate(found["success_rate"], found["low"], found["high"])
         yield "success", f"{found['successes']} of {found['attacked']}: {rate} %"
     if "found" in found:
         what = "certified" if record["kind"] == "certify" else "labels that change"
@@ -92,22 +92,22 @@ def _outcome(record: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tu
         if found[kind]:
             yield kind, str(found[kind])
     if found["attacked"]:
-        passes = f"{words.count(found['forwards'])} forwards, {words.count(found['backwards'])} backwards"
-        yield "cost", f"{passes}, {words.milliseconds(found['seconds'])} ms an image"
+        passes = f"{formatting.count(found['forwards'])} forwards, {formatting.count(found['backwards'])} backwards"
+        yield "cost", f"{passes}, {formatting.milliseconds(found['seconds'])} ms an image"
 
 
 def _spread(spread: Mapping[str, float]) -> str:
-    from bench.report.words import amount
+    from bench.report.formatting import amount
 
     least, median, largest = (amount(spread[part]) for part in ("least", "median", "largest"))
     return f"median {median}, from {least} to {largest}"
 
 
 def _made(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    from bench.report import words
+    from bench.report import formatting
 
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    made = f"{words.date(record['started'])} on {record['host']}, {record['device']}"
+    made = f"{formatting.date(record['started'])} on {record['host']}, {record['device']}"
     return [("made", made), ("with", versions)]
 
 

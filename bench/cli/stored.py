@@ -19,9 +19,10 @@ def stored(suite: str, results: Path, run: str | None = None) -> Results:
         PrerequisiteError: no run of the suite as its file is now is in the folder.
     """
     from bench.cli.display import say
-    from bench.runner.suite import load_suite, suite_path
+    from bench.runner.suite import load_suite
     from bench.store.identity import suite_content
     from bench.store.results import load_results
+    from bench.suite_files import suite_path
 
     try:
         suite_path(suite)
@@ -41,7 +42,7 @@ def stored(suite: str, results: Path, run: str | None = None) -> Results:
 
 def about(results: Results) -> str:
     """Return which run results are of, when it started, and how much of its suite it asked for."""
-    from bench.report.words import date
+    from bench.report.formatting import date
     from bench.store.chosen import asked_in_words
 
     return f"run {results.run}, {date(results.started)}: {asked_in_words(results.asked)}"

@@ -10,7 +10,7 @@ import rich_click as click
 from bench.cli.options import complete_models, data_option, device_option
 
 if TYPE_CHECKING:
-    from bench.train.local_rule import FilterEpoch
+    from bench.train.local_learning.rule import FilterEpoch
     from bench.train.trainer import Epoch
 
 

@@ -17,7 +17,7 @@ from bench.cli.options import complete_models, data_option, plugin_option
 def validate(ctx: click.Context, model: str, plugin: Path | None, data: Path | None) -> None:
     """Check MODEL and say in words what is wrong with it; exit 1 where something is."""
     from bench.cli.display import print_table
-    from bench.trust.validate import validate_model
+    from bench.trust.checks.model import validate_model
     from bench.zoo import MODELS, load_model
 
     adapter = load_model(model, plugin=plugin, data=data)

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from bench.measure.falls import (
+from bench.measure.outcomes import (
     broken,
     label_changing,
     side_by_side,
     tried_by_all,
     unseen_noise,
 )
-from bench.measure.rates import wilson
+from bench.measure.statistics import wilson
 from bench.spec import number
 from bench.store.results import Results
 

@@ -1,7 +1,7 @@
 """The published figures of a study, each beside ours.
 
-A suite is a study where a file with its published figures, `NAME.csv`, lies beside its own, `NAME.toml`.
-The columns of such a file are `COLUMNS`; a line is one figure of one table.
+A suite is a study where a file with published figures lies beside its own (`bench.suite_files`). The
+columns of such a file are `COLUMNS`; a line is one figure of one table.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.measure.falls import Outcomes, clean_answers, outcomes
-from bench.measure.rates import wilson
+from bench.measure.outcomes import Outcomes, clean_answers, outcomes
+from bench.measure.statistics import wilson
 from bench.spec import number
 from bench.store.results import Results
 
@@ -28,20 +28,8 @@ COLUMNS = (
 #: What stands in the column of the attack where there is none.
 CLEAN = "none"
 
-_SUITES = Path(__file__).parent.parent / "suites"
 _PERCENT = {"%": 1.0, "fraction": 100.0}
 _ABSENT = {"ours": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0}
-
-
-def published_file(suite: str) -> Path | None:
-    """Return the file of published figures beside a suite's; None where it is no study.
-
-    Args:
-        suite: the name of a shipped suite, or a path ending in `.toml`.
-    """
-    path = Path(suite) if suite.endswith(".toml") else _SUITES / f"{suite}.toml"
-    figures = path.with_suffix(".csv")
-    return figures if figures.is_file() else None
 
 
 def read_published(path: Path) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """From rows to figures: the headline, accuracy against eps, and the table of attacks.
 
-When an image counts as broken: `bench.measure.falls`.
+When an image counts as broken: `bench.measure.outcomes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.measure.falls import (
+from bench.measure.outcomes import (
     NO_UNTARGETED,
     NOISE_ALONE,
     SAME_RADIUS,
@@ -28,7 +28,7 @@ from bench.measure.falls import (
     threats,
     unseen_noise,
 )
-from bench.measure.rates import wilson
+from bench.measure.statistics import wilson
 from bench.spec import BLACK_BOX_SURFACE, eps_text
 from bench.store.columns import attacked
 from bench.store.results import Results
@@ -47,7 +47,7 @@ def headline(results: Results) -> pd.DataFrame:
     the threat are those without a target of just this eps and the minimal-norm ones, noise apart; they
     are `planned`, and those of them that ran and had something to go by are `attacks`. The figure is
     NaN, and the flag begins with INVALID, without one of these, and where on more than 5 % of the images
-    attacked none of them was valid, or scores were not finite (`bench.measure.falls` has the rules).
+    attacked none of them was valid, or scores were not finite (`bench.measure.outcomes` has the rules).
     Where they have different numbers of images, those that all of them have count, for the clean
     accuracy too. Of a random model both accuracies are means over the draws that judge it.
 

@@ -88,16 +88,15 @@ class Source(BaseModel):
         return f"{authors}{self.title}. "
 
 
-def read_source(beside: Path) -> Source | None:
+def read_source(path: Path) -> Source | None:
     """Return the document of a study; None where no file tells of one.
 
     Args:
-        beside: the file of the suite, or of the published figures.
+        path: the file, of `bench.suite_files.document_file`.
 
     Raises:
         SpecError: the file is broken.
     """
-    path = beside.with_suffix(".json")
     if not path.is_file():
         return None
     try:

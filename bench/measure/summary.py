@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.measure.rates import wilson
+from bench.measure.statistics import wilson
 from bench.store.columns import attacked
 
 _NORMS = ("l0", "l1", "l2", "linf")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import words
+from bench.report import formatting
 from bench.report.tables import Table, identical, numeric
 from bench.store.chosen import asked_in_words
 from bench.store.results import Results
@@ -74,7 +74,7 @@ _ALWAYS = frozenset(
 
 def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
     """Return a table without the columns that are empty or the same in all rows, and what these said."""
-    absent = [name for name in frame if frame[name].isin(["", words.NONE]).all()]
+    absent = [name for name in frame if frame[name].isin(["", formatting.NONE]).all()]
     same = [
         name
         for turn, name in enumerate(frame)
@@ -83,7 +83,7 @@ def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
         and name not in {*absent, *_ALWAYS, group}
         and not str(name).endswith("(%)")
         and (frame[name] == frame[name].iloc[0]).all()
-        and not words.loud(str(frame[name].iloc[0]))
+        and not formatting.loud(str(frame[name].iloc[0]))
     ]
     said = "; ".join(f"{name} {frame[name].iloc[0]}" for name in same)
     return frame.drop(columns=[*absent, *same]), [f"In all rows: {said}."] if same else []
@@ -98,7 +98,7 @@ def parity_block(table: Table, where: str) -> dict[str, Any] | None:
     """
     alike = identical(table.frame)
     frame = table.frame[~alike]
-    marks = words.lettered(frame["cause"])
+    marks = formatting.lettered(frame["cause"])
     expected = [
         f"{expected} ({marks[cause]})" if cause else expected
         for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
@@ -113,7 +113,7 @@ def parity_block(table: Table, where: str) -> dict[str, Any] | None:
 def agreement(frame: pd.DataFrame) -> str:
     """Return in words how many comparisons came out as expected, and how many found no difference."""
     counts = frame["result"].value_counts()
-    many = words.plural(len(frame), "comparison")
+    many = formatting.plural(len(frame), "comparison")
     said = [f"{counts.get('pass', 0)} of {many} of two toolkits came out as expected"]
     if counts.get("FAIL", 0):
         said.append(f"{counts['FAIL']} did not (FAIL)")
@@ -133,7 +133,7 @@ def front_block(results: Results) -> dict[str, Any]:
     return {
         "title": results.title,
         "suite": results.suite,
-        "date": words.date(results.started),
+        "date": formatting.date(results.started),
         "cells": _cell_counts(results),
         "protocol": _protocol(results),
         "left_out": list(results.left_out),
@@ -155,13 +155,13 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
     images = protocol["images"]
-    smoke = f" (smoke: n < {words.SMOKE})" if images < words.SMOKE else ""
+    smoke = f" (smoke: n < {formatting.SMOKE})" if images < formatting.SMOKE else ""
     each = " of each" if len(protocol["data"]) > 1 else ""
-    counted = f"{words.plural(images, 'image')}{each}{smoke}{_more_images(cells, images)}"
+    counted = f"{formatting.plural(images, 'image')}{each}{smoke}{_more_images(cells, images)}"
     said = [
         (
             "Data",
-            f"{words.data(protocol)}, split {protocol['split']}, first {counted}",
+            f"{formatting.data(protocol)}, split {protocol['split']}, first {counted}",
         ),
         ("Models", _models(results)),
         ("Attacks", ", ".join(attacks["attack"].unique())),
@@ -194,7 +194,7 @@ def _machines(made: Sequence[Mapping[str, Any]]) -> str:
     counts: Counter[str] = Counter()
     for one in made:
         threads = one["threads"]
-        said = "threads not recorded" if threads is None else words.plural(threads, "thread")
+        said = "threads not recorded" if threads is None else formatting.plural(threads, "thread")
         counts[f"{one['host']} {one['device']}, {said}"] += one["cells"]
     return _counted(counts, "; ")
 
@@ -203,7 +203,7 @@ def _counted(counts: Counter[str], between: str = ", ") -> str:
     """Return the names counted, with how many cells each has where there are several."""
     if len(counts) == 1:
         return next(iter(counts))
-    said = (f"{name} ({words.plural(count, 'cell')})" for name, count in counts.most_common())
+    said = (f"{name} ({formatting.plural(count, 'cell')})" for name, count in counts.most_common())
     return between.join(said)
 
 
@@ -228,5 +228,7 @@ def _models(results: Results) -> str:
 
 
 def _threats(cells: pd.DataFrame) -> list[str]:
-    said = (words.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True))
+    said = (
+        formatting.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True)
+    )
     return list(dict.fromkeys(said))

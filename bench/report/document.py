@@ -6,12 +6,12 @@ from typing import Any
 
 from bench.measure.radius import measured_radii
 from bench.report.blocks import agreement, front_block, parity_block, table_block
-from bench.report.certified import certified_figures
-from bench.report.claims import compact
 from bench.report.figures import accuracy_figures, caption
-from bench.report.gallery import Sheet, gallery
 from bench.report.pictures import Grid, picture_grid
-from bench.report.radius import radius_figures
+from bench.report.sections.certified import certified_figures
+from bench.report.sections.claims import compact
+from bench.report.sections.gallery import Sheet, gallery
+from bench.report.sections.radius import radius_figures
 from bench.report.tables import Measured, all_tables, failure_table, names, parameter_table
 from bench.store.results import Results
 

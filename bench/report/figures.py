@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
-from bench.report import words
+from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE
+from bench.report import formatting
 from bench.report.legends import BESIDE, LONG, MOST, height, legend, outstanding
 
 #: Width of the report's text, in inches (A4 less its margins); common.typ has the same in cm.
@@ -156,7 +156,7 @@ def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
         one["model"]: f"{one['model']} ({said})"
         for one in asked.to_dict("records")
         for said in (ONE_DRAW, WITHOUT_NOISE)
-        if said in words.text(one["flag"])
+        if said in formatting.text(one["flag"])
     }
     return lines.assign(model=[called.get(model, model) for model in lines["model"]])
 
@@ -283,7 +283,7 @@ def to_pdf(figure: Figure) -> bytes:
 def caption(drawn: Drawn) -> str:
     """Return what stands under a figure."""
     who = f"{drawn.models[0]}, " if len(drawn.models) == 1 else ""
-    smoke = f" (smoke: n < {words.SMOKE})" if drawn.n < words.SMOKE else ""
+    smoke = f" (smoke: n < {formatting.SMOKE})" if drawn.n < formatting.SMOKE else ""
     between = "; between the markers it is an upper bound" if drawn.asked else ""
     joined = "; the lines between them measure nothing" if not drawn.measured else ""
     markers = "Markers: the radii asked for, and" if drawn.asked else "The marker:"

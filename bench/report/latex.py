@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report import words
+from bench.report import formatting
 from bench.report.blocks import parity_block, table_block
-from bench.report.claims import stacked
+from bench.report.sections.claims import stacked
 from bench.report.tables import Measured, Table
 from bench.store.results import Results
 
@@ -61,7 +61,7 @@ def headline_latex(
 def _headline(
     results: Results, rows: pd.DataFrame, called: Mapping[str, str], data: str, label: str
 ) -> list[str]:
-    marks = words.lettered(_said(row) for row in rows.to_dict("records"))
+    marks = formatting.lettered(_said(row) for row in rows.to_dict("records"))
     columns = _columns(rows)
     names = {str(model): called[str(model)] for model in rows["model"]}
     longest = min(max(map(len, names.values())), _NAME)
@@ -78,12 +78,14 @@ def _headline(
     )
     lines = [
         f"\\begin{{{kind}}}", "\\centering", "\\small", f"\\setlength{{\\tabcolsep}}{{{_BETWEEN / 2:g}pt}}",
-        f"\\caption{{{words.latex(caption)}}}", f"\\label{{{label}}}",
+        f"\\caption{{{formatting.latex(caption)}}}", f"\\label{{{label}}}",
     ]  # fmt: skip
     for turn, chunk in enumerate(chunks):
         lines += ["\\par\\medskip"] if turn else []
         lines += _tabular(rows, names, chunk, marks, longest)
-    notes = [f"\\textsuperscript{{{mark}}}~{words.latex(said)}." for said, mark in marks.items()]
+    notes = [
+        f"\\textsuperscript{{{mark}}}~{formatting.latex(said)}." for said, mark in marks.items()
+    ]
     if notes:
         lines += ["\\par\\smallskip", f"{{\\footnotesize\\raggedright {' '.join(notes)}\\par}}"]
     return [*lines, f"\\end{{{kind}}}"]
@@ -146,11 +148,11 @@ def _tabular(
     lines = [
         f"\\begin{{tabular}}{{@{{}}lr{'r' * len(columns)}@{{}}}}", "\\toprule",
         " & ".join(heads) + r" \\", " ".join(rules),
-        " & ".join(["model", "", *(words.latex(column.eps) for column in columns)]) + r" \\",
+        " & ".join(["model", "", *(formatting.latex(column.eps) for column in columns)]) + r" \\",
         "\\midrule",
     ]  # fmt: skip
     for model, name in names.items():
-        said = [_name(name, longest), words.latex(words.percent(clean[model]))]
+        said = [_name(name, longest), formatting.latex(formatting.percent(clean[model]))]
         for column in columns:
             row = figures.get((model, column.norm, column.eps))
             said.append(_figure(row, best[column], marks))
@@ -161,7 +163,7 @@ def _tabular(
 def _best(rows: Sequence[Mapping[Any, Any] | None]) -> str:
     """Return the best figure of a column as it is printed; empty where all are alike."""
     known = [row["robust_accuracy"] for row in rows if row is not None]
-    printed = [words.percent(one) for one in known if not words.missing(one)]
+    printed = [formatting.percent(one) for one in known if not formatting.missing(one)]
     return max(printed, key=float) if len(set(printed)) > 1 else ""
 
 
@@ -170,10 +172,10 @@ def _figure(row: Mapping[Any, Any] | None, best: str, marks: Mapping[str, str]) 
         return "--"
     mark = marks.get(_said(row))
     raised = f"\\rlap{{\\textsuperscript{{{mark}}}}}" if mark else ""
-    if words.missing(row["robust_accuracy"]):
+    if formatting.missing(row["robust_accuracy"]):
         return f"invalid{raised}"
-    said = words.percent(row["robust_accuracy"])
-    low, high = words.percent(row["low"]), words.percent(row["high"])
+    said = formatting.percent(row["robust_accuracy"])
+    low, high = formatting.percent(row["low"]), formatting.percent(row["high"])
     bold = f"\\textbf{{{said}}}" if said == best else said
     return f"{bold}\\interval{{{low}, {high}}}{raised}"
 
@@ -182,14 +184,16 @@ def _said(row: Mapping[Any, Any]) -> str:
     """Return what is to be known of a figure, and how many attacks it lacks."""
     some = row["attacks"] < row["planned"]
     lacking = f"{row['attacks']} of {row['planned']} attacks count" if some else ""
-    return words.join(words.text(row["flag"]).removeprefix("INVALID: "), lacking)
+    return formatting.join(formatting.text(row["flag"]).removeprefix("INVALID: "), lacking)
 
 
 def _name(name: str, longest: int) -> str:
-    said = first(words.latex(name))
+    said = first(formatting.latex(name))
     if len(name) <= longest:
         return said
-    pieces = [first(words.latex(piece)) for piece in re.findall(r"[^-_/ ]*[-_/ ]?", name) if piece]
+    pieces = [
+        first(formatting.latex(piece)) for piece in re.findall(r"[^-_/ ]*[-_/ ]?", name) if piece
+    ]
     room, broken = longest * _CHARACTER, "\\allowbreak ".join(pieces)
     return f"\\parbox[t]{{{room:g}pt}}{{\\raggedright {broken}\\strut}}"
 
@@ -226,12 +230,12 @@ def _longtable(block: Mapping[str, Any], label: str) -> list[str]:
     lines = [
         f"{{\\{size}\\setlength{{\\tabcolsep}}{{3pt}}",
         f"\\begin{{longtable}}{{{formats}}}",
-        f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
+        f"\\caption{{{formatting.latex(caption)}}} \\label{{{label}}} \\\\",
         "\\toprule", head, "\\midrule", "\\endfirsthead", "\\toprule", head, "\\midrule", "\\endhead",
     ]  # fmt: skip
     for group in block["groups"]:
         if group["title"]:
-            title = words.latex(group["title"])
+            title = formatting.latex(group["title"])
             lines.append(f"\\multicolumn{{{len(columns)}}}{{l}}{{\\emph{{{title}}}}} \\\\*")
         for row in group["rows"]:
             cells = [_cell(title, said) for title, said in zip(titles, row, strict=True)]
@@ -281,7 +285,7 @@ def _parts(title: str) -> tuple[str, ...]:
 
 
 def _head(title: str) -> str:
-    parts = [words.latex(part) for part in _parts(title)]
+    parts = [formatting.latex(part) for part in _parts(title)]
     stacked = r" \\ ".join(parts)
     return stacked if len(parts) == 1 else f"\\shortstack{{{stacked}}}"
 
@@ -289,7 +293,7 @@ def _head(title: str) -> str:
 def _cell(title: str, said: str) -> str:
     if title == "threat":
         return threat(said)
-    return symbol(said) if title == "norm" else words.latex(said)
+    return symbol(said) if title == "norm" else formatting.latex(said)
 
 
 def threat(said: str) -> str:
@@ -297,16 +301,16 @@ def threat(said: str) -> str:
     norm, _, radius = said.partition(" ")
     known = symbol(norm)
     return (
-        words.latex(said)
-        if known == words.latex(norm)
-        else f"{known} {words.latex(radius)}".strip()
+        formatting.latex(said)
+        if known == formatting.latex(norm)
+        else f"{known} {formatting.latex(radius)}".strip()
     )
 
 
 def symbol(norm: str) -> str:
     """Return a norm as a symbol; any other text as it stands."""
     if norm not in ("l0", "l1", "l2", "linf"):
-        return words.latex(norm)
+        return formatting.latex(norm)
     index = r"\infty" if norm == "linf" else norm[1:]
     return f"$\\ell_{{{index}}}$"
 
@@ -326,9 +330,9 @@ def provenance(results: Results) -> str:
     protocol = results.protocol
     version = protocol["versions"].get("crossfire", "of no known version")
     made = f"Made by `bench report --suite {results.suite} --format latex`, Crossfire {version}."
-    of = f"{words.plural(protocol['images'], 'image')} of {words.data(protocol)}"
+    of = f"{formatting.plural(protocol['images'], 'image')} of {formatting.data(protocol)}"
     run = (
-        f"{results.title}; run of {words.date(results.started)}; {of} ({protocol['split']}), "
+        f"{results.title}; run of {formatting.date(results.started)}; {of} ({protocol['split']}), "
         f"seed {protocol['seed']}."
     )
     return "\n".join(f"% {' '.join(line.split())}" for line in (made, run))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.data.table import DATASETS
-from bench.report import words
+from bench.report import formatting
 from bench.report.tables import names
 from bench.store.columns import attacked
 from bench.store.results import Results
@@ -140,14 +140,14 @@ def _column(
     factor = 1
     pairs = []
     for index, change in zip(indices, changes, strict=True):
-        distance = words.amount(float(rows[index][cell["norm"]]))
+        distance = formatting.amount(float(rows[index][cell["norm"]]))
         factor, shown = amplified(change, largest)
         added = Picture(png=to_png(shown), below=distance)
         below = label_of(rows[index], "adv", classes)
         pairs.append((added, Picture(png=to_png(image_of(kept, "x_adv", index)), below=below)))
     return Column(
         attack=called,
-        threat=words.threat(cell["norm"], cell["eps"]),
+        threat=formatting.threat(cell["norm"], cell["eps"]),
         toolkit=str(cell["toolkit"]),
         factor=factor,
         pairs=tuple(pairs),
@@ -164,7 +164,7 @@ def label_of(row: Row, which: str, classes: tuple[str, ...]) -> str:
     """Return what a model said: class and confidence; `which` is `clean` or `adv`."""
     label, confidence = int(row[f"{which}_label"]), row[f"{which}_confidence"]
     name = "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
-    return name if words.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
+    return name if formatting.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
 
 
 def classes_of(results: Results, model: str) -> tuple[str, ...]:

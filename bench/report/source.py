@@ -11,10 +11,10 @@ import pandas as pd
 
 from bench.measure.published import CLEAN
 from bench.measure.source import Source
-from bench.measure.trainings import configuration
-from bench.report import words
-from bench.report.studies import Study
+from bench.report import formatting
+from bench.report.study_kind import Study
 from bench.store.results import Results
+from bench.studies.local_learning.repeated_runs import configuration
 
 #: So many of the largest differences are told of, each cause once.
 _LARGEST = 5
@@ -97,7 +97,7 @@ def _used(results: Results, beside: pd.DataFrame) -> str:
     told = ", ".join(f"{len(rows)} {reason} ({_whereabouts(rows)})" for reason, rows in reasons)
     return (
         f"{len(beside) - len(absent)} of {len(beside)} published figures have ours "
-        f"beside them. Without ours ({words.NONE}) are {told}."
+        f"beside them. Without ours ({formatting.NONE}) are {told}."
     )
 
 
@@ -141,8 +141,8 @@ def _differs(
         return ["No published figure has ours beside it in this run."]
     apart = both[(both["published"] < both["low"]) | (both["published"] > both["high"])]
     smoke = (
-        f" With fewer than {words.SMOKE} images the interval is wide, and this is a smoke test."
-        if int(both["n"].max()) < words.SMOKE
+        f" With fewer than {formatting.SMOKE} images the interval is wide, and this is a smoke test."
+        if int(both["n"].max()) < formatting.SMOKE
         else ""
     )
     inside = len(both) - len(apart)
@@ -210,7 +210,9 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
     )
     more = len(rows) - 1
     like = (
-        f"; {words.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so" if more else ""
+        f"; {formatting.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so"
+        if more
+        else ""
     )
     return (
         f"{_subject(one, study)} (table {one['table']}): published {one['published']:.{places}f}, "
@@ -224,7 +226,7 @@ def _subject(one: Mapping[Hashable, Any], study: Study) -> str:
     measure = "f-score" if one["metric"] == "f_score" else str(one["metric"]).replace("_", " ")
     parts = [f"{model} on {data}"]
     if not _is_clean(one):
-        eps = f" {words.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""
+        eps = f" {formatting.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""
         parts.append(f"{str(one['attack']).upper() if eps else one['attack']}{eps}")
     elif measure == "accuracy":
         measure = "clean accuracy"

@@ -12,9 +12,9 @@ import pandas as pd
 from bench.measure.published import read_published
 from bench.measure.source import read_source
 from bench.report.blocks import agreement, front_block, table_block
-from bench.report.claims import CLAIMS, claim_table, compact
+from bench.report.sections.claims import CLAIMS, claim_table, compact
 from bench.report.source import Opening, opening
-from bench.report.studies import Picture, PublishedTable, Study, study_named
+from bench.report.study_kind import Picture, PublishedTable, Study, study_named
 from bench.report.study_tables import (
     agreement_counts,
     critical_table,
@@ -27,6 +27,7 @@ from bench.report.study_tables import (
 )
 from bench.report.tables import Measured, Table, certified_tables, parameter_table, parity_table
 from bench.store.results import Results
+from bench.suite_files import document_file
 
 #: Of more comparisons that did not come out as expected, the rest is in the CSV file.
 _SHOWN = 40
@@ -69,7 +70,7 @@ def reported(results: Results, measured: Measured, published: Path) -> Reported:
     study = study_named(figures["study"].iloc[0]) if len(figures) else Study()
     beside = study.beside(results, measured, figures)
     return Reported(
-        opening=opening(results, beside, study, read_source(published)),
+        opening=opening(results, beside, study, read_source(document_file(published))),
         comparison=beside,
         published=tuple(study.tables(beside) if study.tables else published_tables(beside, study)),
         tables=(

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE, unseen_noise
+from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.measure.published import CLEAN
-from bench.measure.rates import wilson
-from bench.report import words
+from bench.measure.statistics import wilson
+from bench.report import formatting
 from bench.report.latex import first
-from bench.report.radius import RADII, radius_table
-from bench.report.studies import Entry, PublishedTable, Row, Study
+from bench.report.sections.radius import RADII, radius_table
+from bench.report.study_kind import Entry, PublishedTable, Row, Study
 from bench.report.tables import Measured, Table, names
 from bench.store.results import Results
 
@@ -48,11 +48,11 @@ def _published_table(number: str, rows: pd.DataFrame, study: Study) -> Published
             for one in block.to_dict("records")
         }
         lines = dict.fromkeys((model, attack) for model, attack, _ in found)
-        absent = Entry(published=words.NONE, ours=words.NONE, interval="")
+        absent = Entry(published=formatting.NONE, ours=formatting.NONE, interval="")
         made = tuple(
             Row(
                 model=called[model],
-                attack=words.NONE if attack == CLEAN else attack.upper(),
+                attack=formatting.NONE if attack == CLEAN else attack.upper(),
                 entries=tuple(found.get((model, attack, one), absent) for one in data),
             )
             for model, attack in lines
@@ -106,9 +106,9 @@ def figure_entry(one: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Ent
         letters: of the notes.
     """
     note = f" ({letters[str(one['note'])]})" if one["note"] else ""
-    printed = words.NONE if words.missing(one["published"]) else f"{one['published']:.2f}"
-    if words.missing(one["ours"]):
-        return Entry(published=printed + note, ours=words.NONE, interval="")
+    printed = formatting.NONE if formatting.missing(one["published"]) else f"{one['published']:.2f}"
+    if formatting.missing(one["ours"]):
+        return Entry(published=printed + note, ours=formatting.NONE, interval="")
     return Entry(
         published=printed + note,
         ours=f"{one['ours']:.1f}",
@@ -118,13 +118,13 @@ def figure_entry(one: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Ent
 
 def _marks(one: Mapping[Hashable, Any]) -> str:
     """Return the marks of a figure of ours that may be too high."""
-    if words.missing(one["ours"]):
+    if formatting.missing(one["ours"]):
         return ""
     prefix = "ours on "
     climbed = {
         str(name).removeprefix(prefix)
         for name, figure in one.items()
-        if str(name).startswith(prefix) and not words.missing(figure)
+        if str(name).startswith(prefix) and not formatting.missing(figure)
     }
     partial = PARTIAL if one["cells"] < one["planned"] else ""
     return partial + (BY_ONE_DRAW if unseen_noise(climbed) else "")
@@ -135,13 +135,13 @@ def published_latex(table: PublishedTable, label: str) -> str:
     if table.stacked:
         return _stacked_latex(table, label)
     width = 2 + 3 * len(table.data)
-    heads = [f"\\multicolumn{{3}}{{c}}{{{words.latex(one)}}}" for one in table.data]
+    heads = [f"\\multicolumn{{3}}{{c}}{{{formatting.latex(one)}}}" for one in table.data]
     rules = [f"\\cmidrule(lr){{{3 * at + 3}-{3 * at + 5}}}" for at in range(len(table.data))]
     caption = " ".join([f"{table.caption}.", *table.notes])
-    head = words.latex(table.interval)
+    head = formatting.latex(table.interval)
     lines = [
         f"\\begin{{longtable}}{{ll{'rrl' * len(table.data)}}}",
-        f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
+        f"\\caption{{{formatting.latex(caption)}}} \\label{{{label}}} \\\\",
         "\\toprule",
         " & ".join(["", "", *heads]) + r" \\",
         " ".join(rules),
@@ -150,7 +150,7 @@ def published_latex(table: PublishedTable, label: str) -> str:
         "\\endhead",
     ]
     for title, rows in table.groups:
-        lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{words.latex(title)}}}}} \\\\")
+        lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{formatting.latex(title)}}}}} \\\\")
         for row in rows:
             texts = [row.model, row.attack]
             for entry in row.entries:
@@ -164,7 +164,7 @@ def _stacked_latex(table: PublishedTable, label: str) -> str:
     caption = " ".join([f"{table.caption}.", *table.notes])
     lines = [
         f"\\begin{{longtable}}{{ll{'r' * len(table.data)}}}",
-        f"\\caption{{{words.latex(caption)}}} \\label{{{label}}} \\\\",
+        f"\\caption{{{formatting.latex(caption)}}} \\label{{{label}}} \\\\",
         "\\toprule",
         _latex_line("model", "", *table.data),
         "\\midrule",
@@ -172,7 +172,7 @@ def _stacked_latex(table: PublishedTable, label: str) -> str:
     ]
     for row in (row for _, rows in table.groups for row in rows):
         printed = [entry.published for entry in row.entries]
-        if set(printed) != {words.NONE}:
+        if set(printed) != {formatting.NONE}:
             lines.append(_latex_line(row.model, "published", *printed))
             lines.append(_latex_line("", "ours", *(entry.ours for entry in row.entries)))
         else:
@@ -182,7 +182,9 @@ def _stacked_latex(table: PublishedTable, label: str) -> str:
 
 
 def _latex_line(*texts: str) -> str:
-    return " & ".join([first(words.latex(texts[0])), *map(words.latex, texts[1:])]) + r" \\"
+    return (
+        " & ".join([first(formatting.latex(texts[0])), *map(formatting.latex, texts[1:])]) + r" \\"
+    )
 
 
 def short_headline(results: Results, measured: Measured, study: Study) -> Table:
@@ -200,7 +202,7 @@ def short_headline(results: Results, measured: Measured, study: Study) -> Table:
         row = {"data": study.name(data), "model": study.called(name), "clean (%)": _clean(first)}
         for norm, eps in threats:
             title = f"ε = {eps} (%)" if one_norm else f"{norm} {eps} (%)"
-            row[title] = _robust(at[norm, eps]) if (norm, eps) in at else words.NONE
+            row[title] = _robust(at[norm, eps]) if (norm, eps) in at else formatting.NONE
         rows.append(row)
     return Table(
         name="headline",
@@ -211,39 +213,39 @@ def short_headline(results: Results, measured: Measured, study: Study) -> Table:
 
 
 def _clean(row: Mapping[Hashable, Any]) -> str:
-    if words.missing(row["clean_accuracy"]):
-        return words.NONE
+    if formatting.missing(row["clean_accuracy"]):
+        return formatting.NONE
     low, high = wilson(round(row["clean_accuracy"] * row["n"]), int(row["n"]))
-    return words.rate(row["clean_accuracy"], low, high)
+    return formatting.rate(row["clean_accuracy"], low, high)
 
 
 def _robust(row: Mapping[Hashable, Any]) -> str:
-    if words.missing(row["robust_accuracy"]):
+    if formatting.missing(row["robust_accuracy"]):
         return "INVALID"
     partial = PARTIAL if row["attacks"] < row["planned"] else ""
-    flag = words.text(row["flag"])
+    flag = formatting.text(row["flag"])
     draw = BY_ONE_DRAW if ONE_DRAW in flag or WITHOUT_NOISE in flag else ""
-    return words.rate(row["robust_accuracy"], row["low"], row["high"]) + partial + draw
+    return formatting.rate(row["robust_accuracy"], row["low"], row["high"]) + partial + draw
 
 
 def agreement_counts(measured: Measured) -> Table:
     """Return a row an attack and pair of toolkits: how many comparisons came out as expected."""
-    found = measured.parity.fillna({"expected": words.NONE})
+    found = measured.parity.fillna({"expected": formatting.NONE})
     rows = []
     alike = ["attack", "norm", "eps_text", "left", "right", "expected"]
     for (attack, norm, eps, left, right, expected), pairs in found.groupby(alike, sort=False):
         passed = pairs["passed"]
         rows.append({
             "attack": attack,
-            "threat": words.threat(str(norm), str(eps)),
+            "threat": formatting.threat(str(norm), str(eps)),
             "toolkits": f"{left} – {right}",
             "expected": expected,
-            "comparisons": words.count(len(pairs)),
-            "as expected": words.count(int(passed.fillna(False).sum())),
-            "FAIL": words.count(int((~passed.fillna(True)).sum())),
-            "not judged": words.count(int(passed.isna().sum())),
-            "images that differ": words.count(int(pairs["discordant"].sum())),
-            "least equal (%)": words.percent(pairs["equal_verdicts"].min()),
+            "comparisons": formatting.count(len(pairs)),
+            "as expected": formatting.count(int(passed.fillna(False).sum())),
+            "FAIL": formatting.count(int((~passed.fillna(True)).sum())),
+            "not judged": formatting.count(int(passed.isna().sum())),
+            "images that differ": formatting.count(int(pairs["discordant"].sum())),
+            "least equal (%)": formatting.percent(pairs["equal_verdicts"].min()),
         })  # fmt: skip
     return Table(
         name="agreement",
@@ -269,11 +271,11 @@ def surrogate_table(results: Results, study: Study) -> Table:
         rows.append({
             "data": study.name(data),
             "vote": study.called(name),
-            "k": words.count(known["k"]),
+            "k": formatting.count(known["k"]),
             "distance": known["distance"],
-            "temperature": words.amount(known["temperature"]),
-            "left out (%)": words.percent(known["left_out_agreement"]),
-            "clean test images (%)": words.rate(share, low, high),
+            "temperature": formatting.amount(known["temperature"]),
+            "left out (%)": formatting.percent(known["left_out_agreement"]),
+            "clean test images (%)": formatting.rate(share, low, high),
             "untied": f"{untied} of {known['images']}",
         })  # fmt: skip
     return Table(
@@ -303,11 +305,11 @@ def short_cost(results: Results, measured: Measured, study: Study) -> Table:
         rows.append({
             "data": study.name(str(one)),
             "surface": surface,
-            "cells": words.count(len(mine)),
-            "images": words.count(total),
-            "forwards": words.count(means["forwards"]),
-            "backwards": words.count(means["backwards"]),
-            "ms": words.milliseconds(means["seconds"]),
+            "cells": formatting.count(len(mine)),
+            "images": formatting.count(total),
+            "forwards": formatting.count(means["forwards"]),
+            "backwards": formatting.count(means["backwards"]),
+            "ms": formatting.milliseconds(means["seconds"]),
             "minutes": f"{(means['seconds'] or 0) * total / 60:.1f}",
         })  # fmt: skip
     return Table(
@@ -334,7 +336,7 @@ def short_failures(results: Results) -> pd.DataFrame:
             "toolkit": cells["toolkit"],
             "surface": cells["surface"],
             "status": cells["status"],
-            "error": [words.text(error).partition("\n")[0] for error in cells["error"]],
+            "error": [formatting.text(error).partition("\n")[0] for error in cells["error"]],
         }
     )
     counted = kinds.groupby(list(kinds.columns), sort=False).size().rename("cells").reset_index()

@@ -13,31 +13,31 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.measure.certified import certificates, certified_curve, sandwich
-from bench.measure.falls import ONE_DRAW
-from bench.measure.grid import grid
+from bench.measure.outcomes import ONE_DRAW
 from bench.measure.radius import critical_eps
-from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.statistics import wilson
 from bench.measure.transfer import transfer
-from bench.report import words
-from bench.report.certified import (
+from bench.report import formatting
+from bench.report.sections.certified import (
     CERTIFICATES,
     SANDWICH,
     certificate_table,
     sandwich_table,
 )
-from bench.report.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
-from bench.report.goals import CAPTION as GOALS_CAPTION
-from bench.report.goals import goal_table
-from bench.report.grid import CAPTION as GRID
-from bench.report.grid import grid_table
-from bench.report.radius import RADII, radius_table
-from bench.report.transfer import TRANSFER, transfer_table
+from bench.report.sections.claims import CLAIMS, COMPARISONS, claim_table, comparison_table
+from bench.report.sections.goals import CAPTION as GOALS_CAPTION
+from bench.report.sections.goals import goal_table
+from bench.report.sections.radius import RADII, radius_table
+from bench.report.sections.transfer import TRANSFER, transfer_table
 from bench.spec import GOALS, ONE_DRAW_SURFACE
 from bench.store.results import Results
+from bench.studies.local_learning.configurations import grid
+from bench.studies.local_learning.configurations_table import CAPTION as GRID
+from bench.studies.local_learning.configurations_table import grid_table
+from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
-from bench.trust.parity import parity
 
 #: Columns of numbers; they are set to the right, all others to the left.
 NUMERIC = frozenset({
@@ -144,36 +144,36 @@ def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.Da
     found = headline(results) if found is None else found
     return pd.DataFrame({
         "model": found["model"],
-        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
-        "clean accuracy (%)": words.each(found, _clean),
-        "robust accuracy (%)": words.each(found, _robust),
-        "n": words.each(found, lambda row: words.count(row.n)),
-        "attacks": words.each(found, lambda row: f"{row.attacks} of {row.planned}"),
-        "strongest": words.each(found, lambda row: words.text(row.worst) or words.NONE),
-        "note": words.each(found, lambda row: _headline_note(row)),
+        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
+        "clean accuracy (%)": formatting.each(found, _clean),
+        "robust accuracy (%)": formatting.each(found, _robust),
+        "n": formatting.each(found, lambda row: formatting.count(row.n)),
+        "attacks": formatting.each(found, lambda row: f"{row.attacks} of {row.planned}"),
+        "strongest": formatting.each(found, lambda row: formatting.text(row.worst) or formatting.NONE),
+        "note": formatting.each(found, lambda row: _headline_note(row)),
     })  # fmt: skip
 
 
 def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a cell: how often the attack took the right label away on the images it was given.
 
-    Attacks with a goal of their own have their own table, `bench.report.goals`.
+    Attacks with a goal of their own have their own table, `bench.report.sections.goals`.
     """
     found = attack_rates(results) if found is None else found
     found = found[found["goal"] == GOALS[0]]
     table = pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
-        "n": words.each(found, lambda row: words.count(row.attacked)),
-        "success (%)": words.each(found, lambda row: words.rate(row.success_rate, row.low, row.high)),
-        "accuracy (%)": words.each(found, lambda row: words.percent(row.accuracy)),
-        "median distance": words.each(found, lambda row: words.amount(row.median_distance)),
-        "note": words.each(found, _attack_note),
+        "n": formatting.each(found, lambda row: formatting.count(row.attacked)),
+        "success (%)": formatting.each(found, lambda row: formatting.rate(row.success_rate, row.low, row.high)),
+        "accuracy (%)": formatting.each(found, lambda row: formatting.percent(row.accuracy)),
+        "median distance": formatting.each(found, lambda row: formatting.amount(row.median_distance)),
+        "note": formatting.each(found, _attack_note),
     })  # fmt: skip
-    return words.without_plain_surface(table)
+    return formatting.without_plain_surface(table)
 
 
 def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -183,14 +183,14 @@ def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFr
     table = pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
+        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
         "toolkit": found["toolkit"],
         "surface": found["surface"],
-        "forwards": words.each(found, lambda row: words.count(row.forwards)),
-        "backwards": words.each(found, lambda row: words.count(row.backwards)),
-        "ms": words.each(found, lambda row: words.milliseconds(row.seconds)),
+        "forwards": formatting.each(found, lambda row: formatting.count(row.forwards)),
+        "backwards": formatting.each(found, lambda row: formatting.count(row.backwards)),
+        "ms": formatting.each(found, lambda row: formatting.milliseconds(row.seconds)),
     })  # fmt: skip
-    return words.without_plain_surface(table)
+    return formatting.without_plain_surface(table)
 
 
 def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -200,20 +200,20 @@ def parity_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
         "model": found["model"],
         "surface": found["surface"],
         "attack": found["left_cell"].map(names(results)),
-        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps_text)),
-        "toolkits": words.each(found, lambda row: f"{row.left} – {row.right}"),
-        "n": words.each(found, lambda row: words.count(row.n)),
-        "expected": words.each(found, lambda row: words.text(row.expected) or words.NONE),
-        "bound": words.each(found, lambda row: words.text(row.bound) or words.NONE),
-        "equal (%)": words.each(found, lambda row: words.percent(row.equal_verdicts)),
-        "differ": words.each(found, lambda row: words.count(row.discordant)),
-        "McNemar p": words.each(found, lambda row: words.probability(row.mcnemar_p)),
-        "max. difference": words.each(found, lambda row: words.amount(row.max_difference, 3)),
-        "norm ratio": words.each(found, lambda row: words.amount(row.norm_ratio)),
-        "result": words.each(found, _verdict),
-        "cause": words.each(found, lambda row: words.text(row.cause)),
+        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
+        "toolkits": formatting.each(found, lambda row: f"{row.left} – {row.right}"),
+        "n": formatting.each(found, lambda row: formatting.count(row.n)),
+        "expected": formatting.each(found, lambda row: formatting.text(row.expected) or formatting.NONE),
+        "bound": formatting.each(found, lambda row: formatting.text(row.bound) or formatting.NONE),
+        "equal (%)": formatting.each(found, lambda row: formatting.percent(row.equal_verdicts)),
+        "differ": formatting.each(found, lambda row: formatting.count(row.discordant)),
+        "McNemar p": formatting.each(found, lambda row: formatting.probability(row.mcnemar_p)),
+        "max. difference": formatting.each(found, lambda row: formatting.amount(row.max_difference, 3)),
+        "norm ratio": formatting.each(found, lambda row: formatting.amount(row.norm_ratio)),
+        "result": formatting.each(found, _verdict),
+        "cause": formatting.each(found, lambda row: formatting.text(row.cause)),
     })  # fmt: skip
-    return words.without_plain_surface(table)
+    return formatting.without_plain_surface(table)
 
 
 def identical(table: pd.DataFrame) -> pd.Series[bool]:
@@ -228,10 +228,10 @@ def failure_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame({
         "model": found["model"],
         "attack": found["cell"].map(names(results)),
-        "threat": words.each(found, lambda row: words.threat(row.norm, row.eps)),
+        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps)),
         "toolkit": found["toolkit"],
         "status": found["status"],
-        "error": words.each(found, lambda row: words.text(row.error).partition("\n")[0]),
+        "error": formatting.each(found, lambda row: formatting.text(row.error).partition("\n")[0]),
     })  # fmt: skip
 
 
@@ -241,9 +241,9 @@ def parameter_table(results: Results) -> pd.DataFrame:
     called = names(results)
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells.to_dict("records"):
-        given = words.parameters(cell["words"])
+        given = formatting.parameters(cell["words"])
         radii = rows.setdefault((called[cell["cell"]], cell["norm"], given), [])
-        radius = words.threat("", cell["eps"]).strip()
+        radius = formatting.threat("", cell["eps"]).strip()
         if radius not in radii:
             radii.append(radius)
     return pd.DataFrame(
@@ -260,7 +260,9 @@ def all_tables(results: Results, measured: Measured) -> list[Table]:
     """
     fitted = _transfer(results, measured)
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
-    images = f"the first {words.plural(results.protocol['images'], 'image')} of {_split(results)}"
+    images = (
+        f"the first {formatting.plural(results.protocol['images'], 'image')} of {_split(results)}"
+    )
     return [
         Table(
             name="headline",
@@ -355,42 +357,42 @@ def _transfer(results: Results, measured: Measured) -> list[Table]:
 
 
 def _split(results: Results) -> str:
-    return f"{words.data(results.protocol)} ({results.protocol['split']})"
+    return f"{formatting.data(results.protocol)} ({results.protocol['split']})"
 
 
 def _clean(row: pd.Series[float]) -> str:
-    if words.missing(row.clean_accuracy):
-        return words.NONE
+    if formatting.missing(row.clean_accuracy):
+        return formatting.NONE
     low, high = wilson(round(row.clean_accuracy * row.n), int(row.n))
-    return words.rate(row.clean_accuracy, low, high)
+    return formatting.rate(row.clean_accuracy, low, high)
 
 
 def _robust(row: pd.Series[float]) -> str:
-    if words.missing(row.robust_accuracy):
+    if formatting.missing(row.robust_accuracy):
         return "INVALID"
-    return words.rate(row.robust_accuracy, row.low, row.high)
+    return formatting.rate(row.robust_accuracy, row.low, row.high)
 
 
 def _verdict(row: pd.Series[float]) -> str:
-    if words.missing(row.passed):
+    if formatting.missing(row.passed):
         return "not judged"
     return "pass" if row.passed else "FAIL"
 
 
 def _headline_note(row: pd.Series[float]) -> str:
-    smoke = f"smoke: n < {words.SMOKE}" if row.n < words.SMOKE else ""
-    return words.join(words.text(row.flag).removeprefix("INVALID: "), smoke)
+    smoke = f"smoke: n < {formatting.SMOKE}" if row.n < formatting.SMOKE else ""
+    return formatting.join(formatting.text(row.flag).removeprefix("INVALID: "), smoke)
 
 
 def _attack_note(row: pd.Series[float]) -> str:
-    if words.missing(row.n):
+    if formatting.missing(row.n):
         return "INVALID: did not run"  # the error itself is in the table of failures
-    return words.join(
-        words.text(row.flag),
-        words.text(row.reasons),
+    return formatting.join(
+        formatting.text(row.flag),
+        formatting.text(row.reasons),
         f"{row.borderline} borderline" if row.borderline else "",
         f"{row.abstained} abstained" if row.abstained else "",
-        ONE_DRAW if words.text(row.surface) == ONE_DRAW_SURFACE else "",
+        ONE_DRAW if formatting.text(row.surface) == ONE_DRAW_SURFACE else "",
     )
 
 

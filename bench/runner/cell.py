@@ -17,10 +17,11 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, row_kind
-from bench.attacks.drive import Tried, apply, drive
+from bench.attacks.run_attack import Tried, apply, drive
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.registry import users_code
+from bench.runner.cache import Chunk, Clean, CleanPredictions, Climber
 from bench.runner.certify import certify_images
 from bench.runner.confidence_reduction import drawn_back, plain
 from bench.runner.judge import (
@@ -37,7 +38,6 @@ from bench.runner.judge import (
     scored,
     share_right,
 )
-from bench.runner.shared import Chunk, Clean, CleanPredictions, Climber
 from bench.spec import (
     ABSTAINING_IS_WRONG,
     BLACK_BOX_SURFACE,

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from bench.errors import SpecError
-from bench.runner.shared import Chunk
+from bench.runner.cache import Chunk
 from bench.spec import BLACK_BOX_SURFACE, COLUMNS, Adapter, AttackSpec, Certifier
 
 

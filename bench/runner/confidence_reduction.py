@@ -15,7 +15,7 @@ import time
 import torch
 
 from bench.attacks.catalogue import is_minimal
-from bench.attacks.drive import Tried
+from bench.attacks.run_attack import Tried
 from bench.runner.judge import decision, judge, readable
 from bench.spec import Adapter, AttackSpec
 

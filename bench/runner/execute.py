@@ -20,18 +20,18 @@ from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.answers import check_answers, earlier_versions
+from bench.runner.cache import CleanPredictions, Climber, Known
 from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
-from bench.runner.shared import CleanPredictions, Climber, Known
 from bench.spec import Adapter, Cell, ModelRequest, whole
 from bench.store.identity import cell_key, identity
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
 from bench.train.cards import moments_file, read_card, weights_folder
-from bench.train.filter_pictures import read_pictures
-from bench.train.local_names import local_options
-from bench.train.moments import read_moments
+from bench.train.local_learning.names import local_options
+from bench.train.local_learning.snapshots import read_pictures
+from bench.train.metric_learning.snapshots import read_moments
 from bench.trust.behaviour import Behaviour
 from bench.zoo import MODELS
 

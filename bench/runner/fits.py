@@ -10,7 +10,7 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import fit_images
-from bench.attacks.drive import Fitted, fit
+from bench.attacks.run_attack import Fitted, fit
 from bench.data.datasets import LabelledImages, load
 from bench.errors import SpecError
 from bench.runner.cell import climbed, fit_identity, fit_seed

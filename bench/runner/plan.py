@@ -19,9 +19,9 @@ from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import literal, unknown
-from bench.runner.asked import asked_of
+from bench.runner.expand_cells import Given, is_for, make_cells, weights_of
 from bench.runner.fits import Source
-from bench.runner.matching import Given, is_for, make_cells, weights_of
+from bench.runner.requested import asked_of
 from bench.runner.sketch import Outline, is_later, sketched
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first

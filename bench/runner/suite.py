@@ -27,9 +27,8 @@ from bench.spec import (
     Suite,
     Toolkit,
 )
-from bench.train.local_names import is_base, written_out
-
-SHIPPED = Path(__file__).parent.parent / "suites"
+from bench.suite_files import suite_name, suite_path
+from bench.train.local_learning.names import is_base, written_out
 
 _Strict = ConfigDict(extra="forbid", strict=True)
 _Open = ConfigDict(extra="allow", strict=True)
@@ -70,26 +69,6 @@ class _Suite(BaseModel):
     claims: list[ClaimTable] = []
 
 
-def shipped_suites() -> list[str]:
-    """Return the names of the suites that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
-
-
-def suite_path(named: str) -> Path:
-    """Return the file of a suite: a shipped one by name, or a path ending in `.toml`.
-
-    Raises:
-        SpecError: there is no such suite or file.
-    """
-    if named.endswith(".toml"):
-        if not Path(named).is_file():
-            raise SpecError(f"--suite {named}: no such file")
-        return Path(named)
-    if named not in shipped_suites():
-        raise unknown("suite", named, shipped_suites())
-    return SHIPPED / f"{named}.toml"
-
-
 def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     """Return a suite, every attack in it checked and its lists multiplied out.
 
@@ -121,14 +100,14 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     count = None if given.images == "all" else given.images
     models = tuple(one for i, table in enumerate(given.models) for one in _models(path, i, table))
     titles = [model.title() for model in models]
-    over.check((name for table in given.attacks for name in _listed(table.name)), path.stem)
+    over.check((name for table in given.attacks for name in _listed(table.name)), suite_name(path))
     attacks = tuple(
         request
         for i, table in enumerate(given.attacks)
         for request in _attacks(path, i, table, titles, over)
     )
     return Suite(
-        name=path.stem,
+        name=suite_name(path),
         title=over.title(given.title),
         images=tuple(
             ImageSet(data=name, split=given.split, count=count) for name in _listed(given.data)

@@ -21,7 +21,7 @@ from bench.spec import (
     eps_text,
     number,
 )
-from bench.trust.pairs import matches
+from bench.trust.claim_pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]
 

@@ -99,7 +99,7 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
     """Return what a run asked for of its suite: `3 of 19 attacks, 20 of 200 images; models 1 of 2`.
 
     Args:
-        asked: as `bench.runner.asked` records it; None in logs of older versions.
+        asked: as `bench.runner.requested` records it; None in logs of older versions.
     """
     if asked is None:
         return "what it asked for of the suite was not recorded"

@@ -37,7 +37,7 @@ class Results:
     Attributes:
         run: what the run is called.
         content: of the suite, see `suite_content`; None in the logs of older versions.
-        asked: how much of the suite the run asked for, as `bench.runner.asked` records it, and
+        asked: how much of the suite the run asked for, as `bench.runner.requested` records it, and
             `answers` (images asked about, of all cells together); None in the logs of older versions.
         notes: what has to be said of the choice of this run and of its rows, a line each.
         made: what made the rows of the cells that are done, that of most cells first: `cells` (how

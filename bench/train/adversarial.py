@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.attacks.catalogue import available, is_minimal, resolve
-from bench.attacks.drive import drive
+from bench.attacks.run_attack import drive
 from bench.errors import SpecError
 from bench.spec import AttackSpec, Scalar, Toolkit
 from bench.train.objectives import CROSS_ENTROPY

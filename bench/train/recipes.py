@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import Norm, Scalar
-from bench.train.local_names import local_recipe
+from bench.train.local_learning.names import local_recipe
 from bench.train.recipe import Adversary, Recipe
 
 RECIPES: dict[str, Recipe] = {

@@ -18,8 +18,8 @@ from bench.data.table import DATASETS
 from bench.errors import SpecError, TrainingFailed
 from bench.registry import unknown
 from bench.train.adversarial import Assault, assault
-from bench.train.filters import learnt, responses
-from bench.train.local_rule import FilterEpoch
+from bench.train.local_learning.filters import learnt, responses
+from bench.train.local_learning.rule import FilterEpoch
 from bench.train.objectives import Objective, objective
 from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share

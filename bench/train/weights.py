@@ -25,10 +25,10 @@ from bench.errors import PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
 from bench.train.cards import damaged, moments_file, read_card, weights_file
-from bench.train.filter_pictures import FilterPictures
-from bench.train.local_rule import FilterEpoch, f_score
-from bench.train.moments import Moments
-from bench.train.neighbours import neighbours, sketched_neighbours
+from bench.train.local_learning.rule import FilterEpoch, f_score
+from bench.train.local_learning.snapshots import FilterPictures
+from bench.train.metric_learning.neighbours import neighbours, sketched_neighbours
+from bench.train.metric_learning.snapshots import Moments
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
 from bench.train.trainer import Epoch, build, train

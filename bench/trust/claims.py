@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.measure.falls import ONE_DRAW, WITHOUT_NOISE
+from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
 from bench.trust.comparisons import comparisons
-from bench.trust.critical import named
+from bench.trust.critical_eps_claims import named
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 
 #: How many comparisons of a claim have each of `VERDICTS`.

@@ -2,7 +2,7 @@
 
 A comparison has two models (or two attacks on one model), one data set and one radius. An image
 counts for a side if that side's model gets it right and no attack broke it; the rule is that of the
-headline (`bench.measure.falls`). Both sides are judged on the images they share:
+headline (`bench.measure.outcomes`). Both sides are judged on the images they share:
 
 - under the study's attack: the cells of the attacks and surfaces that the claim names, at this very
   radius and of any toolkit, or of minimal norm;
@@ -20,8 +20,8 @@ right` is judged by the 95 % interval of the paired difference (Bonett and Price
 lie inside or wholly outside of what counts as equal; it is not adjusted. What the two tests say
 together is in `bench.trust.verdicts`.
 
-Where critical eps are compared instead (`bench.trust.critical`), or the order of models
-(`bench.trust.order`), there is no strongest attack; their p-values are adjusted together with the others.
+Where critical eps are compared instead (`bench.trust.critical_eps_claims`), or the order of models
+(`bench.trust.rank_correlation`), there is no strongest attack; their p-values are adjusted together with the others.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.falls import clean_answers
+from bench.measure.outcomes import clean_answers
 from bench.measure.radius import critical_eps
-from bench.measure.rates import holm, mcnemar, paired_difference
+from bench.measure.statistics import holm, mcnemar, paired_difference
 from bench.spec import Claim, number
 from bench.store.results import Results
-from bench.trust.critical import CRITICAL, compare_critical
-from bench.trust.order import compare_orders
-from bench.trust.pairs import Pair, lonely, matches, pairs, sided
+from bench.trust.claim_pairs import Pair, lonely, matches, pairs, sided
+from bench.trust.critical_eps_claims import CRITICAL, compare_critical
+from bench.trust.rank_correlation import compare_orders
 from bench.trust.standing import Run, Sides, measure, on_clean, under_strongest, under_study
 from bench.trust.verdicts import STRONGEST as _STRONGEST
 from bench.trust.verdicts import judge

@@ -1,6 +1,6 @@
 """Which images stand on each side of a comparison: on the clean images, and under attack.
 
-The rule of the headline (`bench.measure.falls`) says which images stand, and on which no attack was valid;
+The rule of the headline (`bench.measure.outcomes`) says which images stand, and on which no attack was valid;
 `bench.trust.faced` says which attacks count on both sides.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.measure.falls import (
+from bench.measure.outcomes import (
     Outcomes,
     Worst,
     clean_answers,

@@ -26,8 +26,8 @@ from torch import nn
 
 from bench.adapters.generators import seeded
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
 from bench.attacks.instrument import attacked
+from bench.attacks.run_attack import drive
 from bench.errors import UnsupportedAttack
 
 

@@ -20,11 +20,11 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.art_driver.common import classifier
 from bench.attacks.brendel_bethge import Solver, compiled
-from bench.attacks.drive import Tried, drive
 from bench.attacks.foolbox_driver import brendel_bethge as driver
 from bench.attacks.instrument import Probe, attacked
 from bench.attacks.job import Job
 from bench.attacks.native.start import far_start
+from bench.attacks.run_attack import Tried, drive
 from bench.errors import PrerequisiteError
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite

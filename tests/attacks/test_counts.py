@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
+from bench.attacks.run_attack import drive
 
 
 def test_counts_of_minimal_attacks_by_hand() -> None:

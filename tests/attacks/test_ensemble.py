@@ -9,8 +9,8 @@ from attack_cases import EPS
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
 from bench.attacks.instrument import attacked
+from bench.attacks.run_attack import Tried, drive
 from bench.errors import UnsupportedAttack
 
 

@@ -14,9 +14,9 @@ from foolbox.criteria import TargetedMisclassification
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
 from bench.attacks.foolbox_driver import minimal
 from bench.attacks.instrument import attacked
+from bench.attacks.run_attack import drive
 
 
 def driven(spec, model, x, y, toolkit="foolbox", num_classes: int = 10) -> torch.Tensor:

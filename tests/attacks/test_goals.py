@@ -9,8 +9,8 @@ import bench
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
+from bench.runner.cache import ask_clean
 from bench.runner.cell import attack_images, targets
-from bench.runner.shared import ask_clean
 from bench.spec import BLACK_BOX_SURFACE
 
 COUNT = 4

@@ -13,8 +13,8 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.brendel_bethge import Solver
-from bench.attacks.drive import drive
 from bench.attacks.native.noise import noise
+from bench.attacks.run_attack import drive
 from bench.measure.norms import distances
 from bench.spec import Norm
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
 from bench.attacks.instrument import attacked
 from bench.attacks.native.deepfool import deepfool, likeliest_others
+from bench.attacks.run_attack import Tried, drive
 
 ORDER = {"l2": 2.0, "linf": torch.inf}
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
+from bench.attacks.run_attack import Tried, drive
 from bench.measure.norms import distances
 
 

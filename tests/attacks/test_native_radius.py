@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 import bench
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
 from bench.attacks.native.radius import PRECISION
+from bench.attacks.run_attack import Tried, drive
 
 #: What float32 rounds off the images and the logits.
 ROUNDING = 2e-7

@@ -11,8 +11,8 @@ import torchattacks
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
 from bench.attacks.native.sparsefool import sparse_step
+from bench.attacks.run_attack import Tried, drive
 from bench.errors import UnsupportedAttack
 from bench.measure.norms import distances
 from bench.spec import number

@@ -10,7 +10,7 @@ from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
+from bench.attacks.run_attack import drive
 
 EPS = {"linf": 0.03, "l2": 0.25, "l1": 0.1}
 RATIOS = [0.99, 1.01, 0.5, 2.0, 0.9, 1.1, 0.2, 1.5]

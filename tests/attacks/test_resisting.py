@@ -9,8 +9,8 @@ from attack_cases import CASES, FITTED, MINIMAL, quick
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import CONSTANT, NO_GRADIENT, NO_START, Tried, drive, fit
 from bench.attacks.rows import ATTACKS
+from bench.attacks.run_attack import CONSTANT, NO_GRADIENT, NO_START, Tried, drive, fit
 
 SHAPE = (1, 8, 8)
 CLASSES = 5

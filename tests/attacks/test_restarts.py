@@ -9,7 +9,7 @@ from attack_cases import quick
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
+from bench.attacks.run_attack import drive
 from bench.errors import SpecError
 from bench.spec import TOOLKITS
 

@@ -8,7 +8,7 @@ import torch
 from attack_cases import quick
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried, drive
+from bench.attacks.run_attack import Tried, drive
 from bench.errors import SpecError, UnsupportedAttack
 
 BOTH = ["art", "torchattacks"]

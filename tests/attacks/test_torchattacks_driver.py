@@ -12,8 +12,8 @@ from torch import nn
 from torchattacks.attacks._differential_evolution import DifferentialEvolutionSolver
 
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
 from bench.attacks.instrument import attacked
+from bench.attacks.run_attack import drive
 from bench.attacks.torchattacks_driver.sparse import _jsma_class, _one_pixel_class
 from bench.errors import UnsupportedAttack
 

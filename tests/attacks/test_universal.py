@@ -17,8 +17,8 @@ from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.drive import Fitted, apply, drive, fit
 from bench.attacks.native.universal import project, together
+from bench.attacks.run_attack import Fitted, apply, drive, fit
 from bench.errors import AttackError, SpecError, UnsupportedAttack
 
 #: Toolkit and size of its mini-batches.

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from planted_results import cell, planted
 
 from bench.measure.certified import certificates, certified_curve, certified_radii, sandwich
-from bench.measure.falls import flagged_cells
-from bench.measure.rates import wilson
+from bench.measure.outcomes import flagged_cells
 from bench.measure.robustness import headline
+from bench.measure.statistics import wilson
 
 WORDS = {"n0": 100, "n": 1000, "alpha": "0.001"}
 #: Image 0 is wrong, image 1 gets no class, the others are certified from 0.01 up to 0.2.

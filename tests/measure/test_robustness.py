@@ -9,8 +9,8 @@ import pandas as pd
 import planted_results
 import pytest
 
-from bench.measure.rates import wilson
 from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.statistics import wilson
 from bench.store.columns import attacked
 from bench.store.results import Results, load_results
 

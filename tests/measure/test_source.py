@@ -5,12 +5,13 @@ import json
 import pytest
 
 from bench.errors import SpecError
-from bench.measure.published import published_file, read_published
+from bench.measure.published import read_published
 from bench.measure.source import Cause, read_source
-from bench.runner.suite import load_suite, shipped_suites, suite_path
+from bench.runner.suite import load_suite
 from bench.store.identity import suite_content
+from bench.suite_files import document_file, published_file, shipped_suites, suite_path
 
-STUDIES = [name for name in shipped_suites() if published_file(name)]
+STUDIES = [name for name, file in shipped_suites().items() if published_file(file)]
 BARE = {
     "title": "On Attacks", "authors": [], "kind": "report", "institution": None, "year": None,
     "cites": 2020,
@@ -19,23 +20,23 @@ BARE = {
 
 def written(path, **given):
     (path / "my.json").write_text(json.dumps(BARE | given))
-    return path / "my.csv"
+    return path / "my.json"
 
 
 def test_every_study_names_its_document():
     assert len(STUDIES) >= 3
     for name in STUDIES:
-        source = read_source(published_file(name))
+        source = read_source(document_file(suite_path(name)))
         assert source is not None
         assert source.title in source.reference()
         # A suite and its figures lead to the same document.
-        assert read_source(suite_path(name)) == source
+        assert read_source(document_file(published_file(suite_path(name)))) == source
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_cause_is_of_a_published_figure(name):
-    figures = read_published(published_file(name)).to_dict("records")
-    for cause in read_source(published_file(name)).causes:
+    figures = read_published(published_file(suite_path(name))).to_dict("records")
+    for cause in read_source(document_file(suite_path(name))).causes:
         where = {column: said for column, said in cause.where.items() if column != "eps_published"}
         if "eps_published" in cause.where:
             where["eps"] = cause.where["eps_published"]
@@ -70,14 +71,14 @@ def test_a_cause_is_of_its_figures_in_its_direction():
 
 
 def test_a_study_without_a_document_and_a_broken_one(tmp_path):
-    assert read_source(tmp_path / "my.csv") is None
+    assert read_source(tmp_path / "my.json") is None
     with pytest.raises(SpecError, match=r"my.json: title: .*at least 1 character"):
         read_source(written(tmp_path, title=""))
     with pytest.raises(SpecError, match=r"my.json: causes.0.wher: Extra inputs"):
         read_source(written(tmp_path, causes=[{"where": {}, "wher": {}, "cause": "x"}]))
     (tmp_path / "my.json").write_text("{")
     with pytest.raises(SpecError, match=r"my.json: Invalid JSON"):
-        read_source(tmp_path / "my.csv")
+        read_source(tmp_path / "my.json")
 
 
 def test_a_document_is_no_part_of_the_suite(tmp_path):

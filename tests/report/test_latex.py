@@ -13,10 +13,10 @@ import pandas as pd
 import pymupdf
 import pytest
 
-from bench.report import words
+from bench.report import formatting
 from bench.report.latex import appendix_latex, first, headline_latex
-from bench.report.pdf import write_report
 from bench.report.tables import Measured, Table, all_tables, measure
+from bench.report.write import write_report
 from bench.store.results import Results
 
 STEM = "WideResNet-28-10_Gowal2021Improving_ddpm_100m_linf_8_255_seed"
@@ -61,10 +61,10 @@ def test_the_headline_has_a_row_a_model_and_a_column_a_threat(
     assert {len(row) for row in rows} == {2 + found[["norm", "eps"]].drop_duplicates().shape[0]}
     for row in rows:
         mine = found[found["model"] == row[0]]
-        assert row[1] == words.percent(mine["clean_accuracy"].iloc[0])
+        assert row[1] == formatting.percent(mine["clean_accuracy"].iloc[0])
         for cell, truth in zip(row[2:], mine.itertuples(), strict=True):
-            assert words.percent(truth.robust_accuracy) in cell
-            interval = f"{words.percent(truth.low)}, {words.percent(truth.high)}"
+            assert formatting.percent(truth.robust_accuracy) in cell
+            interval = f"{formatting.percent(truth.low)}, {formatting.percent(truth.high)}"
             assert f"\\interval{{{interval}}}" in cell
     assert r"\multicolumn{2}{c}{$\ell_{\infty}$}" in made
     assert r"\caption{Clean accuracy and robust accuracy (\%)" in made
@@ -116,7 +116,7 @@ def test_an_appendix_has_the_table_s_rows(results: Results, measured: Measured) 
     assert len(rows) == len(table.frame)
     said = table.frame["success (%)"].tolist()
     assert [row[3 if "n" not in table.frame else 4] for row in rows] == [
-        words.latex(one) for one in said
+        formatting.latex(one) for one in said
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_paper_in_two_columns_takes_the_headline(
     log, text = _compiled(pdflatex, tmp_path, headline_latex(run, measure(run)), "twocolumn")
     assert "Overfull \\hbox" not in log
     for row in measure(run).headline.to_dict("records"):
-        assert words.percent(row["robust_accuracy"]) in text
+        assert formatting.percent(row["robust_accuracy"]) in text
     ends = ("seed0", "seed1") if called is not ODD else ("[ours]", "*best*")
     assert all(end in "".join(text.split()) for end in ends)
 

@@ -12,9 +12,10 @@ import pytest
 from bench.measure.published import comparison, read_published
 from bench.measure.radius import critical_eps
 from bench.measure.source import Cause, Source, read_source
-from bench.measure.trainings import beside_published
 from bench.report.source import UNKNOWN, opening
-from bench.report.studies import Study, study_named
+from bench.report.study_kind import Study, study_named
+from bench.studies.local_learning.repeated_runs import beside_published
+from bench.suite_files import document_file
 
 WEAK = Cause(where={"attack": "pgd", "model": "a"}, ours="lower", cause="the study's PGD was weak")
 
@@ -102,7 +103,12 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
 
 def test_the_published_failure_at_a_tiny_l2_radius_has_its_cause(results):
     figures = comparison(results, read_published(fake_defences.PUBLISHED))
-    made = opening(results, figures, study_named("defences"), read_source(fake_defences.PUBLISHED))
+    made = opening(
+        results,
+        figures,
+        study_named("defences"),
+        read_source(document_file(fake_defences.PUBLISHED)),
+    )
     assert "names neither its data set nor its network" in made.notes[0]
     (tiny,) = [one for one in made.differs if "l2 0.045" in one]
     assert "another unit" in tiny
@@ -115,7 +121,10 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     moved = published["value"].where(published["metric"] != "critical_eps", published["value"] / 4)
     figures = beside_published(results, critical_eps(results), published.assign(value=moved))
     made = opening(
-        results, figures, study_named("local-learning"), read_source(fake_local.PUBLISHED)
+        results,
+        figures,
+        study_named("local-learning"),
+        read_source(document_file(fake_local.PUBLISHED)),
     )
     assert f"of {len(published)} published figures have ours beside them" in made.used
     assert any(

@@ -11,10 +11,8 @@ import pytest
 
 from bench.measure.published import comparison, read_published
 from bench.measure.robustness import attack_rates, headline, surface_curves
-from bench.report.pdf import write_report
 from bench.report.source import opening
-from bench.report.studies import Study, study_named
-from bench.report.studies.embedding import embedding_figure
+from bench.report.study_kind import Study, study_named
 from bench.report.study_tables import (
     published_latex,
     published_tables,
@@ -24,7 +22,9 @@ from bench.report.study_tables import (
     surrogate_table,
 )
 from bench.report.tables import Measured
+from bench.report.write import write_report
 from bench.store.results import Results
+from bench.studies.dml.embedding import embedding_figure
 
 MODELS = [
     "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine",

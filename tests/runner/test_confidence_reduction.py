@@ -11,7 +11,7 @@ from torch import nn
 
 import bench
 from bench.attacks import catalogue
-from bench.attacks.drive import Tried
+from bench.attacks.run_attack import Tried
 from bench.runner.cell import chunk_seed
 from bench.runner.confidence_reduction import drawn_back, plain
 from bench.runner.judge import confidence

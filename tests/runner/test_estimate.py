@@ -7,9 +7,9 @@ from attack_cases import CASES, EPS
 
 import bench
 from bench.attacks import catalogue
-from bench.attacks.drive import drive
 from bench.attacks.row import Word
 from bench.attacks.rows import ATTACKS
+from bench.attacks.run_attack import drive
 from bench.runner import estimate as estimating
 from bench.runner.estimate import CELL_SECONDS, Estimate, Pass, duration, estimate, passes
 from bench.runner.execute import execute

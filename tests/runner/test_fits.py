@@ -11,9 +11,9 @@ from torch import nn
 
 import bench
 from bench.errors import SpecError
-from bench.report.pdf import write_report
+from bench.report.sections.transfer import transfer_table
 from bench.report.tables import measure, names
-from bench.report.transfer import transfer_table
+from bench.report.write import write_report
 from bench.runner import execute as running
 from bench.runner import fits
 from bench.runner.execute import execute

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import bench
-from bench.trust.parity import parity
+from bench.trust.checks.parity import parity
 
 pytestmark = [
     pytest.mark.slow,

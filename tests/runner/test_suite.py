@@ -1,11 +1,13 @@
 import fnmatch
+from pathlib import Path
 
 import pytest
 
-import bench.runner.suite as suites
+import bench
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
-from bench.runner.suite import load_suite, shipped_suites
+from bench.runner.suite import load_suite
+from bench.suite_files import shipped_suites
 
 GOOD = """\
 title  = "T"
@@ -115,10 +117,12 @@ def test_the_full_suite_has_every_attack_in_every_norm():
     assert asked == {(name, norm) for name, row in ATTACKS.items() for norm in row.norms}
 
 
-def test_shipped_suites_are_the_files_of_the_folder():
-    assert shipped_suites() == sorted(
-        p.stem for p in suites.SHIPPED.iterdir() if p.suffix == ".toml"
-    )
+def test_shipped_suites_are_the_files_of_the_folder_and_one_a_study():
+    root = Path(bench.__file__).parent
+    plain = {p.stem for p in (root / "suites").iterdir() if p.suffix == ".toml"}
+    studies = {p.name.replace("_", "-") for p in (root / "studies").iterdir() if p.is_dir()}
+    assert set(shipped_suites()) == plain | (studies - {"--pycache--"})
+    assert {"digits", "local-learning"} <= set(shipped_suites())
 
 
 LOCAL = """\

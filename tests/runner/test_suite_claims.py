@@ -8,8 +8,9 @@ import pytest
 
 from bench.errors import SpecError
 from bench.runner.plan import make_plan
-from bench.runner.suite import load_suite, shipped_suites
+from bench.runner.suite import load_suite
 from bench.spec import Claim
+from bench.suite_files import shipped_suites
 
 SUITE = """\
 title  = "T"

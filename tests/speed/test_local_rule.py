@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from bench.train.local_rule import rule_update, stepped
+from bench.train.local_learning.rule import rule_update, stepped
 
 pytestmark = pytest.mark.speed
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.adapters.network import Normalised
 from bench.attacks.catalogue import resolve
-from bench.attacks.drive import drive
+from bench.attacks.run_attack import drive
 from bench.data.datasets import load
 from bench.errors import SpecError
 from bench.train.adversarial import assault

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_results import IMAGES, cell, claim, planted
 
-from bench.measure.rates import holm, mcnemar, paired_difference
 from bench.measure.robustness import headline
+from bench.measure.statistics import holm, mcnemar, paired_difference
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED, WEAKER
 

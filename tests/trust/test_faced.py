@@ -9,9 +9,10 @@ import pytest
 from planted_results import cell, planted
 
 from bench.attacks.catalogue import available, row_kind
-from bench.runner.suite import load_suite, shipped_suites
+from bench.runner.suite import load_suite
+from bench.suite_files import shipped_suites
+from bench.trust.claim_pairs import pairs
 from bench.trust.faced import Faced, faced
-from bench.trust.pairs import pairs
 
 
 def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from bench.attacks.art_driver.common import classifier, classifier_class, generate
-from bench.attacks.asked import Asked, one_by_one
 from bench.attacks.job import Job
+from bench.attacks.query_budget import Asked, one_by_one
 from bench.spec import Norm
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from bench.adapters.generators import seeded
-from bench.attacks.asked import Asked, Spent, one_by_one
 from bench.attacks.foolbox_driver.common import criterion, model, within_budget
 from bench.attacks.job import Job
+from bench.attacks.query_budget import Asked, Spent, one_by_one
 from bench.spec import Norm
 
 

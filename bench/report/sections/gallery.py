@@ -1,0 +1,186 @@
+"""One image of each model under every attack of a run, a small panel an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report import formatting
+from bench.report.pictures import (
+    Kept,
+    Picture,
+    Row,
+    amplified,
+    classes_of,
+    image_of,
+    label_of,
+    to_png,
+)
+from bench.store.columns import attacked
+from bench.store.results import Results
+
+#: Pictures are kept of the first images of a cell; only these are looked at.
+_FIRST = 16
+
+#: Sheets of more models than these are many pages that look alike.
+MODELS = 6
+
+#: Of at most so many changed pixels each gets a frame, in an image too fine to see it without.
+_FRAMED = 16
+_COARSE = 16
+_FRAME = (0.85, 0.33, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """What one attack made of the image.
+
+    Attributes:
+        size: the norm of what was added.
+        factor: what it is multiplied with before it is shown around grey.
+        fooled: whether the attack succeeded.
+        tried: the image tried as PNG; what the model says of it is below.
+        added: what was added, as PNG.
+    """
+
+    attack: str
+    toolkit: str
+    norm: str
+    size: str
+    factor: int
+    fooled: bool
+    tried: Picture
+    added: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One image of one model under every attack that has a picture of it.
+
+    Attributes:
+        index: of the image in its split.
+        without: the attacks of the run that tried nothing for this image, or kept no picture.
+    """
+
+    model: str
+    index: int
+    original: Picture
+    panels: tuple[Panel, ...]
+    without: tuple[str, ...]
+
+
+def gallery(results: Results) -> list[Sheet]:
+    """Return a sheet of each of the first `MODELS`: the first image that most attacks changed."""
+    sheets = (_sheet(results, model) for model in results.cells["model"].unique())
+    return list(islice((sheet for sheet in sheets if sheet is not None), MODELS))
+
+
+def _sheet(results: Results, model: str) -> Sheet | None:
+    cells = results.cells[(results.cells["model"] == model) & (results.cells["kind"] != "certify")]
+    changed = _changed(results, model)
+    if changed.empty:
+        return None
+    touched = changed.groupby("index")["attack"].nunique()
+    index = min(int(at) for at in changed["index"] if touched[at] == touched.max())
+    rows = changed[changed["index"] == index]
+    shown = list(_strongest(results, rows, list(cells["attack"].unique())))
+    if not shown:
+        return None
+    classes, eps = classes_of(results, model), dict(zip(cells["cell"], cells["eps"], strict=True))
+    row, kept = shown[0]
+    names = {str(row["attack"]) for row, _ in shown}
+    return Sheet(
+        model=model,
+        index=index,
+        original=Picture(
+            png=to_png(image_of(kept, "x", index)), below=label_of(row, "clean", classes)
+        ),
+        panels=tuple(_panel(row, kept, eps[row["cell"]], classes) for row, kept in shown),
+        without=tuple(name for name in cells["attack"].unique() if name not in names),
+    )
+
+
+def _changed(results: Results, model: str) -> pd.DataFrame:
+    """Return the rows of a model whose image was changed, with a valid outcome."""
+    rows = results.rows[(results.rows["model"] == model) & (results.rows["index"] < _FIRST)]
+    return rows[attacked(rows) & rows["invalid"].isna() & (rows["linf"] > 0)]
+
+
+def _strongest(
+    results: Results, rows: pd.DataFrame, names: list[str]
+) -> Iterator[tuple[Row, Kept]]:
+    """Yield the row and the pictures of each attack's strongest cell that kept this image.
+
+    One that fooled the model comes before one that did not; then the norm that the run names
+    first; then the smallest change of those that fooled it, the largest of those that did not.
+    """
+    order = {cell: turn for turn, cell in enumerate(results.cells["norm"].unique())}
+
+    def weakness(row: Row) -> tuple[bool, int, float]:
+        size = float(row[str(row["norm"])])
+        return not row["success"], order[row["norm"]], size if row["success"] else -size
+
+    for name in names:
+        of_it = rows[rows["attack"] == name].to_dict("records")
+        for row in sorted(of_it, key=weakness):
+            kept = results.pictures(str(row["cell"]))
+            if kept and int(row["index"]) in np.asarray(kept["index"]):
+                yield row, kept
+                break
+
+
+def _panel(row: Row, kept: Kept, eps: object, classes: tuple[str, ...]) -> Panel:
+    norm, index = str(row["norm"]), int(row["index"])
+    change = _added(kept, index)
+    factor, shown = amplified(change, float(np.abs(change).max()))
+    return Panel(
+        attack=str(row["attack"]),
+        toolkit=str(row["toolkit"]),
+        norm=norm,
+        size=_size(row, eps),
+        factor=factor,
+        fooled=bool(row["success"]),
+        tried=Picture(
+            png=to_png(image_of(kept, "x_adv", index)), below=label_of(row, "adv", classes)
+        ),
+        added=to_png(_framed(shown, change)),
+    )
+
+
+def _size(row: Row, eps: object) -> str:
+    """Return the norm of what was added; one as large as the radius in the words of the run."""
+    norm, radius = str(row["norm"]), row["eps"]
+    value = float(row[norm])
+    if norm == "l0":
+        return formatting.count(value)
+    spent = not formatting.missing(radius) and abs(value - radius) <= 1e-4 * radius
+    return str(eps) if spent else formatting.amount(value)
+
+
+def _added(kept: Kept, index: int) -> NDArray[np.float32]:
+    """Return what an attack added to an image, (C, H, W)."""
+    return image_of(kept, "x_adv", index) - image_of(kept, "x", index)
+
+
+def _framed(shown: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture of a change with a frame around each pixel, where there are but a few.
+
+    In print a pixel of a photograph is no larger than a dot.
+    """
+    where = np.argwhere(np.abs(change).max(0) > 0)
+    height, width = change.shape[1:]
+    if len(where) > _FRAMED or min(height, width) <= _COARSE:
+        return shown
+    colour = np.repeat(shown, 3 // len(shown), axis=0)
+    marked = np.zeros((height, width), dtype=bool)
+    for row, column in where:
+        marked[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
+    for row, column in where:
+        marked[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = False
+    colour[:, marked] = np.asarray(_FRAME, dtype=np.float32)[:, None]
+    return colour

@@ -1,0 +1,212 @@
+"""Adversarial radii in a report: the critical eps of each model, and the curves it is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit
+from bench.report import formatting
+from bench.report.figures import NORM, is_wide, look, size, style, to_pdf
+from bench.report.legends import BESIDE, legend
+
+RADII = (
+    "The eps at which labels flip, of the "
+    f"images that the model gets right with a confidence of at least {CONFIDENCE:g}, n in number; each "
+    "figure with its standard error. Median radius: half of the labels have flipped, those that never "
+    "flip included. Mode: the most labels flip, by a kernel estimate. Critical eps: R of the fitted "
+    "logistic, the inflection of a generalised logistic fitted to accuracy as eps grows; it is where "
+    "accuracy falls the fastest only if accuracy has that shape, and is left out where a test at level "
+    f"{LEVEL:g} rejects it. At the end of its range, nu is not told by the data."
+)
+
+#: So many points make a measured curve; its steps are finer than a figure shows.
+_GRID = 400
+#: Where a figure ends: this share of the images that flip have done so, under every model.
+_SHOWN = 0.99
+#: A logarithmic axis begins at most so many times below where it ends.
+_DECADES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """The accuracy of all models under one attack that measures radii, drawn.
+
+    Attributes:
+        pdf: the file, text selectable.
+        wide: whether it takes the full width of the text.
+        caption: what stands below it.
+    """
+
+    pdf: bytes
+    wide: bool
+    caption: str
+
+
+def radius_table(found: pd.DataFrame, called: Mapping[str, str]) -> pd.DataFrame:
+    """Return a row a model and attack: its critical eps, or why there is none.
+
+    Args:
+        found: of `bench.measure.radius.critical_eps`.
+        called: what the attack of each cell is called.
+    """
+    table = pd.DataFrame({
+        "model": found["model"],
+        "attack": found["cell"].map(called),
+        "surface": found["surface"],
+        "n": formatting.each(found, lambda row: formatting.count(row.n)),
+        "never flipped": formatting.each(found, lambda row: formatting.count(row.censored)),
+        "median radius": formatting.each(found, _median),
+        "mode": formatting.each(found, lambda row: formatting.with_error(row.mode, row.mode_error)),
+        "critical eps": formatting.each(
+            found, lambda row: formatting.with_error(row.critical_eps, row.error)
+        ),
+        "R²": formatting.each(found, lambda row: formatting.amount(row.r2, 4)),
+        "note": formatting.each(found, _note),
+    })  # fmt: skip
+    return formatting.without_plain_surface(table)
+
+
+def _median(row: Any) -> str:
+    """Return a median with its error; of few images, or where many never flipped, without."""
+    said = formatting.with_error(row.median, row.median_error)
+    return formatting.amount(row.median) if said == formatting.NONE else said
+
+
+def _note(row: Any) -> str:
+    """Return why there is no critical eps, and whether the fit went to the end of its range."""
+    return formatting.join(
+        formatting.text(row.refused), f"nu at its {row.nu_bound}" if row.nu_bound else ""
+    )
+
+
+def radius_figures(
+    found: pd.DataFrame, radii: Mapping[str, Array], called: Mapping[str, str]
+) -> list[Curves]:
+    """Return accuracy against eps, measured and fitted, a figure for each attack.
+
+    Args:
+        found: of `bench.measure.radius.critical_eps`.
+        radii: of `bench.measure.radius.measured_radii`.
+        called: what the attack of each cell is called.
+    """
+    found = found[found["n"] > 0]
+    titled = found.assign(title=_titles(found), attack=found["cell"].map(called))
+    drawn = []
+    for attack, lines in titled.groupby("attack", sort=False):
+        with style():
+            figure = Figure(figsize=size(list(lines["title"])), layout="constrained")
+            draw_radii(figure.subplots(), lines, radii)
+            pdf = to_pdf(figure)
+        drawn.append(
+            Curves(
+                pdf=pdf, wide=is_wide(list(lines["title"])), caption=_caption(str(attack), lines)
+            )
+        )
+    return drawn
+
+
+def _caption(attack: str, lines: pd.DataFrame) -> str:
+    alone = f"{lines['title'].iloc[0]}, " if len(lines) == 1 else ""
+    without = " The table says why a model has none." if lines["refused"].any() else ""
+    return (
+        f"{alone}{attack}: share of the images that keep their label up to eps (pale), the logistic "
+        f"fitted to it, and its inflection, the critical eps, with its standard error.{without}"
+    )
+
+
+def draw_radii(axes: Axes, lines: pd.DataFrame, radii: Mapping[str, Array]) -> None:
+    """Draw the measured accuracy, the fitted one and its inflection of each model.
+
+    Args:
+        axes: drawn on.
+        lines: rows of `critical_eps`, with a `title` each.
+        radii: by cell, ascending.
+    """
+    curves = [radii[cell] for cell in lines["cell"]]
+    right = _right(curves)
+    left = _left(curves, right)
+    eps = np.geomspace(left, right, _GRID) if left else np.linspace(0, right, _GRID)
+    keys = []
+    for turn, line in enumerate(lines.to_dict("records")):
+        mine, own = look(turn), radii[line["cell"]]
+        stands = 100 * (1 - np.searchsorted(own, eps, side="right") / len(own))
+        (pale,) = axes.step(eps, stands, where="post", color=mine.colour, **_MEASURED)
+        key = [pale]
+        if not line["refused"]:
+            critical = line["critical_eps"]
+            fit = Fit(critical=critical, b=line["b"], nu=line["nu"], r2=line["r2"])
+            height = 100 * float(fit.accuracy(np.array([critical]))[0])
+            drawn = axes.plot(
+                eps, 100 * fit.accuracy(eps), color=mine.colour, linestyle=mine.dashes, **_FITTED
+            )
+            axes.vlines(critical, 0, height, color=mine.colour, linewidth=0.5, zorder=2)
+            spot = axes.errorbar(
+                critical, height, xerr=line["error"], color=mine.colour, marker=mine.marker, **_SPOT
+            )
+            key += [*drawn, spot.lines[0]]
+        keys.append((tuple(key), line["title"]))
+    _label(axes, (left, right), str(lines["norm"].iloc[0]))
+    if len(keys) > 1:
+        _legend(axes, keys)
+
+
+_MEASURED: dict[str, Any] = {"linewidth": 3.2, "alpha": 0.3, "zorder": 2}
+_FITTED: dict[str, Any] = {"linewidth": 0.9, "zorder": 3}
+_SPOT: dict[str, Any] = {
+    "linestyle": "none", "markeredgecolor": "white", "markeredgewidth": 0.4, "ecolor": "black",
+    "elinewidth": 0.8, "capsize": 1.5, "capthick": 0.8, "zorder": 4,
+}  # fmt: skip
+
+
+def _right(curves: list[Array]) -> float:
+    """Return the eps at which a figure ends."""
+    flipped = [radii[np.isfinite(radii)] for radii in curves]
+    ends = [float(np.quantile(radii, _SHOWN)) for radii in flipped if len(radii)]
+    return max(ends, default=1.0)
+
+
+def _left(curves: list[Array], right: float) -> float:
+    """Return the eps at which a figure begins: above 0, for a logarithmic axis, where most curves are crowded.
+
+    That is where under more than half of the models half of the images that flip have flipped within
+    the first tenth of a linear axis.
+    """
+    flipped = [radii[np.isfinite(radii)] for radii in curves]
+    middles = [float(np.median(radii)) for radii in flipped if len(radii)]
+    first = min((float(radii[radii > 0].min(initial=right)) for radii in flipped), default=0.0)
+    crowded = sum(middle < right / 10 for middle in middles) > len(middles) / 2
+    return max(first, right / _DECADES) if crowded else 0.0
+
+
+def _label(axes: Axes, ends: tuple[float, float], norm: str) -> None:
+    if ends[0]:
+        axes.set_xscale("log")
+    axes.set_xlim(*ends)
+    axes.set_ylim(0, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_xlabel(f"{NORM[norm]} radius $\\varepsilon$ (pixels in [0, 1])")
+    axes.set_ylabel("accuracy (%)")
+    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(axes: Axes, keys: list[tuple[tuple[Any, ...], str]]) -> None:
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    handles, names = zip(*keys, strict=True)
+    legend(axes, handles, names, **(BESIDE if is_wide(names) else above))
+
+
+def _titles(found: pd.DataFrame) -> list[str]:
+    """Return the models, with the surface that was climbed where a model has several."""
+    several = found[["model", "surface"]].drop_duplicates()["model"].value_counts() > 1
+    return [
+        f"{model}, {surface}" if several[model] else str(model)
+        for model, surface in zip(found["model"], found["surface"], strict=True)
+    ]

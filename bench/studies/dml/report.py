@@ -1,0 +1,281 @@
+"""The study of deep metric learning: its tables' names, its bar charts, and what lies beneath them.
+
+DL is a network under cross-entropy; DML a vote of the nearest among embeddings. Colours are the
+study's: DL purple, DML green, of which one is dark and one light, so that print without colour tells
+them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bench.measure.published import CLEAN
+from bench.measure.robustness import surface_curves
+from bench.report.figures import TEXT_WIDTH, style, to_pdf
+from bench.report.study_kind import Picture, Study
+from bench.report.tables import Measured
+from bench.spec import eps_text
+from bench.store.results import Results
+from bench.studies.dml.embedding import embedding_figure
+
+_DL_BAR, _DML_BAR = "#9970ab", "#a6dba0"  # pale enough for a whisker in front
+_DL, _DML, _SURFACE = "#762a83", "#5aae61", "#1b7837"  # of lines; the thin ones are darker
+_ATTACKS = ("pgd", "bim", "fgsm")
+_PANELS = (
+    ("contrastive", "adam"), ("contrastive", "sgd"), ("triplet", "adam"), ("triplet", "sgd"),
+)  # fmt: skip
+_FIRST_CHART = {"mnist": 1, "fashion-mnist": 5, "cifar10": 9}
+_OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
+_VOTE = "-knn1-cosine"  # of the bar charts
+_NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
+_LINES = {  # dashes and marker of a surface's line
+    "soft-knn": ((0, (4, 1.5)), "s"),
+    "nearest-other": ((0, (1, 1)), "^"),
+    "metric-loss": ((0, (5, 1.5, 1, 1.5)), "D"),
+}
+
+
+def _called(model: str) -> str:
+    """Return `contrastive, SGD, k = 1, cosine` for `dml-contrastive-sgd-knn1-cosine`."""
+    parts = model.removeprefix("dml-").removeprefix("dl-").replace("cross-entropy", "DL").split("-")
+    said = [_OPTIMISERS.get(part, part) for part in parts]
+    return ", ".join(part.replace("knn", "k = ") for part in said)
+
+
+def _shown(model: str) -> bool:
+    return model.startswith("dl-") or model.endswith(_VOTE)
+
+
+def figures(results: Results, measured: Measured, comparison: pd.DataFrame) -> Sequence[Picture]:
+    """Return accuracy on each surface, the embedding, and the bar charts of each data set run."""
+    charts = [
+        _bars(rows, str(data))
+        for data, rows in comparison.groupby("data", sort=False)
+        if rows["ours"].notna().any()
+    ]
+    first = (_surfaces(results, measured), embedding_figure(results))
+    return [*(picture for picture in first if picture is not None), *charts]
+
+
+# ---- figures 5.1 to 5.12 ----
+
+
+def _bars(comparison: pd.DataFrame, data: str) -> Picture:
+    """Return the four charts of a data set: a loss a row, an optimiser a column."""
+    with style():
+        figure = Figure(figsize=(TEXT_WIDTH, 4.05), layout="constrained")
+        grid = figure.subplots(2, 2, sharey=True)
+        for turn, (axes, (loss, optimiser)) in enumerate(zip(grid.flat, _PANELS, strict=True)):
+            pair = (f"dl-cross-entropy-{optimiser}", f"dml-{loss}-{optimiser}{_VOTE}")
+            _bar_panel(axes, comparison, pair)
+            number = f"  (5.{_FIRST_CHART[data] + turn})" if data in _FIRST_CHART else ""
+            axes.set_title(f"{loss} loss, {_OPTIMISERS[optimiser]}{number}", fontsize=8, pad=3)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("accuracy (%)")
+        figure.legend(
+            handles=[
+                Patch(facecolor=_DL_BAR, label="DL, ours"), Patch(facecolor=_DML_BAR, label="DML, ours"),
+                Line2D([], [], linestyle="none", label="published", **_PUBLISHED),
+                Line2D([], [], color="black", linewidth=0.7, label="95 % interval of ours"),
+            ],
+            loc="outside upper center", ncols=4, frameon=False,
+        )  # fmt: skip
+        pdf = to_pdf(figure)
+    counted = set(comparison.loc[comparison["ours"].notna(), "n"])
+    said = f"n = {max(counted)}" if len(counted) == 1 else f"n at most {max(counted)}"
+    return Picture(
+        name=f"bars-{data}",
+        caption=f"{_NAMES.get(data, data)}: accuracy of DL (cross-entropy) and DML (k = 1, cosine) "
+        f"under each attack, ours as bars ({said}) and the published figures as diamonds. The "
+        "published ε = 14 is shown at both its readings, 14/255 and 1.",
+        pdf=pdf,
+    )
+
+
+_PUBLISHED: dict[str, Any] = {
+    "marker": "D", "markersize": 2.6, "markerfacecolor": "white", "markeredgecolor": "black",
+    "markeredgewidth": 0.6,
+}  # fmt: skip
+
+
+def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> None:
+    """Draw two bars, DL and DML, for clean images and each radius and attack."""
+    slots, middles = _slots(comparison)
+    for model, colour, shift in zip(pair, (_DL_BAR, _DML_BAR), (-0.2, 0.2), strict=True):
+        rows = comparison[comparison["model"] == model].drop_duplicates(["eps", "attack"])
+        keys = zip(rows["eps"], rows["attack"], strict=True)
+        rows = rows.assign(at=[slots[key] + shift for key in keys])
+        done = rows[rows["ours"].notna()]
+        if len(rows):  # nothing drawn without clipping upsets the layout
+            axes.plot(
+                rows["at"], rows["published"], linestyle="none", zorder=4, clip_on=False,
+                **_PUBLISHED,
+            )  # fmt: skip
+        if len(done):
+            reach = np.abs(done[["low", "high"]].to_numpy(dtype=float).T - done["ours"].to_numpy())
+            axes.bar(done["at"], done["ours"], width=0.4, color=colour, linewidth=0, zorder=2)
+            axes.errorbar(
+                done["at"], done["ours"], yerr=reach, fmt="none", ecolor="black", elinewidth=0.6,
+                zorder=3,
+            )  # fmt: skip
+    axes.set_xticks(
+        list(slots.values()),
+        ["clean" if attack == CLEAN else attack.upper() for _, attack in slots],
+        rotation=90, fontsize=6.5,
+    )  # fmt: skip
+    axes.tick_params(axis="x", length=0, pad=2)
+    for eps, middle in middles.items():
+        axes.annotate(
+            f"$\\varepsilon$ = {eps}", (middle, 0), (0, -25), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="top", fontsize=7,
+        )  # fmt: skip
+    axes.set_xlim(-0.8, max(slots.values()) + 0.8)
+    axes.set_ylim(0, 103)
+    axes.set_yticks(range(0, 101, 20))
+    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _slots(
+    comparison: pd.DataFrame,
+) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+    """Return where the bars of each radius and attack stand, and the middle of each radius."""
+    slots: dict[tuple[str, str], float] = {}
+    middles: dict[str, float] = {}
+    at = 0.0
+    for eps, rows in comparison.groupby("eps", sort=False):
+        first = at
+        for attack in dict.fromkeys(rows["attack"]):
+            slots[str(eps), attack] = at
+            at += 1
+        if CLEAN not in set(rows["attack"]):
+            middles[str(eps)] = (first + at - 1) / 2
+        at += 0.6
+    return slots, middles
+
+
+# ---- how real the robustness is ----
+
+
+def _surfaces(results: Results, measured: Measured) -> Picture | None:
+    """Return accuracy against eps of DL and of DML on each surface; a data set a row."""
+    lines = surface_curves(results)
+    worst = measured.curve
+    lines, worst = lines[lines["norm"] == "linf"], worst[worst["norm"] == "linf"]
+    data = [
+        one for one in dict.fromkeys(model.partition("/")[0] for model in worst["model"])
+        if any(_titles(one, *panel)[1] in set(worst["model"]) for panel in _PANELS)
+    ]  # fmt: skip
+    if not data:
+        return None
+    grid = sorted(set(worst["eps"]))
+    with style():
+        figure = Figure(figsize=(TEXT_WIDTH, 1.0 + 1.35 * len(data)), layout="constrained")
+        panels = figure.subplots(len(data), len(_PANELS), sharex=True, sharey=True, squeeze=False)
+        for row, one in zip(panels, data, strict=True):
+            for axes, (loss, optimiser) in zip(row, _PANELS, strict=True):
+                _surface_panel(axes, lines, worst, _titles(one, loss, optimiser), grid)
+            row[0].set_ylabel(f"{_NAMES.get(one, one)}\naccuracy (%)")
+        for axes, (loss, optimiser) in zip(panels[0], _PANELS, strict=True):
+            axes.set_title(f"{loss} loss, {_OPTIMISERS[optimiser]}", fontsize=8, pad=3)
+        for axes in panels[-1]:
+            axes.set_xlabel(r"$\varepsilon$", labelpad=1)
+        figure.legend(handles=_keys(), loc="outside upper center", ncols=5, frameon=False)
+        pdf = to_pdf(figure)
+    return Picture(
+        name="surfaces",
+        caption="Is the robustness of DML real? Accuracy under the strongest attack at each radius, "
+        "per image: of DL (cross-entropy), and of DML (k = 1, cosine) where only one surface was "
+        "climbed, and where an image counts as lost as soon as it falls on any of them (bold). "
+        "Bands: 95 % Wilson intervals. Steps of the axis are not to scale.",
+        pdf=pdf,
+    )
+
+
+def _titles(data: str, loss: str, optimiser: str) -> tuple[str, str]:
+    return f"{data}/dl-cross-entropy-{optimiser}", f"{data}/dml-{loss}-{optimiser}{_VOTE}"
+
+
+def _surface_panel(
+    axes: Axes, lines: pd.DataFrame, worst: pd.DataFrame, titles: tuple[str, str], grid: list[float]
+) -> None:
+    places = {eps: at for at, eps in enumerate(grid)}
+    for title, colour, marker in zip(titles, (_DL, _DML), "oX", strict=True):
+        line = worst[worst["model"] == title].dropna(subset="accuracy")
+        at = [places[eps] for eps in line["eps"]]
+        axes.fill_between(
+            at, 100 * line["low"], 100 * line["high"], color=colour, alpha=0.15, linewidth=0
+        )
+        axes.plot(at, 100 * line["accuracy"], color=colour, marker=marker, **_BOLD)
+    of_it = lines[lines["model"] == titles[1]].dropna(subset="accuracy")
+    for surface, line in of_it.groupby("surface", sort=False):
+        dashes, marker = _LINES.get(str(surface), ("-", "."))
+        axes.plot(
+            [places[eps] for eps in line["eps"]], 100 * line["accuracy"], color=_SURFACE,
+            linestyle=dashes, marker=marker, **_THIN,
+        )  # fmt: skip
+    if of_it.empty and titles[0] not in set(worst["model"]):
+        axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
+    axes.set_xticks(list(places.values()), [_tick(eps) for eps in grid], rotation=90, fontsize=6.5)
+    axes.set_ylim(-2, 102)
+    axes.set_yticks(range(0, 101, 25))
+    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+_BOLD: dict[str, Any] = {
+    "linewidth": 2.0, "markersize": 4.2, "markeredgewidth": 0.4, "markeredgecolor": "white",
+    "zorder": 4,
+}  # fmt: skip
+_THIN: dict[str, Any] = {
+    "linewidth": 0.8, "markersize": 2.8, "markerfacecolor": "white", "markeredgewidth": 0.6,
+    "zorder": 5,
+}  # fmt: skip
+
+
+def _tick(eps: float) -> str:
+    return "0" if eps == 0 else eps_text(eps)
+
+
+def _keys() -> list[Line2D]:
+    bold = [
+        Line2D([], [], color=colour, marker=marker, label=label, **_BOLD)
+        for colour, marker, label in (
+            (_DL, "o", "DL"), (_DML, "X", "DML, worst over surfaces"),
+        )
+    ]  # fmt: skip
+    thin = [
+        Line2D(
+            [],
+            [],
+            color=_SURFACE,
+            linestyle=dashes,
+            marker=marker,
+            label=f"DML, {surface}",
+            **_THIN,
+        )
+        for surface, (dashes, marker) in _LINES.items()
+    ]
+    return [*bold, *thin]
+
+
+def _captions() -> dict[str, str]:
+    said = {"5.1": "Deep learning: cross-entropy"}
+    for turn, (loss, k) in enumerate(
+        (loss, k) for loss in ("contrastive", "triplet") for k in (1, 3, 5)
+    ):
+        said[f"5.{turn + 2}"] = f"Deep metric learning: {loss} loss, k = {k}"
+    return said
+
+
+STUDY = Study(
+    captions=_captions(), names=_NAMES, called=_called, shown=_shown, figures=figures
+)  # fmt: skip

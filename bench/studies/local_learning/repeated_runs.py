@@ -1,0 +1,164 @@
+"""The published figures of trainings, each beside ours: accuracy, critical eps, f-score, means of a grid.
+
+A configuration is a model's name without its `-seedN`; trainings of one configuration differ in that
+alone. Ours is the mean over the trainings of the run.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.measure.outcomes import clean_answers
+from bench.store.results import Results
+
+#: The columns of `beside_published`.
+COLUMNS = (
+    "table", "data", "model", "attack", "norm", "metric", "published", "published_spread", "ours", "error", "spread",
+    "trainings", "n", "planned", "note",
+)  # fmt: skip
+
+_SEED = re.compile(r"-seed\d+$")
+_FILTERS = re.compile(r"ll-K(?P<K>\d+)-w(?P<w>\d+)-m(?P<m>\d+)-p(?P<p>\d+)-delta(?P<delta>[\d.]+)")
+_SPREAD = re.compile(r"sd ([\d.]+)(?:; |$)")
+_PERCENT = {"%": 1.0, "fraction": 100.0}
+
+
+def configuration(title: str) -> str:
+    """Return the name that repeated trainings of a model share."""
+    return _SEED.sub("", title)
+
+
+def accuracies(results: Results) -> dict[str, float]:
+    """Return each model's share of right answers on all clean images of the run, in percent."""
+    return {model: 100 * float(right.mean()) for model, right in clean_answers(results).items()}
+
+
+def beside_published(
+    results: Results, radii: pd.DataFrame, published: pd.DataFrame
+) -> pd.DataFrame:
+    """Return each published figure beside ours.
+
+    Args:
+        results: the cells of a suite's last run.
+        radii: of `bench.measure.radius.critical_eps`.
+        published: of `bench.measure.published.read_published`.
+
+    Returns:
+        `COLUMNS`, a row a figure, in the order of the file; a note's `sd 0.1` is `published_spread`. Accuracies are in percent, critical eps in
+        pixels of [0, 1], f-scores shares. `error` is the standard error of one training over its images
+        (of several, the root of their mean square), `spread` the standard deviation between trainings;
+        NaN where there is none. `n` images (the fewest of any training), `planned` whether the run has
+        such a model.
+    """
+    right = clean_answers(results)
+    kinds: dict[str, Callable[[Mapping[Hashable, Any]], Sequence[_Training]]] = {
+        "accuracy": lambda one: [_accuracy(right.get(title)) for title in _of(results, one)],
+        "critical_eps": lambda one: _radii(results, radii, one),
+        "f_score": lambda one: _f_scores(results, one),
+        "mean_accuracy": lambda one: _grid(results, right, one),
+        "max_accuracy": lambda one: _grid(results, right, one),
+    }
+    rows = []
+    for one in published.to_dict("records"):
+        found = kinds[str(one["metric"])](one)
+        share = "accuracy" in str(one["metric"])
+        row = {name: one[name] for name in ("table", "model", "attack", "norm", "metric")}
+        row |= {"data": one["dataset"]}
+        unit = _PERCENT[str(one["unit"])] if share else 1.0
+        said = _SPREAD.match(str(one["note"]))
+        row |= {
+            "published": one["value"] * unit,
+            "published_spread": float(said[1]) * unit if said else math.nan,
+            "note": str(one["note"])[said.end() :] if said else one["note"],
+        }
+        rows.append(row | _together(found, best=one["metric"] == "max_accuracy"))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+class _Training(dict[str, float]):
+    """`value, error, n` of one training; value is NaN where it is planned and has no result."""
+
+
+def _together(found: Sequence[_Training], *, best: bool) -> dict[str, Any]:
+    """Return the mean of some trainings, or the best, and how far it can be trusted."""
+    done = [one for one in found if not math.isnan(one["value"])]
+    nothing = {"ours": math.nan, "error": math.nan, "spread": math.nan, "trainings": 0, "n": 0}
+    if not done:
+        return nothing | {"planned": int(bool(found))}
+    values = [one["value"] for one in done]
+    return {
+        "ours": max(values) if best else float(np.mean(values)),
+        "error": math.sqrt(float(np.mean([one["error"] ** 2 for one in done]))),
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 and not best else math.nan,
+        "trainings": len(done),
+        "n": int(min(one["n"] for one in done)),
+        "planned": 1,
+    }
+
+
+def _of(results: Results, one: Mapping[Hashable, Any]) -> list[str]:
+    """Return the titles of the trainings of a configuration."""
+    wanted = f"{one['dataset']}/{one['model']}"
+    titles = [str(model["model"]) for model in results.models]
+    return [title for title in titles if configuration(title) == wanted]
+
+
+def _accuracy(right: pd.Series[bool] | None) -> _Training:
+    if right is None:
+        return _Training(value=math.nan, error=math.nan, n=0)
+    share = float(right.mean())
+    error = math.sqrt(share * (1 - share) / len(right))
+    return _Training(value=100 * share, error=100 * error, n=len(right))
+
+
+def _radii(results: Results, radii: pd.DataFrame, one: Mapping[Hashable, Any]) -> list[_Training]:
+    found = []
+    for title in _of(results, one):
+        mine = radii[(radii["model"] == title) & (radii["attack"] == one["attack"])]
+        if mine.empty:
+            found.append(_Training(value=math.nan, error=math.nan, n=0))
+        for cell in mine.to_dict("records"):
+            found.append(_Training(value=cell["critical_eps"], error=cell["error"], n=cell["n"]))
+    return found
+
+
+def _f_scores(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
+    """Return the f-scores of the filters of a configuration, those of several heads once."""
+    named = _FILTERS.fullmatch(str(one["model"]))
+    if named is None:
+        return []
+    found: dict[int, _Training] = {}
+    for model in results.models:
+        options, score = model.get("options") or {}, model.get("f_score")
+        if rule_of(str(model["model"])) != "ll" or score is None:
+            continue
+        wanted = {part: float(said) for part, said in named.groupdict().items()}
+        if all(float(options.get(part, math.nan)) == said for part, said in wanted.items()):
+            found[int(options.get("seed", 0))] = _Training(value=score, error=math.nan, n=0)
+    return list(found.values())
+
+
+def _grid(
+    results: Results, right: Mapping[str, pd.Series[bool]], one: Mapping[Hashable, Any]
+) -> list[_Training]:
+    """Return the configurations of a rule with one value of a hyperparameter: `ll-grid w=4`."""
+    grid, _, setting = str(one["model"]).partition(" ")
+    part, _, value = setting.partition("=")
+    found: dict[str, list[_Training]] = {}
+    for model in results.models:
+        title, options = str(model["model"]), model.get("options") or {}
+        if rule_of(title) == grid.removesuffix("-grid") and str(options.get(part)) == value:
+            found.setdefault(configuration(title), []).append(_accuracy(right.get(title)))
+    means = [_together(trainings, best=False) for trainings in found.values()]
+    return [_Training(value=one["ours"], error=one["error"], n=one["n"]) for one in means]
+
+
+def rule_of(title: str) -> str:
+    """Return `ll` or `bp` for a model of the study of local learning."""
+    return title.rpartition("/")[2].partition("-")[0]

@@ -1,0 +1,1 @@
+"""Metric learning with a k-NN vote: reference sets, agreement of its surrogates, snapshots."""

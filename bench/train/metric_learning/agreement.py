@@ -1,0 +1,153 @@
+"""How sharp a differentiable vote must be to say what the vote says, and how often it then does.
+
+Measured at first use and kept in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.adapters.neighbours import votes
+from bench.adapters.network import weights_digest
+from bench.adapters.stored import ABSENT, Stored
+from bench.adapters.surrogates import candidates, soft_votes
+from bench.data.datasets import load
+from bench.errors import AdapterError
+from bench.paths import cache_dir
+from bench.store.files import atomic_write
+from bench.train.metric_learning.reference_sets import checksum_of, embedded
+
+_BATCH = 500
+_TRIED = 2000
+#: How often a differentiable vote must say what the vote says, where the vote is not tied.
+AGREEMENT = 0.99
+#: Temperatures tried, the largest first, in units of similarity.
+_TEMPERATURES = [10 ** (-power / 4) for power in range(2, 25)]
+
+
+def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) -> dict[str, Any]:
+    """Return the temperature of a differentiable vote, and how often it says what the vote says.
+
+    The temperature is the largest at which it does so on 99 % of 2,000 stored images, drawn with a
+    fixed seed, of which each votes among all the others. Then the test split is asked about.
+
+    Returns:
+        `k`, `distance`, `temperature` (in units of similarity), `left_out_agreement` and
+        `left_out_images` (of the bank), `soft_knn_agreement` (on the `untied` of `images` of the test
+        split; None where all votes are tied).
+
+    Raises:
+        AdapterError: no temperature agrees on 99 % of the images whose vote is not tied.
+    """
+    kept = kept_agreement(embed, stored.bank.data, stored.distance.name, k, root)
+    if kept is not None:
+        return kept
+    temperature, left_out, count = temperature_of(stored, k)
+    same, untied, images = _agreeing(_asked(embed, stored, root, candidates(k)), k, temperature)
+    found = {
+        "k": k, "distance": stored.distance.name, "temperature": temperature,
+        "left_out_agreement": left_out, "left_out_images": count,
+        "soft_knn_agreement": same / untied if untied else None, "untied": untied, "images": images,
+    }  # fmt: skip
+    path = _path(embed, stored.bank.data, stored.distance.name, k, root)
+    atomic_write(path, (json.dumps(found) + "\n").encode(), "BENCH_CACHE")
+    return found
+
+
+def kept_agreement(
+    embed: nn.Module, data: str, distance: str, k: int, root: Path | None
+) -> dict[str, Any] | None:
+    """Return what `agreement_of` measured earlier, without embedding anything; None where it has not.
+
+    Args:
+        embed: images (N, C, H, W) in [0, 1] to embeddings.
+        data: the data set whose training split votes.
+        distance: its name.
+        k: how many vote.
+        root: the data folder.
+    """
+    path = _path(embed, data, distance, k, root)
+    if not path.is_file():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
+
+
+def _path(embed: nn.Module, data: str, distance: str, k: int, root: Path | None) -> Path:
+    """Return the file of the cache, named by all that decides what is measured."""
+    method = f"{candidates(k)} {_TRIED} {AGREEMENT} {_TEMPERATURES[0]} {_TEMPERATURES[-1]}"
+    images = f"{checksum_of(data, 'train', root)} {checksum_of(data, 'test', root)}"
+    facts = f"{_weights(embed)} {images} {k} {distance} {method}"
+    name = hashlib.sha256(facts.encode()).hexdigest()[:20]
+    return cache_dir() / "banks" / f"agreement-{data}-{name}.json"
+
+
+@cache
+def _weights(embed: nn.Module) -> str:
+    return weights_digest(embed)
+
+
+def temperature_of(stored: Stored, k: int) -> tuple[float, float, int]:
+    """Return the largest temperature that agrees, the share it agrees on, and of how many images.
+
+    Raises:
+        AdapterError: none agrees on 99 % of the images whose vote is not tied.
+    """
+    near = _left_out(stored, candidates(k))
+    for temperature in _TEMPERATURES:
+        same, untied, count = _agreeing(near, k, temperature)
+        if untied and same >= AGREEMENT * untied:
+            return temperature, same / untied, count
+    raise AdapterError(
+        f"no temperature down to {_TEMPERATURES[-1]:.1g} makes a differentiable vote of {k} agree "
+        f"with the vote on {AGREEMENT:.0%} of the images"
+    )
+
+
+def _agreeing(near: torch.Tensor, k: int, temperature: float) -> tuple[int, int, int]:
+    """Return how many untied votes a differentiable vote repeats, how many there are, of how many."""
+    said = votes(near, k).labels
+    soft = soft_votes(near, k, temperature).argmax(1)
+    return int((soft == said).sum()), int((said >= 0).sum()), len(said)
+
+
+# Models on one trunk that differ in k alone ask the same, one after the other.
+@lru_cache(maxsize=4)
+def _left_out(stored: Stored, count: int) -> torch.Tensor:
+    """Return how near some stored images are to those of each class, themselves left out: (N, C, L)."""
+    bank = stored.bank
+    drawn = torch.randperm(len(bank.labels), generator=torch.Generator().manual_seed(0))[:_TRIED]
+    return _near(stored, bank.embeddings[drawn], count + 1, drawn)
+
+
+@lru_cache(maxsize=4)
+def _asked(embed: nn.Module, stored: Stored, root: Path | None, count: int) -> torch.Tensor:
+    """Return how near the images of the test split are to the stored ones of each class: (N, C, L)."""
+    return _near(stored, _test(embed, stored.bank.data, root), count)
+
+
+@cache
+def _test(embed: nn.Module, data: str, root: Path | None) -> torch.Tensor:
+    images = load(data, "test", root)
+    return torch.cat(list(embedded(embed, images, torch.arange(len(images)))))
+
+
+def _near(
+    stored: Stored, embeddings: torch.Tensor, count: int, itself: torch.Tensor | None = None
+) -> torch.Tensor:
+    similarities, device = [], stored.ready.device
+    for rows in torch.split(torch.arange(len(embeddings)), _BATCH):
+        some = embeddings[rows].to(device)
+        nearest = stored.nearest(some, count)
+        near = stored.similarity(some, nearest)
+        if itself is not None:
+            near = near.masked_fill(nearest == itself[rows].to(device).view(-1, 1, 1), ABSENT)
+        similarities.append(near.cpu())
+    return torch.cat(similarities)

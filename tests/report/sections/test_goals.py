@@ -1,0 +1,39 @@
+"""Goals have a table of their own, with their own rate."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from planted_results import cell, planted
+
+from bench.measure.robustness import attack_rates
+from bench.report.sections.goals import goal_table
+from bench.report.tables import attack_table, names
+
+
+def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
+    made = planted(
+        [
+            cell("m", "pgd", "0.1", range(4)),
+            cell("m", "pgd", "0.1", range(10), goal="targeted", words={"targeted": "4"}),
+        ],
+        images=20,
+    )
+    rows = made.rows.reset_index(drop=True)
+    # Another wrong label than the one wanted.
+    missed = (rows["cell"] == "cell-1") & rows["index"].between(3, 9)
+    rows.loc[missed, "success"] = False
+    passes = {"seconds": 0.0, "forwards": 0.0, "backwards": 0.0}
+    made = dataclasses.replace(
+        made, rows=rows.assign(borderline=False), cells=made.cells.assign(**passes)
+    )
+    rates = attack_rates(made)
+    table = goal_table(rates, names(made))
+    assert len(table) == 1
+    row = table.iloc[0]
+    assert row["goal"] == "targeted"
+    assert row["reached (%)"].startswith("15.0")
+    assert row["label lost (%)"] == "50.0"
+    assert len(attack_table(made, rates)) == 1
+    assert rates["lost_rate"].tolist() == pytest.approx([0.2, 0.5])
