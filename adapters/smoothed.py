@@ -205,9 +205,9 @@ def check_sampling(name: str, alpha: object, **counts: object) -> None:
     Raises:
         SpecError: one is not.
     """
-    for word, count in counts.items():
+    for parameter, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise SpecError(f"{name}: {word}={count!r} is not a whole number from 1")
+            raise SpecError(f"{name}: {parameter}={count!r} is not a whole number from 1")
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise SpecError(f"{name}: alpha={alpha!r} is not a number between 0 and 1")
 

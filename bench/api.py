@@ -38,7 +38,7 @@ from bench.spec import (
 )
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
-from bench.suite_files import published_file, suite_path
+from bench.suite_files import published_file
 from bench.trust.behaviour import judged
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
@@ -154,7 +154,7 @@ def attack(
     batch_size: int = DEFAULT_BATCH_SIZE,
     fit: tuple[torch.Tensor, torch.Tensor] | None = None,
     perturbation: torch.Tensor | None = None,
-    **words: Scalar,
+    **parameters: Scalar,
 ) -> Attacked:
     """Attack a batch, judge what came out, and return images and rows; nothing is stored.
 
@@ -173,7 +173,7 @@ def attack(
         fit: images and labels like `x` and `y`, others than these, that a universal perturbation is
             fitted on.
         perturbation: (C, H, W), one fitted earlier, on this model or another, to apply instead.
-        words: the attack's parameters; `bench ls attacks NAME` tells of them.
+        parameters: the attack's parameters; `bench ls attacks NAME` tells of them.
 
     Raises:
         SpecError: a model, image, label, name, parameter or number that cannot be understood; neither
@@ -192,7 +192,12 @@ def attack(
     fit = None if fit is None else _pair(fit)
     perturbation = None if perturbation is None else as_images(perturbation)
     batch_size, seed = _whole("batch_size", batch_size, 1), _whole("seed", seed, 0)
-    spec = resolve(name, norm, _plain(eps), {word: _plain(value) for word, value in words.items()})
+    spec = resolve(
+        name,
+        norm,
+        _plain(eps),
+        {parameter: _plain(value) for parameter, value in parameters.items()},
+    )
     if row_kind(name) == "certify":
         raise SpecError(f"{name} is no attack; call model.certify(x, n0=..., n=..., alpha=...)")
     why = refusal(spec, toolkit)
@@ -240,10 +245,10 @@ def _plain(value: Any) -> Any:
     return value.item() if single else value
 
 
-def _whole(word: str, value: Any, least: int) -> int:
+def _whole(parameter: str, value: Any, least: int) -> int:
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
-        raise SpecError(f"{word}: {value!r} is not a whole number from {least} to {_MOST - 1}")
+        raise SpecError(f"{parameter}: {value!r} is not a whole number from {least} to {_MOST - 1}")
     return value
 
 
@@ -269,7 +274,7 @@ def _check_fit(
         raise SpecError(
             f"{name} needs fit=(x, y), images and labels to fit on, or perturbation=v, fitted earlier"
         )
-    if spec.word("fitted_on") != ITSELF:
+    if spec.parameter("fitted_on") != ITSELF:
         raise SpecError(
             f"{name}: here `fitted_on` is no model's name: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
@@ -322,4 +327,4 @@ def run(
     store = open_store(Path(results))
     outcome = execute(plan, store, overwrite=overwrite)
     found = load_results(Path(results), plan.suite.name, run=outcome.run)
-    return Run(found, outcome, published_file(suite_path(os.fspath(suite))))
+    return Run(found, outcome, published_file(os.fspath(suite)))

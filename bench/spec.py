@@ -215,21 +215,21 @@ class AttackSpec:
 
     Attributes:
         eps: the radius as exact text (`"8/255"`); None for a minimal-norm attack.
-        words: every parameter with its value, sorted by name, defaults written out.
+        parameters: every parameter with its value, sorted by name, defaults written out.
     """
 
     name: str
     norm: Norm
     eps: str | None = None
-    words: tuple[tuple[str, Scalar], ...] = ()
+    parameters: tuple[tuple[str, Scalar], ...] = ()
 
-    def word(self, name: str) -> Any:
+    def parameter(self, name: str) -> Any:
         """Return the value of one parameter."""
-        return dict(self.words)[name]
+        return dict(self.parameters)[name]
 
     def amount(self, name: str) -> float:
         """Return a parameter that may be written as a fraction, as a float."""
-        return number(self.word(name), name)
+        return number(self.parameter(name), name)
 
     @property
     def radius(self) -> float | None:
@@ -239,18 +239,18 @@ class AttackSpec:
     @property
     def targeted(self) -> str:
         """Return how targets are chosen: `none`, `next`, `least-likely`, `random` or a class."""
-        return str(dict(self.words).get("targeted", "none"))
+        return str(dict(self.parameters).get("targeted", "none"))
 
     @property
     def source(self) -> int | None:
         """Return the class whose images alone are attacked; None for those of every class."""
-        source = dict(self.words).get("source")
+        source = dict(self.parameters).get("source")
         return None if source is None else int(source)
 
     @property
     def least_confidence(self) -> float:
         """Return how sure a model has to be of an image for it to be attacked; 0 for of all."""
-        return number(dict(self.words).get("least_confidence", 0), "least_confidence")
+        return number(dict(self.parameters).get("least_confidence", 0), "least_confidence")
 
     @property
     def goal(self) -> Goal:
@@ -260,7 +260,7 @@ class AttackSpec:
         one, for images of one class; `confidence-reduction` at most half of the confidence in the
         label, or another label.
         """
-        if "goal" in dict(self.words):
+        if "goal" in dict(self.parameters):
             return "confidence-reduction"
         if self.targeted == "none":
             return "misclassification"

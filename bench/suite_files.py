@@ -44,10 +44,15 @@ def suite_name(path: Path) -> str:
     return path.resolve().parent.name.replace("_", "-") if path.name == _SUITE else path.stem
 
 
-def published_file(path: Path) -> Path | None:
-    """Return the file of published figures beside a suite's; None where it is no study."""
-    figures = _beside(path, _FIGURES)
-    return figures if figures.is_file() else None
+def published_file(named: str) -> Path | None:
+    """Return the file of published figures beside a suite's; None where it is no study.
+
+    Args:
+        named: a shipped suite, or a path ending in `.toml`, which need not be there any more.
+    """
+    path = Path(named) if named.endswith(".toml") else shipped_suites().get(named)
+    figures = None if path is None else _beside(path, _FIGURES)
+    return figures if figures is not None and figures.is_file() else None
 
 
 def document_file(path: Path) -> Path:

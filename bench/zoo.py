@@ -116,7 +116,7 @@ def check_options(name: str, options: Mapping[str, Scalar]) -> None:
         SpecError: no such model, or no such option; the message names those it takes.
     """
     takes = _options(name)
-    extra = [word for word in options if takes is not None and word not in takes]
+    extra = [parameter for parameter in options if takes is not None and parameter not in takes]
     if extra:
         known = ", ".join(takes or ()) or "no options"
         raise SpecError(f"{name} takes {known}, got {', '.join(extra)}")

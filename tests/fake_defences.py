@@ -50,7 +50,7 @@ def study(surfaces: Sequence[str] = ("network", "one-draw", "expected", "base"))
             radii = np.linspace(0, 3 * sigma, IMAGES) * (1 - 10 / n)
             cells.append(
                 cell(model, "certify", None, (), norm="l2", certified=radii, toolkit="native",
-                     surface="predict", words={"n0": 100, "n": n, "alpha": "0.001"})
+                     surface="predict", parameters={"n0": 100, "n": n, "alpha": "0.001"})
             )  # fmt: skip
     says = {"left": SMOOTHED, "right": "cifar10/*-at", "eps": ("0.03",)}
     data = dict.fromkeys((*FALLEN, *SIGMAS), "cifar10")

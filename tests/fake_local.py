@@ -81,7 +81,7 @@ def study() -> Results:
     """Return the results of a run of the study in which every cell is done."""
     cells = [
         cell(model, attack, None, range(IMAGES), radii=radii(factor * middle), images=IMAGES,
-             toolkit="native", words={}, sure=dict.fromkeys(range(IMAGES), 0.95))
+             toolkit="native", parameters={}, sure=dict.fromkeys(range(IMAGES), 0.95))
         for model, (middle, _) in MODELS.items()
         for attack, factor in _ATTACKS.items()
     ]  # fmt: skip

@@ -41,10 +41,10 @@ _CW = (
 _THREE = ("art", "foolbox", "torchattacks")
 #: Attack, its toolkits, and its access.
 ATTACKS: tuple[tuple[AttackSpec, tuple[str, ...], str], ...] = (
-    (AttackSpec(name="pgd", norm="linf", eps="8/255", words=_PGD), _THREE, "white"),
-    (AttackSpec(name="pgd", norm="linf", eps="24/255", words=_PGD), _THREE, "white"),
-    (AttackSpec(name="deepfool", norm="l2", words=_DEEPFOOL), _THREE, "white"),
-    (AttackSpec(name="cw", norm="l2", words=_CW), _THREE, "white"),
+    (AttackSpec(name="pgd", norm="linf", eps="8/255", parameters=_PGD), _THREE, "white"),
+    (AttackSpec(name="pgd", norm="linf", eps="24/255", parameters=_PGD), _THREE, "white"),
+    (AttackSpec(name="deepfool", norm="l2", parameters=_DEEPFOOL), _THREE, "white"),
+    (AttackSpec(name="cw", norm="l2", parameters=_CW), _THREE, "white"),
     (
         AttackSpec(
             name="noise",
@@ -102,7 +102,7 @@ def make_rows(cell: Cell, family: str = "network") -> tuple[pd.DataFrame, dict[s
     name, spec = cell.model.name, cell.attack
     x_adv, success = _tried(name, spec, cell.toolkit)
     right = correct(name)
-    steps = int(dict(spec.words).get("steps", 1))
+    steps = int(dict(spec.parameters).get("steps", 1))
     rows = pd.DataFrame(
         {
             "index": range(IMAGES),
@@ -173,7 +173,7 @@ def planned(cell: Cell, access: str) -> dict[str, Any]:
         "climbed": None,
         "goal": cell.attack.goal,
         "targeted": cell.attack.targeted,
-        "words": dict(cell.attack.words),
+        "words": dict(cell.attack.parameters),
         "kind": "minimal" if cell.attack.eps is None else "fixed",
         "access": access,
     }

@@ -145,7 +145,7 @@ def _cells(
                             "cell": key, "model": model, "family": _family(model),
                             "attack": attack, "norm": "linf", "eps": eps, "toolkit": toolkit,
                             "surface": surface, "goal": "misclassification", "targeted": "none",
-                            "words": {**step, "targeted": "none"}, "kind": "fixed",
+                            "parameters": {**step, "targeted": "none"}, "kind": "fixed",
                             "access": "white", "status": "done", "error": None,
                             "radius": number(eps), "data": model.split("/")[0], "climbed": _climbed(model),
                         }  # fmt: skip

@@ -55,7 +55,7 @@ def planted(
             "cell": f"cell-{turn}", "model": one["model"], "family": "network",
             "attack": one["attack"], "norm": one.get("norm", "linf"), "eps": one["eps"],
             "toolkit": one.get("toolkit", "torchattacks"), "surface": one.get("surface", "network"),
-            "goal": one.get("goal", "misclassification"), "targeted": "none", "words": one.get("words", {}),
+            "goal": one.get("goal", "misclassification"), "targeted": "none", "parameters": one.get("parameters", {}),
             "kind": "certify" if "certified" in one else "minimal" if one["eps"] is None else "fixed",
             "access": "white",
             "radius": float("nan") if one["eps"] is None else number(one["eps"]),

@@ -64,10 +64,10 @@ def test_radii_read_as_people_write_them(value, text):
 
 def test_an_attack_reads_its_words():
     spec = AttackSpec(
-        name="pgd", norm="linf", eps="8/255", words=(("step_size", "2/255"), ("steps", 10))
+        name="pgd", norm="linf", eps="8/255", parameters=(("step_size", "2/255"), ("steps", 10))
     )
     assert (spec.title(), spec.radius) == ("pgd linf 8/255", 8 / 255)
-    assert (spec.word("steps"), spec.amount("step_size")) == (10, 2 / 255)
+    assert (spec.parameter("steps"), spec.amount("step_size")) == (10, 2 / 255)
     assert spec.targeted == "none"
 
 

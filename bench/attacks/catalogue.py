@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from bench.attacks.row import QUARTER_OF_EPS, Attack, Parity, Word
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter, Parity
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import SpecError
 from bench.registry import unknown
@@ -125,7 +125,7 @@ def _model(value: Scalar, what: str) -> str:
     return value.strip()
 
 
-def _value(what: str, rule: Word, value: Scalar, radius: str | None) -> Scalar:
+def _value(what: str, rule: Parameter, value: Scalar, radius: str | None) -> Scalar:
     text_of = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
     if text_of is not None:
         return text_of(value, what)
@@ -159,7 +159,7 @@ def resolve(
     name: str,
     norm: str,
     eps: float | str | None = None,
-    words: Mapping[str, Scalar] | None = None,
+    parameters: Mapping[str, Scalar] | None = None,
 ) -> AttackSpec:
     """Return the attack in canonical words, checked, with every default written out.
 
@@ -169,7 +169,7 @@ def resolve(
         name: an attack of the catalogue.
         norm: the norm of its threat.
         eps: the radius in pixel units of [0, 1]; None for a minimal-norm attack.
-        words: the parameters that are not to have their defaults.
+        parameters: the parameters that are not to have their defaults.
 
     Raises:
         SpecError: an unknown attack, norm or word, with the nearest that exist, or a value that is
@@ -178,18 +178,18 @@ def resolve(
     attack = row_of(name)
     known_norm = _norm(attack, norm)
     radius = _radius(attack, known_norm, eps)
-    given = dict(words or {})
-    for word, (default, reason) in _COMMON.items():
+    given = dict(parameters or {})
+    for parameter, (default, reason) in _COMMON.items():
         # Saying of an attack that knows no targets that it has none is true, so it is allowed.
-        if word not in attack.words and given.pop(word, default) != default:
-            raise SpecError(f"{name} {reason}; leave `{word}` out")
+        if parameter not in attack.parameters and given.pop(parameter, default) != default:
+            raise SpecError(f"{name} {reason}; leave `{parameter}` out")
     goal, source = given.pop("goal", None), given.pop("source", None)
-    for word in given:
-        if word not in attack.words:
-            raise unknown(f"parameter of {name}", word, [*attack.words, "goal", "source"])
+    for parameter in given:
+        if parameter not in attack.parameters:
+            raise unknown(f"parameter of {name}", parameter, [*attack.parameters, "goal", "source"])
     values = {
-        word: _value(f"{name}: {word}", rule, given.get(word, rule.default), radius)
-        for word, rule in attack.words.items()
+        parameter: _value(f"{name}: {parameter}", rule, given.get(parameter, rule.default), radius)
+        for parameter, rule in attack.parameters.items()
     }
     if values.get("restarts", 1) != 1 and values.get("random_start") is False:
         raise SpecError(
@@ -198,7 +198,9 @@ def resolve(
     if attack is CERTIFY:
         _check_certify(values)
     values |= _goal_words(attack, goal, source, str(values.get("targeted", "none")))
-    return AttackSpec(name=name, norm=known_norm, eps=radius, words=tuple(sorted(values.items())))
+    return AttackSpec(
+        name=name, norm=known_norm, eps=radius, parameters=tuple(sorted(values.items()))
+    )
 
 
 def _check_certify(values: Mapping[str, Scalar]) -> None:
@@ -262,9 +264,11 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     for entry in attack.refusals:
         if entry.toolkit != toolkit or entry.norm not in (None, spec.norm):
             continue
-        if spec.word(entry.word) != entry.only:
-            asked = spec.word(entry.word)
-            return f"{toolkit}'s {spec.name} {entry.reason} ({entry.word}={asked} was asked for)"
+        if spec.parameter(entry.parameter) != entry.only:
+            asked = spec.parameter(entry.parameter)
+            return (
+                f"{toolkit}'s {spec.name} {entry.reason} ({entry.parameter}={asked} was asked for)"
+            )
     return None
 
 
@@ -275,7 +279,7 @@ def is_minimal(name: str) -> bool:
 
 def is_fitted(name: str) -> bool:
     """Return whether an attack is fitted on other images before it is applied to those attacked."""
-    return "fit" in row_of(name).words
+    return "fit" in row_of(name).parameters
 
 
 def is_evidence(name: str) -> bool:
@@ -285,7 +289,7 @@ def is_evidence(name: str) -> bool:
 
 def fit_images(spec: AttackSpec, data: str) -> ImageSet:
     """Return the images of a data set that an attack asks to be fitted on."""
-    split, count = str(spec.word("fit")).split()
+    split, count = str(spec.parameter("fit")).split()
     return ImageSet(data=data, split=split, count=int(count))
 
 
@@ -312,7 +316,7 @@ def listing() -> list[dict[str, Any]]:
             "toolkits": [kit for kit in TOOLKITS if any(kit in k for k in attack.norms.values())],
             "kind": "minimal" if attack.minimal else "fixed",
             "access": attack.access,
-            "targeted": "targeted" in attack.words,
+            "targeted": "targeted" in attack.parameters,
             "goals": _goals(attack),
             "note": attack.note,
             "where": {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))},
@@ -328,7 +332,9 @@ def listing() -> list[dict[str, Any]]:
 
 
 def _goals(attack: Attack) -> list[Goal]:
-    aimed: tuple[Goal, ...] = ("targeted", "source-target") if "targeted" in attack.words else ()
+    aimed: tuple[Goal, ...] = (
+        ("targeted", "source-target") if "targeted" in attack.parameters else ()
+    )
     reduced: tuple[Goal, ...] = () if attack.irreducible else ("confidence-reduction",)
     return ["misclassification", *aimed, *reduced]
 

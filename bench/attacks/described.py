@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.attacks.catalogue import listing
-from bench.attacks.row import QUARTER_OF_EPS, Attack, Word
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.registry import unknown
 from bench.spec import TOOLKITS, Scalar
@@ -116,12 +116,12 @@ def _parameters(attack: Attack) -> list[dict[str, Any]]:
         pixels = set(attack.norms) == {"l0"}
         values = "a whole number from 1" if pixels else "above 0; linf: at most 1"
         found.append(_parameter("eps", _PIXELS if pixels else _EPS, values, None, {}))
-    for name, rule in attack.words.items():
+    for name, rule in attack.parameters.items():
         refused: dict[str, str] = {
             kit: f"{f'in {entry.norm} ' if entry.norm else ''}only {_text(entry.only)}: {kit} {entry.reason}"
             for kit in TOOLKITS
             for entry in attack.refusals
-            if entry.toolkit == kit and entry.word == name
+            if entry.toolkit == kit and entry.parameter == name
         }
         default = "eps / 4" if rule.default == QUARTER_OF_EPS else rule.default
         found.append(_parameter(name, meaning(attack.name, name), _values(rule), default, refused))
@@ -137,7 +137,7 @@ def _parameter(
     }  # fmt: skip
 
 
-def _values(rule: Word) -> str:
+def _values(rule: Parameter) -> str:
     """Return in words what a parameter may be."""
     if rule.kind == "count":
         return "a whole number" if rule.least is None else f"a whole number from {rule.least:g}"

@@ -64,7 +64,7 @@ class Job:
 
     def start(self) -> torch.Tensor | None:
         """Return where a descent begins, drawn alike for every toolkit; None for `x` itself."""
-        if not dict(self.spec.words).get("random_start", False):
+        if not dict(self.spec.parameters).get("random_start", False):
             return None
         delta = ball_point(self.x, self.spec.norm, self.eps, self.seed)
         return (self.x + delta).clamp(0, 1)

@@ -31,9 +31,9 @@ def _deepfool(job: Job) -> torch.Tensor:
         job.x,
         job.y,
         norm="l2" if spec.norm == "l2" else "linf",
-        steps=spec.word("steps"),
+        steps=spec.parameter("steps"),
         overshoot=spec.amount("overshoot"),
-        candidates=spec.word("candidates"),
+        candidates=spec.parameter("candidates"),
     )
     job.probe.iterations = found.iterations
     return found.x_adv
@@ -45,9 +45,9 @@ def _sparsefool(job: Job) -> torch.Tensor:
         job.x,
         job.y,
         lam=job.spec.amount("lambda"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         overshoot=job.spec.amount("overshoot"),
-        candidates=job.spec.word("candidates"),
+        candidates=job.spec.parameter("candidates"),
         box=job.spec.amount("box"),
     )
     job.probe.iterations = found.iterations
@@ -61,8 +61,8 @@ def _lbfgs(job: Job) -> torch.Tensor:
         job.y,
         job.target,
         c=job.spec.amount("c"),
-        steps=job.spec.word("steps"),
-        search_steps=job.spec.word("search_steps"),
+        steps=job.spec.parameter("steps"),
+        search_steps=job.spec.parameter("search_steps"),
     )
     job.probe.iterations = found.iterations
     return found.x_adv
@@ -75,7 +75,7 @@ def _fgsm_radius(job: Job) -> torch.Tensor:
         job.x,
         job.y,
         max_eps=job.spec.amount("max_eps"),
-        scan=job.spec.word("scan"),
+        scan=job.spec.parameter("scan"),
     )
 
 
@@ -85,7 +85,7 @@ def _ifgsm_radius(job: Job) -> torch.Tensor:
         job.x,
         job.y,
         step_size=job.spec.amount("step_size"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         project=job.spec.amount("project"),
     )
     job.probe.iterations = found.iterations
@@ -101,11 +101,11 @@ def _universal(job: Job) -> Perturbation:
         norm="l2" if spec.norm == "l2" else "linf",
         xi=job.eps,
         delta=spec.amount("delta"),
-        passes=spec.word("passes"),
-        batch=spec.word("batch"),
-        steps=spec.word("steps"),
+        passes=spec.parameter("passes"),
+        batch=spec.parameter("batch"),
+        steps=spec.parameter("steps"),
         overshoot=spec.amount("overshoot"),
-        candidates=spec.word("candidates"),
+        candidates=spec.parameter("candidates"),
         seed=job.seed,
     )
 

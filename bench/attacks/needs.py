@@ -25,17 +25,17 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
         classes: how many the model has.
     """
     named = {"targeted": spec.targeted, "source": spec.source}
-    for word, value in named.items():
+    for parameter, value in named.items():
         asked = whole(str(value))
         if asked is not None and asked >= classes:
             return (
-                f"{spec.name} {word}={value}: the model has no class {value}; its classes are 0 to "
+                f"{spec.name} {parameter}={value}: the model has no class {value}; its classes are 0 to "
                 f"{classes - 1}"
             )
     for need in row_of(spec.name).needs:
         if toolkit not in (need.toolkit or toolkit,) or spec.norm not in (need.norm or spec.norm,):
             continue
-        if need.flag is not None and not spec.word(need.flag):
+        if need.flag is not None and not spec.parameter(need.flag):
             continue
         why = _CHECKS[need.kind](need, spec, shape, classes)
         if why is not None:
@@ -54,7 +54,7 @@ def _classes(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | 
 
 
 def _candidates(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | None:
-    asked = spec.word("candidates")
+    asked = spec.parameter("candidates")
     if asked >= classes:
         return None
     return (
@@ -75,7 +75,7 @@ def _square(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | N
 def _room(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | None:
     """Return why the first of Square's squares does not fit into an image; None where it does."""
     height, width = shape[1:]
-    share = number(dict(spec.words).get("p_init", "0.8"))
+    share = number(dict(spec.parameters).get("p_init", "0.8"))
     side = max(1, round(math.sqrt(share * height * width)))
     if need.kind == "odd-square":
         side = max(3, side) | 1

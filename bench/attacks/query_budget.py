@@ -31,11 +31,11 @@ _OUTWARD = 1.001
 _AT_ONCE = 100
 
 
-class Spent(Exception):
+class BudgetExhausted(Exception):
     """All questions are asked."""
 
 
-class Asked(nn.Module):
+class BudgetedModel(nn.Module):
     """The model with a budget of questions for every image; it keeps the nearest adversarial image.
 
     Attributes:
@@ -56,7 +56,9 @@ class Asked(nn.Module):
         self.distance = torch.full(
             (len(job.x),), torch.inf, dtype=torch.float64, device=job.x.device
         )
-        self.left = torch.full_like(job.y, job.spec.word("queries") - 1)  # the last is `result`'s
+        self.left = torch.full_like(
+            job.y, job.spec.parameter("queries") - 1
+        )  # the last is `result`'s
         self.rows = torch.arange(len(job.x), device=job.x.device)
         self.eval()
 
@@ -68,7 +70,7 @@ class Asked(nn.Module):
         without a question left is answered for with its label: not adversarial.
 
         Raises:
-            Spent: no row has a question left, or the only one had too few.
+            BudgetExhausted: no row has a question left, or the only one had too few.
         """
         rows = self.rows.expand(len(images)) if len(self.rows) == 1 else self.rows
         left = self.left[rows]
@@ -82,7 +84,7 @@ class Asked(nn.Module):
         if open_.any():
             answers[open_] = self._ask(images[open_], rows[open_])
         if not (open_ | known).all() and not (self.left[self.rows] > 0).any():
-            raise Spent
+            raise BudgetExhausted
         return answers
 
     def _ask(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
@@ -152,7 +154,9 @@ class Asked(nn.Module):
         return self.found
 
 
-def one_by_one(job: Job, search: Callable[[Asked, int, torch.Tensor], None]) -> torch.Tensor:
+def one_by_one(
+    job: Job, search: Callable[[BudgetedModel, int, torch.Tensor], None]
+) -> torch.Tensor:
     """Return the nearest adversarial images (N, C, H, W) that a search of one image at a time finds.
 
     Each image gets the same random numbers, so that none depends on the others of its batch.
@@ -162,9 +166,9 @@ def one_by_one(job: Job, search: Callable[[Asked, int, torch.Tensor], None]) -> 
         search: is called with the model, the row of an image, and the adversarial image (1, C, H, W)
             at which it begins; it may go on until its questions are spent.
     """
-    asked = Asked(job)
+    asked = BudgetedModel(job)
     for row in asked.begin().tolist():
         asked.rows = torch.tensor([row], device=job.x.device)
-        with seeded(job.seed, job.x.device), suppress(Spent):
+        with seeded(job.seed, job.x.device), suppress(BudgetExhausted):
             search(asked, row, asked.found[row : row + 1].clone())
     return asked.result()

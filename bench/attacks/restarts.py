@@ -21,7 +21,7 @@ def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Te
         best = attack(job)
         left = torch.arange(len(job.x), device=job.x.device)
         found = best
-        for start in range(1, job.spec.word("restarts")):
+        for start in range(1, job.spec.parameter("restarts")):
             with job.probe.playing(left.tolist()), torch.no_grad():
                 said = job.probe(found).argmax(1)
             missed = said == job.y[left] if job.target is None else said != job.target[left]

@@ -18,7 +18,7 @@ QUARTER_OF_EPS = "eps/4"
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Parameter:
     """A parameter of an attack.
 
     Attributes:
@@ -70,7 +70,7 @@ class Refusal:
     """A word of which a toolkit knows a single value, in one norm or (None) in any."""
 
     toolkit: Toolkit
-    word: str
+    parameter: str
     only: Scalar
     reason: str
     norm: Norm | None = None
@@ -146,7 +146,7 @@ class Attack:
     every_class: bool = False
     singly: tuple[Toolkit, ...] = ()
     evidence: bool = True
-    words: Mapping[str, Word] = field(default_factory=lambda: MappingProxyType({}))
+    parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""
     packages: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))

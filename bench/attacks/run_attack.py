@@ -28,7 +28,7 @@ UNMOVED = "unmoved"
 _LOOK = 100
 
 
-class Tried(NamedTuple):
+class AttackResult(NamedTuple):
     """What an attack came up with; whether it fools the model is for the judge to say.
 
     Attributes:
@@ -72,7 +72,7 @@ class Fitted(NamedTuple):
     seconds: float
 
 
-def drive(
+def run_attack(
     spec: AttackSpec,
     toolkit: Toolkit,
     model: nn.Module,
@@ -82,7 +82,7 @@ def drive(
     target: torch.Tensor | None,
     num_classes: int,
     seed: int,
-) -> Tried:
+) -> AttackResult:
     """Return what one toolkit's attack makes of a batch; the model and all global state are kept.
 
     Args:
@@ -132,7 +132,7 @@ def drive(
         raise _wrapped(error, spec, toolkit, len(x)) from error
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
-    return Tried(x_adv, probe.forwards, probe.backwards, taken, seconds, why)
+    return AttackResult(x_adv, probe.forwards, probe.backwards, taken, seconds, why)
 
 
 def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:
@@ -214,7 +214,7 @@ def fit(
     except BenchError:
         raise
     except Exception as error:
-        raise _wrapped(error, spec, toolkit, spec.word("batch"), "batch") from error
+        raise _wrapped(error, spec, toolkit, spec.parameter("batch"), "batch") from error
     passes = int(probe.forwards.sum()), int(probe.backwards.sum())
     return Fitted(
         found.v.detach().float().contiguous(),
@@ -222,7 +222,7 @@ def fit(
     )  # fmt: skip
 
 
-def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
+def apply(v: torch.Tensor, x: torch.Tensor) -> AttackResult:
     """Return clip(x + v, 0, 1), for which no pass through a model is made.
 
     Args:
@@ -234,7 +234,7 @@ def apply(v: torch.Tensor, x: torch.Tensor) -> Tried:
     seconds = time.perf_counter() - began
     none = torch.zeros(len(x), dtype=torch.int64)
     idle = [UNMOVED if still else None for still in _unmoved(x, x_adv).tolist()]
-    return Tried(x_adv, none, none.clone(), None, seconds, idle)
+    return AttackResult(x_adv, none, none.clone(), None, seconds, idle)
 
 
 def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -290,21 +290,25 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
 
 
 def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
-    words = dict(spec.words)
-    if catalogue.is_minimal(spec.name) or words.get("restarts", 1) != 1 or "queries" in words:
+    parameters = dict(spec.parameters)
+    if (
+        catalogue.is_minimal(spec.name)
+        or parameters.get("restarts", 1) != 1
+        or "queries" in parameters
+    ):
         return None
     once = int(catalogue.access(spec.name) == "white")
-    return torch.full((count,), int(words.get("steps", once)), dtype=torch.int64)
+    return torch.full((count,), int(parameters.get("steps", once)), dtype=torch.int64)
 
 
 def _wrapped(
-    error: Exception, spec: AttackSpec, toolkit: str, count: int, word: str = "--batch-size"
+    error: Exception, spec: AttackSpec, toolkit: str, count: int, parameter: str = "--batch-size"
 ) -> AttackError:
     text = " ".join(str(error).split())
     out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
     if out_of_memory or "can't allocate memory" in text:
         return AttackError(
             f"{toolkit} {spec.name}: out of memory with {count} images at a time; "
-            f"use a smaller {word}"
+            f"use a smaller {parameter}"
         )
     return AttackError(f"{toolkit} {spec.name}: {type(error).__name__}: {text}")

@@ -45,7 +45,7 @@ def report(
     from bench.report.tables import measure, names
     from bench.report.write import write_report
     from bench.store.files import check_folder
-    from bench.suite_files import published_file, suite_path
+    from bench.suite_files import published_file
 
     found = stored(suite, results, run)
     left = None if force else fuller(found, out, wanted)
@@ -53,9 +53,7 @@ def report(
         raise SpecError(f"{left} and is left; write with --force, or elsewhere with --out DIR")
     check_folder(out, "the report", "--out DIR")
     measured = measure(found)
-    for paths in write_report(
-        found, out, wanted, published_file(suite_path(suite)), measured
-    ).values():
+    for paths in write_report(found, out, wanted, published_file(suite), measured).values():
         for path in paths:
             click.echo(path)
     # On stderr: a line of stdout is a file.

@@ -264,15 +264,13 @@ def _report(
     """Write the report of a run, and return its files and why another was left in its place."""
     from bench.report.kept import fuller
     from bench.report.write import write_report
-    from bench.suite_files import published_file, suite_path
+    from bench.suite_files import published_file
 
     formats = ("csv", "pdf")
     left = None if options["force"] else fuller(results, options["out"], formats)
     if left is not None:
         return {}, left
-    return write_report(
-        results, options["out"], formats, published_file(suite_path(suite)), measured
-    ), None
+    return write_report(results, options["out"], formats, published_file(suite), measured), None
 
 
 def _print_found(results: Results, measured: Measured, as_json: bool) -> None:

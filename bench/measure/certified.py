@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.stats import binom
 
 from bench.measure.outcomes import (
+    accuracy_attacks,
     broken,
-    label_changing,
     side_by_side,
     tried_by_all,
     unseen_noise,
@@ -51,7 +51,7 @@ def certificates(results: Results) -> pd.DataFrame:
     """Return what the certificates of each model come to, a row a done cell, in the plan's order.
 
     Returns:
-        `cell, model, words` (text); `n` (images), `accuracy, low, high` (share that is certified at
+        `cell, model, parameters` (text); `n` (images), `accuracy, low, high` (share that is certified at
         all, and right; 95 % Wilson), `abstained` (share), `average_radius` (mean over all images, 0
         where not certified: Zhai et al., MACER, ICLR 2020), `largest`;
         `inside` (certified images whose label some attack of the run changed within their radius) and
@@ -66,7 +66,7 @@ def certificates(results: Results) -> pd.DataFrame:
         low, high = wilson(hits, n)
         least = changed.get(str(cell["model"]), pd.Series(dtype=float))
         inside = int((least.reindex(radii.index) < radii).sum())
-        alpha = number(cell["words"]["alpha"], "alpha")
+        alpha = number(cell["parameters"]["alpha"], "alpha")
         found.append(row | {
             "n": n, "accuracy": hits / n, "low": low, "high": high,
             "abstained": float(abstained[cell["cell"]]), "average_radius": float(radii.mean()),
@@ -77,14 +77,14 @@ def certificates(results: Results) -> pd.DataFrame:
                                         "average_radius", "largest", "inside", "flag"])  # fmt: skip
 
 
-_NAMED = ("cell", "model", "words")
+_NAMED = ("cell", "model", "parameters")
 
 
 def certified_curve(results: Results) -> pd.DataFrame:
     """Return certified accuracy against the l2 radius: a step function, to be drawn to the right.
 
     Returns:
-        `cell, model, words, radius` (ascending: 0, each radius certified, and the largest of the run),
+        `cell, model, parameters, radius` (ascending: 0, each radius certified, and the largest of the run),
         `accuracy, low, high` (95 % Wilson), `n`.
     """
     by_cell = certified_radii(results)
@@ -103,14 +103,14 @@ def sandwich(results: Results) -> pd.DataFrame:
     Of the images that the certificates and all valid attacks of the radius have.
 
     Returns:
-        A row a done cell of certificates and radius: `cell, model, words, eps` (float), `eps_text`,
+        A row a done cell of certificates and radius: `cell, model, parameters, eps` (float), `eps_text`,
         `n, certified, certified_low, certified_high, attacked, low, high` (95 % Wilson; `attacked` is
         the share whose label no attack changed within eps), `abstained` (share of n that is among
         these, though the judge abstained), `attacks` (that aim at eps and count), and
         `flag` (certified above attacked, and what the attacks did not see of the noise).
     """
     by_cell = certified_radii(results)
-    cells = label_changing(results)
+    cells = accuracy_attacks(results)
     cells = cells[(cells["norm"] == "l2") & (cells["flag"] == "")]
     breaks = _breaks(results, cells, abstaining=False)
     falls = _breaks(results, cells, abstaining=True)
@@ -165,13 +165,16 @@ def _cells(
     """Return the done cells of certificates, each with the columns that name it."""
     cells = results.cells[results.cells["cell"].isin(done)].to_dict("records")
     return [
-        (cell, {"cell": cell["cell"], "model": cell["model"], "words": _said(cell["words"])})
+        (
+            cell,
+            {"cell": cell["cell"], "model": cell["model"], "parameters": _said(cell["parameters"])},
+        )
         for cell in cells
     ]
 
 
-def _said(words: Mapping[str, Any]) -> str:
-    return ", ".join(f"{word} {words[word]}" for word in ("n0", "n", "alpha"))
+def _said(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{parameter} {parameters[parameter]}" for parameter in ("n0", "n", "alpha"))
 
 
 def _breaks(

@@ -128,12 +128,12 @@ def flagged_cells(results: Results) -> pd.DataFrame:
             flags.append("INVALID: did no better than noise")
         else:
             flags.append("")
-    shows = (cells["goal"] == "misclassification") & ~choosy(cells)
+    shows = (cells["goal"] == "misclassification") & ~confidence_filtered(cells)
     shows &= cells["attack"].map(is_evidence).astype(bool)
     return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"), shows=shows)
 
 
-def label_changing(results: Results) -> pd.DataFrame:
+def accuracy_attacks(results: Results) -> pd.DataFrame:
     """Return the cells whose attacks can show that an image is robust, in the plan's order.
 
     Returns:
@@ -143,10 +143,11 @@ def label_changing(results: Results) -> pd.DataFrame:
     return cells[cells["shows"]]
 
 
-def choosy(cells: pd.DataFrame) -> pd.Series[bool]:
+def confidence_filtered(cells: pd.DataFrame) -> pd.Series[bool]:
     """Return which cells attack only images of which the model is sure."""
     least = [
-        number(words.get("least_confidence", 0), "least_confidence") for words in cells["words"]
+        number(parameters.get("least_confidence", 0), "least_confidence")
+        for parameters in cells["parameters"]
     ]
     return pd.Series([one > 0 for one in least], index=cells.index, dtype=bool)
 
@@ -207,7 +208,7 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     return found
 
 
-def fall_distances(results: Results) -> dict[str, pd.Series[float]]:
+def break_distances(results: Results) -> dict[str, pd.Series[float]]:
     """Return the distance at which each image falls, by done cell, indexed by image.
 
     The rule is at the head of this file.
@@ -241,7 +242,7 @@ class Outcomes:
 
     Attributes:
         cells: of `flagged_cells`.
-        falls: of `fall_distances`.
+        falls: of `break_distances`.
         proven: whether the cell's attack was valid on the image, or broke it.
         unscored: whether the model's scores were not finite on the image tried, or on the clean one.
         draws: of random models, the columns `of` (how many draws), `at` (distance of the image
@@ -389,7 +390,7 @@ def outcomes(results: Results) -> Outcomes:
     draws = rows[_told(rows, "draws")]
     return Outcomes(
         cells=flagged_cells(results),
-        falls=fall_distances(results),
+        falls=break_distances(results),
         proven=_by_cell(rows, (valid | lost | ~rows["correct"]).to_numpy(dtype=bool)),
         unscored=_by_cell(rows, reasons.isin(_SCORES).to_numpy(dtype=bool)),
         draws={

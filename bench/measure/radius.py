@@ -111,7 +111,7 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
         confidence: which images count; see `measured_radii`.
 
     Returns:
-        `cell, model, family, attack, norm, toolkit, surface, words` (text), `confidence`; `n` (images
+        `cell, model, family, attack, norm, toolkit, surface, parameters` (text), `confidence`; `n` (images
         that count), `censored` (those of them whose label never flipped); `median` (of their radii;
         infinite where most never flipped) and `mode`, each with its error (`median_error,
         mode_error`; see `bench.measure.steepest`); `critical_eps`, its `error` (see
@@ -123,16 +123,18 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
     found = []
     for cell in results.cells[results.cells["cell"].isin(by_cell)].to_dict("records"):
-        said = ", ".join(f"{word} {value}" for word, value in sorted(cell["words"].items()))
-        row = {name: cell[name] for name in named} | {"words": said, "confidence": confidence}
-        surest = number(cell["words"].get("least_confidence", 0), "least_confidence")
+        said = ", ".join(
+            f"{parameter} {value}" for parameter, value in sorted(cell["parameters"].items())
+        )
+        row = {name: cell[name] for name in named} | {"parameters": said, "confidence": confidence}
+        surest = number(cell["parameters"].get("least_confidence", 0), "least_confidence")
         if surest > confidence:
             why = f"images count from confidence {confidence:g}, {surest:g} was asked of them"
             found.append(row | {"refused": why})
         else:
-            step = number(cell["words"].get("step_size", 0), "step_size")
+            step = number(cell["parameters"].get("step_size", 0), "step_size")
             found.append(row | _figures(by_cell[str(cell["cell"])], step))
-    return pd.DataFrame(found, columns=[*named, "words", "confidence", *_FIGURES])
+    return pd.DataFrame(found, columns=[*named, "parameters", "confidence", *_FIGURES])
 
 
 _FIGURES = (

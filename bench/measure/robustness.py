@@ -19,8 +19,8 @@ from bench.measure.outcomes import (
     Outcomes,
     beaten,
     broken,
-    choosy,
     clean_answers,
+    confidence_filtered,
     flagged_cells,
     outcomes,
     same_radius,
@@ -165,7 +165,7 @@ def attack_rates(results: Results) -> pd.DataFrame:
     table["lost_rate"] = counts["lost"] / counts["attacked"]
     table["low"], table["high"] = [low for low, _ in intervals], [high for _, high in intervals]
     table["median_distance"] = table["median_distance"].where(table["kind"] == "minimal")
-    table["accuracy"] = table["accuracy"].where(~choosy(cells))
+    table["accuracy"] = table["accuracy"].where(~confidence_filtered(cells))
     table["reasons"] = table["reasons"].fillna("")
     passes = ["forwards", "backwards", "seconds"]
     return table.drop(columns="lost").join(cells[[*passes, "flag"]])
@@ -264,7 +264,7 @@ def _why_none(cells: pd.DataFrame) -> str:
     if cells.empty:
         return "no attack of this run applies"
     untargeted = cells["goal"] == "misclassification"
-    return NOISE_ALONE if (untargeted & ~choosy(cells)).any() else NO_UNTARGETED
+    return NOISE_ALONE if (untargeted & ~confidence_filtered(cells)).any() else NO_UNTARGETED
 
 
 def _strongest(

@@ -22,11 +22,11 @@ def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
         `fit_fooling` (the share of them that v fools), `passes, forwards, backwards, seconds` (in
         all). Empty without such cells.
     """
-    words = dict(zip(results.cells["cell"], results.cells["words"], strict=True))
-    fitted = [cell for cell in words if "fitted_on" in words[cell]]
+    parameters = dict(zip(results.cells["cell"], results.cells["parameters"], strict=True))
+    fitted = [cell for cell in parameters if "fitted_on" in parameters[cell]]
     found = rates[rates["cell"].isin(fitted)]
     fitted_on = [
-        model if words[cell]["fitted_on"] == ITSELF else words[cell]["fitted_on"]
+        model if parameters[cell]["fitted_on"] == ITSELF else parameters[cell]["fitted_on"]
         for cell, model in zip(found["cell"], found["model"], strict=True)
     ]
     table = found[["cell", "model", "attack", "toolkit", "norm", "eps_text", "attacked"]].copy()

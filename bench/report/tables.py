@@ -123,20 +123,29 @@ def names(results: Results) -> dict[str, str]:
     for (attack, _), group in cells.groupby(["attack", "norm"], sort=False):
         differing: set[str] = set()
         for _, variants in group.groupby("eps", dropna=False):
-            given = [{word: str(said) for word, said in one.items()} for one in variants["words"]]
-            every = {word for one in given for word in one}
-            differing |= {word for word in every if len({one.get(word) for one in given}) > 1}
-        for cell, words_of_it in zip(group["cell"], group["words"], strict=True):
+            given = [
+                {parameter: str(said) for parameter, said in one.items()}
+                for one in variants["parameters"]
+            ]
+            every = {parameter for one in given for parameter in one}
+            differing |= {
+                parameter for parameter in every if len({one.get(parameter) for one in given}) > 1
+            }
+        for cell, words_of_it in zip(group["cell"], group["parameters"], strict=True):
             telling = (differing | _aims(words_of_it)) & set(words_of_it)
-            telling -= {word for word in _ONCE if words_of_it.get(word) == 1}
-            told = [_told(word, words_of_it[word]) for word in sorted(telling)]
+            telling -= {parameter for parameter in _ONCE if words_of_it.get(parameter) == 1}
+            told = [_told(parameter, words_of_it[parameter]) for parameter in sorted(telling)]
             called[str(cell)] = ", ".join([str(attack), *told])
     return called
 
 
 def _aims(given: Mapping[str, object]) -> set[str]:
     """Return the words that say that an attack wants more, or less, than any other label."""
-    return {word for word in ("goal", "source", "targeted") if given.get(word, "none") != "none"}
+    return {
+        parameter
+        for parameter in ("goal", "source", "targeted")
+        if given.get(parameter, "none") != "none"
+    }
 
 
 def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -241,7 +250,7 @@ def parameter_table(results: Results) -> pd.DataFrame:
     called = names(results)
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell in cells.to_dict("records"):
-        given = formatting.parameters(cell["words"])
+        given = formatting.parameters(cell["parameters"])
         radii = rows.setdefault((called[cell["cell"]], cell["norm"], given), [])
         radius = formatting.threat("", cell["eps"]).strip()
         if radius not in radii:
@@ -396,11 +405,11 @@ def _attack_note(row: pd.Series[float]) -> str:
     )
 
 
-def _told(word: str, value: object) -> str:
-    if word == "goal":
+def _told(parameter: str, value: object) -> str:
+    if parameter == "goal":
         return str(value).replace("-", " ")
-    said = word.replace("_", " ")
-    if word == "targeted" and value == "none":
+    said = parameter.replace("_", " ")
+    if parameter == "targeted" and value == "none":
         return "untargeted"
     if value is False or value == "none":
         return f"no {said}"

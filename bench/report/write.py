@@ -121,7 +121,7 @@ def _csv(results: Results, measured: Measured, study: Reported | None) -> dict[s
 
 
 #: What columns are called in tables for people and in files alike.
-_CALLED = {"worst": "strongest", "flag": "note", "words": "parameters"}
+_CALLED = {"worst": "strongest", "flag": "note"}
 
 
 def _whence(results: Results, frame: pd.DataFrame) -> pd.DataFrame:

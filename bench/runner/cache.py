@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
-from bench.attacks.run_attack import Fitted, Tried
+from bench.attacks.run_attack import AttackResult, Fitted
 from bench.runner.judge import JUDGING, decision, share_right
 from bench.spec import Adapter, ModelRequest, Prediction
 
@@ -52,9 +52,9 @@ class Shared:
     """What was last found on a surface that is climbed for several models, by the chunk's start."""
 
     made_for: str = ""
-    found: dict[int, Tried] = field(default_factory=dict)
+    found: dict[int, AttackResult] = field(default_factory=dict)
 
-    def of(self, maker: str, start: int, find: Callable[[], Tried]) -> Tried:
+    def of(self, maker: str, start: int, find: Callable[[], AttackResult]) -> AttackResult:
         """Return what was found for a cell, finding it if it was not."""
         if maker != self.made_for:
             self.made_for, self.found = maker, {}
@@ -80,7 +80,7 @@ class Climber(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
+class RunCache:
     """What the cells of a run need not find out twice."""
 
     clean: dict[ModelRequest, CleanPredictions]

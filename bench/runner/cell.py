@@ -17,13 +17,13 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import access, row_kind
-from bench.attacks.run_attack import Tried, apply, drive
+from bench.attacks.run_attack import AttackResult, apply, run_attack
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.registry import users_code
 from bench.runner.cache import Chunk, Clean, CleanPredictions, Climber
 from bench.runner.certify import certify_images
-from bench.runner.confidence_reduction import drawn_back, plain
+from bench.runner.confidence_reduction import bisect_to_boundary, plain
 from bench.runner.judge import (
     BORDERLINE,
     CHOOSING,
@@ -94,8 +94,12 @@ def fit_identity(cell: Cell) -> dict[str, Any]:
     Cells of other models, and of other images under attack, may have the same: then they share it.
     """
     named = identity(cell)
-    words = {word: said for word, said in cell.attack.words if word not in ("fit", "fitted_on")}
-    attack = {**named["attack"], "words": words}
+    parameters = {
+        parameter: said
+        for parameter, said in cell.attack.parameters
+        if parameter not in ("fit", "fitted_on")
+    }
+    attack = {**named["attack"], "words": parameters}
     return {name: named[name] for name in ("version", "fit", "toolkit", "seed")} | {
         "attack": attack
     }
@@ -160,7 +164,7 @@ def compute_chunk(
         classes = adapter.spec.num_classes
         found = climber.shared.of(
             cell_key(cell.maker()), start,
-            lambda: drive(spec, cell.toolkit, module, x, y, target=target, num_classes=classes,
+            lambda: run_attack(spec, cell.toolkit, module, x, y, target=target, num_classes=classes,
                           seed=seed),
         )  # fmt: skip
     return attack_images(
@@ -182,7 +186,7 @@ def attack_images(
     seed: int,
     start: int = 0,
     named: dict[str, Any] | None = None,
-    found: Tried | None = None,
+    found: AttackResult | None = None,
 ) -> Chunk:
     """Attack the images a model gets right, judge what was tried, and return a row an image.
 
@@ -218,11 +222,11 @@ def attack_images(
         else:
             net = climbed(adapter, spec, surface)
             classes = net.classes if isinstance(net, BlackBox) else adapter.spec.num_classes
-            tried = drive(
+            tried = run_attack(
                 spec, toolkit, net, x[at], y[at], target=aim, num_classes=classes, seed=seed
             )
             if spec.goal == "confidence-reduction":
-                tried = drawn_back(adapter, spec, x[at], y[at], tried, said_so[at])
+                tried = bisect_to_boundary(adapter, spec, x[at], y[at], tried, said_so[at])
         shown = readable(x[at], tried.x_adv)
         said = None if shown is None else decision(adapter, shown)
         verdict = judge(spec, adapter.spec, x[at], y[at], tried.x_adv, said, aim, said_so[at])
@@ -264,10 +268,10 @@ def _shares(
     return found
 
 
-def _of(found: Tried, at: torch.Tensor) -> Tried:
+def _of(found: AttackResult, at: torch.Tensor) -> AttackResult:
     """Return what was found for some of the images, and their share of the time."""
     rows = at.cpu()
-    return Tried(
+    return AttackResult(
         found.x_adv[at],
         found.forwards[rows],
         found.backwards[rows],
@@ -319,7 +323,7 @@ def _attacked(
     at: list[int],
     clean: Prediction,
     aim: torch.Tensor | None,
-    tried: Tried | None,
+    tried: AttackResult | None,
     verdict: Verdict | None,
 ) -> dict[str, list[Any]]:
     """Return the columns that only attacked images fill, spread over all images of the chunk."""

@@ -41,7 +41,7 @@ def certify_images(
     """
     if not isinstance(adapter, Certifier):
         raise SpecError(f"{adapter.spec.name} guarantees nothing, so it has no certificates")
-    n0, n = int(spec.word("n0")), int(spec.word("n"))
+    n0, n = int(spec.parameter("n0")), int(spec.parameter("n"))
     began = time.perf_counter()
     labels, radii = adapter.certify(x, n0, n, spec.amount("alpha"))
     found = labels.tolist(), radii.tolist()  # on a GPU, when it has finished

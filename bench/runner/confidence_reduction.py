@@ -15,21 +15,21 @@ import time
 import torch
 
 from bench.attacks.catalogue import is_minimal
-from bench.attacks.run_attack import Tried
+from bench.attacks.run_attack import AttackResult
 from bench.runner.judge import decision, judge, readable
 from bench.spec import Adapter, AttackSpec
 
 _HALVINGS = 15
 
 
-def drawn_back(
+def bisect_to_boundary(
     adapter: Adapter,
     spec: AttackSpec,
     x: torch.Tensor,
     y: torch.Tensor,
-    tried: Tried,
+    tried: AttackResult,
     sure_before: torch.Tensor,
-) -> Tried:
+) -> AttackResult:
     """Return for each image the nearest point on the way to what was tried that reaches the goal.
 
     Found by bisection to 2^-15 of the way; where confidence rises and falls again, it is one of the
@@ -76,4 +76,4 @@ def plain(spec: AttackSpec) -> AttackSpec:
     """
     if spec.goal != "confidence-reduction":
         return spec
-    return dataclasses.replace(spec, words=tuple(w for w in spec.words if w[0] != "goal"))
+    return dataclasses.replace(spec, parameters=tuple(w for w in spec.parameters if w[0] != "goal"))

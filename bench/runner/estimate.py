@@ -121,7 +121,7 @@ def duration(seconds: float) -> str:
     return f"about {hours:.1f} h" if hours < 9.95 else f"about {round(hours)} h"
 
 
-def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
+def passes(name: str, parameters: Mapping[str, Any], num_classes: int) -> int:
     """Return about how many passes through the model an image takes.
 
     It is the product of the attack's counts (steps, restarts, ...), but for those that its row
@@ -129,18 +129,22 @@ def passes(name: str, words: Mapping[str, Any], num_classes: int) -> int:
 
     Args:
         name: of the attack.
-        words: its parameters.
+        parameters: its parameters.
         num_classes: of the model.
     """
     if name == CERTIFY.name:
-        return int(words["n0"]) + int(words["n"])
+        return int(parameters["n0"]) + int(parameters["n"])
     attack = ATTACKS[name]
     if attack.rows == "radius":
         return _UNTIL_A_FLIP
     scaling = [
-        word for word, rule in attack.words.items() if rule.kind == "count" and not rule.once
+        parameter
+        for parameter, rule in attack.parameters.items()
+        if rule.kind == "count" and not rule.once
     ]
-    counts = {word: int(words[word]) for word in scaling if word in words}
+    counts = {
+        parameter: int(parameters[parameter]) for parameter in scaling if parameter in parameters
+    }
     if name in _STEPS_UNTIL_A_FLIP:
         counts["steps"] = min(counts["steps"], _STEPS_UNTIL_A_FLIP[name])
     product = math.prod(counts.values())
@@ -181,7 +185,7 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         singly = not certifies and cell.toolkit in ATTACKS[cell.attack.name].singly
         batch = 1 if singly else min(plan.batch_size, images)
         view = cell.maker().model, cell.surface, batch, certifies
-        count = images * passes(cell.attack.name, dict(cell.attack.words), classes[kind])
+        count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
         if kind in paces:
             stored[key] = count * paces[kind]
             continue

@@ -20,7 +20,7 @@ from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.runner.answers import check_answers, earlier_versions
-from bench.runner.cache import CleanPredictions, Climber, Known
+from bench.runner.cache import CleanPredictions, Climber, RunCache
 from bench.runner.cell import PICTURES, check_images, compute_chunk
 from bench.runner.fits import fitted
 from bench.runner.plan import Plan
@@ -174,7 +174,7 @@ def execute(
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    known = Known({one: CleanPredictions(model) for one, model in plan.adapters.items()})
+    known = RunCache({one: CleanPredictions(model) for one, model in plan.adapters.items()})
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -205,7 +205,7 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
 
 
 def _compute(
-    plan: Plan, store: Store, key: str, known: Known, overwrite: Overwrite, keep_all: bool
+    plan: Plan, store: Store, key: str, known: RunCache, overwrite: Overwrite, keep_all: bool
 ) -> Iterator[int]:
     """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
     cell = plan.cells[key]
@@ -274,7 +274,7 @@ def _described(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "climbed": None if cell.maker() == cell else cell.maker().model.title(),
         "goal": spec.goal,
         "targeted": spec.targeted,
-        "words": dict(spec.words),
+        "words": dict(spec.parameters),
         "kind": _kind(cell),
         "access": access(spec.name),
     }

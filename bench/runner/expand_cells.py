@@ -201,7 +201,7 @@ def _ways(
         return
     # Named or not, the model itself makes the same cell.
     spec = dataclasses.replace(
-        spec, words=tuple(sorted({**dict(spec.words), "fitted_on": ITSELF}.items()))
+        spec, parameters=tuple(sorted({**dict(spec.parameters), "fitted_on": ITSELF}.items()))
     )
     for name in _surfaces(attack, request, adapter, left_out):
         yield spec, name, given.source(spec, request, name)

@@ -63,13 +63,13 @@ def source_images(
     wanted = fit_images(spec, attacked.data)
     if wanted.split == attacked.split:
         raise SpecError(
-            f"{spec.name}: fit={spec.word('fit')} is of the split under attack, which would flatter "
+            f"{spec.name}: fit={spec.parameter('fit')} is of the split under attack, which would flatter "
             f"it; fit it on another split"
         )
     found = load(wanted.data, wanted.split, data)
     if (wanted.count or 0) > len(found):
         raise SpecError(
-            f"{spec.name}: fit={spec.word('fit')} asks for more images than the {len(found)} of "
+            f"{spec.name}: fit={spec.parameter('fit')} asks for more images than the {len(found)} of "
             f"{wanted.data} {wanted.split}"
         )
     return found.first(wanted.count)
@@ -77,7 +77,7 @@ def source_images(
 
 def other_model(spec: AttackSpec, request: ModelRequest) -> str | None:
     """Return the name of the model that an attack on another is fitted on; None for the same."""
-    name = str(spec.word("fitted_on"))
+    name = str(spec.parameter("fitted_on"))
     return None if name in (ITSELF, request.title()) else name
 
 

@@ -37,9 +37,11 @@ class Overrides:
         for radius in self.eps:
             number(radius, "--eps")
         named = list(names)
-        for word in ("eps", "steps"):
-            if getattr(self, word) and not any(self._takes(name, word) for name in named):
-                raise SpecError(f"--{word}: none of these attacks of suite {suite} takes {word}")
+        for parameter in ("eps", "steps"):
+            if getattr(self, parameter) and not any(self._takes(name, parameter) for name in named):
+                raise SpecError(
+                    f"--{parameter}: none of these attacks of suite {suite} takes {parameter}"
+                )
 
     def axes(self, name: str, given: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Return the values of an attack's words, those of this command in place of the suite's.
@@ -49,9 +51,9 @@ class Overrides:
             given: word to its values, of which each makes an attack.
         """
         changed = {
-            word: list(getattr(self, word))
-            for word in ("eps", "steps")
-            if getattr(self, word) and self._takes(name, word)
+            parameter: list(getattr(self, parameter))
+            for parameter in ("eps", "steps")
+            if getattr(self, parameter) and self._takes(name, parameter)
         }
         return given | changed
 
@@ -66,10 +68,10 @@ class Overrides:
         said += [] if self.seed is None else [f"seed {self.seed}"]
         return f"{own} ({', '.join(said)})" if said else own
 
-    def _takes(self, name: str, word: str) -> bool:
+    def _takes(self, name: str, parameter: str) -> bool:
         if self.attacks and not any(fnmatch.fnmatchcase(name, glob) for glob in self.attacks):
             return False
-        return not is_minimal(name) if word == "eps" else word in row_of(name).words
+        return not is_minimal(name) if parameter == "eps" else parameter in row_of(name).parameters
 
 
 #: Nothing in place of anything.

@@ -226,8 +226,8 @@ def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
     """Yield the names of all models whose weights a suite's cells need."""
     yield from (weights_of(request) for request in suite.models)
     for attack in suite.attacks:
-        if is_fitted(attack.spec.name) and attack.spec.word("fitted_on") != ITSELF:
-            title = str(attack.spec.word("fitted_on"))
+        if is_fitted(attack.spec.name) and attack.spec.parameter("fitted_on") != ITSELF:
+            title = str(attack.spec.parameter("fitted_on"))
             yield weights_of(known.get(title, ModelRequest(name=title)))
 
 

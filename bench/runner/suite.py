@@ -229,10 +229,10 @@ def _attacks(
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
-    for name, words in _combinations(_listed(table.name), axes, over):
-        norm, eps = words.pop("norm"), words.pop("eps")
+    for name, parameters in _combinations(_listed(table.name), axes, over):
+        norm, eps = parameters.pop("norm"), parameters.pop("eps")
         try:
-            spec: AttackSpec = resolve(name, norm, eps, words)
+            spec: AttackSpec = resolve(name, norm, eps, parameters)
         except SpecError as error:
             raise type(error)(f"{path}: attacks[{index + 1}]: {error}") from error
         yield AttackRequest(

@@ -49,7 +49,7 @@ def identity(cell: Cell) -> dict[str, Any]:
             "name": cell.attack.name,
             "norm": cell.attack.norm,
             "eps": cell.attack.eps,
-            "words": dict(cell.attack.words),
+            "words": dict(cell.attack.parameters),
         },
         "toolkit": cell.toolkit,
         "surface": cell.surface,

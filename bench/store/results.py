@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 _PLANNED = (
     "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "climbed",
-    "goal", "targeted", "words", "kind", "access",
+    "goal", "targeted", "parameters", "kind", "access",
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
-_TEXT = [name for name in _PLANNED if name != "words"]
+_TEXT = [name for name in _PLANNED if name != "parameters"]
+#: What columns are called in logs, where that differs.
+_LOGGED = {"parameters": "words"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Results:
             versions, host.
         cells: a row a planned cell, in the plan's order: `cell, model, family, data, attack, norm,
             eps` (text, null for a minimal-norm attack), `toolkit, surface, climbed` (the model whose
-            surface that is, null for the cell's own), `goal, targeted, words` (dict),
+            surface that is, null for the cell's own), `goal, targeted, parameters` (dict),
             `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a
             number), `status` (done, failed or missing), `error` (the last line of why it failed),
             `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
@@ -134,7 +136,10 @@ def load_results(
         )
     chosen = choose_run(store, suite, content, run)
     start = chosen.start
-    planned = {cell["cell"]: {name: cell[name] for name in _PLANNED} for cell in start["cells"]}
+    planned = {
+        cell["cell"]: {name: cell[_LOGGED.get(name, name)] for name in _PLANNED}
+        for cell in start["cells"]
+    }
     tables: list[Any] = []
     records = {key: store.record(key) for key in planned}
     for key, cell in planned.items():

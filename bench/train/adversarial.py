@@ -8,17 +8,17 @@ import torch
 from torch import nn
 
 from bench.attacks.catalogue import available, is_minimal, resolve
-from bench.attacks.run_attack import drive
+from bench.attacks.run_attack import run_attack
 from bench.errors import SpecError
 from bench.spec import AttackSpec, Scalar, Toolkit
 from bench.train.objectives import CROSS_ENTROPY
 from bench.train.recipe import Adversary, Recipe
 
 #: Images (N, C, H, W) in [0, 1] and labels (N,) of the batch of a number to images attacked.
-Assault = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+AdversarialBatch = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
-def assault(recipe: Recipe, net: nn.Module, classes: int) -> Assault | None:
+def assault(recipe: Recipe, net: nn.Module, classes: int) -> AdversarialBatch | None:
     """Return what attacks the batches of a training; None for a recipe without adversaries.
 
     Args:
@@ -42,8 +42,10 @@ def assault(recipe: Recipe, net: nn.Module, classes: int) -> Assault | None:
 
     def attacked(x: torch.Tensor, y: torch.Tensor, turn: int) -> torch.Tensor:
         spec, toolkit = attacks[turn % len(attacks)]
-        seed = int(torch.randint(2**31, ()))  # of the training's own draws, which `drive` puts back
-        found = drive(spec, toolkit, net, x, y, target=None, num_classes=classes, seed=seed)
+        seed = int(
+            torch.randint(2**31, ())
+        )  # of the training's own draws, which `run_attack` puts back
+        found = run_attack(spec, toolkit, net, x, y, target=None, num_classes=classes, seed=seed)
         return found.x_adv.contiguous(memory_format=torch.channels_last)
 
     return attacked
@@ -53,7 +55,7 @@ def _attack(one: Adversary) -> tuple[AttackSpec, Toolkit]:
     """Return an adversary in canonical words, and the toolkit that runs it: torchattacks if it can."""
     if is_minimal(one.name):
         raise SpecError(f"recipe: {one.name} has no budget to train under")
-    words: dict[str, Scalar] = {"steps": one.steps, "step_size": one.step_size}
-    spec = resolve(one.name, one.norm, one.eps, words)
+    parameters: dict[str, Scalar] = {"steps": one.steps, "step_size": one.step_size}
+    spec = resolve(one.name, one.norm, one.eps, parameters)
     toolkits = available(one.name, one.norm)
     return spec, "torchattacks" if "torchattacks" in toolkits else toolkits[0]

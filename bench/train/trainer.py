@@ -17,7 +17,7 @@ from bench.data.datasets import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import SpecError, TrainingFailed
 from bench.registry import unknown
-from bench.train.adversarial import Assault, assault
+from bench.train.adversarial import AdversarialBatch, assault
 from bench.train.local_learning.filters import learnt, responses
 from bench.train.local_learning.rule import FilterEpoch
 from bench.train.objectives import Objective, objective
@@ -141,7 +141,7 @@ def _fit(
     inputs: Callable[[torch.Tensor], torch.Tensor],
     labels: torch.Tensor,
     watch: Callable[[Epoch], None],
-    attacked: Assault | None = None,
+    attacked: AdversarialBatch | None = None,
 ) -> None:
     """Train a network by back-propagation, on what it is shown for rows of the training images."""
     steps = -(-len(labels) // recipe.batch_size)
@@ -192,7 +192,7 @@ def _taught(
     loss_of: Objective,
     x: torch.Tensor,
     y: torch.Tensor,
-    attacked: Assault | None,
+    attacked: AdversarialBatch | None,
     turn: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what a network says of a batch, and its loss: under attack too where there is one."""

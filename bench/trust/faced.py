@@ -68,7 +68,7 @@ class _Cell:
     surface: str
     family: str
     eps: str | None
-    words: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     fixed: tuple[Any, ...]
     budgets: Mapping[str, float]
 
@@ -147,9 +147,11 @@ def _harder(
 def _cells(frame: pd.DataFrame) -> list[_Cell]:
     found = []
     for cell in frame.to_dict("records"):
-        words: Mapping[str, Any] = cell["words"]
+        parameters: Mapping[str, Any] = cell["parameters"]
         eps = _eps(cell["radius"])
-        fixed = sorted((name, str(said)) for name, said in words.items() if name not in BUDGETS)
+        fixed = sorted(
+            (name, str(said)) for name, said in parameters.items() if name not in BUDGETS
+        )
         found.append(
             _Cell(
                 key=str(cell["cell"]),
@@ -158,9 +160,11 @@ def _cells(frame: pd.DataFrame) -> list[_Cell]:
                 surface=str(cell["surface"]),
                 family=str(cell["family"]),
                 eps=eps,
-                words=words,
+                parameters=parameters,
                 fixed=(cell["toolkit"], eps, cell["goal"], *fixed),
-                budgets={name: _amount(words[name], name) for name in BUDGETS if name in words},
+                budgets={
+                    name: _amount(parameters[name], name) for name in BUDGETS if name in parameters
+                },
             )
         )
     return found
@@ -193,8 +197,8 @@ def _said(one: _Cell, others: Sequence[_Cell]) -> str:
 def _differing(one: _Cell, other: _Cell) -> list[str]:
     said = [] if one.toolkit == other.toolkit else [f"by {one.toolkit}"]
     said += [
-        f"{name} {one.words.get(name, 'none')}, not {other.words.get(name, 'none')}"
-        for name in sorted({*one.words, *other.words})
-        if str(one.words.get(name)) != str(other.words.get(name))
+        f"{name} {one.parameters.get(name, 'none')}, not {other.parameters.get(name, 'none')}"
+        for name in sorted({*one.parameters, *other.parameters})
+        if str(one.parameters.get(name)) != str(other.parameters.get(name))
     ]
     return said or [f"through {one.surface}"]

@@ -76,7 +76,7 @@ def measure(results: Results, wanted: Collection[tuple[str, str]]) -> Run:
         return Run({}, {}, nothing, {})
     found = outcomes(results)
     named = [
-        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "words",
+        "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "parameters",
         "kind", "flag", "shows",
     ]  # fmt: skip
     every = found.cells[named]  # texts that nobody reads make each look-up slow

@@ -23,7 +23,7 @@ def spec(name: str, norm: str, **words):
 def test_defaults_are_written_out_and_sorted() -> None:
     pgd = catalogue.resolve("pgd", "linf", "8/255")
     assert pgd.eps == "8/255"
-    assert pgd.words == (
+    assert pgd.parameters == (
         ("eot", 1),
         ("random_start", True),
         ("restarts", 1),
@@ -39,7 +39,7 @@ def test_defaults_are_written_out_and_sorted() -> None:
 )
 def test_eps_is_exact_text_and_the_step_a_quarter(eps, text, step) -> None:
     resolved = catalogue.resolve("pgd", "l2", eps)
-    assert (resolved.eps, resolved.word("step_size")) == (text, step)
+    assert (resolved.eps, resolved.parameter("step_size")) == (text, step)
     assert number(step) == pytest.approx(number(text) / 4)
 
 
@@ -92,7 +92,7 @@ def test_an_l2_radius_may_exceed_one() -> None:
 
 
 def test_not_targeting_what_cannot_be_targeted_is_fine() -> None:
-    assert spec("noise", "linf", targeted="none").words == ()
+    assert spec("noise", "linf", targeted="none").parameters == ()
 
 
 @pytest.mark.parametrize(("word", "value"), [("eot", 2), ("restarts", 2), ("random_start", True)])
@@ -101,14 +101,14 @@ def test_not_targeting_what_cannot_be_targeted_is_fine() -> None:
     [(name, norm) for name, row in ATTACKS.items() if row.access == "white" for norm in row.norms],
 )
 def test_every_white_box_attack_has_the_word_or_refuses_it(name, norm, word, value) -> None:
-    if word in ATTACKS[name].words:
-        assert spec(name, norm, **{word: value}).word(word) == value
+    if word in ATTACKS[name].parameters:
+        assert spec(name, norm, **{word: value}).parameter(word) == value
         return
     with pytest.raises(SpecError) as caught:
         spec(name, norm, **{word: value})
     assert str(caught.value).startswith(f"{name} ")
     assert f"leave `{word}` out" in str(caught.value)
-    assert word not in dict(spec(name, norm).words)
+    assert word not in dict(spec(name, norm).parameters)
 
 
 @pytest.mark.parametrize(

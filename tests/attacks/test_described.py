@@ -16,21 +16,21 @@ EVERY = [*ATTACKS.values(), CERTIFY]
 def test_every_parameter_has_a_meaning_and_its_default(attack):
     told = described.described(attack.name)["parameters"]
     names = [one["name"] for one in told]
-    assert names == [*([] if attack.minimal else ["eps"]), *attack.words]
+    assert names == [*([] if attack.minimal else ["eps"]), *attack.parameters]
     for one in told:
         assert one["meaning"].strip()
         if one["name"] != "eps":
-            default = attack.words[one["name"]].default
+            default = attack.parameters[one["name"]].default
             assert one["default"] == ("eps / 4" if default == "eps/4" else default)
 
 
 def test_no_meaning_is_of_a_parameter_that_there_is_not():
-    plain = {word for attack in EVERY for word in attack.words}
-    own = {f"{attack.name} {word}" for attack in EVERY for word in attack.words}
+    plain = {word for attack in EVERY for word in attack.parameters}
+    own = {f"{attack.name} {word}" for attack in EVERY for word in attack.parameters}
     used = {
         f"{attack.name} {word}" if f"{attack.name} {word}" in described.MEANINGS else word
         for attack in EVERY
-        for word in attack.words
+        for word in attack.parameters
     }
     assert set(described.MEANINGS) <= plain | own
     assert set(described.MEANINGS) == used

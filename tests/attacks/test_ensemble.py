@@ -10,13 +10,17 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import UnsupportedAttack
 
 
-def run(model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, **words) -> Tried:
+def run(
+    model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, **words
+) -> AttackResult:
     spec = catalogue.resolve(name, norm, eps or EPS[norm], words)
-    return drive(spec, "torchattacks", model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(
+        spec, "torchattacks", model, x, y, target=None, num_classes=num_classes, seed=0
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -56,7 +60,7 @@ def test_torchattacks_own_autoattack_takes_ten_steps(trained) -> None:
         parts = own._autoattack.attacks
         assert [part.steps for part in parts[:3]] == [10] * 3
     spec = catalogue.resolve("autoattack", "linf", "8/255")
-    assert spec.words == (("apgd_t", True), ("fab_t", True), ("queries", 5000), ("steps", 100))
+    assert spec.parameters == (("apgd_t", True), ("fab_t", True), ("queries", 5000), ("steps", 100))
 
 
 class Few(nn.Module):

@@ -41,7 +41,7 @@ def test_misclassification_is_any_other_label(trained, name, norm, toolkit) -> N
     [
         (name, norm, toolkit)
         for name, norm, toolkit in CASES
-        if "targeted" in ATTACKS[name].words
+        if "targeted" in ATTACKS[name].parameters
         and catalogue.refusal(quick(name, norm, targeted="next"), toolkit) is None
     ],
 )

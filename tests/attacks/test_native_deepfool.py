@@ -10,7 +10,7 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
 from bench.attacks.native.deepfool import deepfool, likeliest_others
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 
 ORDER = {"l2": 2.0, "linf": torch.inf}
 
@@ -19,9 +19,9 @@ def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
     return delta.double().flatten(1).norm(p=ORDER[norm], dim=1)
 
 
-def run(model, x, y, norm, toolkit="native", num_classes: int = 10, **words) -> Tried:
+def run(model, x, y, norm, toolkit="native", num_classes: int = 10, **words) -> AttackResult:
     spec = catalogue.resolve("deepfool", norm, None, words)
-    return drive(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from bench.attacks import catalogue
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 from bench.measure.norms import distances
 
 
-def run(model, x, y, target=None, num_classes: int = 10, **words) -> Tried:
+def run(model, x, y, target=None, num_classes: int = 10, **words) -> AttackResult:
     spec = catalogue.resolve(
         "l-bfgs", "l2", None, {**words, "targeted": "none" if target is None else "next"}
     )
-    return drive(spec, "native", model, x, y, target=target, num_classes=num_classes, seed=0)
+    return run_attack(spec, "native", model, x, y, target=target, num_classes=num_classes, seed=0)
 
 
 @pytest.mark.parametrize("c", [1e-3, 1e4])

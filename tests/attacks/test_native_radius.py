@@ -17,7 +17,7 @@ from torch.nn import functional as F
 import bench
 from bench.attacks import catalogue
 from bench.attacks.native.radius import PRECISION
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 
 #: What float32 rounds off the images and the logits.
 ROUNDING = 2e-7
@@ -25,12 +25,12 @@ ROUNDING = 2e-7
 
 def run(
     model: nn.Module, x: torch.Tensor, y: torch.Tensor, name: str, classes: int = 10, **words: Any
-) -> Tried:
+) -> AttackResult:
     spec = catalogue.resolve(name, "linf", None, words)
-    return drive(spec, "native", model, x, y, target=None, num_classes=classes, seed=0)
+    return run_attack(spec, "native", model, x, y, target=None, num_classes=classes, seed=0)
 
 
-def linf(x: torch.Tensor, tried: Tried) -> torch.Tensor:
+def linf(x: torch.Tensor, tried: AttackResult) -> torch.Tensor:
     return (tried.x_adv.double() - x.double()).abs().flatten(1).amax(1)
 
 
@@ -76,7 +76,7 @@ def test_the_direction_is_that_of_fgsm(trained) -> None:
         for size, flips in ((eps + PRECISION, True), (eps - 5 * PRECISION, False)):
             spec = catalogue.resolve("fgsm", "linf", size)
             x, y = trained.x[row : row + 1], trained.y[row : row + 1]
-            fgsm = drive(
+            fgsm = run_attack(
                 spec, "torchattacks", trained.net, x, y, target=None, num_classes=10, seed=0
             )
             assert (trained.net(fgsm.x_adv).argmax(1) != y).item() is flips

@@ -40,7 +40,7 @@ def test_an_attack_runs_or_says_beforehand_what_it_needs(shape, classes) -> None
             continue  # the stand-in of its solver takes its time, and it needs nothing
         spec = quick(name, norm)
         why = unmet(spec, toolkit, shape, classes)
-        options = {"norm": norm, "eps": spec.eps, "toolkit": toolkit, **dict(spec.words)}
+        options = {"norm": norm, "eps": spec.eps, "toolkit": toolkit, **dict(spec.parameters)}
         if why is None:
             bench.attack(model, x, y, name, **options)
             continue

@@ -11,9 +11,9 @@ import bench
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
 from bench.attacks.job import Job
-from bench.attacks.query_budget import Asked, Spent
+from bench.attacks.query_budget import BudgetedModel, BudgetExhausted
 from bench.attacks.rows import ATTACKS
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import UnsupportedAttack
 from bench.trust.behaviour import judged
 
@@ -37,7 +37,7 @@ def test_a_black_box_attack_needs_predictions_alone(trained, name, norm, toolkit
     judged(model, x)
     observed, before = seen - before, seen
     rows = bench.attack(
-        model, x, y, name, norm=norm, toolkit=toolkit, eps=spec.eps, **dict(spec.words)
+        model, x, y, name, norm=norm, toolkit=toolkit, eps=spec.eps, **dict(spec.parameters)
     ).rows
     assert rows.success.any() or name == "noise"
     assert rows.invalid.isna().all()
@@ -64,10 +64,10 @@ def dark(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, torch.zeros(count, dtype=torch.int64)
 
 
-def walk(name: str, norm: str, toolkit: str, model: nn.Module, x, y, queries: int) -> Tried:
+def walk(name: str, norm: str, toolkit: str, model: nn.Module, x, y, queries: int) -> AttackResult:
     words = {"queries": queries} | ({"gradient_queries": 10} if name == "hopskipjump" else {})
     spec = catalogue.resolve(name, norm, None, words)
-    return drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), WALK)
@@ -131,7 +131,7 @@ def test_a_model_that_changes_its_mind_ends_the_search(name, norm, toolkit, more
     """Foolbox raises where its beginning is adversarial no more, and searches without end else."""
     x, y = dark(1)
     model = Bright()
-    Asked(job(model, x, y, 200)).begin()
+    BudgetedModel(job(model, x, y, 200)).begin()
     tried = walk(name, norm, toolkit, Fickle(len(model.shown) + more), x, y, 200)
     assert Bright()(tried.x_adv).argmax(1).item() == 1
     assert tried.forwards.item() <= 200
@@ -146,7 +146,7 @@ def test_where_nothing_lies_beyond_the_nearest_image_is_the_result() -> None:
             return torch.stack([~at, at], 1).float()
 
     x, y = torch.full((1, 1, 4, 4), 0.3), torch.zeros(1, dtype=torch.int64)
-    asked = Asked(job(Thin(), x, y, 3))
+    asked = BudgetedModel(job(Thin(), x, y, 3))
     image = torch.full_like(x, 0.6)
     asked(image)
     assert torch.equal(asked.result(), image)
@@ -161,7 +161,7 @@ def job(model: nn.Module, x, y, queries: int) -> Job:
 
 def test_rows_without_questions_are_answered_with_their_label() -> None:
     x, y = dark(2)
-    asked = Asked(job(Bright(), x, y, 4))
+    asked = BudgetedModel(job(Bright(), x, y, 4))
     asked.left[0] = 1
     bright = torch.ones_like(x)
     assert asked(bright).argmax(1).tolist() == [1, 1]
@@ -173,17 +173,17 @@ def test_rows_without_questions_are_answered_with_their_label() -> None:
     assert asked.left.tolist() == [0, 1]
     assert asked.distance.isfinite().all()
     asked.left[1] = 0
-    with pytest.raises(Spent):
+    with pytest.raises(BudgetExhausted):
         asked(bright)
     assert asked.probe.forwards.tolist() == [1, 2]
 
 
 def test_of_one_row_as_many_images_are_asked_about_as_questions_are_left() -> None:
     x, y = dark(2)
-    asked = Asked(job(Bright(), x, y, 4))
+    asked = BudgetedModel(job(Bright(), x, y, 4))
     asked.rows = torch.tensor([1])
     images = torch.linspace(0.9, 0.6, 4).view(4, 1, 1, 1).expand(4, 1, 4, 4)
-    with pytest.raises(Spent):
+    with pytest.raises(BudgetExhausted):
         asked(images)
     assert asked.probe.forwards.tolist() == [0, 3]
     assert torch.equal(asked.found[1], images[2])
@@ -196,7 +196,7 @@ def test_what_is_not_a_number_is_no_image() -> None:
             return torch.tensor([[0.0, 1.0]]).expand(len(x), 2)
 
     x, y = dark(1)
-    asked = Asked(job(Says1(), x, y, 5))
+    asked = BudgetedModel(job(Says1(), x, y, 5))
     asked(torch.full_like(x, torch.nan))
     assert asked.distance.isinf().all()
     assert torch.equal(asked.found, x)
@@ -208,7 +208,7 @@ def test_beginnings_are_of_many_kinds(level) -> None:
     x = torch.full((1, 1, 16, 16), 0.5)
     model = Bright(level)
     y = model(x).argmax(1)
-    asked = Asked(job(model, x, y, 500))
+    asked = BudgetedModel(job(model, x, y, 500))
     assert asked.begin().tolist() == [0]
     noise = torch.rand(100, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     assert (model(noise).argmax(1) == y).all()
@@ -235,7 +235,7 @@ def test_spatial_stops_where_it_has_found_one(name, norm, toolkit) -> None:
     words = {"max_rotation": 0, "rotations": 1, "max_translation": 2, "translations": 5}
     model = Bars()
     spec = catalogue.resolve(name, norm, None, words)
-    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
     # A look at the image, and one at the first shift, which leaves the corner black.
     assert tried.forwards.tolist() == [2, 2]
     assert model.seen == 4
@@ -250,7 +250,7 @@ def test_spatial_tries_its_whole_grid_and_leaves_what_withstands() -> None:
     for translations, rotations, tries in ((3, 2, 18), (1, 4, 4), (1, 1, 1)):
         words = {"translations": translations, "rotations": rotations}
         spec = catalogue.resolve("spatial", "linf", None, words)
-        tried = drive(spec, "foolbox", Bright(2.0), x, y, target=None, num_classes=2, seed=0)
+        tried = run_attack(spec, "foolbox", Bright(2.0), x, y, target=None, num_classes=2, seed=0)
         assert tried.forwards.tolist() == [1 + tries] * 2
         assert torch.equal(tried.x_adv, x)
 
@@ -259,4 +259,4 @@ def test_spatial_wants_square_images() -> None:
     x, y = torch.ones(1, 1, 4, 6), torch.zeros(1, dtype=torch.int64)
     spec = catalogue.resolve("spatial", "linf")
     with pytest.raises(UnsupportedAttack, match="square images only, not 4 by 6"):
-        drive(spec, "foolbox", Bright(), x, y, target=None, num_classes=2, seed=0)
+        run_attack(spec, "foolbox", Bright(), x, y, target=None, num_classes=2, seed=0)

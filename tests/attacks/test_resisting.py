@@ -10,18 +10,18 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
-from bench.attacks.run_attack import CONSTANT, NO_GRADIENT, NO_START, Tried, drive, fit
+from bench.attacks.run_attack import CONSTANT, NO_GRADIENT, NO_START, AttackResult, fit, run_attack
 
 SHAPE = (1, 8, 8)
 CLASSES = 5
 RESISTING = 1
 #: Attacks that may miss what they could find, with the few steps of a test.
 CHANCE = ("noise", "square", "one-pixel", "boundary", "hopskipjump", "spatial", "salt-and-pepper")
-REPEATED = [case for case in CASES if "restarts" in ATTACKS[case[0]].words]
+REPEATED = [case for case in CASES if "restarts" in ATTACKS[case[0]].parameters]
 AIMED = [
     case
     for case in CASES
-    if "targeted" in ATTACKS[case[0]].words
+    if "targeted" in ATTACKS[case[0]].parameters
     and catalogue.refusal(quick(*case[:2], targeted="next"), case[2]) is None
 ]
 
@@ -73,9 +73,9 @@ def walled() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     return Walled(linear, x[RESISTING : RESISTING + 1], int(y[RESISTING])), x, y
 
 
-def driven(model, x, y, case, target=None, **words) -> Tried:
+def driven(model, x, y, case, target=None, **words) -> AttackResult:
     spec = quick(*case[:2], **words)
-    tried = drive(spec, case[2], model, x, y, target=target, num_classes=CLASSES, seed=0)
+    tried = run_attack(spec, case[2], model, x, y, target=target, num_classes=CLASSES, seed=0)
     assert tried.x_adv.shape == x.shape
     assert tried.x_adv.isfinite().all()
     assert tried.x_adv.min() >= -1e-6
@@ -170,7 +170,7 @@ def test_fmn_begins_anew_beyond_the_boundary_where_its_steps_find_nothing(norm) 
     x, y = torch.full((3, *SHAPE), 0.1), torch.zeros(3, dtype=torch.int64)
     x[1] = 0.2
     spec = catalogue.resolve("fmn", norm, None, {"steps": 10})
-    tried = drive(spec, "foolbox", Steps(), x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "foolbox", Steps(), x, y, target=None, num_classes=2, seed=0)
     assert (Steps()(tried.x_adv).argmax(1) == 1).all()
     far = torch.ones_like(x) - x
     assert (oracles.size(tried.x_adv - x, norm) <= oracles.size(far, norm)).all()

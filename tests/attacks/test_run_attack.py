@@ -12,12 +12,12 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import AttackError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import TOOLKITS, number
 
 
-def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> Tried:
+def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> AttackResult:
     arguments = {
         "model": trained.net,
         "x": trained.x[:count],
@@ -26,7 +26,7 @@ def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> Tri
         "num_classes": 10,
         **changes,
     }
-    return drive(spec, toolkit, seed=seed, **arguments)
+    return run_attack(spec, toolkit, seed=seed, **arguments)
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), CASES)
@@ -47,11 +47,11 @@ def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit
         assert (trained.net(tried.x_adv).argmax(1) != trained.y[:6]).float().mean() >= 0.5
     else:
         assert (size(tried.x_adv - x, norm) <= number(EPS[norm]) * (1 + 1e-5) + 1e-6).all()
-        if "queries" in ATTACKS[name].words:
+        if "queries" in ATTACKS[name].parameters:
             assert tried.iterations is None
             return
         if name.startswith(("apgd", "fab")):
-            assert tried.iterations.tolist() == [dict(quick(name, norm).words)["steps"]] * 6
+            assert tried.iterations.tolist() == [dict(quick(name, norm).parameters)["steps"]] * 6
             return
         if name == "one-pixel":
             assert tried.iterations.max() <= 5
@@ -89,7 +89,7 @@ def test_everything_is_as_before_after_a_call(trained, name, norm, toolkit, caps
         torch.manual_seed(7), np.random.seed(7), random.seed(7)
         before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
         with torch.no_grad():
-            drive(quick(name, norm), toolkit, net, x, y, target=None, num_classes=10, seed=0)
+            run_attack(quick(name, norm), toolkit, net, x, y, target=None, num_classes=10, seed=0)
             assert not torch.is_grad_enabled()
         assert torch.equal(torch.get_rng_state(), before[0])
         assert (np.random.get_state()[1] == before[1]).all()
@@ -111,7 +111,7 @@ def test_everything_is_as_before_after_a_call(trained, name, norm, toolkit, caps
 
 
 AIMED = {"cw": {"c": 10}, "ead": {"c": 10}, "ead-en": {"c": 10}}
-TARGETABLE = [case for case in CASES if "targeted" in ATTACKS[case[0]].words]
+TARGETABLE = [case for case in CASES if "targeted" in ATTACKS[case[0]].parameters]
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), TARGETABLE)
@@ -333,7 +333,7 @@ def test_queries_are_counted_though_images_leave_the_batch(toolkit, eps) -> None
     x = torch.tensor(levels).view(3, 1, 1, 1).expand(3, 3, 8, 8).clone()
     y = torch.zeros(3, dtype=torch.int64)
     spec = catalogue.resolve("square", "linf", eps, {"queries": 60})
-    tried = drive(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
     assert tried.forwards.tolist() == model.seen
     assert tried.forwards.min() < tried.forwards.max()
 

@@ -8,20 +8,22 @@ import torch
 from attack_cases import quick
 
 from bench.attacks import catalogue
-from bench.attacks.run_attack import Tried, drive
+from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import SpecError, UnsupportedAttack
 
 BOTH = ["art", "torchattacks"]
 GREY = (1, 8, 8)
 
 
-def run(model, x, y, toolkit, name, eps=None, target=None, num_classes=2, seed=0, **words) -> Tried:
+def run(
+    model, x, y, toolkit, name, eps=None, target=None, num_classes=2, seed=0, **words
+) -> AttackResult:
     norm = "l2" if name == "salt-and-pepper" else "l0"
     spec = catalogue.resolve(name, norm, eps, words)
-    return drive(spec, toolkit, model, x, y, target=target, num_classes=num_classes, seed=seed)
+    return run_attack(spec, toolkit, model, x, y, target=target, num_classes=num_classes, seed=seed)
 
 
-def fooled(model, tried: Tried, y: torch.Tensor) -> list[bool]:
+def fooled(model, tried: AttackResult, y: torch.Tensor) -> list[bool]:
     return (model(tried.x_adv).argmax(1) != y).tolist()
 
 
@@ -109,9 +111,9 @@ def test_one_pixel_needs_as_many_pixels_as_the_optimum(toolkit) -> None:
 def test_what_an_image_does_depends_on_no_other(trained, toolkit, name) -> None:
     spec = quick(name, "l0")
 
-    def found(rows: list[int]) -> Tried:
+    def found(rows: list[int]) -> AttackResult:
         x, y = trained.x[rows], trained.y[rows]
-        return drive(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
+        return run_attack(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
 
     one, other = found([0, 1, 2]), found([0, 9, 2])
     assert not torch.equal(one.x_adv[1], other.x_adv[1])

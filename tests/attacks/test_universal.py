@@ -18,7 +18,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.native.universal import project, together
-from bench.attacks.run_attack import Fitted, apply, drive, fit
+from bench.attacks.run_attack import Fitted, apply, fit, run_attack
 from bench.errors import AttackError, SpecError, UnsupportedAttack
 
 #: Toolkit and size of its mini-batches.
@@ -277,7 +277,7 @@ def test_errors_name_what_to_do(trained, toolkit) -> None:
     x, y = trained.x[:4], trained.y[:4]
     spec = catalogue.resolve("universal", "l2", 1, {"batch": 1})
     with pytest.raises(SpecError, match="is fitted on other images first"):
-        drive(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
+        run_attack(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
 
     class Full(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

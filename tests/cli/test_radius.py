@@ -47,4 +47,4 @@ def test_json_lines_have_null_where_there_is_no_number(invoke, tmp_path):
     assert radius["critical_eps"] is radius["error"] is None
     assert 0 < radius["n"] <= 20
     assert radius["censored"] in range(radius["n"])
-    assert radius["words"] == "least_confidence 0, max_eps 0.5, scan 10"
+    assert radius["parameters"] == "least_confidence 0, max_eps 0.5, scan 10"

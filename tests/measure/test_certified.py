@@ -16,9 +16,9 @@ WORDS = {"n0": 100, "n": 1000, "alpha": "0.001"}
 RADII = [0.3, 0.0, *(np.arange(1, 19) / 90)]
 
 
-def proven(radii=RADII, words=WORDS, model="a", **more):
+def proven(radii=RADII, parameters=WORDS, model="a", **more):
     return cell(model, "certify", None, (), norm="l2", certified=radii, images=len(radii),
-                words=words, toolkit="native", surface="predict", **more)  # fmt: skip
+                parameters=parameters, toolkit="native", surface="predict", **more)  # fmt: skip
 
 
 def attack(eps, broken=(), norm="l2", **more):
@@ -40,7 +40,7 @@ def test_the_figures_of_certificates_by_hand():
     assert (row["low"], row["high"]) == wilson(18, 20)
     assert row["average_radius"] == pytest.approx(sum(RADII[2:]) / 20)
     assert row["largest"] == 0.2
-    assert row["words"] == "n0 100, n 1000, alpha 0.001"
+    assert row["parameters"] == "n0 100, n 1000, alpha 0.001"
     assert (row["inside"], row["flag"]) == (0, "")
 
 

@@ -67,7 +67,7 @@ def test_a_wrong_label_breaks_an_image_whatever_the_goal_was() -> None:
         ({"goal": "targeted"}, "no untargeted attack"),
         ({"goal": "source-target"}, "no untargeted attack"),
         ({"goal": "confidence-reduction"}, "no untargeted attack"),
-        ({"words": {"least_confidence": "0.8"}}, "no untargeted attack"),
+        ({"parameters": {"least_confidence": "0.8"}}, "no untargeted attack"),
     ],
 )
 def test_goals_alone_make_no_robust_accuracy(more: dict[str, Any], says: str) -> None:

@@ -140,14 +140,14 @@ def test_a_row_a_cell_that_measures_radii() -> None:
     made = planted(
         [
             cell("m", "deepfool", None, range(600)),
-            cell("m", "fgsm-radius", None, range(600), radii=radii, words=words),
+            cell("m", "fgsm-radius", None, range(600), radii=radii, parameters=words),
             cell("n", "fgsm-radius", None, [], status="failed"),
         ],
         images=600,
     )
     (found,) = critical_eps(made).to_dict("records")
     assert (found["model"], found["attack"]) == ("m", "fgsm-radius")
-    assert found["words"] == "max_eps 0.5, scan 50"
+    assert found["parameters"] == "max_eps 0.5, scan 50"
     assert found["median"] == radii[300]
     bare = dataclasses.replace(made, rows=made.rows[made.rows["kind"] == "attack"])
     assert critical_eps(bare).empty
@@ -184,7 +184,7 @@ def test_radii_of_the_surest_images_alone_are_not_those_that_count() -> None:
         words = {"least_confidence": least}
         made = planted(
             [
-                cell("m", "fgsm-radius", None, range(600), radii=GOOD, words=words, at=far),
+                cell("m", "fgsm-radius", None, range(600), radii=GOOD, parameters=words, at=far),
                 cell("m", "pgd", "0.1", [0, 1, 2]),
             ],
             images=600,

@@ -117,16 +117,17 @@ def test_variants_of_an_attack_are_told_apart(results: Results) -> None:
     assert {plain[cell] for cell in results.cells.loc[pgd, "cell"]} == {"pgd"}
     again = results.cells[pgd].assign(
         cell="again-" + results.cells["cell"],
-        words=[
+        parameters=[
             {**given, "random_start": True, "steps": 20, "eot": 1}
-            for given in results.cells[pgd]["words"]
+            for given in results.cells[pgd]["parameters"]
         ],
     )
     aimed = results.cells[pgd].assign(
         cell="aimed-" + results.cells["cell"],
         norm="l2",
-        words=[
-            {**given, "targeted": "next", "restarts": 3} for given in results.cells[pgd]["words"]
+        parameters=[
+            {**given, "targeted": "next", "restarts": 3}
+            for given in results.cells[pgd]["parameters"]
         ],
     )
     aimless = results.cells[pgd].assign(cell="aimless-" + results.cells["cell"], norm="l2")

@@ -139,7 +139,7 @@ def test_targeted_attacks_leave_images_of_the_target_alone(model, images):
 @pytest.mark.parametrize("fault", ["nan", "range", "budget", "shape"])
 def test_what_a_toolkit_gets_wrong_is_a_failure_with_a_reason(model, images, monkeypatch, fault):
     def broken(spec, toolkit, module, x, y, **settings):
-        tried = drive(spec, toolkit, module, x, y, **settings)
+        tried = run_attack(spec, toolkit, module, x, y, **settings)
         bad = {
             "nan": torch.full_like(x, torch.nan),
             "range": x + 2,
@@ -148,8 +148,8 @@ def test_what_a_toolkit_gets_wrong_is_a_failure_with_a_reason(model, images, mon
         }[fault]
         return tried._replace(x_adv=bad)
 
-    drive = cells.drive
-    monkeypatch.setattr(cells, "drive", broken)
+    run_attack = cells.run_attack
+    monkeypatch.setattr(cells, "run_attack", broken)
     x, y = images
     rows = bench.attack(model, x, y, "fgsm", norm="linf", eps=0.1, toolkit="torchattacks").rows
     words = {"nan": "not finite", "range": "outside", "budget": "over budget", "shape": "shape"}

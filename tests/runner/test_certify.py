@@ -58,14 +58,14 @@ def test_a_model_without_guarantee_has_no_certificate():
 
 def test_the_words_of_certificates_are_checked():
     assert row_kind("certify") == "certify"
-    assert dict(resolve("certify", "l2").words) == {"n0": 100, "n": 1000, "alpha": "0.001"}
+    assert dict(resolve("certify", "l2").parameters) == {"n0": 100, "n": 1000, "alpha": "0.001"}
     for words in ({"n": 0}, {"n": 9}, {"n": 14, "alpha": "0.00001"}, {"alpha": 1}, {"alpha": 0}, {"steps": 3}, {"targeted": "next"},
                   {"goal": "confidence-reduction"}):  # fmt: skip
         with pytest.raises(SpecError, match="certify"):
             resolve("certify", "l2", None, words)
     with pytest.raises(SpecError, match="takes no eps"):
         resolve("certify", "l2", "0.5")
-    assert passes("certify", dict(resolve("certify", "l2").words), 10) == 1100
+    assert passes("certify", dict(resolve("certify", "l2").parameters), 10) == 1100
 
 
 def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
@@ -87,7 +87,10 @@ def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
     results = load_results(tmp_path / "results", "proofs")
     assert results.cells["kind"].tolist() == ["fixed"] * 3 + ["certify"] * 2 + ["fixed"]
     found = certificates(results)
-    assert found["words"].tolist() == ["n0 100, n 50, alpha 0.001", "n0 100, n 200, alpha 0.001"]
+    assert found["parameters"].tolist() == [
+        "n0 100, n 50, alpha 0.001",
+        "n0 100, n 200, alpha 0.001",
+    ]
     between = sandwich(results)
     assert (between["certified"] <= between["attacked"]).all()
     assert len(between) == 2

@@ -95,13 +95,13 @@ def test_a_surface_is_climbed_once_and_every_vote_judges_the_same_images(
     plan, tmp_path, monkeypatch
 ):
     climbs = []
-    real = cells.drive
+    real = cells.run_attack
 
     def counting(spec, toolkit, module, x, y, **settings):
         climbs.append((spec.title(), len(x)))
         return real(spec, toolkit, module, x, y, **settings)
 
-    monkeypatch.setattr(cells, "drive", counting)
+    monkeypatch.setattr(cells, "run_attack", counting)
     store = open_store(tmp_path / "r")
     votes = [key for key, cell in plan.cells.items() if cell.climbed and cell.attack.name == "pgd"]
     execute(plan, store, wanted=votes)

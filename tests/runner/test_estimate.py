@@ -7,9 +7,9 @@ from attack_cases import CASES, EPS
 
 import bench
 from bench.attacks import catalogue
-from bench.attacks.row import Word
+from bench.attacks.row import Parameter
 from bench.attacks.rows import ATTACKS
-from bench.attacks.run_attack import drive
+from bench.attacks.run_attack import run_attack
 from bench.runner import estimate as estimating
 from bench.runner.estimate import CELL_SECONDS, Estimate, Pass, duration, estimate, passes
 from bench.runner.execute import execute
@@ -42,12 +42,12 @@ def test_passes_are_no_fewer_than_the_attacks_of_the_digits_suite_take():
     x, y = bench.load_data("digits", images=2)
     y = model.predict(x).labels
     one_radius = {
-        (a.spec.name, a.spec.norm, a.spec.words): a.spec for a in load_suite("digits").attacks
+        (a.spec.name, a.spec.norm, a.spec.parameters): a.spec for a in load_suite("digits").attacks
     }
     for spec in one_radius.values():
-        said = passes(spec.name, dict(spec.words), 10)
+        said = passes(spec.name, dict(spec.parameters), 10)
         for toolkit in catalogue.available(spec.name, spec.norm):
-            tried = drive(
+            tried = run_attack(
                 spec, toolkit, model.surfaces()["network"], x, y, target=None, num_classes=10, seed=0
             )  # fmt: skip
             if spec.name == "deepfool":  # it ends sooner or later, by the image
@@ -62,20 +62,20 @@ def test_a_gradient_for_every_class_counts_as_often_as_there_are_classes():
     model = bench.load_model("digits/mlp")
     x, _ = bench.load_data("digits", images=4)
     spec = catalogue.resolve("fab", "l2", 0.5, {"steps": 3})
-    tried = drive(
+    tried = run_attack(
         spec, "torchattacks", model.surfaces()["network"], x, model.predict(x).labels,
         target=None, num_classes=10, seed=0,
     )  # fmt: skip
-    assert passes("fab", dict(spec.words), 10) == 30 == int(tried.backwards.max())
+    assert passes("fab", dict(spec.parameters), 10) == 30 == int(tried.backwards.max())
 
 
 def test_counts_multiply_but_for_those_that_are_marked(monkeypatch):
     words = {"steps": 7, "restarts": 3, "pixels": 5, "size": "0.5"}
     rules = {
-        "steps": Word("count", 1), "restarts": Word("count", 1),
-        "pixels": Word("count", 1, once=True), "size": Word("amount", 1.0),
+        "steps": Parameter("count", 1), "restarts": Parameter("count", 1),
+        "pixels": Parameter("count", 1, once=True), "size": Parameter("amount", 1.0),
     }  # fmt: skip
-    row = dataclasses.replace(ATTACKS["pgd"], name="odd", words=rules)
+    row = dataclasses.replace(ATTACKS["pgd"], name="odd", parameters=rules)
     monkeypatch.setattr(estimating, "ATTACKS", {"odd": row})
     assert passes("odd", words, 10) == 21
     assert passes("odd", {"steps": 7}, 10) == 7  # of a record older than the other words
@@ -84,7 +84,7 @@ def test_counts_multiply_but_for_those_that_are_marked(monkeypatch):
 @pytest.mark.parametrize(("name", "norm"), sorted({case[:2] for case in CASES}))
 def test_every_attack_has_a_number_of_passes(name, norm):
     eps = None if catalogue.is_minimal(name) else EPS[norm]
-    assert passes(name, dict(catalogue.resolve(name, norm, eps).words), 10) >= 1
+    assert passes(name, dict(catalogue.resolve(name, norm, eps).parameters), 10) >= 1
 
 
 def test_a_new_run_is_estimated_from_passes_through_each_model(plan, tmp_path, unmeasured):

@@ -82,14 +82,14 @@ def test_a_run_that_stops_within_a_cell_goes_on_after_its_last_chunk(plan, tmp_p
 
 
 def failing(monkeypatch, attack, error):
-    drive = cells.drive
+    run_attack = cells.run_attack
 
     def broken(spec, *args, **settings):
         if spec.name == attack:
             raise error
-        return drive(spec, *args, **settings)
+        return run_attack(spec, *args, **settings)
 
-    monkeypatch.setattr(cells, "drive", broken)
+    monkeypatch.setattr(cells, "run_attack", broken)
 
 
 def test_a_failed_cell_is_told_and_the_others_go_on(plan, tmp_path, monkeypatch):

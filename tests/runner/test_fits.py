@@ -241,7 +241,7 @@ def test_the_transfer_table_by_hand(written, tmp_path):
     table = transfer_table(measure(results).transfer, names(results)).set_index("fitted on")
     expected = {}
     for key, cell in universal(plan).items():
-        named = cell.attack.word("fitted_on")
+        named = cell.attack.parameter("fitted_on")
         fitted_on = cell.model.name if named == "itself" else named
         mine = results.rows[(results.rows.cell == key) & results.rows.correct]
         expected[fitted_on, cell.model.name] = f"{100 * mine.success.sum() / len(mine):.1f}"

@@ -25,14 +25,14 @@ def asked(tiny_suite, **said):
 
 def test_other_radii_and_steps_are_for_every_attack_that_has_the_word(tiny_suite):
     suite = asked(tiny_suite, eps=("0.05", "8/255"), steps=(4,), seed=9)
-    found = {(one.spec.title(), dict(one.spec.words).get("steps")) for one in suite.attacks}
+    found = {(one.spec.title(), dict(one.spec.parameters).get("steps")) for one in suite.attacks}
     assert found == {
         ("fgsm linf 0.05", None), ("fgsm linf 8/255", None), ("pgd linf 0.05", 4),
         ("pgd linf 8/255", 4), ("deepfool l2", 4), ("noise linf 0.05", None),
         ("noise linf 8/255", None),
     }  # fmt: skip
     # A step size that the suite leaves to the radius follows it.
-    steps = {one.spec.eps: one.spec.word("step_size") for one in suite.attacks
+    steps = {one.spec.eps: one.spec.parameter("step_size") for one in suite.attacks
              if one.spec.name == "pgd"}  # fmt: skip
     assert steps == {"0.05": "1/80", "8/255": "2/255"}
     assert suite.seed == 9
@@ -41,7 +41,7 @@ def test_other_radii_and_steps_are_for_every_attack_that_has_the_word(tiny_suite
 
 def test_only_the_attacks_that_are_asked_for_are_changed(tiny_suite):
     suite = asked(tiny_suite, steps=(4,), attacks=("pgd",))
-    steps = {one.spec.name: dict(one.spec.words).get("steps") for one in suite.attacks}
+    steps = {one.spec.name: dict(one.spec.parameters).get("steps") for one in suite.attacks}
     assert (steps["pgd"], steps["deepfool"]) == (4, 10)
 
 

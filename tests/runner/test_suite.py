@@ -41,12 +41,12 @@ def test_a_list_multiplies_and_defaults_are_written_out(tmp_path):
         0,
     )
     assert suite.models[0].options == (("width", 3),)
-    titles = [(a.spec.title(), a.spec.word("steps")) for a in suite.attacks]
+    titles = [(a.spec.title(), a.spec.parameter("steps")) for a in suite.attacks]
     assert len(titles) == len(set(titles)) == 8
     assert ("pgd linf 2/255", 5) in titles
     assert ("pgd l2 0.5", 10) in titles
     assert {a.toolkits for a in suite.attacks} == {("art", "foolbox")}
-    assert all(a.spec.word("random_start") is True for a in suite.attacks)
+    assert all(a.spec.parameter("random_start") is True for a in suite.attacks)
 
 
 def test_all_images(tmp_path):

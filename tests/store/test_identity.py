@@ -24,7 +24,7 @@ CELL = Cell(
     model=ModelRequest(name="cifar10/cnn", options=(("k", 1), ("distance", "cosine"))),
     fingerprint="0123abcd",
     attack=AttackSpec(
-        name="pgd", norm="linf", eps="8/255", words=(("random_start", True), ("steps", 10))
+        name="pgd", norm="linf", eps="8/255", parameters=(("random_start", True), ("steps", 10))
     ),
     toolkit="foolbox",
     surface="network",
@@ -53,7 +53,7 @@ CELLS = st.builds(
         name=NAMES,
         norm=st.sampled_from(["l2", "linf"]),
         eps=st.none() | NAMES,
-        words=WORDS.map(lambda words: tuple(sorted(words.items()))),
+        parameters=WORDS.map(lambda words: tuple(sorted(words.items()))),
     ),
     toolkit=st.sampled_from(["art", "foolbox"]),
     surface=NAMES,
@@ -72,8 +72,12 @@ CHANGES = [
     {"attack": dataclasses.replace(CELL.attack, norm="l2")},
     {"attack": dataclasses.replace(CELL.attack, eps="16/510")},
     {"attack": dataclasses.replace(CELL.attack, eps=None)},
-    {"attack": dataclasses.replace(CELL.attack, words=(("random_start", True), ("steps", 11)))},
-    {"attack": dataclasses.replace(CELL.attack, words=(("random_start", 1), ("steps", 10)))},
+    {
+        "attack": dataclasses.replace(
+            CELL.attack, parameters=(("random_start", True), ("steps", 11))
+        )
+    },
+    {"attack": dataclasses.replace(CELL.attack, parameters=(("random_start", 1), ("steps", 10)))},
     {"toolkit": "art"},
     {"surface": "vote"},
     {"images": dataclasses.replace(CELL.images, data="mnist")},
@@ -130,7 +134,7 @@ def test_keys_are_equal_iff_identities_are(left: Cell, right: Cell) -> None:
 def test_identity_survives_json_and_holds_all_that_is_in_a_cell(cell: Cell) -> None:
     read = json.loads(canonical_json(identity(cell)))
     assert read == identity(cell)
-    assert read["attack"]["words"] == dict(cell.attack.words)
+    assert read["attack"]["words"] == dict(cell.attack.parameters)
     assert read["images"]["count"] == cell.images.count
 
 

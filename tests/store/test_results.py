@@ -29,7 +29,7 @@ def results(root: Path) -> Results:
 def test_cells_are_those_of_the_plan_in_its_order(results: Results) -> None:
     plan = list(fake_results.cells())
     assert list(results.cells["cell"]) == [cell_key(cell) for cell, _ in plan]
-    assert list(results.cells["words"]) == [dict(cell.attack.words) for cell, _ in plan]
+    assert list(results.cells["parameters"]) == [dict(cell.attack.parameters) for cell, _ in plan]
     assert results.title == "A synthetic run"
     assert results.protocol["images"] == fake_results.IMAGES
     assert [model["model"] for model in results.models] == list(fake_results.MODELS)

@@ -289,8 +289,8 @@ TWINS = {"left": range(40), "right": range(140)}  # broken in one step, and in f
 ])  # fmt: skip
 def test_a_side_attacked_in_fewer_steps_is_not_found_ahead(left, right, expect, verdict):
     cells = [
-        cell("a", "pgd", "0.1", TWINS["left"], words={"steps": left}),
-        cell("b", "pgd", "0.1", TWINS["right"], words={"steps": right}),
+        cell("a", "pgd", "0.1", TWINS["left"], parameters={"steps": left}),
+        cell("b", "pgd", "0.1", TWINS["right"], parameters={"steps": right}),
     ]
     row = only(planted(cells, claim(expect=expect)))
     assert row["verdict"] == verdict
@@ -302,20 +302,20 @@ def test_a_side_attacked_in_fewer_steps_is_not_found_ahead(left, right, expect, 
 @pytest.mark.parametrize(("expect", "verdict"), [("left > right", FAILS), ("left < right", HOLDS)])
 def test_a_side_that_is_behind_after_the_weaker_attack_is_behind(expect, verdict):
     cells = [
-        cell("a", "pgd", "0.1", TWINS["right"], words={"steps": 1}),
-        cell("b", "pgd", "0.1", TWINS["left"], words={"steps": 40}),
+        cell("a", "pgd", "0.1", TWINS["right"], parameters={"steps": 1}),
+        cell("b", "pgd", "0.1", TWINS["left"], parameters={"steps": 40}),
     ]
     assert only(planted(cells, claim(expect=expect)))["verdict"] == verdict
 
 
 def test_equality_needs_equal_attacks():
     cells = [
-        cell("a", "pgd", "0.1", range(100), words={"steps": 1}),
-        cell("b", "pgd", "0.1", range(100), words={"steps": 40}),
+        cell("a", "pgd", "0.1", range(100), parameters={"steps": 1}),
+        cell("b", "pgd", "0.1", range(100), parameters={"steps": 40}),
     ]
     equal = {"expect": "left = right", "within": 5.0}
     assert only(planted(cells, claim(**equal)))["verdict"] == UNEQUAL
-    cells[0] = cell("a", "pgd", "0.1", range(140), words={"steps": 1})
+    cells[0] = cell("a", "pgd", "0.1", range(140), parameters={"steps": 1})
     assert only(planted(cells, claim(**equal)))["verdict"] == FAILS
 
 
@@ -323,9 +323,9 @@ def test_what_both_sides_faced_is_compared_and_the_rest_named():
     """The right side is attacked in more steps beside; that is no evidence for the left."""
     cells = [
         *(cell(model, "pgd", "0.1", hit) for model, hit in (("a", []), ("b", MANY))),
-        cell("a", "autoattack", "0.1", range(4), words={"steps": 10, "queries": 100}),
-        cell("b", "autoattack", "0.1", range(9), words={"steps": 10, "queries": 100}),
-        cell("b", "autoattack", "0.1", ALL, words={"steps": 50, "queries": 500}),
+        cell("a", "autoattack", "0.1", range(4), parameters={"steps": 10, "queries": 100}),
+        cell("b", "autoattack", "0.1", range(9), parameters={"steps": 10, "queries": 100}),
+        cell("b", "autoattack", "0.1", ALL, parameters={"steps": 50, "queries": 500}),
     ]
     row = only(planted(cells, claim()))
     assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (
@@ -341,8 +341,8 @@ def test_what_both_sides_faced_is_compared_and_the_rest_named():
 
 def test_no_side_is_ahead_that_is_behind_after_what_it_alone_faced():
     cells = [
-        *(cell(model, "pgd", "0.1", hit, words={"steps": 10}) for model, hit in (("a", []), ("b", MANY))),
-        cell("a", "pgd", "0.1", ALL, words={"steps": 50}),
+        *(cell(model, "pgd", "0.1", hit, parameters={"steps": 10}) for model, hit in (("a", []), ("b", MANY))),
+        cell("a", "pgd", "0.1", ALL, parameters={"steps": 50}),
     ]  # fmt: skip
     row = only(planted(cells, claim()))
     assert (row["verdict"], row["harder"]) == (UNEQUAL, "neither")
@@ -351,8 +351,8 @@ def test_no_side_is_ahead_that_is_behind_after_what_it_alone_faced():
 
 def test_attacks_that_are_compared_may_differ():
     cells = [
-        cell("a", "pgd", "0.1", [], words={"steps": 1}),
-        cell("a", "bim", "0.1", MANY, words={"steps": 40}),
+        cell("a", "pgd", "0.1", [], parameters={"steps": 1}),
+        cell("a", "bim", "0.1", MANY, parameters={"steps": 40}),
     ]
     asked = claim(left="a", right=None, right_attacks=("bim",))
     assert only(planted(cells, asked))["verdict"] == HOLDS
@@ -392,7 +392,7 @@ def test_images_that_no_attack_was_valid_on_are_no_evidence():
 def test_a_targeted_attack_breaks_images_under_the_strongest():
     """Any wrong label counts, whatever the attack was after; the study's own attack had no target."""
     cells = [
-        cell(model, "pgd", "0.1", hit, goal=goal, words={"targeted": target})
+        cell(model, "pgd", "0.1", hit, goal=goal, parameters={"targeted": target})
         for model, hit in (("a", []), ("b", MANY))
         for goal, target in (("misclassification", "none"), ("targeted", "next"))
     ]

@@ -100,7 +100,7 @@ def test_why_it_is_not_judged(cells, words):
 
 
 CELLS = pd.DataFrame([
-    {"cell": model, "model": model, "attack": "fgsm-radius", "toolkit": "native", "words": {},
+    {"cell": model, "model": model, "attack": "fgsm-radius", "toolkit": "native", "parameters": {},
      "surface": "network", "family": "network", "goal": "misclassification", "radius": float("nan")}
     for model in "ab"
 ])  # fmt: skip
@@ -180,7 +180,7 @@ def test_a_claim_may_say_by_which_figure(figure, right):
 
 def test_radii_of_unequal_searches_are_not_compared():
     cells = [
-        measuring("a", 0.03, words={"scan": 50}), measuring("b", 0.02, words={"scan": 10}),
+        measuring("a", 0.03, parameters={"scan": 50}), measuring("b", 0.02, parameters={"scan": 10}),
     ]  # fmt: skip
     row = compared(cells, critical()).iloc[0]
     assert row["verdict"] == UNEQUAL

@@ -18,7 +18,7 @@ from bench.trust.faced import Faced, faced
 def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the cells of two models; of each a name, words and what else is said of it."""
     made = [
-        cell(model, name, more.pop("eps", "0.1"), [], words=words, **more)
+        cell(model, name, more.pop("eps", "0.1"), [], parameters=words, **more)
         for model, cells in (("a", left), ("b", right))
         for name, words, more in ((name, words, dict(more)) for name, words, more in cells)
     ]
@@ -90,7 +90,7 @@ def asked(suite, title: str, norm: str) -> pd.DataFrame:
     smoothed = "randomized-smoothing" in title
     return pd.DataFrame([
         {"cell": f"{title} {turn} {toolkit}", "attack": one.spec.name, "toolkit": toolkit,
-         "radius": one.spec.radius, "words": dict(one.spec.words), "surface": "any", "goal": "misclassification",
+         "radius": one.spec.radius, "parameters": dict(one.spec.parameters), "surface": "any", "goal": "misclassification",
          "family": "smoothed" if smoothed else "votes" if "dml-" in title else "network"}
         for turn, one in enumerate(suite.attacks)
         if one.spec.norm == norm and row_kind(one.spec.name) == "attack"

@@ -46,7 +46,7 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
             classifier(job),
             norm=_ORDER[job.spec.norm],
             targeted=job.target is not None,
-            steps=job.spec.word("steps"),
+            steps=job.spec.parameter("steps"),
             lr=job.spec.amount("step_size"),
         )
     attack._optimizer = _solver(job.spec.norm)

@@ -63,7 +63,7 @@ def _averaging_class() -> type[Any]:
 
 def _averaging(job: Job) -> Any:
     model = classifier(job, _averaging_class())
-    model.eot = job.spec.word("eot")
+    model.eot = job.spec.parameter("eot")
     return model
 
 
@@ -76,7 +76,7 @@ def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
         eps=eps,
         eps_step=step,
         decay=decay,
-        max_iter=job.spec.word("steps"),
+        max_iter=job.spec.parameter("steps"),
         targeted=job.target is not None,
         num_random_init=int(start is not None),
         batch_size=len(job.x),
@@ -167,8 +167,8 @@ def _apgd(job: Job) -> torch.Tensor:
             norm=np.inf if job.spec.norm == "linf" else 2,
             eps=job.eps,
             eps_step=2 * job.eps,
-            max_iter=job.spec.word("steps"),
-            nb_random_init=job.spec.word("restarts"),
+            max_iter=job.spec.parameter("steps"),
+            nb_random_init=job.spec.parameter("restarts"),
             batch_size=len(job.x),
             verbose=False,
         )
@@ -198,9 +198,9 @@ def _universal(job: Job) -> Perturbation:
     from art.attacks.evasion import UniversalPerturbation
 
     inner = {
-        "max_iter": job.spec.word("steps"),
+        "max_iter": job.spec.parameter("steps"),
         "epsilon": job.spec.amount("overshoot"),
-        "nb_grads": job.spec.word("candidates"),
+        "nb_grads": job.spec.parameter("candidates"),
         "batch_size": _LOOK,
         "verbose": False,
     }
@@ -210,7 +210,7 @@ def _universal(job: Job) -> Perturbation:
         attacker="deepfool",
         attacker_params=inner,
         delta=job.spec.amount("delta"),
-        max_iter=job.spec.word("passes"),
+        max_iter=job.spec.parameter("passes"),
         eps=job.eps,
         norm=np.inf if job.spec.norm == "linf" else 2,
         verbose=False,

@@ -62,9 +62,9 @@ def _deepfool(job: Job) -> torch.Tensor:
 
     attack = DeepFool(
         classifier(job, _settling_class()),
-        max_iter=job.spec.word("steps"),
+        max_iter=job.spec.parameter("steps"),
         epsilon=job.spec.amount("overshoot"),
-        nb_grads=job.spec.word("candidates"),
+        nb_grads=job.spec.parameter("candidates"),
         batch_size=len(job.x),
         verbose=False,
     )
@@ -89,8 +89,8 @@ def _cw(job: Job) -> torch.Tensor:
         confidence=job.spec.amount("confidence") + _CW_MARGIN,
         targeted=job.target is not None,
         learning_rate=job.spec.amount("step_size"),
-        binary_search_steps=job.spec.word("search_steps"),
-        max_iter=max(1, round(job.spec.word("steps") / _ADAM_STEPS_PER_ITERATION)),
+        binary_search_steps=job.spec.parameter("search_steps"),
+        max_iter=max(1, round(job.spec.parameter("steps") / _ADAM_STEPS_PER_ITERATION)),
         initial_const=job.spec.amount("c"),
         max_doubling=_CW_DOUBLINGS,
         batch_size=len(job.x),
@@ -107,8 +107,8 @@ def _ead(job: Job) -> torch.Tensor:
         confidence=job.spec.amount("confidence"),
         targeted=job.target is not None,
         learning_rate=job.spec.amount("step_size"),
-        binary_search_steps=job.spec.word("search_steps"),
-        max_iter=job.spec.word("steps"),
+        binary_search_steps=job.spec.parameter("search_steps"),
+        max_iter=job.spec.parameter("steps"),
         beta=job.spec.amount("beta"),
         initial_const=job.spec.amount("c"),
         batch_size=len(job.x),

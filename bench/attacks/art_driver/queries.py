@@ -13,7 +13,7 @@ import torch
 
 from bench.attacks.art_driver.common import classifier, classifier_class, generate
 from bench.attacks.job import Job
-from bench.attacks.query_budget import Asked, one_by_one
+from bench.attacks.query_budget import BudgetedModel, one_by_one
 from bench.spec import Norm
 
 
@@ -45,10 +45,10 @@ def _square(job: Job) -> torch.Tensor:
     attack = SquareAttack(
         estimator,
         norm=np.inf,
-        max_iter=job.spec.word("queries"),
+        max_iter=job.spec.parameter("queries"),
         eps=job.eps,
         p_init=job.spec.amount("p_init"),
-        nb_restarts=job.spec.word("restarts"),
+        nb_restarts=job.spec.parameter("restarts"),
         batch_size=len(job.x),
         verbose=False,
     )
@@ -72,13 +72,13 @@ def _direct_class() -> type[Any]:
 def _hopskipjump(job: Job) -> torch.Tensor:
     from art.attacks.evasion import HopSkipJump
 
-    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
+    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
         attack = HopSkipJump(
             classifier(job, _direct_class(), asked),
             norm=2 if job.spec.norm == "l2" else np.inf,
             max_iter=sys.maxsize,  # the questions end it
             max_eval=sys.maxsize,
-            init_eval=job.spec.word("gradient_queries"),
+            init_eval=job.spec.parameter("gradient_queries"),
             verbose=False,
         )
         # The authors' theta, of which their search and delta are made; ART's is 0.01 d times as large.
@@ -94,7 +94,7 @@ def _hopskipjump(job: Job) -> torch.Tensor:
 def _boundary(job: Job) -> torch.Tensor:
     from art.attacks.evasion import BoundaryAttack
 
-    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
+    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
         delta, epsilon = job.spec.amount("spherical_step"), job.spec.amount("source_step")
         attack = BoundaryAttack(
             classifier(job, _direct_class(), asked),

@@ -82,10 +82,10 @@ def _one_pixel(job: Job) -> torch.Tensor:
         classifier(job, _sure_class()),
         th=pixels,
         es=1,
-        max_iter=job.spec.word("generations"),
+        max_iter=job.spec.parameter("generations"),
         targeted=job.target is not None,
     )
-    attack.members = job.spec.word("population")
+    attack.members = job.spec.parameter("population")
     images, goal, found, taken = job.x.cpu().numpy(), job.goal.tolist(), [], []
     for row in range(len(images)):
         attack.looks = 0

@@ -43,7 +43,9 @@ def _class(norm: Norm) -> type[Any]:
 
 
 def _brendel_bethge(job: Job) -> torch.Tensor:
-    attack = _class(job.spec.norm)(steps=job.spec.word("steps"), lr=job.spec.amount("step_size"))
+    attack = _class(job.spec.norm)(
+        steps=job.spec.parameter("steps"), lr=job.spec.amount("step_size")
+    )
 
     def one(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
         wanted = criterion(job, slice(row, row + 1))

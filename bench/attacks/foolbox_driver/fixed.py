@@ -65,7 +65,7 @@ def _momentum(base: type[Any]) -> type[Any]:
 
 
 def _descended(job: Job, attack: Any) -> torch.Tensor:
-    attack.eot = job.spec.word("eot")
+    attack.eot = job.spec.parameter("eot")
     return within_budget(job, attack)
 
 
@@ -80,7 +80,7 @@ def _bim(job: Job) -> torch.Tensor:
 
     spec = job.spec
     attack = _descent(LinfBasicIterativeAttack)(
-        abs_stepsize=spec.amount("step_size"), steps=spec.word("steps"), random_start=False
+        abs_stepsize=spec.amount("step_size"), steps=spec.parameter("steps"), random_start=False
     )
     return _descended(job, attack)
 
@@ -98,7 +98,7 @@ def _pgd(job: Job) -> torch.Tensor:
     start = job.start()
     attack = kind(
         abs_stepsize=job.spec.amount("step_size"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         random_start=start is not None,
     )
     attack.start = start
@@ -111,7 +111,7 @@ def _mi_fgsm(job: Job) -> torch.Tensor:
     attack = _momentum(LinfMomentumIterativeFastGradientMethod)(
         momentum=job.spec.amount("decay"),
         abs_stepsize=job.spec.amount("step_size"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         random_start=False,
     )
     return _descended(job, attack)

@@ -20,8 +20,8 @@ def _deepfool(job: Job) -> torch.Tensor:
     from foolbox.attacks.deepfool import L2DeepFoolAttack, LinfDeepFoolAttack
 
     attack = (L2DeepFoolAttack if job.spec.norm == "l2" else LinfDeepFoolAttack)(
-        steps=job.spec.word("steps"),
-        candidates=job.spec.word("candidates"),
+        steps=job.spec.parameter("steps"),
+        candidates=job.spec.parameter("candidates"),
         overshoot=job.spec.amount("overshoot"),
     )
     found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
@@ -32,8 +32,8 @@ def _cw(job: Job) -> torch.Tensor:
     from foolbox.attacks.carlini_wagner import L2CarliniWagnerAttack
 
     attack = L2CarliniWagnerAttack(
-        binary_search_steps=job.spec.word("search_steps"),
-        steps=job.spec.word("steps"),
+        binary_search_steps=job.spec.parameter("search_steps"),
+        steps=job.spec.parameter("steps"),
         stepsize=job.spec.amount("step_size"),
         confidence=job.spec.amount("confidence"),
         initial_const=job.spec.amount("c"),
@@ -46,8 +46,8 @@ def _ead(job: Job) -> torch.Tensor:
     from foolbox.attacks.ead import EADAttack
 
     attack = EADAttack(
-        binary_search_steps=job.spec.word("search_steps"),
-        steps=job.spec.word("steps"),
+        binary_search_steps=job.spec.parameter("search_steps"),
+        steps=job.spec.parameter("steps"),
         initial_stepsize=job.spec.amount("step_size"),
         confidence=job.spec.amount("confidence"),
         initial_const=job.spec.amount("c"),
@@ -63,7 +63,7 @@ def _ddn(job: Job) -> torch.Tensor:
 
     attack = DDNAttack(
         init_epsilon=job.spec.amount("init_eps"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         gamma=job.spec.amount("gamma"),
     )
     # Where it finds none it gives back the image itself.
@@ -99,7 +99,7 @@ def _fmn_classes() -> Mapping[Norm, type[Any]]:
 
 def _fmn(job: Job) -> torch.Tensor:
     attack = _fmn_classes()[job.spec.norm](
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         max_stepsize=job.spec.amount("step_size"),
         gamma=job.spec.amount("gamma"),
     )

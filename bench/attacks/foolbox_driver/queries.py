@@ -15,7 +15,7 @@ from torch import nn
 from bench.adapters.generators import seeded
 from bench.attacks.foolbox_driver.common import criterion, model, within_budget
 from bench.attacks.job import Job
-from bench.attacks.query_budget import Asked, Spent, one_by_one
+from bench.attacks.query_budget import BudgetedModel, BudgetExhausted, one_by_one
 from bench.spec import Norm
 
 
@@ -77,12 +77,12 @@ def _another_class() -> type[Any]:
 def _hopskipjump(job: Job) -> torch.Tensor:
     attack = _hopskipjump_class()(
         steps=sys.maxsize,  # the questions end it
-        initial_gradient_eval_steps=job.spec.word("gradient_queries"),
+        initial_gradient_eval_steps=job.spec.parameter("gradient_queries"),
         max_gradient_eval_steps=sys.maxsize,
         constraint=job.spec.norm,
     )
 
-    def search(asked: Asked, row: int, start: torch.Tensor) -> None:
+    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
         goal = _another_class()(int(job.y[row]))
         part = slice(row, row + 1)
         # It asserts that an adversarial image is one when it asks again; a model that is not the
@@ -102,11 +102,11 @@ def _boundary(job: Job) -> torch.Tensor:
         spherical_step=job.spec.amount("spherical_step"),
         source_step=job.spec.amount("source_step"),
     )
-    asked = Asked(job)
+    asked = BudgetedModel(job)
     rows = asked.begin()
     if len(rows):
         # All at once: it draws one direction a step, which is every image's.
-        with seeded(job.seed, job.x.device), suppress(Spent):
+        with seeded(job.seed, job.x.device), suppress(BudgetExhausted):
             goal, start = Misclassification(job.y[rows]), asked.found[rows]
             attack.run(model(job, asked), job.x[rows], goal, starting_points=start)
     return asked.result()
@@ -138,8 +138,8 @@ def _spatial(job: Job) -> torch.Tensor:
     width = job.x.shape[3]
     spec, translations, rotations = (
         job.spec,
-        job.spec.word("translations"),
-        job.spec.word("rotations"),
+        job.spec.parameter("translations"),
+        job.spec.parameter("rotations"),
     )
     # A grid of one is its middle, not its lower end. Between the centres of the outer pixels lie
     # width - 1 pixels, where it reckons with width.

@@ -14,7 +14,7 @@ from bench.spec import Norm
 def _salt_and_pepper(job: Job) -> torch.Tensor:
     from foolbox.attacks.saltandpepper import SaltAndPepperNoiseAttack
 
-    attack = SaltAndPepperNoiseAttack(steps=job.spec.word("steps"))
+    attack = SaltAndPepperNoiseAttack(steps=job.spec.parameter("steps"))
     # Where it finds none it gives back the image itself.
     found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
     return found

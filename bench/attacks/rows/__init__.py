@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.attacks.row import Attack, Word
+from bench.attacks.row import Attack, Parameter
 from bench.attacks.rows import fixed, minimal, queries, sparse
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
@@ -24,10 +24,10 @@ CERTIFY = Attack(
     minimal=True,
     access="decision",
     rows="certify",
-    words={
-        "n0": Word("count", 100, least=1),
-        "n": Word("count", 1000, least=1),
-        "alpha": Word("amount", "0.001", below=1),
+    parameters={
+        "n0": Parameter("count", 100, least=1),
+        "n": Parameter("count", 1000, least=1),
+        "alpha": Parameter("amount", "0.001", below=1),
     },
     irreducible="it attacks nothing",
     note="the radius within which a smoothed model keeps its decision: a class chosen from n0 noisy "

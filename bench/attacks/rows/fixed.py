@@ -6,9 +6,9 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Need,
+    Parameter,
     Parity,
     Refusal,
-    Word,
     differs,
     identical,
     verdict,
@@ -25,8 +25,8 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
     return Attack(
         name=name,
         norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},
-        words={
-            "steps": Word("count", 100, least=1),
+        parameters={
+            "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
             "eot": EOT,
         },
@@ -42,19 +42,19 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
 
 
 _FAB = {
-    "steps": Word("count", 100, least=1),
+    "steps": Parameter("count", 100, least=1),
     "restarts": RESTARTS,
-    "alpha_max": Word("amount", 0.1, most=1),
-    "eta": Word("amount", 1.05, least=1),
-    "beta": Word("amount", 0.9, most=1),
+    "alpha_max": Parameter("amount", 0.1, most=1),
+    "eta": Parameter("amount", 1.05, least=1),
+    "beta": Parameter("amount", 0.9, most=1),
 }
-_TARGETS = Word("count", 9, least=1)
+_TARGETS = Parameter("count", 9, least=1)
 
 ROWS = (
     Attack(
         name="fgsm",
         norms={"linf": THREE},
-        words={"eot": EOT, "targeted": TARGETED},
+        parameters={"eot": EOT, "targeted": TARGETED},
         refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"), _EOT_REFUSED),
         parity=(Agreement(identical("one signed step of the same gradient")),),
         note="one signed gradient step of size eps",
@@ -62,7 +62,7 @@ ROWS = (
     Attack(
         name="bim",
         norms={"linf": THREE},
-        words={"steps": STEPS, "step_size": STEP_SIZE, "eot": EOT, "targeted": TARGETED},
+        parameters={"steps": STEPS, "step_size": STEP_SIZE, "eot": EOT, "targeted": TARGETED},
         refusals=(_EOT_REFUSED,),
         parity=(
             Agreement(
@@ -78,10 +78,10 @@ ROWS = (
     Attack(
         name="pgd",
         norms={"linf": THREE, "l2": THREE},
-        words={
+        parameters={
             "steps": STEPS,
             "step_size": STEP_SIZE,
-            "random_start": Word("flag", True),
+            "random_start": Parameter("flag", True),
             "restarts": RESTARTS,
             "eot": EOT,
             "targeted": TARGETED,
@@ -103,10 +103,10 @@ ROWS = (
     Attack(
         name="mi-fgsm",
         norms={"linf": THREE},
-        words={
+        parameters={
             "steps": STEPS,
             "step_size": STEP_SIZE,
-            "decay": Word("amount", 1.0, least=0),
+            "decay": Parameter("amount", 1.0, least=0),
             "eot": EOT,
             "targeted": TARGETED,
         },
@@ -137,7 +137,7 @@ ROWS = (
             "l1": ("torchattacks",),
         },
         every_class=True,
-        words=_FAB,
+        parameters=_FAB,
         note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
         "lies beyond eps does not count; a gradient for every class a step",
     ),
@@ -148,15 +148,15 @@ ROWS = (
             "l2": ("torchattacks",),
             "l1": ("torchattacks",),
         },
-        words={**_FAB, "targets": _TARGETS},
+        parameters={**_FAB, "targets": _TARGETS},
         note="FAB towards each of the classes most likely next in turn, at most `targets` of them; a "
         "gradient a step",
     ),
     Attack(
         name="apgd-t",
         norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
-        words={
-            "steps": Word("count", 100, least=1),
+        parameters={
+            "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
             "eot": EOT,
             "targets": _TARGETS,
@@ -171,11 +171,11 @@ ROWS = (
     Attack(
         name="autoattack",
         norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
-        words={
-            "steps": Word("count", 100, least=1, once=True),
-            "queries": Word("count", 5000, least=1),
-            "apgd_t": Word("flag", True),
-            "fab_t": Word("flag", True),
+        parameters={
+            "steps": Parameter("count", 100, least=1, once=True),
+            "queries": Parameter("count", 5000, least=1),
+            "apgd_t": Parameter("flag", True),
+            "fab_t": Parameter("flag", True),
         },
         absent={
             "art": "its class of that name has DeepFool for FAB and no targeted part, and needs a "
@@ -205,15 +205,15 @@ ROWS = (
         name="universal",
         norms={"linf": ("art", "native"), "l2": ("art", "native")},
         irreducible="all images share one perturbation",
-        words={
-            "delta": Word("amount", 0.2, least=0, below=1),
-            "passes": Word("count", 10, least=1),
-            "batch": Word("count", 100, least=1, once=True),
-            "steps": Word("count", 10, least=1),
-            "overshoot": Word("amount", 0.02, least=0),
-            "candidates": Word("count", 10, least=2),
-            "fit": Word("fit", "train 1000"),
-            "fitted_on": Word("model", ITSELF),
+        parameters={
+            "delta": Parameter("amount", 0.2, least=0, below=1),
+            "passes": Parameter("count", 10, least=1),
+            "batch": Parameter("count", 100, least=1, once=True),
+            "steps": Parameter("count", 10, least=1),
+            "overshoot": Parameter("amount", 0.02, least=0),
+            "candidates": Parameter("count", 10, least=2),
+            "fit": Parameter("fit", "train 1000"),
+            "fitted_on": Parameter("model", ITSELF),
         },
         refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
         needs=(

@@ -8,8 +8,8 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Need,
+    Parameter,
     Refusal,
-    Word,
     norm,
     verdict,
 )
@@ -24,7 +24,7 @@ _ART_CW = (
 _SAME = 0.02
 
 _MEASURES = "it measures how far away the label changes"
-_SURE = {"least_confidence": Word("amount", 0, least=0, below=1)}
+_SURE = {"least_confidence": Parameter("amount", 0, least=0, below=1)}
 
 
 def _ead(
@@ -37,13 +37,13 @@ def _ead(
         name=name,
         norms={threat: THREE},
         minimal=True,
-        words={
-            "c": Word("amount", 0.001),
-            "beta": Word("amount", 0.001, least=0),
-            "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 0.01),
-            "search_steps": Word("count", 9, least=1),
-            "confidence": Word("amount", 0.0, least=0),
+        parameters={
+            "c": Parameter("amount", 0.001),
+            "beta": Parameter("amount", 0.001, least=0),
+            "steps": Parameter("count", 100, least=1),
+            "step_size": Parameter("amount", 0.01),
+            "search_steps": Parameter("count", 9, least=1),
+            "confidence": Parameter("amount", 0.0, least=0),
             "targeted": TARGETED,
         },
         refusals=(Refusal("art", "confidence", "0", "keeps images that lack the confidence"),),
@@ -62,10 +62,10 @@ ROWS = (
         norms={"l2": (*THREE, "native"), "linf": ("foolbox", "native")},
         minimal=True,
         singly=("torchattacks",),
-        words={
-            "steps": Word("count", 50, least=1),
-            "overshoot": Word("amount", 0.02, least=0),
-            "candidates": Word("count", 10, least=2),
+        parameters={
+            "steps": Parameter("count", 50, least=1),
+            "overshoot": Parameter("amount", 0.02, least=0),
+            "candidates": Parameter("count", 10, least=2),
         },
         needs=(
             Need(
@@ -94,10 +94,10 @@ ROWS = (
         name="l-bfgs",
         norms={"l2": ("native",)},
         minimal=True,
-        words={
-            "c": Word("amount", 10),
-            "steps": Word("count", 10, least=1),
-            "search_steps": Word("count", 10, least=1),
+        parameters={
+            "c": Parameter("amount", 10),
+            "steps": Parameter("count", 10, least=1),
+            "search_steps": Parameter("count", 10, least=1),
             "targeted": TARGETED,
         },
         note="c times the squared l2 norm plus the cross-entropy, by L-BFGS-B, with a search for the "
@@ -107,12 +107,12 @@ ROWS = (
         name="cw",
         norms={"l2": THREE},
         minimal=True,
-        words={
-            "c": Word("amount", 1.0),
-            "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 0.01),
-            "search_steps": Word("count", 1, least=1),
-            "confidence": Word("amount", 0.0, least=0),
+        parameters={
+            "c": Parameter("amount", 1.0),
+            "steps": Parameter("count", 100, least=1),
+            "step_size": Parameter("amount", 0.01),
+            "search_steps": Parameter("count", 1, least=1),
+            "confidence": Parameter("amount", 0.0, least=0),
             "targeted": TARGETED,
         },
         refusals=(
@@ -144,10 +144,10 @@ ROWS = (
         name="ddn",
         norms={"l2": ("foolbox",)},
         minimal=True,
-        words={
-            "steps": Word("count", 100, least=1),
-            "init_eps": Word("amount", 1.0),
-            "gamma": Word("amount", 0.05, below=1),
+        parameters={
+            "steps": Parameter("count", 100, least=1),
+            "init_eps": Parameter("amount", 1.0),
+            "gamma": Parameter("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
         note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
@@ -177,10 +177,10 @@ ROWS = (
         name="fmn",
         norms={"l0": ("foolbox",), "l1": ("foolbox",), "l2": ("foolbox",), "linf": ("foolbox",)},
         minimal=True,
-        words={
-            "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 1.0),
-            "gamma": Word("amount", 0.05, below=1),
+        parameters={
+            "steps": Parameter("count", 100, least=1),
+            "step_size": Parameter("amount", 1.0),
+            "gamma": Parameter("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
         note="gradient steps within a ball that shrinks by gamma where the image is adversarial and "
@@ -191,9 +191,9 @@ ROWS = (
         name="brendel-bethge",
         norms=dict.fromkeys(("l1", "l2", "linf"), ("art", "foolbox")),
         minimal=True,
-        words={
-            "steps": Word("count", 100, least=1),
-            "step_size": Word("amount", 0.1),
+        parameters={
+            "steps": Parameter("count", 100, least=1),
+            "step_size": Parameter("amount", 0.1),
             "targeted": TARGETED,
         },
         packages={"art": "numba", "foolbox": "numba"},
@@ -212,7 +212,11 @@ ROWS = (
         norms={"linf": ("native",)},
         minimal=True,
         rows="radius",
-        words={"max_eps": Word("amount", 0.5), "scan": Word("count", 50, least=1), **_SURE},
+        parameters={
+            "max_eps": Parameter("amount", 0.5),
+            "scan": Parameter("count", 50, least=1),
+            **_SURE,
+        },
         irreducible=_MEASURES,
         note="the least eps along the direction of FGSM at which the label changes, to 1e-6: scan "
         "equal steps up to max_eps, since labels can change back, then bisection",
@@ -222,10 +226,10 @@ ROWS = (
         norms={"linf": ("native",)},
         minimal=True,
         rows="radius",
-        words={
-            "step_size": Word("amount", 0.001),
-            "steps": Word("count", 500, least=1),
-            "project": Word("amount", 1),
+        parameters={
+            "step_size": Parameter("amount", 0.001),
+            "steps": Parameter("count", 500, least=1),
+            "project": Parameter("amount", 1),
             **_SURE,
         },
         irreducible=_MEASURES,

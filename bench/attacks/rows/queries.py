@@ -6,7 +6,7 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Need,
-    Word,
+    Parameter,
     differs,
     norm,
     rate,
@@ -14,16 +14,16 @@ from bench.attacks.row import (
 from bench.attacks.rows.common import RESTARTS
 
 #: The last question is kept for the image that was found.
-_QUERIES = Word("count", 5000, least=2)
+_QUERIES = Parameter("count", 5000, least=2)
 
 ROWS = (
     Attack(
         name="square",
         norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
         access="score",
-        words={
-            "queries": Word("count", 5000, least=1),
-            "p_init": Word("amount", 0.8, most=1),
+        parameters={
+            "queries": Parameter("count", 5000, least=1),
+            "p_init": Parameter("amount", 0.8, most=1),
             "restarts": RESTARTS,
         },
         needs=(
@@ -71,9 +71,9 @@ ROWS = (
         norms={"l2": ("art", "foolbox"), "linf": ("art", "foolbox")},
         minimal=True,
         access="decision",
-        words={
+        parameters={
             "queries": _QUERIES,
-            "gradient_queries": Word("count", 100, least=1, once=True),
+            "gradient_queries": Parameter("count", 100, least=1, once=True),
         },
         parity=(
             Agreement(
@@ -92,10 +92,10 @@ ROWS = (
         norms={"l2": ("art", "foolbox")},
         minimal=True,
         access="decision",
-        words={
+        parameters={
             "queries": _QUERIES,
-            "spherical_step": Word("amount", 0.01),
-            "source_step": Word("amount", 0.01),
+            "spherical_step": Parameter("amount", 0.01),
+            "source_step": Parameter("amount", 0.01),
         },
         parity=(
             Agreement(
@@ -114,11 +114,11 @@ ROWS = (
         access="decision",
         evidence=False,
         irreducible="a point on the way is no turn or shift",
-        words={
-            "max_translation": Word("amount", 3, least=0),
-            "max_rotation": Word("amount", 30, least=0),
-            "translations": Word("count", 5, least=1),
-            "rotations": Word("count", 5, least=1),
+        parameters={
+            "max_translation": Parameter("amount", 3, least=0),
+            "max_rotation": Parameter("amount", 30, least=0),
+            "translations": Parameter("count", 5, least=1),
+            "rotations": Parameter("count", 5, least=1),
         },
         needs=(Need(kind="square-images", least=2, why="turns"),),
         absent={

@@ -6,8 +6,8 @@ from bench.attacks.row import (
     Agreement,
     Attack,
     Need,
+    Parameter,
     Refusal,
-    Word,
     differs,
     verdict,
 )
@@ -19,12 +19,12 @@ ROWS = (
         norms={"l0": ("torchattacks", "native")},
         minimal=True,
         singly=("torchattacks",),
-        words={
-            "lambda": Word("amount", 3.0, least=1),
-            "steps": Word("count", 20, least=1),
-            "overshoot": Word("amount", 0.02, least=0),
-            "candidates": Word("count", 10, least=2),
-            "box": Word("amount", 1.0),
+        parameters={
+            "lambda": Parameter("amount", 3.0, least=1),
+            "steps": Parameter("count", 20, least=1),
+            "overshoot": Parameter("amount", 0.02, least=0),
+            "candidates": Parameter("count", 10, least=2),
+            "box": Parameter("amount", 1.0),
         },
         refusals=(
             Refusal("torchattacks", "box", "1", "moves every pixel as far as [0, 1] allows"),
@@ -45,9 +45,9 @@ ROWS = (
         name="jsma",
         norms={"l0": ("art", "torchattacks")},
         minimal=True,
-        words={
-            "theta": Word("amount", 1.0),
-            "gamma": Word("amount", 0.1, most=1),
+        parameters={
+            "theta": Parameter("amount", 1.0),
+            "gamma": Parameter("amount", 0.1, most=1),
             "targeted": TARGETED,
         },
         needs=(Need(kind="pairs", why="changes values in pairs"),),
@@ -66,9 +66,9 @@ ROWS = (
         name="one-pixel",
         norms={"l0": ("art", "torchattacks")},
         access="score",
-        words={
-            "population": Word("count", 400, least=5),
-            "generations": Word("count", 100, least=1),
+        parameters={
+            "population": Parameter("count", 400, least=5),
+            "generations": Parameter("count", 100, least=1),
             "targeted": TARGETED,
         },
         parity=(
@@ -87,7 +87,7 @@ ROWS = (
         minimal=True,
         access="decision",
         evidence=False,
-        words={"steps": Word("count", 1000, least=1)},
+        parameters={"steps": Parameter("count", 1000, least=1)},
         note="pixels drawn at random turn white or black, fewer where the class changed; of the images "
         "found the one of least l2 counts",
     ),

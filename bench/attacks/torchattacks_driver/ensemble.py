@@ -16,14 +16,14 @@ from bench.spec import AttackSpec, Norm
 
 def _parts(job: Job) -> Iterator[AttackSpec]:
     """Yield the attacks of Croce and Hein (2020), in their order."""
-    steps = {"steps": job.spec.word("steps")}
+    steps = {"steps": job.spec.parameter("steps")}
     norm, eps = job.spec.norm, job.spec.eps
     yield catalogue.resolve("apgd-ce", norm, eps, steps)
-    if job.spec.word("apgd_t"):
+    if job.spec.parameter("apgd_t"):
         yield catalogue.resolve("apgd-t", norm, eps, steps)
-    if job.spec.word("fab_t"):
+    if job.spec.parameter("fab_t"):
         yield catalogue.resolve("fab-t", norm, eps, steps)
-    yield catalogue.resolve("square", norm, eps, {"queries": job.spec.word("queries")})
+    yield catalogue.resolve("square", norm, eps, {"queries": job.spec.parameter("queries")})
 
 
 def _autoattack(job: Job) -> torch.Tensor:

@@ -43,13 +43,15 @@ def _bim(job: Job) -> torch.Tensor:
     from torchattacks import BIM
 
     step = job.spec.amount("step_size")
-    return run(job, BIM(job.probe, eps=job.eps, alpha=step, steps=job.spec.word("steps")), job.x)
+    return run(
+        job, BIM(job.probe, eps=job.eps, alpha=step, steps=job.spec.parameter("steps")), job.x
+    )
 
 
 def _pgd(job: Job) -> torch.Tensor:
     from torchattacks import EOTPGD, PGD, PGDL2
 
-    linf, eot = job.spec.norm == "linf", job.spec.word("eot")
+    linf, eot = job.spec.norm == "linf", job.spec.parameter("eot")
     # The default, 1e-10, is added to the norm of the batch's mean gradient: it shortens the steps
     # of images the model is sure of, the more so the larger the batch.
     options: dict[str, Any] = {} if linf else {"eps_for_division": 1e-30}
@@ -59,7 +61,7 @@ def _pgd(job: Job) -> torch.Tensor:
         job.probe,
         eps=job.eps,
         alpha=job.spec.amount("step_size"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         random_start=False,
         **options,
     )
@@ -74,7 +76,7 @@ def _mi_fgsm(job: Job) -> torch.Tensor:
         job.probe,
         eps=job.eps,
         alpha=job.spec.amount("step_size"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         decay=job.spec.amount("decay"),
     )
     return run(job, attack, job.x)
@@ -87,11 +89,11 @@ def _apgd(job: Job) -> torch.Tensor:
         job.probe,
         norm="Linf" if job.spec.norm == "linf" else "L2",
         eps=job.eps,
-        steps=job.spec.word("steps"),
-        n_restarts=job.spec.word("restarts"),
+        steps=job.spec.parameter("steps"),
+        n_restarts=job.spec.parameter("restarts"),
         seed=job.seed,
         loss=job.spec.name.removeprefix("apgd-"),
-        eot_iter=job.spec.word("eot"),
+        eot_iter=job.spec.parameter("eot"),
     )
     # Where it finds none it gives back the image itself.
     return run(job, attack, job.x)
@@ -127,10 +129,10 @@ def _apgd_t(job: Job) -> torch.Tensor:
         job.probe,
         norm="Linf" if job.spec.norm == "linf" else "L2",
         eps=job.eps,
-        steps=job.spec.word("steps"),
-        n_restarts=job.spec.word("restarts"),
+        steps=job.spec.parameter("steps"),
+        n_restarts=job.spec.parameter("restarts"),
         seed=job.seed,
-        eot_iter=job.spec.word("eot"),
+        eot_iter=job.spec.parameter("eot"),
         n_classes=1 + _targets(job),
     )
     # Where it finds none it gives back the image itself.
@@ -139,7 +141,7 @@ def _apgd_t(job: Job) -> torch.Tensor:
 
 def _targets(job: Job) -> int:
     """Return how many classes are aimed at: no more than there are beside the label."""
-    return min(int(job.spec.word("targets")), job.num_classes - 1)
+    return min(int(job.spec.parameter("targets")), job.num_classes - 1)
 
 
 @cache
@@ -180,8 +182,8 @@ def _fab(job: Job) -> torch.Tensor:
         job.probe,
         norm={"linf": "Linf", "l2": "L2", "l1": "L1"}[job.spec.norm],
         eps=job.eps,
-        steps=job.spec.word("steps"),
-        n_restarts=job.spec.word("restarts"),
+        steps=job.spec.parameter("steps"),
+        n_restarts=job.spec.parameter("restarts"),
         alpha_max=job.spec.amount("alpha_max"),
         eta=job.spec.amount("eta"),
         beta=job.spec.amount("beta"),

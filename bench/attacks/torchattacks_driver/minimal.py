@@ -33,7 +33,7 @@ def _deepfool(job: Job) -> torch.Tensor:
     # Its steps overshoot only what is left to the boundary, so the image ends without a margin.
     # Half of the overshoot goes into the steps, half is applied to the whole: 1 + overshoot in all.
     share = (1 + job.spec.amount("overshoot")) ** 0.5
-    attack = deepfool_class()(job.probe, steps=job.spec.word("steps"), overshoot=share - 1)
+    attack = deepfool_class()(job.probe, steps=job.spec.parameter("steps"), overshoot=share - 1)
     found = []
     for row in range(len(job.x)):
         image = job.x[row : row + 1]
@@ -62,7 +62,7 @@ def _cw(job: Job) -> torch.Tensor:
         job.probe,
         c=job.spec.amount("c"),
         kappa=job.spec.amount("confidence"),
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         lr=job.spec.amount("step_size"),
     )
     return job.clean_unless_moved(run(job, attack, job.inside()))
@@ -106,8 +106,8 @@ def _ead(job: Job) -> torch.Tensor:
         job.probe,
         kappa=job.spec.amount("confidence"),
         lr=job.spec.amount("step_size"),
-        binary_search_steps=job.spec.word("search_steps"),
-        max_iterations=job.spec.word("steps"),
+        binary_search_steps=job.spec.parameter("search_steps"),
+        max_iterations=job.spec.parameter("steps"),
         abort_early=False,  # it would stop on the loss of the whole batch
         initial_const=job.spec.amount("c"),
         beta=job.spec.amount("beta"),

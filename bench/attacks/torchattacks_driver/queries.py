@@ -18,8 +18,8 @@ def _square(job: Job) -> torch.Tensor:
         job.probe,
         norm="Linf" if job.spec.norm == "linf" else "L2",
         eps=job.eps,
-        n_queries=job.spec.word("queries"),
-        n_restarts=job.spec.word("restarts"),
+        n_queries=job.spec.parameter("queries"),
+        n_restarts=job.spec.parameter("restarts"),
         p_init=job.spec.amount("p_init"),
         seed=job.seed,
     )

@@ -27,7 +27,7 @@ def _sparsefool(job: Job) -> torch.Tensor:
 
     attack = SparseFool(
         job.probe,
-        steps=job.spec.word("steps"),
+        steps=job.spec.parameter("steps"),
         lam=job.spec.amount("lambda"),
         overshoot=job.spec.amount("overshoot"),
     )
@@ -127,11 +127,11 @@ def _one_pixel_class() -> type[Any]:
 
 
 def _one_pixel(job: Job) -> torch.Tensor:
-    population = job.spec.word("population")
+    population = job.spec.parameter("population")
     attack = _one_pixel_class()(
         job.probe,
         pixels=int(job.eps),
-        steps=job.spec.word("generations"),
+        steps=job.spec.parameter("generations"),
         inf_batch=population,
     )
     attack.members = population

@@ -36,7 +36,7 @@ def certificate_table(found: pd.DataFrame) -> pd.DataFrame:
     """
     return pd.DataFrame({
         "model": found["model"],
-        "certificate": found["words"],
+        "certificate": found["parameters"],
         "n": formatting.each(found, lambda row: formatting.count(row.n)),
         "certified (%)": formatting.each(found, lambda row: formatting.rate(row.accuracy, row.low, row.high)),
         "abstained (%)": formatting.each(found, lambda row: formatting.percent(row.abstained)),
@@ -55,7 +55,7 @@ def sandwich_table(found: pd.DataFrame) -> pd.DataFrame:
     """
     return pd.DataFrame({
         "model": found["model"],
-        "certificate": found["words"],
+        "certificate": found["parameters"],
         "threat": formatting.each(found, lambda row: formatting.threat("l2", row.eps_text)),
         "n": formatting.each(found, lambda row: formatting.count(row.n)),
         "certified (%)": formatting.each(
@@ -86,7 +86,9 @@ def certified_figures(points: pd.DataFrame, between: pd.DataFrame) -> list[Curve
         draw_certified(figure.subplots(), points, between, titles)
         pdf = to_pdf(figure)
     alone = (
-        f"{points['model'].iloc[0]}, {points['words'].iloc[0]}: share" if count == 1 else "Share"
+        f"{points['model'].iloc[0]}, {points['parameters'].iloc[0]}: share"
+        if count == 1
+        else "Share"
     )
     marked = f" {markers(between)}" if len(between) else ""
     caption = f"{alone} of images certified within the radius.{marked}"
@@ -148,9 +150,11 @@ def draw_certified(
 def _titles(points: pd.DataFrame) -> dict[str, str]:
     """Return what each cell is called: the model, and those of its words that differ."""
     cells = points.drop_duplicates("cell")
-    given = [str(said).split(", ") for said in cells["words"]]
+    given = [str(said).split(", ") for said in cells["parameters"]]
     shared = set.intersection(*map(set, given))
     return {
-        str(cell): ", ".join([str(model), *(word for word in own if word not in shared)])
+        str(cell): ", ".join(
+            [str(model), *(parameter for parameter in own if parameter not in shared)]
+        )
         for cell, model, own in zip(cells["cell"], cells["model"], given, strict=True)
     }

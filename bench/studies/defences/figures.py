@@ -47,7 +47,7 @@ def _certified(results: Results, measured: Measured) -> Picture | None:
     if points.empty:
         return None
     copies = {
-        one["cell"]: int(one["words"].get("n", 0)) for one in results.cells.to_dict("records")
+        one["cell"]: int(one["parameters"].get("n", 0)) for one in results.cells.to_dict("records")
     }
     cells = points.drop_duplicates("cell")[["cell", "model"]].assign(
         sigma=lambda them: them["model"].map(

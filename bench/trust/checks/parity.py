@@ -81,7 +81,7 @@ def parity(results: Results) -> pd.DataFrame:
         `passed` (boolean; null where it cannot be judged) and `cause` (why no closer agreement is to
         be expected, or why it cannot be judged); `left_cell, right_cell` (their keys).
     """
-    cells = results.cells.assign(same=results.cells["words"].map(_canonical))
+    cells = results.cells.assign(same=results.cells["parameters"].map(_canonical))
     alike = ["model", "surface", "attack", "norm", "eps", "same"]
     groups = cells.groupby(alike, sort=False, dropna=False)
     cells = cells[groups["toolkit"].transform("nunique") > 1]  # of a large run, few have a twin
@@ -101,8 +101,8 @@ def parity(results: Results) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _canonical(words: dict[str, Any]) -> str:
-    return json.dumps(words, sort_keys=True)
+def _canonical(parameters: dict[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True)
 
 
 def _compare(
@@ -154,8 +154,8 @@ def _expected(
     """Return what the catalogue expects of a pair, and its cause."""
     from bench.attacks.catalogue import expected_parity
 
-    words = tuple(sorted(cell["words"].items()))
-    spec = AttackSpec(name=cell["attack"], norm=cell["norm"], eps=eps, words=words)
+    parameters = tuple(sorted(cell["parameters"].items()))
+    spec = AttackSpec(name=cell["attack"], norm=cell["norm"], eps=eps, parameters=parameters)
     try:
         expected = expected_parity(spec, left, right)
     except SpecError as error:

@@ -23,7 +23,7 @@ RADII = np.linspace(0, 0.5, 200)
 
 def proven(n):
     return cell("a", "certify", None, (), norm="l2", certified=RADII * (1 - 10 / n), toolkit="native",
-                surface="predict", words={"n0": 100, "n": n, "alpha": "0.001"})  # fmt: skip
+                surface="predict", parameters={"n0": 100, "n": n, "alpha": "0.001"})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
 def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run):
     axes = Figure().subplots()
     points, between = certified_curve(run), sandwich(run)
-    draw_certified(axes, points, between, dict(zip(points["cell"], points["words"], strict=True)))
+    draw_certified(
+        axes, points, between, dict(zip(points["cell"], points["parameters"], strict=True))
+    )
     steps = [line for line in axes.get_lines() if line.get_drawstyle() == "steps-post"]
     assert len(steps) == 2
     for line, n in zip(steps, (100, 1000), strict=True):

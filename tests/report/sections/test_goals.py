@@ -16,7 +16,7 @@ def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
     made = planted(
         [
             cell("m", "pgd", "0.1", range(4)),
-            cell("m", "pgd", "0.1", range(10), goal="targeted", words={"targeted": "4"}),
+            cell("m", "pgd", "0.1", range(10), goal="targeted", parameters={"targeted": "4"}),
         ],
         images=20,
     )

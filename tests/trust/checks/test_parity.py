@@ -127,10 +127,10 @@ def test_pairs_and_what_the_catalogue_is_asked(results: Results, expect: Any) ->
 
 def test_cells_with_other_words_or_surfaces_are_not_compared(results: Results, expect: Any) -> None:
     expect(Expected("identical"))
-    words = list(results.cells["words"])
+    words = list(results.cells["parameters"])
     words[0] = words[0] | {"steps": 11}  # art's first pgd
     surfaces = results.cells["surface"].where(results.cells.index != 1, "vote")  # foolbox's
-    for cells in (results.cells.assign(words=words), results.cells.assign(surface=surfaces)):
+    for cells in (results.cells.assign(parameters=words), results.cells.assign(surface=surfaces)):
         table = parity(dataclasses.replace(results, cells=cells))
         assert len(table) == 2 * (4 * 3 + 1) - 2
 
