@@ -73,6 +73,10 @@ def cell_key(cell: Cell) -> str:
     return hashlib.sha256(canonical_json(identity(cell)).encode()).hexdigest()[:20]
 
 
+#: Fields that were called otherwise when the first suites were hashed: a new name is no new content.
+_FORMER = {"parameters": "words"}
+
+
 def suite_content(suite: Suite) -> str:
     """Return 20 hex digits of all that a suite file says: title, images, models, attacks, claims, seed.
 
@@ -89,4 +93,8 @@ def _said(value: Any) -> Any:
     if not dataclasses.is_dataclass(value):
         return value
     told = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
-    return {field.name: _said(one) for field, one in told if one != field.default}
+    return {
+        _FORMER.get(field.name, field.name): _said(one)
+        for field, one in told
+        if one != field.default
+    }

@@ -182,3 +182,15 @@ def test_a_noun_that_learns_a_word_changes_no_content() -> None:
     said = {field.name: getattr(suite, field.name) for field in dataclasses.fields(suite)}
     assert suite_content(Longer(**said)) == suite_content(suite)
     assert suite_content(Longer(**said, word=1)) != suite_content(suite)
+
+
+def test_fields_with_new_names_keep_content_and_key_of_what_was_stored_under_the_old() -> None:
+    climbed = ModelRequest(name="m", options=(("k", 3),), climbed=(("k", 1),))
+    suite = Suite(
+        name="a", title="T", images=(ImageSet(data="digits", split="test", count=20),), seed=1,
+        models=(climbed,), attacks=(AttackRequest(spec=CELL.attack),),
+    )  # fmt: skip
+    assert suite_content(suite) == "b4d7c2c147bb77b2b479"
+    assert cell_key(CELL) == "54dc9c3475474fe415c4"
+    crafted = Climbed(model=ModelRequest(name="m"), fingerprint="f")
+    assert cell_key(dataclasses.replace(CELL, climbed=crafted)) == "35c66c9e10b467d40aaf"
