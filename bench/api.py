@@ -19,7 +19,8 @@ from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
 from bench.data.datasets import load
 from bench.errors import SpecError, UnsupportedAttack
-from bench.measure.robustness import headline
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.registry import load_plugin, unknown
 from bench.runner.cache import ask_clean
 from bench.runner.cell import attack_images, check_images, climbed, targets
@@ -42,6 +43,7 @@ from bench.suite_files import published_file
 from bench.trust.behaviour import judged
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
+from bench.trust.comparisons import comparisons
 
 #: Larger seeds are more than torch takes.
 _MOST = 2**63
@@ -88,7 +90,7 @@ class Run:
 
     def headline(self) -> pd.DataFrame:
         """Return a row a model and threat: its robust accuracy, worst case per image."""
-        return headline(self.results)
+        return headline(Outcomes(self.results))
 
     def parity(self) -> pd.DataFrame:
         """Return a row a pair of toolkits with the same attack: how far they agree."""
@@ -96,7 +98,7 @@ class Run:
 
     def claims(self) -> pd.DataFrame:
         """Return a row a claim of the suite with its verdict; none where it makes no claims."""
-        return claims(self.results)
+        return claims(self.results, comparisons(Outcomes(self.results)))
 
     def report(
         self,

@@ -24,6 +24,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     """
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
+    from bench.measure.outcomes import Outcomes
     from bench.report.sections.claims import claim_table, comparison_table, stacked
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
@@ -32,7 +33,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     if not found.claims:
         say(f"suite {found.suite} has no claims; [[claims]] tables in its file make some")
         return
-    compared = comparisons(found)
+    compared = comparisons(Outcomes(found))
     judged = judge(found, compared)
     table = comparison_table(found, compared)
     if not fits(table.to_dict("records"), width_of(sys.stdout)):

@@ -1,73 +1,56 @@
-"""From certificates to figures: certified accuracy, and the true one between it and what attacks leave.
+"""From certificates to figures: certified accuracy, and the bounds it puts on the true robust accuracy.
 
-An image is certified within eps iff its certified decision is right and its radius is above eps: then
-no image nearer than eps is decided otherwise, but for a share alpha of those asked for. A successful
-attack shows the contrary, that the decision is not robust. So for each l2 radius
+An image is certified within eps if its certified decision is right and its radius is above eps. Then no
+image nearer than eps gets another decision, except for a share alpha of the certificates asked for. A
+successful attack shows the opposite: the decision is not robust. So at each l2 radius
 
     certified accuracy <= robust accuracy of the ideal smoothed classifier <= accuracy under attack
 
-where an abstention of the judge shows nothing, and counts as standing.
+An abstention of the judge shows nothing, so in this comparison the image counts as not broken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from bench.measure.outcomes import (
-    accuracy_attacks,
-    broken,
-    side_by_side,
-    tried_by_all,
-    unseen_noise,
-)
+from bench.measure.outcomes import Outcomes, attacked_by_all, broken, by_cell, side_by_side
 from bench.measure.statistics import wilson
+from bench.measure.validity import unseen_noise
 from bench.spec import number
 from bench.store.results import Results
 
-#: Labels changed within certified radii are more than alpha explains below this probability.
+#: Certificates are flagged if alpha explains the labels changed within them with less than this probability.
 _UNLIKELY = 0.01
 
-
-def certified_radii(results: Results) -> dict[str, pd.Series[float]]:
-    """Return the radius within which each image is rightly decided, by done cell, indexed by image.
-
-    0 where the model abstains or is wrong, so that an image is certified within eps iff it is above.
-    """
-    rows = results.rows[results.rows["kind"] == "certify"]
-    radii = rows["certified_radius"].where(rows["correct"], 0.0).to_numpy(dtype=float)
-    images = rows["index"].to_numpy()
-    return {
-        str(cell): pd.Series(radii[at], index=images[at])
-        for cell, at in rows.groupby("cell", sort=False).indices.items()
-    }
+_NAMED = ("cell", "model", "parameters")
 
 
-def certificates(results: Results) -> pd.DataFrame:
+def certificates(outcomes: Outcomes) -> pd.DataFrame:
     """Return what the certificates of each model come to, a row a done cell, in the plan's order.
 
     Returns:
         `cell, model, parameters` (text); `n` (images), `accuracy, low, high` (share that is certified at
-        all, and right; 95 % Wilson), `abstained` (share), `average_radius` (mean over all images, 0
+        any radius, and right; 95 % Wilson), `abstained` (share), `average_radius` (mean over all images, 0
         where not certified: Zhai et al., MACER, ICLR 2020), `largest`;
         `inside` (certified images whose label some attack of the run changed within their radius) and
-        `flag` (where these are more than alpha explains; else empty).
+        `flag` (these are more than alpha explains; else empty).
     """
-    by_cell, changed = certified_radii(results), _least_changes(results)
-    abstained = results.rows.groupby("cell")["abstained"].mean()
+    changed = _least_changes(outcomes.results)
+    abstained = outcomes.results.rows.groupby("cell")["abstained"].mean()
     found = []
-    for cell, row in _cells(results, by_cell):
-        radii = by_cell[cell["cell"]]
+    for cell, names in _done_cells(outcomes):
+        radii = outcomes.certified_radii[cell["cell"]]
         hits, n = int((radii > 0).sum()), len(radii)
         low, high = wilson(hits, n)
         least = changed.get(str(cell["model"]), pd.Series(dtype=float))
         inside = int((least.reindex(radii.index) < radii).sum())
         alpha = number(cell["parameters"]["alpha"], "alpha")
-        found.append(row | {
+        found.append(names | {
             "n": n, "accuracy": hits / n, "low": low, "high": high,
             "abstained": float(abstained[cell["cell"]]), "average_radius": float(radii.mean()),
             "largest": float(radii.max()), "inside": inside,
@@ -77,55 +60,52 @@ def certificates(results: Results) -> pd.DataFrame:
                                         "average_radius", "largest", "inside", "flag"])  # fmt: skip
 
 
-_NAMED = ("cell", "model", "parameters")
-
-
-def certified_curve(results: Results) -> pd.DataFrame:
+def certified_curve(outcomes: Outcomes) -> pd.DataFrame:
     """Return certified accuracy against the l2 radius: a step function, to be drawn to the right.
 
     Returns:
         `cell, model, parameters, radius` (ascending: 0, each radius certified, and the largest of the run),
         `accuracy, low, high` (95 % Wilson), `n`.
     """
-    by_cell = certified_radii(results)
-    top = max((float(radii.max()) for radii in by_cell.values()), default=0.0)
+    largest = max((float(radii.max()) for radii in outcomes.certified_radii.values()), default=0.0)
     found = []
-    for cell, row in _cells(results, by_cell):
-        radii = by_cell[cell["cell"]].to_numpy()
-        for eps in np.unique([0, *radii, top]):
-            found.append(row | {"radius": float(eps), **_share(radii > eps)})
+    for cell, names in _done_cells(outcomes):
+        radii = outcomes.certified_radii[cell["cell"]].to_numpy()
+        for eps in np.unique([0, *radii, largest]):
+            found.append(names | {"radius": float(eps), **_share(radii > eps)})
     return pd.DataFrame(found, columns=[*_NAMED, "radius", "accuracy", "low", "high", "n"])
 
 
-def sandwich(results: Results) -> pd.DataFrame:
+def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
     """Return certified accuracy and accuracy under attack at each l2 radius that attacks were given.
 
-    Of the images that the certificates and all valid attacks of the radius have.
+    On the images that the certificates and all valid attacks of the radius have.
 
     Returns:
         A row a done cell of certificates and radius: `cell, model, parameters, eps` (float), `eps_text`,
         `n, certified, certified_low, certified_high, attacked, low, high` (95 % Wilson; `attacked` is
         the share whose label no attack changed within eps), `abstained` (share of n that is among
-        these, though the judge abstained), `attacks` (that aim at eps and count), and
+        these although the judge abstained), `attacks` (that count at eps), and
         `flag` (certified above attacked, and what the attacks did not see of the noise).
     """
-    by_cell = certified_radii(results)
-    cells = accuracy_attacks(results)
-    cells = cells[(cells["norm"] == "l2") & (cells["flag"] == "")]
-    breaks = _breaks(results, cells, abstaining=False)
-    falls = _breaks(results, cells, abstaining=True)
+    cells = outcomes.cells
+    cells = cells[cells["shows_robust"] & (cells["norm"] == "l2") & (cells["flag"] == "")]
+    label_changes = _l2_distances(outcomes.results, cells, abstaining=False)
+    all_breaks = _l2_distances(outcomes.results, cells, abstaining=True)
     found = []
-    for cell, row in _cells(results, by_cell):
-        mine = cells[cells["model"] == cell["model"]]
-        asked = mine[mine["kind"] == "fixed"].drop_duplicates("radius").sort_values("radius")
-        for eps, text in zip(asked["radius"], asked["eps"], strict=True):
-            aimed = mine[(mine["radius"] == eps) | (mine["kind"] == "minimal")]
-            figures = _between(
-                by_cell[cell["cell"]], breaks, falls, mine["cell"], aimed["cell"], eps
-            )
-            flags = (figures.pop("flag"), unseen_noise(set(aimed["surface"])))
+    for cell, names in _done_cells(outcomes):
+        of_model = cells[cells["model"] == cell["model"]]
+        changes = side_by_side(label_changes, of_model["cell"])
+        breaks = side_by_side(all_breaks, of_model["cell"])
+        fixed = of_model[of_model["kind"] == "fixed"]
+        fixed = fixed.drop_duplicates("radius").sort_values("radius")
+        for eps, text in zip(fixed["radius"], fixed["eps"], strict=True):
+            at_eps = of_model[(of_model["radius"] == eps) | (of_model["kind"] == "minimal")]
+            attacks = _Attacks(attacked_by_all(changes, at_eps["cell"]), breaks)
+            figures = _bounds(outcomes.certified_radii[cell["cell"]], attacks, eps)
+            flags = (figures.pop("flag"), unseen_noise(set(at_eps["surface"])))
             found.append(
-                row | {"eps": eps, "eps_text": text, "attacks": len(aimed)} | figures
+                names | {"eps": eps, "eps_text": text, "attacks": len(at_eps)} | figures
                 | {"flag": "; ".join(flag for flag in flags if flag)}
             )  # fmt: skip
     return pd.DataFrame(found, columns=[
@@ -134,66 +114,62 @@ def sandwich(results: Results) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def _between(
-    radii: pd.Series[float],
-    breaks: Mapping[str, pd.Series[float]],
-    falls: Mapping[str, pd.Series[float]],
-    cells: pd.Series[str],
-    aimed: pd.Series[str],
-    eps: float,
-) -> dict[str, Any]:
-    """Return the figures of one model at one radius; `cells` are its own, `aimed` those of eps."""
-    least = tried_by_all(side_by_side(breaks, cells), aimed)
-    shared = least.index.intersection(radii.index)
-    changed = broken(least.loc[shared].to_numpy().min(axis=1), eps)
-    fallen = broken(
-        side_by_side(falls, cells).fillna(np.inf).loc[shared].min(axis=1).to_numpy(), eps
-    )
+class _Attacks(NamedTuple):
+    """What the attacks on one model did: l2 distances of images (rows) under cells (columns).
+
+    Attributes:
+        label_changes: where the label becomes another, on the images that count.
+        breaks: likewise, with an abstention as another label; on all images.
+    """
+
+    label_changes: pd.DataFrame
+    breaks: pd.DataFrame
+
+
+def _bounds(radii: pd.Series[float], attacks: _Attacks, eps: float) -> dict[str, Any]:
+    """Return the figures of one model at one radius."""
+    changes, breaks = attacks
+    shared = changes.index.intersection(radii.index)
+    changed = broken(changes.loc[shared].to_numpy().min(axis=1), eps)
+    lost = broken(breaks.fillna(np.inf).loc[shared].min(axis=1).to_numpy(), eps)
     certified, under = _share(radii.loc[shared].to_numpy() > eps), _share(~changed)
     above = certified["accuracy"] > under["accuracy"]
     return {
         "n": len(shared), "certified": certified["accuracy"], "certified_low": certified["low"],
         "certified_high": certified["high"], "attacked": under["accuracy"], "low": under["low"],
-        "high": under["high"], "abstained": float((fallen & ~changed).mean()) if len(shared) else 0.0,
+        "high": under["high"], "abstained": float((lost & ~changed).mean()) if len(shared) else 0.0,
         "flag": "certified above attacked" if above else "",
     }  # fmt: skip
 
 
-def _cells(
-    results: Results, done: Mapping[str, pd.Series[float]]
-) -> list[tuple[dict[Any, Any], dict[str, Any]]]:
-    """Return the done cells of certificates, each with the columns that name it."""
-    cells = results.cells[results.cells["cell"].isin(done)].to_dict("records")
-    return [
-        (
-            cell,
-            {"cell": cell["cell"], "model": cell["model"], "parameters": _said(cell["parameters"])},
+def _done_cells(outcomes: Outcomes) -> Iterator[tuple[dict[Any, Any], dict[str, Any]]]:
+    """Yield the done cells of certificates, each with the columns that name it."""
+    cells = outcomes.results.cells
+    for cell in cells[cells["cell"].isin(outcomes.certified_radii)].to_dict("records"):
+        parameters = ", ".join(
+            f"{name} {cell['parameters'][name]}" for name in ("n0", "n", "alpha")
         )
-        for cell in cells
-    ]
+        yield cell, {"cell": cell["cell"], "model": cell["model"], "parameters": parameters}
 
 
-def _said(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{parameter} {parameters[parameter]}" for parameter in ("n0", "n", "alpha"))
-
-
-def _breaks(
+def _l2_distances(
     results: Results, cells: pd.DataFrame, *, abstaining: bool
-) -> dict[str, pd.Series[float]]:
-    """Return the l2 distance at which each image's label is another, by cell, indexed by image.
+) -> Mapping[str, pd.Series[float]]:
+    """Return the l2 distance at which each image's label becomes another, by cell, indexed by image.
 
-    -1 where it is already on the clean image, infinite where no attack changed it. Abstentions are
-    another label, or show nothing.
+    -1 if it is wrong already on the clean image, infinite if no attack changed it.
+
+    Args:
+        results: the cells of a run.
+        cells: those that are wanted.
+        abstaining: whether an abstention is another label; else it shows nothing.
     """
     rows = results.rows[results.rows["cell"].isin(cells["cell"])]
     wrong = ~rows["correct"] & (abstaining | (rows["clean_label"] >= 0))
-    won = rows["success"] | (abstaining & rows["correct"] & rows["abstained"])
-    distance = rows["l2"].astype(float).where(won, np.inf).mask(wrong, -1.0).to_numpy()
-    images = rows["index"].to_numpy()
-    return {
-        str(cell): pd.Series(distance[at], index=images[at])
-        for cell, at in rows.groupby("cell", sort=False).indices.items()
-    }
+    changed = rows["success"] | (abstaining & rows["correct"] & rows["abstained"])
+    return by_cell(
+        rows, rows["l2"].astype(float).where(changed, np.inf).mask(wrong, -1.0).to_numpy()
+    )
 
 
 def _least_changes(results: Results) -> dict[str, pd.Series[float]]:
@@ -201,22 +177,27 @@ def _least_changes(results: Results) -> dict[str, pd.Series[float]]:
     rows = results.rows[results.rows["success"]]
     rows = rows[rows["goal"] != "confidence-reduction"]
     return {
-        str(model): mine.groupby("index")["l2"].min()
-        for model, mine in rows.groupby("model", sort=False)
+        str(model): of_model.groupby("index")["l2"].min()
+        for model, of_model in rows.groupby("model", sort=False)
     }
 
 
 def _flag(inside: int, asked: int, alpha: float) -> str:
-    """Return that more certificates are wrong than alpha explains; empty where they are not.
+    """Return that more certificates are wrong than alpha explains; empty if they are not.
 
-    alpha is of all that are asked for, of which many may be refused, not of those that are given.
+    Args:
+        inside: how many labels were changed within their certified radius.
+        asked: how many certificates were asked for. alpha is a share of these, many of which may be
+            refused, and not of those that are given.
+        alpha: the share of wrong certificates that the procedure allows.
     """
     if not inside or float(binom.sf(inside - 1, asked, alpha)) >= _UNLIKELY:
         return ""
     return f"labels changed within {inside} radii of {asked} asked for; alpha is {alpha:g}"
 
 
-def _share(stands: Any) -> dict[str, Any]:
-    hits, n = int(stands.sum()), len(stands)
+def _share(flags: Any) -> dict[str, Any]:
+    """Return the share of flags that are set, with its 95 % Wilson interval."""
+    hits, n = int(flags.sum()), len(flags)
     low, high = wilson(hits, n)
     return {"accuracy": hits / n if n else float("nan"), "low": low, "high": high, "n": n}

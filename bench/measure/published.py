@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.measure.outcomes import Outcomes, clean_answers, outcomes
+from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import wilson
 from bench.spec import number
-from bench.store.results import Results
 
 #: The columns of a file of published figures.
 COLUMNS = (
@@ -47,50 +46,48 @@ def read_published(path: Path) -> pd.DataFrame:
         raise SpecError(f"{path}: {error}") from error
 
 
-def comparison(results: Results, published: pd.DataFrame) -> pd.DataFrame:
+def comparison(outcomes: Outcomes, published: pd.DataFrame) -> pd.DataFrame:
     """Return each published accuracy beside ours.
 
-    Ours is the share of all images, those the model gets wrong included, that withstood every valid
-    cell of this attack at just this eps: of whatever toolkit and surface, per image, on the images
-    that all of these cells have. The model is
-    the one called `DATA/MODEL`. A published eps that no image has room for is read in two ways,
-    see `readings`, and has a row for each.
+    Ours is the share of all images, including those the model gets wrong, that withstood every valid
+    cell of this attack at just this eps, whatever its toolkit and surface, on the images that all of
+    these cells have. The model is the one named `DATA/MODEL`. A published eps that is larger than any
+    change of an image is read in two ways, see `readings`, and has a row for each.
 
     Args:
-        results: the cells of a suite's last run.
+        outcomes: of a suite's last run.
         published: of `read_published`; figures that are no accuracies are left out.
 
     Returns:
         A row a figure and reading, in the order of the file: `table, data, model, attack, norm,
         eps_published, eps` (texts), `published, ours, low, high` (in percent; 95 % Wilson), `n`
-        (images), `cells` (of them that count), `planned, note`, and for each surface, as
-        `ours on SURFACE`, our accuracy where only it was climbed. Without a cell that counts ours is
-        NaN.
+        (images), `cells` (how many count), `planned, note`, and for each surface, as `ours on
+        SURFACE`, our accuracy under the attacks through that surface alone. Ours is NaN if no cell
+        counts.
     """
-    known, right = outcomes(results), clean_answers(results)
-    aimed: defaultdict[tuple[str, ...], list[_Cell]] = defaultdict(list)
-    for cell in known.cells[known.cells["shows"]].to_dict("records"):
-        of_it = _Cell(str(cell["cell"]), str(cell["surface"]), cell["flag"] == "")
-        aimed[_key(cell["model"], cell["attack"], cell["norm"], cell["radius"])].append(of_it)
+    cells: defaultdict[tuple[str, ...], list[_Cell]] = defaultdict(list)
+    for row in outcomes.cells[outcomes.cells["shows_robust"]].to_dict("records"):
+        cell = _Cell(str(row["cell"]), str(row["surface"]), row["flag"] == "")
+        cells[_key(row["model"], row["attack"], row["norm"], row["radius"])].append(cell)
     found = []
-    for one in published[published["metric"] == "accuracy"].to_dict("records"):
-        model = f"{one['dataset']}/{one['model']}"
-        for eps in readings(one["norm"], one["eps"]):
-            if one["attack"] == CLEAN:
-                ours = _clean(right.get(model))
+    for figure in published[published["metric"] == "accuracy"].to_dict("records"):
+        model = f"{figure['dataset']}/{figure['model']}"
+        for eps in readings(figure["norm"], figure["eps"]):
+            if figure["attack"] == CLEAN:
+                ours = _clean(outcomes.clean.get(model))
             else:
                 radius = number(eps) if eps else float("nan")
-                cells = aimed.get(_key(model, one["attack"], one["norm"], radius), [])
-                ours = _attacked(cells, known, radius)
-            found.append(_published(one) | {"eps": eps} | ours)
+                key = _key(model, figure["attack"], figure["norm"], radius)
+                ours = _attacked(cells.get(key, []), outcomes, radius)
+            found.append(_published(figure) | {"eps": eps} | ours)
     return _ordered(pd.DataFrame(found, columns=None if found else list(_FIRST)))
 
 
 def readings(norm: str, eps: str) -> tuple[str, ...]:
     """Return what a published eps may mean in pixels of [0, 1].
 
-    A radius in linf above 1 is beyond what an image has room for: read as that many of the 255 steps
-    of a pixel, and, as printed, as every pixel free.
+    No pixel can change by more than 1, so a linf radius above 1 is read both as that many of the 255
+    steps of a pixel, and as printed, which leaves every pixel free.
     """
     if norm == "linf" and eps and number(eps) > 1:
         return (f"{eps}/255", "1")
@@ -103,11 +100,11 @@ _FIRST = (
 )  # fmt: skip
 
 
-def _published(one: Mapping[Hashable, Any]) -> dict[str, Any]:
+def _published(figure: Mapping[Hashable, Any]) -> dict[str, Any]:
     return {
-        "table": one["table"], "data": one["dataset"], "model": one["model"],
-        "attack": one["attack"], "norm": one["norm"], "eps_published": one["eps"],
-        "published": one["value"] * _PERCENT.get(one["unit"], np.nan), "note": one["note"],
+        "table": figure["table"], "data": figure["dataset"], "model": figure["model"],
+        "attack": figure["attack"], "norm": figure["norm"], "eps_published": figure["eps"],
+        "published": figure["value"] * _PERCENT.get(figure["unit"], np.nan), "note": figure["note"],
     }  # fmt: skip
 
 
@@ -120,7 +117,7 @@ def _clean(right: pd.Series[bool] | None) -> dict[str, Any]:
 
 
 class _Cell(NamedTuple):
-    """What is asked of a planned cell: its key, its surface, and whether it counts."""
+    """What is needed to know of a planned cell: its key, its surface, and whether it counts."""
 
     key: str
     surface: str
@@ -128,25 +125,27 @@ class _Cell(NamedTuple):
 
 
 def _key(model: str, attack: str, norm: str, radius: float) -> tuple[str, ...]:
-    """Return what cells of one figure have in common; a radius is the same however it is written."""
+    """Return the key under which cells of one figure are found; radii that are equal give one key."""
     return (model, attack, norm, f"{radius:.9g}")
 
 
-def _attacked(cells: Sequence[_Cell], known: Outcomes, radius: float) -> dict[str, Any]:
-    """Return our figures of one attack on one model at one radius, from the cells that aim at it."""
+def _attacked(cells: Sequence[_Cell], outcomes: Outcomes, radius: float) -> dict[str, Any]:
+    """Return our figures of one attack on one model at one radius, from its cells."""
     valid = [cell for cell in cells if cell.valid]
     counts = {"cells": len(valid), "planned": len(cells)}
     if not valid:
         return {**_ABSENT, **counts}
     keys = [cell.key for cell in valid]
-    worst = known.group(keys).at(radius, keys)
-    told = worst.figures()
-    figures = {"ours": told["accuracy"], "low": told["low"], "high": told["high"]}
+    all_surfaces = outcomes.group(keys).within(radius, keys).figures()
+    figures = {"ours": all_surfaces["accuracy"]} | {
+        name: all_surfaces[name] for name in ("low", "high")
+    }
     for surface in dict.fromkeys(cell.surface for cell in valid):
-        on_it = [cell.key for cell in valid if cell.surface == surface]
-        alone = known.group(on_it).at(radius, on_it, on_it)
+        through = [cell.key for cell in valid if cell.surface == surface]
+        alone = outcomes.group(through).within(radius, through)
         figures[f"ours on {surface}"] = alone.figures()["accuracy"]
-    return {name: 100 * share for name, share in figures.items()} | {"n": told["n"]} | counts
+    percent = {name: 100 * share for name, share in figures.items()}
+    return percent | {"n": all_surfaces["n"]} | counts
 
 
 def _ordered(found: pd.DataFrame) -> pd.DataFrame:

@@ -1,16 +1,17 @@
-"""From adversarial radii to one number a model: where its accuracy falls the fastest.
+"""Critical eps: from the adversarial radii of a model to the eps where its accuracy falls the fastest.
 
-The study's figure is R, the critical eps. The accuracy of the images that count, as a function of eps,
-is fitted by a generalised logistic
+The critical eps R is read off a fit. The accuracy of the images that count, as a function of eps, is
+fitted by a generalised logistic
 
     A(eps) = 1 - (1 + nu exp(-b (eps - R)))^(-1/nu)
 
-whose inflection, the point of steepest fall, is R. This is the curve
-1 - (1 + Q exp(-B (eps/D - M)))^(-1/nu) of five parameters, of which data can tell three: b = B/D, nu,
-and Q exp(B M) = nu exp(b R). With R itself for a parameter none is a difference of large numbers.
+whose inflection, the point of steepest fall, is R. The same curve is often written
+1 - (1 + Q exp(-B (eps/D - M)))^(-1/nu), with five parameters, of which data determine only three:
+b = B/D, nu, and Q exp(B M) = nu exp(b R). With R as a parameter, none of the three is a difference of
+large numbers.
 
-R is where accuracy falls the fastest only if accuracy has that shape, which is tested. Beside it stand
-two figures that presume no shape, the median radius and the mode (`bench.measure.steepest`).
+R is where accuracy falls the fastest only if accuracy has that shape, so the shape is tested. Two more
+figures assume no shape: the median radius and the mode (`bench.measure.steepest`).
 """
 
 from __future__ import annotations
@@ -28,25 +29,26 @@ from bench.measure.steepest import median_radius, mode_radius
 from bench.spec import number
 from bench.store.results import Results
 
-#: Images count of which the model was at least so sure.
+#: An image counts if the model is right about it with at least this confidence.
 CONFIDENCE = 0.8
 
-#: Below so many images, below this R^2, and above this share that never flipped, there is no R.
+#: There is no R with fewer images, a lower R^2, or a larger share of images that were never broken.
 FEWEST = 500
 LEAST_R2 = 0.95
 MOST_CENSORED = 0.5
-#: Nor where the test of the shape has no more than this p.
+#: Nor if the p of the test of the shape is at most this.
 LEVEL = 0.01
 
 _POINTS = 200
 _REPLICATES = 200
-#: Samples that the test of the shape draws, and how many as bad as the measured one end it early.
+#: Samples that the test of the shape draws; it ends early at so many that fit as badly as the data.
 _SIMULATED, _ENOUGH = 99, 10
 _SEED = 0
-#: nu that the fit is begun at, and how far it and b go: beyond, the curve hardly changes any more.
+#: Values of nu that the fit starts from, and bounds of (R, log b, log nu); beyond these the curve
+#: hardly changes.
 _STARTS = (0.1, 1.0, 10.0)
 _LOW, _HIGH = (-np.inf, -7.0, -7.0), (np.inf, 10.0, 7.0)
-#: So near to an end, of log nu, nu is at it.
+#: nu is at a bound if log nu is this close to it.
 _AT_BOUND = 0.05
 
 Array = npt.NDArray[np.float64]
@@ -59,7 +61,7 @@ class Fit:
     Attributes:
         critical: R, the eps of the inflection, in the unit of the radii.
         b: how steep it is, in one over that unit.
-        nu: near which end of the curve the inflection lies; 1 is the ordinary logistic.
+        nu: how asymmetric it is; 1 is the ordinary logistic.
         r2: the share of the variance of the measured accuracy that it explains.
     """
 
@@ -70,29 +72,28 @@ class Fit:
 
     @property
     def bound(self) -> str:
-        """At which end of its range nu is, `lowest` or `highest`; empty where it is at none."""
+        """Which bound nu is at, `lowest` or `highest`; empty if it is at neither."""
         away = np.log(self.nu) - _LOW[2], _HIGH[2] - np.log(self.nu)
         return "lowest" if away[0] < _AT_BOUND else "highest" if away[1] < _AT_BOUND else ""
 
     def accuracy(self, eps: Array) -> Array:
-        """Return the share of images that stand at eps."""
+        """Return the share of images that are robust at eps."""
         return 1 - _flipped(eps, self.critical, self.b, self.nu)
 
     def radius(self, share: Array) -> Array:
-        """Return the eps up to which these shares of images have flipped; below 0 for the least."""
+        """Return the eps at which these shares of images are broken; negative for very small shares."""
         power = -self.nu * np.log(share)
-        spread = (
-            power + np.log(-np.expm1(-power)) - np.log(self.nu)
-        )  # as log expm1, without overflow
+        # log expm1(power) without overflow
+        spread = power + np.log(-np.expm1(-power)) - np.log(self.nu)
         found: Array = self.critical - spread / self.b
         return found
 
 
 def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str, Array]:
-    """Return the radii of the images that count, ascending, by done cell that measures them.
+    """Return the radii of the images that count, ascending, by done cell that measures radii.
 
-    Images count that the model gets right with at least this confidence, as a probability. A radius
-    is infinite where the label never flipped.
+    An image counts if the model gets it right with at least this confidence (a probability). The
+    radius is infinite if the label never changed.
     """
     rows = results.rows[results.rows["kind"] == "radius"]
     counts = (rows["correct"] & (rows["clean_confidence"] >= confidence)).to_numpy()
@@ -112,24 +113,27 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
 
     Returns:
         `cell, model, family, attack, norm, toolkit, surface, parameters` (text), `confidence`; `n` (images
-        that count), `censored` (those of them whose label never flipped); `median` (of their radii;
-        infinite where most never flipped) and `mode`, each with its error (`median_error,
+        that count), `censored` (those of them whose label never changed); `median` (of their radii;
+        infinite if most never changed) and `mode`, each with its error (`median_error,
         mode_error`; see `bench.measure.steepest`); `critical_eps`, its `error` (see
         `bootstrap_error`), and of the fit `r2, b, nu, nu_bound` (see `Fit.bound`) and `shape_p` (see
-        `shape_p`); `refused` (why there is no critical eps; empty where there is one). What a
-        refusal leaves unknown is NaN. In the plan's order.
+        `shape_p`); `refused` (why there is no critical eps; empty if there is one). Figures that
+        are not known then are NaN. In the plan's order.
     """
     by_cell = measured_radii(results, confidence)
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
     found = []
     for cell in results.cells[results.cells["cell"].isin(by_cell)].to_dict("records"):
-        said = ", ".join(
-            f"{parameter} {value}" for parameter, value in sorted(cell["parameters"].items())
+        parameters = ", ".join(
+            f"{name} {value}" for name, value in sorted(cell["parameters"].items())
         )
-        row = {name: cell[name] for name in named} | {"parameters": said, "confidence": confidence}
-        surest = number(cell["parameters"].get("least_confidence", 0), "least_confidence")
-        if surest > confidence:
-            why = f"images count from confidence {confidence:g}, {surest:g} was asked of them"
+        row = {name: cell[name] for name in named}
+        row |= {"parameters": parameters, "confidence": confidence}
+        attacked_from = number(cell["parameters"].get("least_confidence", 0), "least_confidence")
+        if attacked_from > confidence:
+            why = (
+                f"images count from confidence {confidence:g}, {attacked_from:g} was asked of them"
+            )
             found.append(row | {"refused": why})
         else:
             step = number(cell["parameters"].get("step_size", 0), "step_size")
@@ -144,7 +148,7 @@ _FIGURES = (
 
 
 def _figures(radii: Array, step: float) -> dict[str, Any]:
-    """Return what the radii of a cell come to, measured in steps or (0) exactly."""
+    """Return the figures of a cell from its radii, ascending; `step` as in `shape_p`."""
     flipped = radii[np.isfinite(radii)]
     n, censored = len(radii), len(radii) - len(flipped)
     figures: dict[str, Any] = dict.fromkeys(_FIGURES, float("nan"))
@@ -172,19 +176,19 @@ def _figures(radii: Array, step: float) -> dict[str, Any]:
 
 
 def fit_accuracy(radii: Array) -> Fit:
-    """Return the generalised logistic that comes nearest to the measured accuracy.
+    """Return the generalised logistic that fits the measured accuracy best.
 
-    Least squares over the eps at which the accuracy passes 200 equally spaced levels, so that every
-    image weighs the same (it is the Cramer-von Mises distance), wherever the grid of a figure would
-    end. Levels that the accuracy never falls to, since images never flipped, are left out.
+    Least squares over the eps at which the accuracy passes 200 equally spaced levels. So every image
+    has the same weight (this is the Cramer-von Mises distance), and no grid of eps has to be chosen.
+    Levels that the accuracy never falls to, because some images were never broken, are left out.
 
     Args:
-        radii: (n,), ascending, infinite where the label never flipped; some must be finite.
+        radii: (n,), ascending, infinite where the label never changed; some must be finite.
     """
     eps, level = _passed(radii)
     unit = float(np.median(eps))
     fits = [_fitted(eps / unit, level, _start(eps / unit, level, nu)) for nu in _STARTS]
-    best = min(fits, key=lambda one: float(one.cost))
+    best = min(fits, key=lambda fit: float(fit.cost))
     r2 = 1 - 2 * float(best.cost) / float(((level - level.mean()) ** 2).sum())
     place, steep, near = best.x
     return Fit(
@@ -196,15 +200,15 @@ def fit_accuracy(radii: Array) -> Fit:
 
 
 def bootstrap_error(radii: Array, fit: Fit) -> float:
-    """Return the standard error of the critical eps: how much it varies from sample to sample.
+    """Return the standard error of the critical eps over samples of images.
 
     Half the width of the middle 68.3 % of 200 fits, each to as many images drawn with replacement
-    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3); the standard
-    deviation would follow a single fit gone astray. The draws are the same each time.
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3). The standard
+    deviation would be spoilt by a single failed fit. The draws are the same in every call.
 
     Args:
-        radii: (n,), ascending, infinite where the label never flipped.
-        fit: of these radii; the replicates are begun at it.
+        radii: (n,), ascending, infinite where the label never changed.
+        fit: of these radii; the fits to the replicates start from it.
     """
     generator = np.random.default_rng(_SEED)
     unit = fit.critical
@@ -218,18 +222,18 @@ def bootstrap_error(radii: Array, fit: Fit) -> float:
 
 
 def shape_p(radii: Array, fit: Fit, step: float = 0.0) -> float:
-    """Return how likely radii of the fitted curve are to miss their own fit by as much as these do.
+    """Return the p-value of the hypothesis that the radii are distributed as the fitted curve says.
 
     A parametric bootstrap of the Cramer-von Mises distance (Stute, Gonzalez Manteiga and Presedo
-    Quindimil, Metrika 40, 1993): as many radii are drawn from the fitted curve, measured in the same
-    steps and cut off at the same share that flipped, and fitted again. It ends after 99 draws, or the
-    tenth that is as far off (Besag and Clifford, Biometrika 78, 1991). The draws are the same each
-    time.
+    Quindimil, Metrika 40, 1993): as many radii are drawn from the fitted curve, rounded to the same
+    steps, censored at the same share, and fitted again. It ends after 99 samples, or at the tenth that
+    fits as badly as the data (Besag and Clifford, Biometrika 78, 1991). The samples are the same in
+    every call.
 
     Args:
-        radii: (n,), ascending, infinite where the label never flipped.
+        radii: (n,), ascending, infinite where the label never changed.
         fit: of these radii.
-        step: the step in which they were measured, 0 where they are exact.
+        step: the step in which they were measured, 0 if they are exact.
     """
     generator = np.random.default_rng(_SEED)
     eps, level = _passed(radii)
@@ -251,7 +255,7 @@ def shape_p(radii: Array, fit: Fit, step: float = 0.0) -> float:
 
 
 def _passed(radii: Array) -> tuple[Array, Array]:
-    """Return the eps at which the share of flipped images passes each level, and the levels."""
+    """Return the eps at which the share of broken images passes each level, and the levels."""
     level = (np.arange(_POINTS) + 0.5) / _POINTS
     eps = radii[(level * len(radii)).astype(int)]
     return eps[np.isfinite(eps)], level[np.isfinite(eps)]

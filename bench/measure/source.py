@@ -1,7 +1,8 @@
-"""The document that a study repeats: who wrote it, and what is known of where ours differs.
+"""The document that a study repeats: its authors and title, and known causes of different figures.
 
-`NAME.json` beside a suite's `NAME.toml` and its published figures, `NAME.csv`. It is no part of the suite,
-so a word more about a document makes no other suite of it. Imports no pandas: `bench ls` reads it.
+It is read from a JSON file beside the suite and its published figures (`bench.suite_files`). The file is
+not part of the suite, so a change in it does not make another suite. Imports no pandas: `bench ls`
+reads it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _Text = Annotated[str, Field(min_length=1)]
 
 
 class Cause(BaseModel):
-    """Why some of our figures differ from the published.
+    """Why some of our figures differ from the published ones.
 
     Attributes:
         where: patterns with `*` for columns of the comparison, such as `{"model": "dl-*"}`; a figure
-            has this cause where all of them match.
-        ours: the direction that it explains; None for either.
+            has this cause if all of them match.
+        ours: the direction of the difference that it explains; None for either.
         cause: a sentence.
     """
 
@@ -35,7 +36,7 @@ class Cause(BaseModel):
     cause: _Text
 
     def explains(self, figure: Mapping[Hashable, Any]) -> bool:
-        """Return whether it is the cause of a figure, a row of the comparison that differs."""
+        """Return whether this explains a figure, a row of the comparison in which ours differs."""
         higher = figure["ours"] > figure["published"]
         return (self.ours is None or (self.ours == "higher") == higher) and all(
             fnmatchcase(str(figure[column]), pattern) for column, pattern in self.where.items()
@@ -43,16 +44,16 @@ class Cause(BaseModel):
 
 
 class Source(BaseModel):
-    """A document whose figures a study repeats, as far as its own text tells of itself.
+    """A document whose figures a study repeats, with what its own text says about its origin.
 
     Attributes:
-        authors: empty where it names none.
+        authors: empty if it names none.
         kind: such as `master's thesis`.
-        institution: None where it names none.
-        year: None where it names none.
+        institution: None if it names none.
+        year: None if it names none.
         cites: the year of the latest work that it cites.
-        notes: what else one must know to read its figures beside ours, a sentence each.
-        causes: of differences; of several that match, the first.
+        notes: what else a reader has to know to compare its figures with ours, a sentence each.
+        causes: of differences; if several match a figure, the first one counts.
     """
 
     model_config = _STRICT
@@ -66,10 +67,10 @@ class Source(BaseModel):
     causes: tuple[Cause, ...] = ()
 
     def reference(self) -> str:
-        """Return the reference of the document, and which of its parts the document does not tell."""
+        """Return the reference of the document, with a note on the parts that it does not name."""
         lacking = [
-            said
-            for said, known in (
+            part
+            for part, known in (
                 ("author", self.authors),
                 ("institution", self.institution),
                 ("year", self.year),
@@ -89,7 +90,7 @@ class Source(BaseModel):
 
 
 def read_source(path: Path) -> Source | None:
-    """Return the document of a study; None where no file tells of one.
+    """Return the document of a study; None if there is no such file.
 
     Args:
         path: the file, of `bench.suite_files.document_file`.
@@ -108,5 +109,5 @@ def read_source(path: Path) -> Source | None:
         raise SpecError(f"{path}: {f'{place}: ' if place else ''}{first['msg']}") from error
 
 
-def _capital(said: str) -> str:
-    return said[:1].upper() + said[1:]
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -10,7 +10,7 @@ from scipy.stats import binomtest, norm
 
 
 class Interval(NamedTuple):
-    """The two ends of an interval; both NaN where there is nothing to count."""
+    """The two ends of an interval; both NaN if nothing was counted."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> Interval:
     """Return the Wilson score interval of a share.
 
     The shares p with |hits/n - p| <= z sqrt(p (1 - p) / n), z the normal quantile (E. B. Wilson,
-    JASA 22, 1927, p. 209); unlike the usual formula it is right at 0 and at 1.
+    JASA 22, 1927, p. 209). Unlike the Wald interval it is valid at shares of 0 and 1.
 
     Args:
         hits: how many of n, 0 to n.
@@ -37,16 +37,16 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> Interval:
 def mcnemar(only_left: int, only_right: int) -> float:
     """Return the exact two-sided p-value of McNemar's test on paired outcomes.
 
-    Under the null hypothesis each discordant image is as likely to fall to one side alone as to the
-    other: Binomial(only_left + only_right, 1/2) (Q. McNemar, Psychometrika 12, 1947, eq. 8, with the
-    binomial in place of its chi-square).
+    Under the null hypothesis each discordant image is equally likely to be one of either side:
+    Binomial(only_left + only_right, 1/2) (Q. McNemar, Psychometrika 12, 1947, eq. 8, with the binomial
+    in place of its chi-square).
 
     Args:
-        only_left: images where only the left attack succeeded.
-        only_right: images where only the right one did.
+        only_left: number of images that only the left side counts.
+        only_right: number of images that only the right side counts.
 
     Returns:
-        The p-value; 1 where no image is discordant.
+        The p-value; 1 if no image is discordant.
     """
     discordant = only_left + only_right
     return float(binomtest(only_left, discordant, 0.5).pvalue) if discordant else 1.0
@@ -59,9 +59,9 @@ def paired_difference(only_left: int, only_right: int, n: int) -> tuple[float, I
     one image is added to each discordant count, two to n.
 
     Args:
-        only_left: images that only the left counts.
-        only_right: images that only the right one does.
-        n: images in all; 0 gives NaN.
+        only_left: number of images that only the left side counts.
+        only_right: number of images that only the right side counts.
+        n: number of all images; 0 gives NaN.
     """
     if n == 0:
         return float("nan"), Interval(float("nan"), float("nan"))
@@ -72,9 +72,10 @@ def paired_difference(only_left: int, only_right: int, n: int) -> tuple[float, I
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for being several (S. Holm, Scand. J. Stat. 6, 1979).
+    """Return p-values adjusted for multiple tests (S. Holm, Scand. J. Stat. 6, 1979).
 
-    The i-th smallest of m is multiplied by m - i + 1, none falls below a smaller one's, none exceeds 1.
+    The i-th smallest of m is multiplied by m - i + 1; the adjusted values keep the order of the
+    p-values and are at most 1.
     """
     adjusted = [0.0] * len(p_values)
     largest = 0.0

@@ -1,4 +1,4 @@
-"""One cell in a few numbers: what a person asks first of a stored cell."""
+"""One stored cell in a few numbers, for `bench show`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NORMS = ("l0", "l1", "l2", "linf")
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return what came of a cell.
+    """Return the most important figures of a cell.
 
     Args:
         rows: of one finished cell, `spec.COLUMNS`.
@@ -23,25 +23,25 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         `images, correct, attacked`; `successes, success_rate, low, high` (95 % Wilson, of the images
         attacked); `invalid` (counts by reason), `borderline, abstained`; `distances` (by norm, the
         `least, median, largest` of the successes), `forwards, backwards, seconds` (means over the images
-        attacked). Of a cell that measures radii, or certifies some, also `radius` (the same three of all
-        that were found) and `found` (how many). Numbers that there are not are None.
+        attacked). A cell that measures or certifies radii also has `radius` (the same three, of the
+        radii found) and `found` (how many). Numbers that are not known are None.
     """
     tried = rows[attacked(rows)]
-    won = tried[tried["success"]]
-    low, high = wilson(len(won), len(tried))
+    successes = tried[tried["success"]]
+    low, high = wilson(len(successes), len(tried))
     reasons = tried["invalid"].dropna().value_counts()
-    told: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "images": len(rows),
         "correct": int(rows["correct"].sum()),
         "attacked": len(tried),
-        "successes": len(won),
-        "success_rate": len(won) / len(tried) if len(tried) else None,
+        "successes": len(successes),
+        "success_rate": len(successes) / len(tried) if len(tried) else None,
         "low": _known(low),
         "high": _known(high),
         "invalid": {str(reason): int(count) for reason, count in reasons.items()},
         "borderline": int(tried["borderline"].sum()),
         "abstained": int(rows["abstained"].sum()),
-        "distances": {norm: _spread(won[norm]) for norm in _NORMS} if len(won) else {},
+        "distances": {norm: _spread(successes[norm]) for norm in _NORMS} if len(successes) else {},
         **{name: _known(tried[name].mean()) for name in ("forwards", "backwards", "seconds")},
     }
     measured = {"certify": "certified_radius", "radius": "adversarial_radius"}
@@ -49,8 +49,8 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     if column is not None:
         radii = rows[column].astype("float64")
         known = radii[np.isfinite(radii) & (radii > 0)]
-        told |= {"found": len(known), "radius": _spread(known) if len(known) else None}
-    return told
+        figures |= {"found": len(known), "radius": _spread(known) if len(known) else None}
+    return figures
 
 
 def _spread(values: pd.Series[float]) -> dict[str, float]:

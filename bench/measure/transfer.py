@@ -13,14 +13,14 @@ def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         results: the cells of a suite's last run.
-        rates: of `bench.measure.robustness.attack_rates`.
+        rates: of `bench.measure.attack_rates.attack_rates`.
 
     Returns:
         `cell, fitted_on, model, attack, toolkit, norm, eps_text`; `attacked` (images that the model
-        gets right), `fooling` (the share of them that fell) with `low, high` (95 % Wilson); of the
-        fit, null where the cell is not done: `fit_images` (those the model fitted on gets right),
-        `fit_fooling` (the share of them that v fools), `passes, forwards, backwards, seconds` (in
-        all). Empty without such cells.
+        gets right), `fooling` (the share of them that the perturbation fools) with `low, high` (95 %
+        Wilson); and about the fit, null if the cell is not done: `fit_images` (that the model it was
+        fitted on gets right), `fit_fooling` (the share of them that it fools), `passes, forwards,
+        backwards, seconds` (in all). Empty without such cells.
     """
     parameters = dict(zip(results.cells["cell"], results.cells["parameters"], strict=True))
     fitted = [cell for cell in parameters if "fitted_on" in parameters[cell]]
@@ -38,5 +38,5 @@ def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
         "fit_images": "images", "fit_fooling": "fooling", "passes": "passes",
         "forwards": "forwards", "backwards": "backwards", "seconds": "seconds",
     }.items():  # fmt: skip
-        table[column] = pd.array([one.get(fact) for one in facts], dtype="Float64")
+        table[column] = pd.array([of_cell.get(fact) for of_cell in facts], dtype="Float64")
     return table.reset_index(drop=True)

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.report import formatting
 from bench.report.legends import BESIDE, LONG, MOST, height, legend, outstanding
 
@@ -107,7 +107,7 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Drawn]:
     """Return worst-case accuracy against eps, a figure a norm of the run.
 
     Args:
-        points: what `curve` of `bench.measure.robustness` returned.
+        points: what `bench.measure.curves.curve` returned.
         asked: what `headline` returned; its radii get markers and ticks.
     """
     drawn = []

@@ -70,7 +70,7 @@ def outstanding(lines: pd.DataFrame) -> tuple[list[str], int]:
     Of more than `MOST` models these are the most and the least robust by their mean accuracy.
 
     Args:
-        lines: `model, eps, accuracy`, as `bench.measure.robustness.curve` returns them.
+        lines: `model, eps, accuracy`, as `bench.measure.curves.curve` returns them.
     """
     models = list(dict.fromkeys(map(str, lines["model"])))
     if len(models) <= MOST:

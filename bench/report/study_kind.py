@@ -76,7 +76,7 @@ class PublishedTable:
 
 
 def _comparison(results: Results, measured: Measured, published: pd.DataFrame) -> pd.DataFrame:
-    return comparison(results, published)
+    return comparison(measured.outcomes, published)
 
 
 def _no_figures(

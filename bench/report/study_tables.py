@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.measure.published import CLEAN
 from bench.measure.statistics import wilson
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.report import formatting
 from bench.report.latex import first
 from bench.report.sections.radius import RADII, radius_table

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.measure.certified import certificates, certified_curve, sandwich
-from bench.measure.outcomes import ONE_DRAW
+from bench.measure.attack_rates import attack_rates
+from bench.measure.certified import certificates, certified_bounds, certified_curve
+from bench.measure.curves import curve
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.radius import critical_eps
-from bench.measure.robustness import attack_rates, curve, headline
 from bench.measure.statistics import wilson
 from bench.measure.transfer import transfer
+from bench.measure.validity import ONE_DRAW
 from bench.report import formatting
 from bench.report.sections.certified import (
     CERTIFICATES,
@@ -76,8 +79,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The figures of a run as `bench.measure` and `bench.trust` return them, each computed once."""
+    """The figures of a run as `bench.measure` and `bench.trust` return them, each computed once.
 
+    Attributes:
+        outcomes: what the others are computed from.
+    """
+
+    outcomes: Outcomes
     headline: pd.DataFrame
     grid: pd.DataFrame
     curve: pd.DataFrame
@@ -94,21 +102,23 @@ class Measured:
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
-    rates, radii = attack_rates(results), critical_eps(results)
-    compared, worst = comparisons(results, radii), headline(results)
+    outcomes = Outcomes(results)
+    rates, radii = attack_rates(outcomes), critical_eps(results)
+    compared, worst = comparisons(outcomes, radii), headline(outcomes)
     return Measured(
+        outcomes=outcomes,
         headline=worst,
         grid=grid(results, worst),
-        curve=curve(results),
+        curve=curve(outcomes),
         attacks=rates,
         parity=parity(results),
         transfer=transfer(results, rates),
         claims=claims(results, compared),
         comparisons=compared,
         radii=radii,
-        certificates=certificates(results),
-        certified=certified_curve(results),
-        sandwich=sandwich(results),
+        certificates=certificates(outcomes),
+        certified=certified_curve(outcomes),
+        sandwich=certified_bounds(outcomes),
     )
 
 
@@ -150,7 +160,7 @@ def _aims(given: Mapping[str, object]) -> set[str]:
 
 def headline_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a model and threat: clean and worst-case accuracy, and what to know of them."""
-    found = headline(results) if found is None else found
+    found = headline(Outcomes(results)) if found is None else found
     return pd.DataFrame({
         "model": found["model"],
         "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
@@ -168,7 +178,7 @@ def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
 
     Attacks with a goal of their own have their own table, `bench.report.sections.goals`.
     """
-    found = attack_rates(results) if found is None else found
+    found = attack_rates(Outcomes(results)) if found is None else found
     found = found[found["goal"] == GOALS[0]]
     table = pd.DataFrame({
         "model": found["model"],
@@ -187,7 +197,7 @@ def attack_table(results: Results, found: pd.DataFrame | None = None) -> pd.Data
 
 def cost_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a cell that ran: passes through the model and time, per attacked image."""
-    found = attack_rates(results) if found is None else found
+    found = attack_rates(Outcomes(results)) if found is None else found
     found = found[found["status"] == "done"]
     table = pd.DataFrame({
         "model": found["model"],

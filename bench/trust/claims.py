@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
-from bench.trust.comparisons import comparisons
 from bench.trust.critical_eps_claims import named
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 
@@ -15,12 +14,12 @@ from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 _COUNTS = ("holds", "weaker", "fails", "undecided", "unequal", "unjudged")
 
 
-def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFrame:
+def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
     """Return what became of each claim of a run.
 
     Args:
         results: the cells of a suite's last run.
-        compared: of `comparisons`, where it is at hand.
+        compared: of `bench.trust.comparisons.comparisons`.
 
     Returns:
         A row a claim: `claim` (its number), `says, expect, attacks` (the study's, in words),
@@ -29,7 +28,6 @@ def claims(results: Results, compared: pd.DataFrame | None = None) -> pd.DataFra
         alike, else `holds in part`, `fails in part` or `mixed`) and `summary` (the counts in
         words, or why it is not judged).
     """
-    compared = comparisons(results) if compared is None else compared
     found = []
     for turn, claim in enumerate(results.claims, 1):
         mine = compared[compared["claim"] == turn]

@@ -31,11 +31,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.measure.outcomes import clean_answers
+from bench.measure.outcomes import Outcomes
 from bench.measure.radius import critical_eps
 from bench.measure.statistics import holm, mcnemar, paired_difference
+from bench.measure.threats import data_sets
 from bench.spec import Claim, number
-from bench.store.results import Results
 from bench.trust.claim_pairs import Pair, lonely, matches, pairs, sided
 from bench.trust.critical_eps_claims import CRITICAL, compare_critical
 from bench.trust.rank_correlation import compare_orders
@@ -59,11 +59,11 @@ _TEXT = (
 )  # fmt: skip
 
 
-def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataFrame:
+def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return every comparison that the claims of a run are made of.
 
     Args:
-        results: the cells of a suite's last run.
+        outcomes: of a suite's last run.
         radii: of `bench.measure.radius.critical_eps`, where it is at hand.
 
     Returns:
@@ -85,14 +85,14 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
         fewer;
         `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
-    data = {str(model["model"]): str(model["data"]) for model in results.models}
+    results, data = outcomes.results, data_sets(outcomes.results)
     asked = [
         (turn, claim, pair)
         for turn, claim in enumerate(results.claims, 1)
         for pair in pairs(claim, data)
     ]
     sides = {(title, claim.norm) for _, claim, it in asked for title in it[:2] if title}
-    run = measure(results, sides)
+    run = measure(outcomes, sides)
     found: list[dict[str, Any]] = [
         {"claim": turn, "data": data.get(str(pair.left or pair.right)), "norm": claim.norm}
         | _compare(run, claim, pair, eps)
@@ -107,7 +107,7 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
             for turn, claim, pair in asked
             if claim.measure == "critical_eps"
         ]
-        found += _orders(results, measured, data)
+        found += _orders(outcomes, measured, data)
         found.sort(key=lambda row: row["claim"])
     for prefix in ("", _STRONGEST):
         _adjust(found, results.claims, prefix)
@@ -124,12 +124,12 @@ def comparisons(results: Results, radii: pd.DataFrame | None = None) -> pd.DataF
 
 
 def _orders(
-    results: Results, measured: pd.DataFrame, data: Mapping[str, str]
+    outcomes: Outcomes, measured: pd.DataFrame, data: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return the comparisons of orders, one a claim and data set."""
-    accuracy = {model: float(right.mean()) for model, right in clean_answers(results).items()}
+    accuracy = {model: float(right.mean()) for model, right in outcomes.clean.items()}
     found = []
-    for turn, claim in enumerate(results.claims, 1):
+    for turn, claim in enumerate(outcomes.results.claims, 1):
         if claim.measure != "order":
             continue
         mine = [title for title in data if matches(claim.left, title)]

@@ -11,17 +11,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench.measure.outcomes import (
-    Outcomes,
-    Worst,
-    clean_answers,
-    outcomes,
-    same_radius,
-    shortfall,
-    unseen_noise,
-)
+from bench.measure.outcomes import Outcomes, WorstCase
+from bench.measure.threats import same_radius
+from bench.measure.validity import shortfall, unseen_noise
 from bench.spec import Claim
-from bench.store.results import Results
 from bench.trust.faced import Faced, faced
 
 _NOTHING: pd.Series[bool] = pd.Series(dtype=bool)
@@ -33,13 +26,11 @@ class Run(NamedTuple):
     Attributes:
         cells: by model and norm, the checked cells of attacks that try to take the right answer
             away.
-        clean: by model, whether it gets each image right.
         outcomes: what every cell did to every image.
         surfaces: by model, all those through which the run attacks it.
     """
 
     cells: dict[tuple[str, str], pd.DataFrame]
-    clean: dict[str, pd.Series[bool]]
     outcomes: Outcomes
     surfaces: dict[str, frozenset[str]]
 
@@ -69,32 +60,31 @@ class Sides(NamedTuple):
     met: Faced
 
 
-def measure(results: Results, wanted: Collection[tuple[str, str]]) -> Run:
-    """Return what is known of models and norms; of a run without claims nothing is looked up."""
+def measure(outcomes: Outcomes, wanted: Collection[tuple[str, str]]) -> Run:
+    """Return what is known of models and norms; in a run without claims nothing is looked up."""
     if not wanted:
-        nothing = Outcomes(cells=pd.DataFrame(), falls={}, proven={}, unscored={}, draws={})
-        return Run({}, {}, nothing, {})
-    found = outcomes(results)
+        return Run({}, outcomes, {})
     named = [
         "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "parameters",
-        "kind", "flag", "shows",
+        "kind", "flag", "shows_robust",
     ]  # fmt: skip
-    every = found.cells[named]  # texts that nobody reads make each look-up slow
+    every = outcomes.cells[named]  # texts that nobody reads make each look-up slow
     cells = {
         (model, norm): every[(every["model"] == model) & (every["norm"] == norm)]
         for model, norm in wanted
     }
     climbed = {
-        str(model): frozenset(mine) for model, mine in results.cells.groupby("model")["surface"]
+        str(model): frozenset(mine)
+        for model, mine in outcomes.results.cells.groupby("model")["surface"]
     }
-    return Run(cells, clean_answers(results), found, climbed)
+    return Run(cells, outcomes, climbed)
 
 
 def on_clean(run: Run, titles: tuple[str, str]) -> Sides:
     """Return which clean images each model gets right."""
     left, right = (
-        Side(run.clean[title], run.clean[title])
-        if title in run.clean
+        Side(run.outcomes.clean[title], run.outcomes.clean[title])
+        if title in run.outcomes.clean
         else _unknown("no cell of this model is done")
         for title in titles
     )
@@ -111,7 +101,7 @@ def under_study(run: Run, claim: Claim, titles: tuple[str, str], radius: float) 
     cells, absent = [], []
     for title, attacks in zip(titles, named, strict=True):
         mine = _aimed(run.cells[title, claim.norm], radius)
-        mine = mine[mine["attack"].isin(attacks) & mine["shows"]]
+        mine = mine[mine["attack"].isin(attacks) & mine["shows_robust"]]
         if claim.surfaces is not None:
             mine = mine[mine["surface"].isin(claim.surfaces)]
         through = f" through {', '.join(claim.surfaces)}" if claim.surfaces else ""
@@ -138,12 +128,12 @@ def _studied(found: Outcomes, cells: pd.DataFrame, used: tuple[str, ...], radius
     why = shortfall(counted)
     if why:
         return _unknown(why)
-    worst = found.group(used).at(radius, used)
+    worst = found.group(used).within(radius, used)
     if worst.invalid:
         return _unknown(_join(*worst.notes))
     return Side(
         _standing(worst),
-        _standing(found.group(cells["cell"]).at(radius, used)),
+        _standing(found.group(cells["cell"]).within(radius, used)),
         said=_join(unseen_noise(set(counted["surface"])), *worst.notes),
     )
 
@@ -156,13 +146,13 @@ def under_strongest(run: Run, titles: tuple[str, str], norm: str, radius: float)
     sides = []
     for cells, mine, used in zip(every, valid, (met.left, met.right), strict=True):
         aimed = _aimed(mine, radius)
-        showing = set(aimed.loc[aimed["shows"], "cell"])
-        worst = run.outcomes.group(used).at(radius, showing.intersection(used))
+        showing = set(aimed.loc[aimed["shows_robust"], "cell"])
+        worst = run.outcomes.group(used).within(radius, showing.intersection(used))
         sides.append(
             Side(
                 _standing(worst),
-                _standing(run.outcomes.group(mine["cell"]).at(radius, showing)),
-                said=_join(shortfall(_aimed(cells[cells["shows"]], radius)), *worst.notes),
+                _standing(run.outcomes.group(mine["cell"]).within(radius, showing)),
+                said=_join(shortfall(_aimed(cells[cells["shows_robust"]], radius)), *worst.notes),
             )
         )
     return Sides(sides[0], sides[1], met)
@@ -177,9 +167,9 @@ def _aimed(cells: pd.DataFrame, radius: float) -> pd.DataFrame:
     return cells[same_radius(cells["radius"], radius) | (cells["kind"] == "minimal")]
 
 
-def _standing(worst: Worst) -> pd.Series[bool]:
+def _standing(worst: WorstCase) -> pd.Series[bool]:
     """Return which images stand: of a random model those that most of its draws get right."""
-    return worst.stands > 0.5
+    return worst.robust > 0.5
 
 
 def _join(*parts: str) -> str:

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_results import cell, planted
 
-from bench.measure.certified import certificates, certified_curve, certified_radii, sandwich
-from bench.measure.outcomes import flagged_cells
-from bench.measure.robustness import headline
+from bench.measure.certified import certificates, certified_bounds, certified_curve
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import wilson
+from bench.measure.validity import flagged_cells
 
 WORDS = {"n0": 100, "n": 1000, "alpha": "0.001"}
 #: Image 0 is wrong, image 1 gets no class, the others are certified from 0.01 up to 0.2.
@@ -30,12 +31,12 @@ def run(*cells, wrong=(0,)):
 
 
 def test_radii_are_those_of_right_decisions():
-    (radii,) = certified_radii(run()).values()
+    (radii,) = Outcomes(run()).certified_radii.values()
     assert radii.tolist() == [0, 0, *RADII[2:]]
 
 
 def test_the_figures_of_certificates_by_hand():
-    (row,) = certificates(run()).to_dict("records")
+    (row,) = certificates(Outcomes(run())).to_dict("records")
     assert (row["n"], row["accuracy"], row["abstained"]) == (20, 18 / 20, 1 / 20)
     assert (row["low"], row["high"]) == wilson(18, 20)
     assert row["average_radius"] == pytest.approx(sum(RADII[2:]) / 20)
@@ -47,7 +48,7 @@ def test_the_figures_of_certificates_by_hand():
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=60))
 def test_certified_accuracy_is_the_share_above_the_radius_and_falls(radii):
-    found = certified_curve(planted([proven(radii)], images=len(radii)))
+    found = certified_curve(Outcomes(planted([proven(radii)], images=len(radii))))
     for eps, accuracy in zip(found["radius"], found["accuracy"], strict=True):
         assert accuracy == np.mean([radius > eps for radius in radii])
     assert found["accuracy"].is_monotonic_decreasing
@@ -57,7 +58,7 @@ def test_certified_accuracy_is_the_share_above_the_radius_and_falls(radii):
 def test_the_true_accuracy_lies_between_certified_and_attacked():
     # An attack at 0.1 changes five labels: of images 2 to 6, certified up to at most 5/90.
     results = run(attack("0.1", range(2, 7)), attack("0.02", ()))
-    table = sandwich(results).set_index("eps_text")
+    table = certified_bounds(Outcomes(results)).set_index("eps_text")
     assert table.index.tolist() == ["0.02", "0.1"]
     assert table.loc["0.1", "certified"] == 9 / 20  # 10/90 to 18/90
     assert table.loc["0.1", "attacked"] == 14 / 20  # all but the wrong one and those five
@@ -70,30 +71,30 @@ def test_the_true_accuracy_lies_between_certified_and_attacked():
 
 def test_an_abstention_under_attack_is_no_change_of_label_but_lowers_accuracy():
     results = run(attack("0.1", (), abstained=range(10, 14), none=(1,)))
-    (row,) = sandwich(results).to_dict("records")
+    (row,) = certified_bounds(Outcomes(results)).to_dict("records")
     assert row["attacked"] == 19 / 20
     assert row["abstained"] == 5 / 20
-    assert headline(results)["robust_accuracy"].tolist() == [14 / 20]
+    assert headline(Outcomes(results))["robust_accuracy"].tolist() == [14 / 20]
 
 
 def test_labels_changed_within_certified_radii_are_counted_in_any_norm_and_judged_by_alpha():
     # Change of size 0.1 in l2 too: images 11 to 19 are certified beyond it.
     one = run(attack("0.1", [12]))
-    (row,) = certificates(one).to_dict("records")
+    (row,) = certificates(Outcomes(one)).to_dict("records")
     assert (row["inside"], row["flag"]) == (1, "")  # 18 certificates: alpha may explain one
     many = run(attack("0.1", [3, 12, 15], norm="linf"))
-    (row,) = certificates(many).to_dict("records")
+    (row,) = certificates(Outcomes(many)).to_dict("records")
     assert row["inside"] == 2
     assert "2 radii of 20 asked for; alpha is 0.001" in row["flag"]
-    assert sandwich(many).empty  # of linf there is none
+    assert certified_bounds(Outcomes(many)).empty  # of linf there is none
     every = run(attack("0.1", range(20)))
-    assert sandwich(every)["flag"].tolist() == ["certified above attacked"]
+    assert certified_bounds(Outcomes(every))["flag"].tolist() == ["certified above attacked"]
 
 
 def test_certificates_are_no_attacks():
     results = run(attack("0.1", [3]))
     assert flagged_cells(results)["attack"].tolist() == ["pgd"]
-    figures = headline(results).to_dict("records")
+    figures = headline(Outcomes(results)).to_dict("records")
     assert [(row["attacks"], row["planned"]) for row in figures] == [(1, 1)]
     # The clean accuracy is that of predictions: here they get image 1 right.
     assert figures[0]["clean_accuracy"] == 19 / 20
@@ -101,7 +102,11 @@ def test_certificates_are_no_attacks():
 
 def test_without_certificates_there_are_no_figures():
     results = planted([attack("0.1", [3])], images=20)
-    for table in (certificates(results), certified_curve(results), sandwich(results)):
+    for table in (
+        certificates(Outcomes(results)),
+        certified_curve(Outcomes(results)),
+        certified_bounds(Outcomes(results)),
+    ):
         assert table.empty
         assert "model" in table
 
@@ -113,4 +118,4 @@ def test_without_certificates_there_are_no_figures():
 ])  # fmt: skip
 def test_a_figure_through_one_draw_is_marked(surfaces, flag):
     cells = [cell("a", "pgd", "0.1", [1], surface=one) for one in surfaces]
-    assert headline(planted(cells))["flag"].tolist() == [flag]
+    assert headline(Outcomes(planted(cells)))["flag"].tolist() == [flag]

@@ -17,7 +17,9 @@ from planted_results import cell, planted
 from torch import nn
 
 import bench
-from bench.measure.robustness import attack_rates, headline
+from bench.measure.attack_rates import attack_rates
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 
 CLASSES, SCALE, N = 4, 20.0, 150
 EPS = ("0.01", "0.02", "0.05", "0.1")
@@ -82,7 +84,7 @@ def known_headline(x: torch.Tensor, y: torch.Tensor, eps: float) -> float:
 def test_every_goal_beside_an_untargeted_attack_gives_the_known_headline(images, goal) -> None:
     x, y = images
     made = run(x, y, [(one, eps) for eps in EPS for one in ("none", goal)])
-    found = headline(made)
+    found = headline(Outcomes(made))
     told = [known_headline(x, y, float(eps)) for eps in EPS]
     assert found["robust_accuracy"].tolist() == pytest.approx(told)
     assert len(set(told)) == len(EPS), told
@@ -91,7 +93,7 @@ def test_every_goal_beside_an_untargeted_attack_gives_the_known_headline(images,
 
 @pytest.mark.parametrize("goal", [goal for goal in GOALS if goal != "none"])
 def test_goals_alone_give_none(images, goal) -> None:
-    found = headline(run(*images, [(goal, eps) for eps in EPS]))
+    found = headline(Outcomes(run(*images, [(goal, eps) for eps in EPS])))
     assert found["flag"].tolist() == ["INVALID: no untargeted attack"] * len(EPS)
 
 
@@ -114,6 +116,6 @@ def test_the_rate_of_a_goal_is_the_known_one(images, goal, eps) -> None:
             reached(x, nn.functional.one_hot(target, CLASSES).bool(), float(eps)).argmax(1)
             == target
         )
-    row = attack_rates(made).iloc[0]
+    row = attack_rates(Outcomes(made)).iloc[0]
     assert row["attacked"] == int(tried.sum()) > 0
     assert row["success_rate"] == pytest.approx(float(won[tried].float().mean()))

@@ -10,17 +10,22 @@ import pandas as pd
 import pytest
 from planted_results import cell, planted
 
-from bench.measure.outcomes import MOST_UNPROVEN, threats
-from bench.measure.published import comparison
-from bench.measure.robustness import curve, headline
+from bench.measure import outcomes as measured
+from bench.measure.certified import certified_bounds
+from bench.measure.curves import curve, surface_curves
+from bench.measure.headline import headline
+from bench.measure.outcomes import INVALID_ABOVE, Outcomes
+from bench.measure.published import COLUMNS, comparison
+from bench.measure.threats import threats
 from bench.store.results import Results
+from bench.trust.comparisons import comparisons
 
 N = 100
 
 
 def told(results: Results) -> dict[str, Any]:
     """Return the one row of the headline."""
-    table = headline(results)
+    table = headline(Outcomes(results))
     assert len(table) == 1
     row: dict[str, Any] = table.iloc[0].to_dict()
     return row
@@ -102,13 +107,13 @@ def test_an_image_is_robust_only_against_attacks_valid_on_it(dead: int, how: str
             made = with_rows(made, where, invalid=how)
     row = told(made)
     assert row["flag"].removeprefix("INVALID: ") == f"no valid attack on {dead} of 100 images"
-    if dead > MOST_UNPROVEN * N:
+    if dead > INVALID_ABOVE * N:
         assert row["flag"].startswith("INVALID")
         assert np.isnan(row["robust_accuracy"])
     else:
         assert row["robust_accuracy"] == pytest.approx(0.9)
     # So in the curve and beside a published figure.
-    assert np.isnan(curve(made)["accuracy"].iloc[-1]) == np.isnan(row["robust_accuracy"])
+    assert np.isnan(curve(Outcomes(made))["accuracy"].iloc[-1]) == np.isnan(row["robust_accuracy"])
     published = pd.DataFrame([{
         "study": "s", "table": "1", "dataset": "digits", "model": "m", "attack": "fgsm",
         "norm": "linf", "eps": "0.1", "metric": "accuracy", "value": 50.0, "unit": "%", "note": "",
@@ -119,7 +124,7 @@ def test_an_image_is_robust_only_against_attacks_valid_on_it(dead: int, how: str
         rows=made.rows.assign(model="digits/m"),
         models=[{**one, "model": "digits/m"} for one in made.models],
     )
-    assert np.isnan(comparison(named, published)["ours"].iloc[0]) == (dead + 3 > 5)
+    assert np.isnan(comparison(Outcomes(named), published)["ours"].iloc[0]) == (dead + 3 > 5)
 
 
 def test_an_attack_without_a_gradient_on_any_image_does_not_count() -> None:
@@ -145,14 +150,14 @@ def test_an_attack_no_better_than_noise_does_not_count() -> None:
     rows = made.rows.reset_index(drop=True)
     rows["adv_margin"] = rng.normal(size=len(rows))
     rows.loc[rows["cell"] == "cell-2", "adv_margin"] = rows["adv_margin"].min() - 1
-    found = headline(dataclasses.replace(made, rows=rows)).set_index("eps_text")
+    found = headline(Outcomes(dataclasses.replace(made, rows=rows))).set_index("eps_text")
     assert found.loc["0.1", "flag"] == "1 of 2 attacks did no better than noise"
     assert found.loc["0.1", "worst"].startswith("bim")
     # At another radius there is no noise to compare with.
     assert found.loc["0.2", "flag"] == ""
     # Of a handful of images nothing can be told.
     few = rows[rows["index"] < 7]
-    assert headline(dataclasses.replace(made, rows=few))["flag"].tolist() == ["", ""]
+    assert headline(Outcomes(dataclasses.replace(made, rows=few)))["flag"].tolist() == ["", ""]
 
 
 def test_an_attack_that_gives_the_clean_image_back_is_not_taken_for_noise() -> None:
@@ -210,7 +215,7 @@ def test_images_with_scores_that_are_not_finite_do_not_stand(count: int) -> None
 def test_near_radii_are_one_threat_with_the_shortest_name() -> None:
     eps = ["0.0313725490196", "8/255", "0.03137255", "0.1000001", "0.1", "0.10001"]
     made = planted([cell("m", "pgd", text, [turn]) for turn, text in enumerate(eps)], images=N)
-    found = headline(made)
+    found = headline(Outcomes(made))
     assert found["eps_text"].tolist() == ["8/255", "0.1", "0.10001"]
     assert found["attacks"].tolist() == [3, 2, 1]
     assert found["planned"].tolist() == [3, 2, 1]
@@ -247,10 +252,48 @@ def test_a_random_model_stands_by_the_share_of_its_draws() -> None:
     made = drawn(made, 0, [0.25, 0.75, 1.0, 1.0], [0.25, 0.5, 1.0, 1.0])
     made = drawn(made, 1, [0.75, 0.5, 0.5, 1.0], [0.75, 0.75, 0.5, 1.0])
     made = drawn(made, 2, [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0])
-    found = headline(made).set_index("eps_text")
+    found = headline(Outcomes(made)).set_index("eps_text")
     assert found.loc["0.1", "robust_accuracy"] == pytest.approx((0.25 + 0.75 + 0.5 + 1) / 4)
     assert found.loc["0.2", "robust_accuracy"] == pytest.approx(0.25)
     assert found.loc["0.1", "draws"] == 32
     made.models[0]["notes"] = ["random, so each image is judged by 32 draws"]
-    assert headline(made)["flag"].tolist() == made.models[0]["notes"] * 2
-    assert curve(made)["accuracy"].tolist() == pytest.approx([1.0, 0.625, 0.25])
+    assert headline(Outcomes(made))["flag"].tolist() == made.models[0]["notes"] * 2
+    assert curve(Outcomes(made))["accuracy"].tolist() == pytest.approx([1.0, 0.625, 0.25])
+
+
+def test_each_part_of_the_outcomes_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(function: Any) -> Any:
+        def call(*given: Any) -> Any:
+            calls.append(function.__name__)
+            return function(*given)
+
+        return call
+
+    parts = ("flagged_cells", "label_lost", "valid_rows", "scores_not_finite")
+    for part in parts:
+        monkeypatch.setattr(measured, part, counted(getattr(measured, part)))
+    made = planted([cell("a", "pgd", "0.1", [1, 2]), cell("a", "cw", None, [3], norm="l2")])
+    outcomes = Outcomes(made)
+    for _ in range(2):
+        for measure in (headline, curve, surface_curves, certified_bounds):
+            assert measure(outcomes) is not None
+        comparisons(outcomes)
+        comparison(outcomes, pd.DataFrame(columns=list(COLUMNS)))
+    assert {part: calls.count(part) for part in parts} == dict.fromkeys(parts, 1)
+
+
+def broken_by_every_attack(outcomes: Outcomes) -> pd.DataFrame:
+    """A metric of a user's own: the share of images that every attack on a model breaks."""
+    found = []
+    for (model, norm), cells in outcomes.cells.groupby(["model", "norm"]):
+        farthest = outcomes.group(cells["cell"]).distances.max(axis=1)
+        found.append({"model": model, "norm": norm, "share": float(np.isfinite(farthest).mean())})
+    return pd.DataFrame(found)
+
+
+def test_a_metric_is_a_function_of_the_outcomes() -> None:
+    cells = [cell("a", "pgd", "0.1", [1, 2, 3]), cell("a", "fgsm", "0.1", [3, 4])]
+    found = broken_by_every_attack(Outcomes(planted(cells, images=10)))
+    assert found.to_dict("records") == [{"model": "a", "norm": "linf", "share": 0.1}]

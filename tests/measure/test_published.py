@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import SpecError
+from bench.measure.outcomes import Outcomes
 from bench.measure.published import COLUMNS, comparison, read_published, readings
 from bench.measure.statistics import wilson
 from bench.store.results import Results
@@ -29,7 +30,7 @@ def published() -> pd.DataFrame:
 
 def found(results: Results, published: pd.DataFrame) -> pd.DataFrame:
     """Return the comparison, a row a model, attack and eps of ours."""
-    table = comparison(results, published)
+    table = comparison(Outcomes(results), published)
     table["title"] = table["data"] + "/" + table["model"]
     return table.set_index(["title", "attack", "eps"])
 
@@ -89,7 +90,7 @@ def test_clean_images_and_both_readings_of_a_radius_no_image_has(
 def test_every_published_figure_is_there_with_or_without_ours(
     results: Results, published: pd.DataFrame
 ) -> None:
-    table = comparison(results, published)
+    table = comparison(Outcomes(results), published)
     twice = (published["eps"] == "14").sum()
     assert len(table) == len(published) + twice
     assert table["published"].notna().all()
@@ -128,7 +129,7 @@ def test_shares_become_percent_and_other_metrics_are_left_out(
         "x,1,mnist,dl-cross-entropy-sgd,deepfool,l2,,accuracy,3,%,",
     ]
     (tmp_path / "x.csv").write_text("\n".join(lines))
-    table = comparison(results, read_published(tmp_path / "x.csv"))
+    table = comparison(Outcomes(results), read_published(tmp_path / "x.csv"))
     assert list(table["published"]) == [50.0, 3.0]
     assert list(table["ours"].notna()) == [True, False]
 

@@ -12,6 +12,8 @@ from planted_results import cell, planted
 from scipy import stats
 
 from bench.measure import radius
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.radius import (
     bootstrap_error,
     critical_eps,
@@ -19,7 +21,6 @@ from bench.measure.radius import (
     measured_radii,
     shape_p,
 )
-from bench.measure.robustness import headline
 
 
 def quantile(share, critical: float, b: float, nu: float):
@@ -193,7 +194,7 @@ def test_radii_of_the_surest_images_alone_are_not_those_that_count() -> None:
         assert (found["critical_eps"] > 0) == counts
         assert counts or "count from confidence 0.8, 0.85 was asked" in found["refused"]
         # What was tried on some of the images does not show that others are robust.
-        assert headline(made)["robust_accuracy"].tolist() == [pytest.approx(597 / 600)]
+        assert headline(Outcomes(made))["robust_accuracy"].tolist() == [pytest.approx(597 / 600)]
 
 
 @settings(max_examples=40)

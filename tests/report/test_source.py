@@ -9,6 +9,7 @@ import fake_local
 import pandas as pd
 import pytest
 
+from bench.measure.outcomes import Outcomes
 from bench.measure.published import comparison, read_published
 from bench.measure.radius import critical_eps
 from bench.measure.source import Cause, Source, read_source
@@ -102,7 +103,7 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
 
 
 def test_the_published_failure_at_a_tiny_l2_radius_has_its_cause(results):
-    figures = comparison(results, read_published(fake_defences.PUBLISHED))
+    figures = comparison(Outcomes(results), read_published(fake_defences.PUBLISHED))
     made = opening(
         results,
         figures,
@@ -119,7 +120,9 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     results = fake_local.study()
     published = read_published(fake_local.PUBLISHED)
     moved = published["value"].where(published["metric"] != "critical_eps", published["value"] / 4)
-    figures = beside_published(results, critical_eps(results), published.assign(value=moved))
+    figures = beside_published(
+        Outcomes(results), critical_eps(results), published.assign(value=moved)
+    )
     made = opening(
         results,
         figures,

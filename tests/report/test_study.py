@@ -9,8 +9,11 @@ import pandas as pd
 import pymupdf
 import pytest
 
+from bench.measure.attack_rates import attack_rates
+from bench.measure.curves import surface_curves
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.published import comparison, read_published
-from bench.measure.robustness import attack_rates, headline, surface_curves
 from bench.report.source import opening
 from bench.report.study_kind import Study, study_named
 from bench.report.study_tables import (
@@ -60,12 +63,12 @@ def partial(whole: Results) -> Results:
 
 @pytest.fixture(scope="module")
 def beside(whole: Results) -> pd.DataFrame:
-    return comparison(whole, read_published(fake_study.PUBLISHED))
+    return comparison(Outcomes(whole), read_published(fake_study.PUBLISHED))
 
 
 @pytest.fixture(scope="module")
 def partly(partial: Results) -> pd.DataFrame:
-    return comparison(partial, read_published(fake_study.PUBLISHED))
+    return comparison(Outcomes(partial), read_published(fake_study.PUBLISHED))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +84,10 @@ def _text(path: Path) -> str:
 
 
 def _measured(results: Results) -> Measured:
-    nothing = pd.DataFrame()
+    nothing, outcomes = pd.DataFrame(), Outcomes(results)
     return Measured(
-        headline=headline(results), grid=nothing, curve=nothing, attacks=attack_rates(results), parity=nothing,
+        outcomes=outcomes,
+        headline=headline(outcomes), grid=nothing, curve=nothing, attacks=attack_rates(outcomes), parity=nothing,
         transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
         certificates=nothing, certified=nothing, sandwich=nothing,
     )  # fmt: skip
@@ -195,7 +199,10 @@ def test_cells_without_a_result_are_counted_by_kind(partial: Results) -> None:
 
 
 def test_surface_curves_lie_above_the_worst_case(whole: Results) -> None:
-    lines, worst = surface_curves(whole), headline(whole).set_index(["model", "eps"])
+    lines, worst = (
+        surface_curves(Outcomes(whole)),
+        headline(Outcomes(whole)).set_index(["model", "eps"]),
+    )
     assert set(lines["surface"]) == {"network", *fake_study.SURFACES}
     for row in lines[lines["eps"] > 0].itertuples():
         assert row.accuracy >= worst.loc[(row.model, row.eps), "robust_accuracy"]

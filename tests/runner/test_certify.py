@@ -9,7 +9,8 @@ import bench
 from bench.adapters.smoothed import smooth
 from bench.attacks.catalogue import resolve, row_kind
 from bench.errors import SpecError
-from bench.measure.certified import certificates, sandwich
+from bench.measure.certified import certificates, certified_bounds
+from bench.measure.outcomes import Outcomes
 from bench.runner.certify import certify_images
 from bench.runner.estimate import estimate, passes
 from bench.runner.execute import execute
@@ -86,12 +87,12 @@ def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
     assert not outcome.failed
     results = load_results(tmp_path / "results", "proofs")
     assert results.cells["kind"].tolist() == ["fixed"] * 3 + ["certify"] * 2 + ["fixed"]
-    found = certificates(results)
+    found = certificates(Outcomes(results))
     assert found["parameters"].tolist() == [
         "n0 100, n 50, alpha 0.001",
         "n0 100, n 200, alpha 0.001",
     ]
-    between = sandwich(results)
+    between = certified_bounds(Outcomes(results))
     assert (between["certified"] <= between["attacked"]).all()
     assert len(between) == 2
 

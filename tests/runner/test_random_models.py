@@ -7,7 +7,8 @@ from torch import nn
 
 import bench
 from bench.adapters.random import RandomAdapter
-from bench.measure.robustness import headline
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.runner.execute import execute
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
@@ -177,7 +178,7 @@ def test_the_headline_is_the_share_of_draws_that_the_worst_image_withstands(regi
     store = open_store(tmp_path / "results")
     execute(plan, store, keep_all=True)
     found = load_results(tmp_path / "results", "noise")
-    row = headline(found).iloc[0]
+    row = headline(Outcomes(found)).iloc[0]
     assert row["attacks"] == row["planned"] >= 4
     assert row["draws"] == 32
 

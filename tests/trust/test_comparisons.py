@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_results import IMAGES, cell, claim, planted
 
-from bench.measure.robustness import headline
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import holm, mcnemar, paired_difference
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED, WEAKER
@@ -20,7 +21,7 @@ ALL = range(IMAGES)
 
 def only(results):
     """Return the one comparison of some results."""
-    table = comparisons(results)
+    table = comparisons(Outcomes(results))
     assert len(table) == 1
     return table.iloc[0]
 
@@ -91,7 +92,7 @@ def test_to_swap_the_sides_is_to_swap_the_outcomes(left, right, more_left, more_
         cell("a", "bim", "0.1", more_left), cell("b", "bim", "0.1", more_right),
     ]  # fmt: skip
     asked = [claim(), claim(left="b", right="a"), claim(expect="left < right")]
-    table = comparisons(planted(cells, *asked, images=40))
+    table = comparisons(Outcomes(planted(cells, *asked, images=40)))
     there, back, turned = (table.iloc[turn] for turn in range(3))
     for name in ("outcome", "strongest_outcome"):
         assert back[name] == turned[name] == MIRROR.get(there[name], there[name])
@@ -119,7 +120,7 @@ def test_holm_takes_all_that_is_tested_and_the_strongest_by_themselves():
         claim(expect="left = right", within=5.0),
         claim(attacks=("fgsm",)),  # not judged: there is none
     ]
-    table = comparisons(planted(cells, *asked))
+    table = comparisons(Outcomes(planted(cells, *asked)))
     study = [mcnemar(6, 0), mcnemar(7, 0), mcnemar(5, 0), 1.0, 1.0, mcnemar(1, 0)]
     assert list(table["p_holm"][:6]) == holm(study)
     # b at 0.2 falls to what broke it at 0.1 too; clean images and attacks have no strongest.
@@ -141,8 +142,8 @@ def test_the_strongest_is_the_headline():
         for attack, eps in (("pgd", "0.1"), ("pgd", "0.2"), ("bim", "0.2"), ("deepfool", None))
     ]  # fmt: skip
     results = planted(cells, claim(eps=("0.1", "0.2")), wrong={"a": [1], "b": [2, 3]})
-    expected = headline(results).set_index(["model", "eps_text"])["robust_accuracy"]
-    for row in comparisons(results).itertuples():
+    expected = headline(Outcomes(results)).set_index(["model", "eps_text"])["robust_accuracy"]
+    for row in comparisons(Outcomes(results)).itertuples():
         assert row.strongest_left_accuracy == expected["a", row.eps_text] < row.left_accuracy
         assert row.strongest_right_accuracy == expected["b", row.eps_text] < row.right_accuracy
 
@@ -191,7 +192,7 @@ def test_attacks_are_compared_on_each_model_by_itself():
     cells = [cell(model, "fgsm", "0.1", []) for model in ("d/a", "d/b")]
     cells += [cell("d/a", "pgd", "0.1", MANY), cell("d/b", "pgd", "0.1", [1])]
     asked = claim(left="d/*", right=None, attacks=("fgsm",), right_attacks=("pgd",))
-    table = comparisons(planted(cells, asked))
+    table = comparisons(Outcomes(planted(cells, asked)))
     assert list(table["left"]) == list(table["right"]) == ["d/a", "d/b"]
     assert list(table["case"]) == ["a", "b"]
     assert list(table["verdict"]) == [HOLDS, UNDECIDED]
@@ -239,7 +240,7 @@ def test_what_is_not_in_the_run_is_not_judged_and_said():
         claim(left="d/a", right="d/b", surfaces=("soft-knn",)),
         claim(left="d/a", right="d/c", attacks=(), eps=("0",)),
     ]
-    table = comparisons(planted(cells, *asked, models=["d/c"]))
+    table = comparisons(Outcomes(planted(cells, *asked, models=["d/c"])))
     assert set(table["verdict"]) == {UNJUDGED}
     assert list(table["note"]) == [
         "right: no pgd in this run",
@@ -262,7 +263,7 @@ def test_sides_that_nothing_tells_apart_are_undecided_and_it_is_said(hit, note):
 
 
 def test_a_suite_without_claims_has_no_comparisons():
-    table = comparisons(planted([cell("a", "pgd", "0.1", [])]))
+    table = comparisons(Outcomes(planted([cell("a", "pgd", "0.1", [])])))
     assert table.empty
     assert "strongest_p_holm" in table
 

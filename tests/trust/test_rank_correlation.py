@@ -7,6 +7,7 @@ import pytest
 from planted_results import cell, claim, planted
 from scipy.stats import logistic
 
+from bench.measure.outcomes import Outcomes
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
@@ -46,7 +47,7 @@ FIVE = [0.01, 0.02, 0.03, 0.04, 0.05]
     ([50, 40, 10, 20, 30], "same order", 0.4, UNDECIDED),
 ])  # fmt: skip
 def test_accuracy_and_critical_eps(wrong, expect, tau, verdict):
-    row = comparisons(run(FIVE, wrong, order(expect))).iloc[0]
+    row = comparisons(Outcomes(run(FIVE, wrong, order(expect)))).iloc[0]
     assert row["verdict"] == verdict
     assert row["difference"] == pytest.approx(tau)
     assert (row["n"], row["measure"]) == (5, "order")
@@ -57,19 +58,19 @@ def test_accuracy_and_critical_eps(wrong, expect, tau, verdict):
 def test_two_attacks_order_models():
     asked = order("same order", right_attacks=("ifgsm-radius",))
     results = run(FIVE, [0] * 5, asked, second=[0.011, 0.018, 0.028, 0.036, 0.044])
-    assert claims(results)["verdict"].tolist() == [HOLDS]
+    assert claims(results, comparisons(Outcomes(results)))["verdict"].tolist() == [HOLDS]
     results = run(FIVE, [0] * 5, asked, second=[0.05, 0.04, 0.03, 0.02, 0.01])
-    assert claims(results)["verdict"].tolist() == [FAILS]
+    assert claims(results, comparisons(Outcomes(results)))["verdict"].tolist() == [FAILS]
 
 
 def test_a_run_without_the_models_of_a_claim_says_so():
-    row = comparisons(run(FIVE, [0] * 5, order("same order", left="n*"))).iloc[0]
+    row = comparisons(Outcomes(run(FIVE, [0] * 5, order("same order", left="n*")))).iloc[0]
     assert row["verdict"] == UNJUDGED
     assert row["note"].startswith("0 of 0 models have figures")
 
 
 def test_four_models_have_no_order():
-    row = comparisons(run(FIVE[:4], [1, 2, 3, 4], order("opposite order"))).iloc[0]
+    row = comparisons(Outcomes(run(FIVE[:4], [1, 2, 3, 4], order("opposite order")))).iloc[0]
     assert row["verdict"] == UNJUDGED
     assert row["note"] == (
         "4 of 4 models have figures; of fewer than 5 no order can be told from chance"
@@ -79,12 +80,12 @@ def test_four_models_have_no_order():
 def test_models_without_r_are_ordered_by_the_median_and_it_is_said():
     wide = [*FIVE[:4], 0.05]
     results = run(wide, [10, 20, 30, 40, 230], order("opposite order"))
-    row = comparisons(results).iloc[0]
+    row = comparisons(Outcomes(results)).iloc[0]
     assert (row["figure"], row["n"], row["verdict"]) == ("median", 5, HOLDS)
     assert row["note"].startswith(
         "by the median radius, since R is not there (m4 under fgsm-radius: "
     )
     named = comparisons(
-        run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic"))
+        Outcomes(run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic")))
     )
     assert named.iloc[0]["note"].startswith("4 of 5 models have figures")

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.report import formatting
 from bench.report.figures import NORM, is_wide, look, size, style, to_pdf
 from bench.report.legends import BESIDE, legend

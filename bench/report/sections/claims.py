@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.outcomes import Outcomes
 from bench.report import formatting
 from bench.spec import Claim
 from bench.store.results import Results
@@ -38,7 +39,7 @@ _STRONGEST = "strongest "
 
 def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a claim: what it says, the attack it is tested under, and its verdict."""
-    found = claims(results) if found is None else found
+    found = claims(results, comparisons(Outcomes(results))) if found is None else found
     return pd.DataFrame({
         "no.": formatting.each(found, lambda row: str(row.claim)),
         "claim": found["says"],
@@ -51,7 +52,7 @@ def claim_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataF
 
 def comparison_table(results: Results, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return a row a comparison, under the study's attack and under the strongest."""
-    found = comparisons(results) if found is None else found
+    found = comparisons(Outcomes(results)) if found is None else found
     table = {
         "no.": formatting.each(found, lambda row: str(row.claim)),
         "left": formatting.each(

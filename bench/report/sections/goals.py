@@ -18,7 +18,7 @@ def goal_table(found: pd.DataFrame, called: dict[str, str]) -> pd.DataFrame:
     """Return a row a cell whose attack has a target, or aims at less confidence.
 
     Args:
-        found: of `bench.measure.robustness.attack_rates`.
+        found: of `bench.measure.attack_rates`.
         called: what each cell's attack is called, by cell.
     """
     found = found[found["goal"] != GOALS[0]]

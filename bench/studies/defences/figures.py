@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.measure.outcomes import ONE_DRAW
 from bench.measure.published import CLEAN
+from bench.measure.validity import ONE_DRAW
 from bench.report.figures import NORM, TEXT_WIDTH, style, to_pdf
 from bench.report.sections.certified import draw_certified, markers
 from bench.report.study_kind import Picture

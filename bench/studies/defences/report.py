@@ -56,7 +56,9 @@ def _beside(results: Results, measured: Measured, published: pd.DataFrame) -> pd
     ]
     models = published[["study", "table", "dataset", "model", "metric", "unit"]].drop_duplicates()
     more = models.merge(further, how="cross").assign(value=float("nan"), note="")
-    return comparison(results, pd.concat([published, more[published.columns]], ignore_index=True))
+    return comparison(
+        measured.outcomes, pd.concat([published, more[published.columns]], ignore_index=True)
+    )
 
 
 def _tables(beside: pd.DataFrame) -> Sequence[PublishedTable]:

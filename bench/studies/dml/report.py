@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bench.measure.curves import surface_curves
 from bench.measure.published import CLEAN
-from bench.measure.robustness import surface_curves
 from bench.report.figures import TEXT_WIDTH, style, to_pdf
 from bench.report.study_kind import Picture, Study
 from bench.report.tables import Measured
@@ -167,7 +167,7 @@ def _slots(
 
 def _surfaces(results: Results, measured: Measured) -> Picture | None:
     """Return accuracy against eps of DL and of DML on each surface; a data set a row."""
-    lines = surface_curves(results)
+    lines = surface_curves(measured.outcomes)
     worst = measured.curve
     lines, worst = lines[lines["norm"] == "linf"], worst[worst["norm"] == "linf"]
     data = [

@@ -15,7 +15,7 @@ def grid(results: Results, headline: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         results: the run.
-        headline: of `bench.measure.robustness`.
+        headline: of `bench.measure.headline`.
 
     Returns:
         `model`, the parts (`PARTS`; null where its rule has none), `f_score` (null for networks

@@ -47,7 +47,7 @@ def _points(results: Results, measured: Measured) -> pd.DataFrame:
     """
     found = measured.radii[measured.radii["refused"] == ""]
     found = found[["model", "attack", "critical_eps", "error"]]
-    accuracy = accuracies(results)
+    accuracy = accuracies(measured.outcomes)
     return found.assign(
         accuracy=[accuracy[model] for model in found["model"]],
         rule=[rule_of(model) for model in found["model"]],

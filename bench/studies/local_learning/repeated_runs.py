@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.measure.outcomes import clean_answers
+from bench.measure.outcomes import Outcomes
 from bench.store.results import Results
 
 #: The columns of `beside_published`.
@@ -34,18 +34,18 @@ def configuration(title: str) -> str:
     return _SEED.sub("", title)
 
 
-def accuracies(results: Results) -> dict[str, float]:
+def accuracies(outcomes: Outcomes) -> dict[str, float]:
     """Return each model's share of right answers on all clean images of the run, in percent."""
-    return {model: 100 * float(right.mean()) for model, right in clean_answers(results).items()}
+    return {model: 100 * float(right.mean()) for model, right in outcomes.clean.items()}
 
 
 def beside_published(
-    results: Results, radii: pd.DataFrame, published: pd.DataFrame
+    outcomes: Outcomes, radii: pd.DataFrame, published: pd.DataFrame
 ) -> pd.DataFrame:
     """Return each published figure beside ours.
 
     Args:
-        results: the cells of a suite's last run.
+        outcomes: of a suite's last run.
         radii: of `bench.measure.radius.critical_eps`.
         published: of `bench.measure.published.read_published`.
 
@@ -56,7 +56,7 @@ def beside_published(
         NaN where there is none. `n` images (the fewest of any training), `planned` whether the run has
         such a model.
     """
-    right = clean_answers(results)
+    results, right = outcomes.results, outcomes.clean
     kinds: dict[str, Callable[[Mapping[Hashable, Any]], Sequence[_Training]]] = {
         "accuracy": lambda one: [_accuracy(right.get(title)) for title in _of(results, one)],
         "critical_eps": lambda one: _radii(results, radii, one),

@@ -48,7 +48,7 @@ _HOW = (
 
 
 def _beside(results: Results, measured: Measured, published: pd.DataFrame) -> pd.DataFrame:
-    return beside_published(results, measured.radii, published)
+    return beside_published(measured.outcomes, measured.radii, published)
 
 
 def _tables(beside: pd.DataFrame) -> Sequence[PublishedTable]:

@@ -8,7 +8,8 @@ from planted_results import cell, planted
 from smoothed_suite import SUITE, register
 
 import bench
-from bench.measure.certified import certificates, certified_curve, sandwich
+from bench.measure.certified import certificates, certified_bounds, certified_curve
+from bench.measure.outcomes import Outcomes
 from bench.report.sections.certified import (
     certificate_table,
     certified_figures,
@@ -35,7 +36,7 @@ def run():
 
 
 def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
-    table = certificate_table(certificates(run))
+    table = certificate_table(certificates(Outcomes(run)))
     assert table["certificate"].tolist() == [
         "n0 100, n 100, alpha 0.001",
         "n0 100, n 1000, alpha 0.001",
@@ -43,14 +44,14 @@ def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
     assert table.map(lambda value: isinstance(value, str)).all(axis=None)
     assert table["certified (%)"].iloc[0].startswith("99.5 [")
     assert table["largest"].tolist() == ["0.450", "0.495"]
-    between = sandwich_table(sandwich(run))
+    between = sandwich_table(certified_bounds(Outcomes(run)))
     assert between["threat"].tolist() == ["l2 0.25"] * 2
     assert between["under attack (%)"].iloc[0].startswith("70.0 [")
 
 
 def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run):
     axes = Figure().subplots()
-    points, between = certified_curve(run), sandwich(run)
+    points, between = certified_curve(Outcomes(run)), certified_bounds(Outcomes(run))
     draw_certified(
         axes, points, between, dict(zip(points["cell"], points["parameters"], strict=True))
     )
@@ -69,7 +70,9 @@ def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run)
 
 def test_without_certificates_there_is_no_figure():
     plain = planted([cell("a", "pgd", "0.1", [1])])
-    assert certified_figures(certified_curve(plain), sandwich(plain)) == []
+    assert (
+        certified_figures(certified_curve(Outcomes(plain)), certified_bounds(Outcomes(plain))) == []
+    )
 
 
 def test_the_report_of_a_run_has_certificates_and_marks_attacks_through_one_draw(

@@ -9,6 +9,7 @@ import pymupdf
 import pytest
 from planted_results import cell, claim, planted
 
+from bench.measure.outcomes import Outcomes
 from bench.report import tables
 from bench.report.sections.claims import claim_table, compact, comparison_table
 from bench.report.write import write_report
@@ -69,7 +70,7 @@ def test_a_row_a_comparison_with_both_attacks() -> None:
 
 
 def test_the_compact_table_leaves_out_what_its_headings_say(claimed: Results) -> None:
-    made = compact(claimed, comparisons(claimed))
+    made = compact(claimed, comparisons(Outcomes(claimed)))
     assert [group["tests"] for group in made["groups"]] == [
         "wide > cnn",
         "digits/… under noise > digits/… under pgd",
@@ -116,5 +117,5 @@ def test_pdf_has_the_claims_after_the_headline_and_their_comparisons(
 def test_a_suite_without_claims_has_no_such_tables(results: Results) -> None:
     made = [table.name for table in tables.all_tables(results, tables.measure(results))]
     assert "claims" not in made
-    assert compact(results, comparisons(results)) is None
-    assert claim_table(results, claims(results)).empty
+    assert compact(results, comparisons(Outcomes(results))) is None
+    assert claim_table(results, claims(results, comparisons(Outcomes(results)))).empty

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 from planted_results import cell, planted
 
-from bench.measure.robustness import attack_rates
+from bench.measure.attack_rates import attack_rates
+from bench.measure.outcomes import Outcomes
 from bench.report.sections.goals import goal_table
 from bench.report.tables import attack_table, names
 
@@ -28,7 +29,7 @@ def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
     made = dataclasses.replace(
         made, rows=rows.assign(borderline=False), cells=made.cells.assign(**passes)
     )
-    rates = attack_rates(made)
+    rates = attack_rates(Outcomes(made))
     table = goal_table(rates, names(made))
     assert len(table) == 1
     row = table.iloc[0]

@@ -7,9 +7,10 @@ import pymupdf
 import pytest
 from fake_defences import SMOOTHED
 
-from bench.measure.outcomes import ONE_DRAW, WITHOUT_NOISE, unseen_noise
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.published import read_published
-from bench.measure.robustness import headline
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.report.study import reported
 from bench.report.study_tables import BY_ONE_DRAW
 from bench.report.tables import measure
@@ -117,7 +118,7 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
 )
 def test_what_was_not_seen_of_the_noise_is_said_unless_its_mean_was_climbed(surfaces, said):
     assert unseen_noise(surfaces) == said
-    found = headline(fake_defences.study(["network", *surfaces]))
+    found = headline(Outcomes(fake_defences.study(["network", *surfaces])))
     flags = set(found.loc[found["model"] == SMOOTHED, "flag"])
     assert flags == (
         {said} if surfaces != ["network"] else {"INVALID: no attack of this run applies"}

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from planted_results import IMAGES, cell, planted
 
+from bench.measure.outcomes import Outcomes
 from bench.measure.published import COLUMNS as PUBLISHED
 from bench.studies.local_learning.repeated_runs import COLUMNS, beside_published, configuration
 
@@ -44,7 +45,7 @@ RADII = pd.DataFrame(
 
 
 def only(one):
-    table = beside_published(results(), RADII, pd.DataFrame([one]))
+    table = beside_published(Outcomes(results()), RADII, pd.DataFrame([one]))
     assert tuple(table.columns) == COLUMNS
     return table.iloc[0]
 

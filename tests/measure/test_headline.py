@@ -9,7 +9,10 @@ import pandas as pd
 import planted_results
 import pytest
 
-from bench.measure.robustness import attack_rates, curve, headline
+from bench.measure.attack_rates import attack_rates
+from bench.measure.curves import curve
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import wilson
 from bench.store.columns import attacked
 from bench.store.results import Results, load_results
@@ -76,7 +79,7 @@ def slow_accuracy(results: Results, model: str, norm: str, eps: float) -> float:
 @pytest.mark.parametrize("seed", range(6))
 def test_headline_against_a_slow_loop(results: Results, seed: int) -> None:
     results = scrambled(results, seed)
-    table = headline(results)
+    table = headline(Outcomes(results))
     assert len(table) == 4
     for row in table.itertuples():
         planned = results.cells[
@@ -98,7 +101,7 @@ def test_headline_against_a_slow_loop(results: Results, seed: int) -> None:
 
 
 def test_headline_of_the_synthetic_run(results: Results) -> None:
-    table = headline(results).set_index(["model", "eps_text"])
+    table = headline(Outcomes(results)).set_index(["model", "eps_text"])
     for model in (A, B):
         right, wall = fake_results.correct(model), fake_results.boundary(model)
         for text, eps in (("8/255", 8 / 255), ("24/255", 24 / 255)):
@@ -119,7 +122,7 @@ def test_an_asked_eps_of_a_minimal_norm_attack_and_a_failed_cell(results: Result
     rows = results.rows.copy()
     rows["norm"] = "linf"
     moved = dataclasses.replace(with_cells(results, norm="linf"), rows=rows)
-    table = headline(moved).set_index(["model", "eps_text"])
+    table = headline(Outcomes(moved)).set_index(["model", "eps_text"])
     assert list(table["planned"]) == [9, 9, 9, 9]
     assert table.loc[(A, "8/255"), "flag"] == ""
     assert table.loc[(B, "8/255"), "flag"] == "1 of 9 attacks did not run"
@@ -135,9 +138,9 @@ def test_a_smaller_budget_counts_for_a_larger_one_but_is_not_planned_for_it(
 ) -> None:
     small = (results.cells["eps"] == "8/255") | (results.cells["toolkit"] == "art")
     kept = only(results, (results.cells["attack"] == "pgd") & small)
-    row = headline(kept).set_index(["model", "eps_text"]).loc[(A, "24/255")]
+    row = headline(Outcomes(kept)).set_index(["model", "eps_text"]).loc[(A, "24/255")]
     assert row["planned"] == 1
-    assert row["robust_accuracy"] <= headline(kept)["robust_accuracy"].iloc[0]
+    assert row["robust_accuracy"] <= headline(Outcomes(kept))["robust_accuracy"].iloc[0]
     assert row["robust_accuracy"] == pytest.approx(slow_accuracy(kept, A, "linf", 24 / 255))
 
 
@@ -160,7 +163,7 @@ def spoil(results: Results, how: str) -> Results:
 def test_an_attack_that_did_nothing_is_invalid_not_robust(
     results: Results, how: str, says: str
 ) -> None:
-    table = headline(spoil(results, how)).set_index(["model", "eps_text"])
+    table = headline(Outcomes(spoil(results, how))).set_index(["model", "eps_text"])
     row = table.loc[(A, "8/255")]
     assert row["flag"] == f"INVALID: 3 of 3 attacks {says}"
     assert row[["robust_accuracy", "low", "high"]].isna().all()
@@ -171,7 +174,7 @@ def test_an_attack_that_did_nothing_is_invalid_not_robust(
     assert row["flag"] == f"INVALID: 3 of 3 attacks {says}"
     assert np.isnan(row["robust_accuracy"])
     assert table.loc[(B, "8/255"), "flag"] == ""
-    rates = attack_rates(spoil(results, how))
+    rates = attack_rates(Outcomes(spoil(results, how)))
     spoilt = rates[(rates["model"] == A) & (rates["attack"] == "pgd")]
     assert set(spoilt["flag"]) == {f"INVALID: {says}"}
     if how == "invalid":
@@ -184,30 +187,30 @@ def test_an_attack_counts_on_the_images_it_was_valid_on(results: Results) -> Non
     cell = spoilt.cells["cell"].iloc[0]
     tried = spoilt.rows[(spoilt.rows["cell"] == cell) & attacked(spoilt.rows)].index
     spoilt.rows.loc[tried[:1], "l0"] = 1.0
-    assert attack_rates(spoilt)["flag"].iloc[0] == ""
-    row = headline(spoilt).iloc[0]
+    assert attack_rates(Outcomes(spoilt))["flag"].iloc[0] == ""
+    row = headline(Outcomes(spoilt)).iloc[0]
     others = "2 of 3 attacks changed no image"
     assert row["flag"] == f"INVALID: no valid attack on 35 of 36 images; {others}"
     assert np.isnan(row["robust_accuracy"])
-    assert curve(spoilt)["accuracy"].iloc[1:2].isna().all()
+    assert curve(Outcomes(spoilt))["accuracy"].iloc[1:2].isna().all()
     # One image in thirty-six is less than one in twenty.
     spoilt.rows.loc[tried[1:], "l0"] = 1.0
     spoilt.rows.loc[tried[0], ["l0", "linf"]] = 0.0
-    row = headline(spoilt).iloc[0]
+    row = headline(Outcomes(spoilt)).iloc[0]
     assert row["flag"] == f"no valid attack on 1 of 36 images; {others}"
     assert row["robust_accuracy"] == pytest.approx(0.9)
 
 
 def test_a_run_in_which_nothing_ran(results: Results) -> None:
     empty = dataclasses.replace(with_cells(results, status="missing"), rows=results.rows.iloc[:0])
-    table = headline(empty)
+    table = headline(Outcomes(empty))
     assert list(table["flag"])[:2] == [
         "INVALID: 3 of 3 attacks did not run", "INVALID: 3 of 3 attacks did not run",
     ]  # fmt: skip
     assert (table["n"] == fake_results.IMAGES).all()
     assert table[["clean_accuracy", "robust_accuracy", "low", "high"]].isna().all(axis=None)
-    assert curve(empty).empty
-    rates = attack_rates(empty)
+    assert curve(Outcomes(empty)).empty
+    rates = attack_rates(Outcomes(empty))
     assert len(rates) == len(results.cells)
     assert rates[["n", "attacked", "success_rate", "accuracy", "low"]].isna().all(axis=None)
     assert set(rates["flag"]) == {"INVALID: did not run yet"}
@@ -215,7 +218,7 @@ def test_a_run_in_which_nothing_ran(results: Results) -> None:
 
 def test_a_model_that_no_attack_reaches_is_shown(results: Results) -> None:
     models = [*results.models, {"model": "digits/tree", "family": "features", "data": "digits"}]
-    row = headline(dataclasses.replace(results, models=models)).iloc[-1]
+    row = headline(Outcomes(dataclasses.replace(results, models=models))).iloc[-1]
     assert row["model"] == "digits/tree"
     assert row["flag"] == "INVALID: no attack of this run applies"
     assert np.isnan(row["robust_accuracy"])
@@ -228,24 +231,24 @@ def test_a_model_is_asked_about_the_threats_of_its_own_data_set() -> None:
         planted_results.cell("b", "pgd", "0.1", [], norm="l2", status="missing"),
     ]
     data = {"a": "mnist", "b": "cifar10", "c": "cifar10", "d": "flowers17"}
-    found = headline(planted_results.planted(cells, data=data, models=["c", "d"]))
+    found = headline(Outcomes(planted_results.planted(cells, data=data, models=["c", "d"])))
     threats = found.groupby("model")[["norm", "eps_text"]].apply(lambda it: it.to_numpy().tolist())
     assert threats["a"] == [["linf", "0.1"]]
     assert threats["b"] == threats["c"] == [["l2", "0.1"], ["l2", "0.3"]]
     # Nothing was asked about flowers, which must not look as if all were well.
     assert len(threats["d"]) == 3
     assert set(found.loc[found["model"] == "d", "robust_accuracy"].isna()) == {True}
-    lines = curve(planted_results.planted(cells, data=data))
+    lines = curve(Outcomes(planted_results.planted(cells, data=data)))
     assert set(lines.loc[lines["model"] == "a", "eps"]) == {0.0, 0.1}
 
 
 def test_a_model_that_is_always_wrong_is_not_robust(results: Results) -> None:
     rows = results.rows.assign(correct=False, success=False)
-    table = headline(dataclasses.replace(results, rows=rows))
+    table = headline(Outcomes(dataclasses.replace(results, rows=rows)))
     assert (table["robust_accuracy"] == 0).all()
     assert (table["clean_accuracy"] == 0).all()
     assert (table["flag"] == "").all()
-    rates = attack_rates(dataclasses.replace(results, rows=rows))
+    rates = attack_rates(Outcomes(dataclasses.replace(results, rows=rows)))
     done = rates[rates["status"] == "done"]
     assert (done["attacked"] == 0).all()
     assert done[["success_rate", "low", "high", "median_distance"]].isna().all(axis=None)
@@ -256,15 +259,21 @@ def test_surfaces_are_named_where_there_are_several(results: Results) -> None:
     pgd = results.cells["attack"] == "pgd"
     kept = only(results, ~pgd | (results.cells["toolkit"] == "art"))
     kept = with_cells(kept, surface=kept.cells["surface"].mask(kept.cells["eps"].isna(), "vote"))
-    assert headline(kept)["worst"].iloc[0] == "pgd (art)"
+    assert headline(Outcomes(kept))["worst"].iloc[0] == "pgd (art)"
     surfaces = kept.cells["surface"].mask(kept.cells["eps"] == "24/255", "vote")
-    assert headline(with_cells(kept, surface=surfaces))["worst"].iloc[0] == "pgd (art, network)"
+    assert (
+        headline(Outcomes(with_cells(kept, surface=surfaces)))["worst"].iloc[0]
+        == "pgd (art, network)"
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_curve_falls_begins_at_clean_and_meets_the_headline(results: Results, seed: int) -> None:
     results = scrambled(results, seed)
-    lines, asked = curve(results), headline(results).set_index(["model", "norm", "eps"])
+    lines, asked = (
+        curve(Outcomes(results)),
+        headline(Outcomes(results)).set_index(["model", "norm", "eps"]),
+    )
     assert not lines.duplicated(["model", "norm", "eps"]).any()
     for (model, norm), line in lines.groupby(["model", "norm"]):
         assert line["eps"].is_monotonic_increasing
@@ -287,13 +296,15 @@ def test_at_eps_0_only_the_clean_errors_count(results: Results) -> None:
     rows = results.rows.copy()
     for norm in ("l2", "linf"):
         rows[norm] = rows[norm].where(~rows["success"], 1e-7)  # within the slack of 0
-    lines = curve(dataclasses.replace(results, rows=rows)).set_index(["model", "norm", "eps"])
+    lines = curve(Outcomes(dataclasses.replace(results, rows=rows))).set_index(
+        ["model", "norm", "eps"]
+    )
     assert lines.loc[(A, "linf", 0.0), "accuracy"] == pytest.approx(0.9)
     assert lines.loc[(A, "l2", 0.0), "accuracy"] == pytest.approx(0.9)
 
 
 def test_grid_of_the_curve(results: Results) -> None:
-    lines = curve(results)
+    lines = curve(Outcomes(results))
     linf = lines[(lines["model"] == A) & (lines["norm"] == "linf")]
     assert list(linf["eps"]) == [0, 8 / 255, 24 / 255]  # fixed budgets measure nothing in between
     l2 = lines[(lines["model"] == A) & (lines["norm"] == "l2")]
@@ -304,7 +315,7 @@ def test_grid_of_the_curve(results: Results) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_attack_rates_against_a_slow_loop(results: Results, seed: int) -> None:
     results = scrambled(results, seed)
-    table = attack_rates(results)
+    table = attack_rates(Outcomes(results))
     assert list(table["cell"]) == list(results.cells["cell"])
     for row in table.to_dict("records"):
         rows = results.rows[results.rows["cell"] == row["cell"]].to_dict("records")
@@ -338,13 +349,13 @@ def test_reasons_are_counted_without_their_numbers(results: Results) -> None:
     at = rows[(rows["cell"] == results.cells["cell"].iloc[0]) & attacked(rows)].index
     rows.loc[at[:2], "invalid"] = ["over budget: linf 0.1 > 8/255", "over budget: linf 0.2 > 8/255"]
     rows.loc[at[2], "invalid"] = "outside [0, 1] by 0.01"
-    table = attack_rates(dataclasses.replace(results, rows=rows))
+    table = attack_rates(Outcomes(dataclasses.replace(results, rows=rows)))
     assert table["reasons"].iloc[0] == "2 over budget, 1 outside [0, 1]"
     assert table["flag"].iloc[0] == ""
 
 
 def test_words_of_eps(results: Results) -> None:
-    table = attack_rates(results)
+    table = attack_rates(Outcomes(results))
     assert set(zip(table["kind"], table["eps_text"], strict=True)) == {
         ("fixed", "8/255"), ("fixed", "24/255"), ("minimal", "minimal"),
     }  # fmt: skip
@@ -354,10 +365,10 @@ def test_no_image_is_robust_to_an_attack_that_did_not_try_it() -> None:
     many = planted_results.cell("a", "fgsm", "0.1", range(50, 60))
     few = planted_results.cell("a", "pgd", "0.1", range(10), images=40)
     weak = planted_results.cell("a", "pgd", "0.05", (), images=5)
-    found = headline(planted_results.planted([many, few, weak], wrong={"a": (39, 150)}))
+    found = headline(Outcomes(planted_results.planted([many, few, weak], wrong={"a": (39, 150)})))
     at = found.set_index("eps_text").loc["0.1"]
     assert (at["n"], at["clean_accuracy"], at["robust_accuracy"]) == (40, 39 / 40, 29 / 40)
     assert found.set_index("eps_text").loc["0.05", "n"] == 5
-    points = curve(planted_results.planted([many, few]))
+    points = curve(Outcomes(planted_results.planted([many, few])))
     assert set(points["n"]) == {40}
     assert points["accuracy"].tolist() == [1.0, 0.75]

@@ -1,0 +1,65 @@
+"""The threats that a run asks about: a norm with a radius, each radius once however it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from math import isclose
+from typing import Any
+
+import pandas as pd
+
+from bench.store.results import Results
+
+#: Radii whose relative difference is at most this are the same radius.
+SAME_RADIUS = 1e-6
+
+
+def same_radius(radii: pd.Series[float], eps: float) -> pd.Series[bool]:
+    """Return which radii equal eps, however they were written."""
+    return (radii - eps).abs() <= SAME_RADIUS * radii.clip(lower=eps)
+
+
+def threats(fixed: pd.DataFrame) -> pd.DataFrame:
+    """Return the norms and radii that some cells of fixed budget attack within.
+
+    Args:
+        fixed: rows of `Results.cells` whose kind is `fixed`.
+
+    Returns:
+        `norm, radius, eps` (as text); radii ascending within a norm. Radii that agree to 1e-6 are one
+        threat, with the shortest of their texts.
+    """
+    found: list[dict[Hashable, Any]] = []
+    for norm in fixed["norm"].unique():
+        asked = fixed.loc[fixed["norm"] == norm, ["norm", "radius", "eps"]].drop_duplicates()
+        for threat in asked.sort_values("radius", kind="stable").to_dict("records"):
+            last = found[-1] if found and found[-1]["norm"] == norm else None
+            if last and isclose(last["radius"], threat["radius"], rel_tol=SAME_RADIUS):
+                if (len(threat["eps"]), threat["eps"]) < (len(last["eps"]), last["eps"]):
+                    last |= {"radius": threat["radius"], "eps": threat["eps"]}
+            else:
+                found.append(threat)
+    return pd.DataFrame(found, columns=["norm", "radius", "eps"])
+
+
+def threats_by_data(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the `threats` that the models of each data set are asked about, by data set.
+
+    Where no attack reaches a model of a data set, these are all threats of the run.
+
+    Args:
+        results: the cells of a run.
+        cells: those of its cells that attack.
+    """
+    fixed = cells[cells["kind"] == "fixed"]
+    data = fixed["model"].map(data_sets(results))
+    found = {}
+    for name in {str(model["data"]) for model in results.models}:
+        own = fixed[data == name] if (data == name).any() else fixed
+        found[name] = threats(own)
+    return found
+
+
+def data_sets(results: Results) -> dict[str, str]:
+    """Return the data set of each model of a run."""
+    return {str(model["model"]): str(model["data"]) for model in results.models}

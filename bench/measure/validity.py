@@ -1,0 +1,194 @@
+"""Which attacks count: on which images an attack was valid, and why a whole cell cannot count.
+
+An attack was *valid* on an image if the image it tried is finite, in [0, 1] and within the budget, and
+the attack had something to go by: a gradient, scores that change, or an image of another class to
+start from. If a valid attack did not break an image, that is evidence that the image is robust.
+
+Some attacks can break an image but are never evidence that it is robust: those that aim at one label
+or at less confidence, those that attack only the images the model is sure of, and noise. A cell that
+lowers the margin of the true class no more often than noise of the same size does not count either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import pandas as pd
+from scipy.stats import binom
+
+from bench.attacks.catalogue import is_evidence
+from bench.measure.threats import same_radius
+from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
+from bench.store.columns import attacked
+from bench.store.results import Results
+
+#: Level of the two tests by which a cell is no better than noise. The first: its margins are lower than
+#: under noise no more often than chance explains. The second: the images where they are lower are fewer
+#: than the share `_CLEAR` explains. On a handful of images neither can be told.
+_LEVEL, _CLEAR = 0.05, 0.75
+
+#: Reasons of invalid rows that mean that the model gave scores that are not finite.
+_SCORES = ("scores not finite", "clean scores not finite")
+
+#: Why no attack of a threat shows that an image is robust.
+NO_UNTARGETED = "no untargeted attack"
+NOISE_ALONE = "noise alone is no attack"
+
+#: Notes on a random model that was attacked without the mean over many draws of its noise.
+ONE_DRAW = "through one noise draw only"
+WITHOUT_NOISE = "through the network without noise only"
+
+
+def unseen_noise(surfaces: Collection[str]) -> str:
+    """Return how attacks on these surfaces missed a random model's noise; empty where they did not."""
+    if EXPECTED_SURFACE in surfaces:
+        return ""
+    if ONE_DRAW_SURFACE in surfaces:
+        return ONE_DRAW
+    return WITHOUT_NOISE if NOISELESS_SURFACE in surfaces else ""
+
+
+def label_lost(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return where an attack, whatever its goal, took the right label away or made the model abstain."""
+    other = (rows["adv_label"] != rows["label"]).fillna(False).astype(bool) | rows["abstained"]
+    return attacked(rows) & other & rows["invalid"].isna()
+
+
+def valid_rows(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return where an attack was valid on the image, as the head of this file has it."""
+    valid = attacked(rows) & rows["invalid"].isna() & ~_unchanged(rows)
+    return valid & ~recorded(rows, "ineffective")
+
+
+def scores_not_finite(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return where the model's scores were not finite, on the image tried or on the clean one."""
+    return rows["invalid"].fillna("").astype("str").isin(_SCORES)
+
+
+def recorded(rows: pd.DataFrame, column: str) -> pd.Series[bool]:
+    """Return where a column has a value; nowhere in rows of an older version, which lack the column."""
+    if column not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows[column].notna()
+
+
+def _unchanged(rows: pd.DataFrame) -> pd.Series[bool]:
+    """Return which images came back as they were, in rows of a version that did not record why.
+
+    Newer rows say why an attack had nothing to go by. In these an unchanged image is no fault: some
+    attacks return the clean image where they tried and found nothing.
+    """
+    return (rows["l0"] == 0) & ~recorded(rows, "adv_margin")
+
+
+def confidence_filtered(cells: pd.DataFrame) -> pd.Series[bool]:
+    """Return which cells attack only the images that the model is sure of."""
+    least = [
+        number(parameters.get("least_confidence", 0), "least_confidence")
+        for parameters in cells["parameters"]
+    ]
+    return pd.Series([confidence > 0 for confidence in least], index=cells.index, dtype=bool)
+
+
+def flagged_cells(results: Results) -> pd.DataFrame:
+    """Return the planned cells that attack, in the plan's order, with what is wrong with each.
+
+    Returns:
+        Rows of `Results.cells` with `flag` (why a cell cannot count, empty where it can) and
+        `shows_robust` (bool, whether an image that withstands the cell can be called robust).
+    """
+    cells = results.cells[results.cells["kind"] != "certify"]
+    rows = results.rows[attacked(results.rows)]
+    faults, tried = _faults_on_all_images(rows), set(rows["cell"])
+    like_noise = _no_better_than_noise(cells, rows)
+    flags = []
+    for cell in cells[["cell", "status", "error", "goal"]].to_dict("records"):
+        key = cell["cell"]
+        if cell["status"] == "failed":
+            fault = f"did not run: {cell['error']}"
+        elif cell["status"] == "missing":
+            fault = "did not run yet"
+        elif key in faults:
+            fault = faults[key]
+        elif cell["goal"] in ("targeted", "source-target") and key not in tried:
+            fault = "had no image to attack"
+        else:
+            fault = "did no better than noise" if key in like_noise else ""
+        flags.append(f"INVALID: {fault}" if fault else "")
+    shows = (cells["goal"] == "misclassification") & ~confidence_filtered(cells)
+    shows &= cells["attack"].map(is_evidence).astype(bool)
+    return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"), shows_robust=shows)
+
+
+def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
+    """Return what is wrong on every image that a cell attacked, by cell; none where nothing is."""
+    invalid, unchanged = rows["invalid"].notna(), rows["invalid"].notna() | _unchanged(rows)
+    lost = label_lost(rows)
+    faults = {
+        "gave no valid image": invalid,
+        "changed no image": unchanged,
+        "had no gradient or changing scores to go by": (
+            unchanged | (recorded(rows, "ineffective") & ~lost)
+        ),
+    }
+    found: dict[str, str] = {}
+    for fault, there in faults.items():
+        everywhere = there.groupby(rows["cell"]).all()
+        for cell in everywhere.index[everywhere]:
+            found.setdefault(str(cell), fault)
+    return found
+
+
+def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
+    """Return the cells that lower the margin of the true class no more often than noise of that size.
+
+    By sign tests on the images that both attacked; none where the run has no noise. Random models are
+    left out, since their margins are noisy themselves.
+    """
+    done = cells[(cells["kind"] == "fixed") & (cells["status"] == "done")]
+    noise = done[done["attack"] == "noise"]
+    if noise.empty or "adv_margin" not in rows:
+        return set()
+    known = rows[rows["invalid"].isna() & rows["adv_margin"].notna() & ~recorded(rows, "draws")]
+    by_cell = {
+        str(cell): of_cell.set_index("index")[["adv_margin", "l0"]]
+        for cell, of_cell in known.groupby("cell", sort=False)
+    }
+    found = set()
+    tested = done[(done["attack"] != "noise") & (done["goal"] == "misclassification")]
+    for cell in tested.to_dict("records"):
+        alike = noise[(noise["model"] == cell["model"]) & (noise["norm"] == cell["norm"])]
+        for key in alike.loc[same_radius(alike["radius"], cell["radius"]), "cell"]:
+            both_known = key in by_cell and cell["cell"] in by_cell
+            if both_known and _like_noise(by_cell[cell["cell"]], by_cell[key]["adv_margin"]):
+                found.add(str(cell["cell"]))
+    return found
+
+
+def _like_noise(attack: pd.DataFrame, noise_margins: pd.Series[float]) -> bool:
+    """Return whether an attack is no better than noise on the images that both attacked.
+
+    Many attacks return the clean image where they found no other label. Its margin does not show how
+    near they came, so such an image counts only where noise took the label away.
+    """
+    counts = (attack["l0"] > 0) | (noise_margins.reindex(attack.index) < 0)
+    difference = (attack.loc[counts, "adv_margin"] - noise_margins).dropna()
+    lower, higher = int((difference < 0).sum()), int((difference > 0).sum())
+    no_better = binom.sf(lower - 1, lower + higher, 0.5) > _LEVEL
+    return bool(no_better and binom.cdf(lower, lower + higher, _CLEAR) < _LEVEL)
+
+
+def shortfall(cells: pd.DataFrame) -> str:
+    """Return how many attacks do not count and why, such as `1 of 9 attacks did not run`.
+
+    Args:
+        cells: of `flagged_cells`.
+    """
+    reasons = cells.loc[cells["flag"] != "", "flag"].map(
+        lambda flag: "did not run" if "did not run" in flag else flag.removeprefix("INVALID: ")
+    )
+    counts: dict[Any, int] = reasons.value_counts().to_dict()
+    return "; ".join(
+        f"{count} of {len(cells)} attacks {reason}" for reason, count in counts.items()
+    )
