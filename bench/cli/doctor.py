@@ -30,7 +30,7 @@ def _finding(part: str, state: str, words: str) -> dict[str, Any]:
 
 def _packages() -> list[dict[str, Any]]:
     import bench
-    from bench.runner.execute import versions
+    from bench.runner.manifest import versions
     from bench.spec import TOOLKITS
 
     found = [_finding("bench", "ok", f"{bench.__version__} in {Path(bench.__file__).parent}")]
@@ -49,7 +49,7 @@ def _packages() -> list[dict[str, Any]]:
 
 def _toolkits() -> list[dict[str, Any]]:
     from bench.attacks.catalogue import here, install_command, installed, optional
-    from bench.runner.execute import versions
+    from bench.runner.manifest import versions
     from bench.spec import TOOLKITS
 
     known = versions()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bench.data.datasets import load
-from bench.runner.execute import _moments
+from bench.runner.manifest import _moments
 from bench.train.cards import moments_file
 from bench.train.metric_learning.snapshots import WATCHED, Moments, in_the_plane, read_moments
 from bench.train.recipes import recipe
