@@ -1,4 +1,4 @@
-"""How near two embeddings are, in the words of pytorch-metric-learning, made for large banks.
+"""How near two embeddings are, in the words of pytorch-metric-learning, made for large reference sets.
 
 The library normalises and compares all pairs at every call. Here stored embeddings are made ready
 once, the nearest of them are found with one matrix product, and only with those is an embedding

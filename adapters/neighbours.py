@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.adapters.knn_index import ABSENT, KnnIndex, ReferenceSet
 from bench.adapters.network import eval_mode, network_digest, surface_gradient
-from bench.adapters.stored import ABSENT, Bank, Stored
 from bench.registry import users_code
-from bench.spec import Loss, ModelSpec, Prediction
+from bench.spec import ImageSet, Loss, ModelSpec, Prediction
 
 
 def votes(similarity: torch.Tensor, k: int) -> Prediction:
@@ -44,7 +45,7 @@ class NeighboursAdapter:
 
     Attributes:
         embed: images (N, C, H, W) in [0, 1] to embeddings (N, D).
-        stored: the images that vote.
+        index: of the images that vote.
         k: how many of them do.
         surrogates: by name.
         settings: what else decides the surrogates, such as a temperature, in words.
@@ -54,7 +55,7 @@ class NeighboursAdapter:
 
     spec: ModelSpec
     embed: nn.Module
-    stored: Stored
+    index: KnnIndex
     k: int
     surrogates: Mapping[str, nn.Module]
     settings: str = ""
@@ -62,14 +63,14 @@ class NeighboursAdapter:
     recipe: bool = False
 
     @property
-    def bank(self) -> Bank:
+    def reference_set(self) -> ReferenceSet:
         """Return the images that vote, as they were embedded."""
-        return self.stored.bank
+        return self.index.reference_set
 
     @property
     def distance(self) -> str:
         """Return the name of the distance."""
-        return self.stored.distance.name
+        return self.index.distance.name
 
     @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
@@ -77,8 +78,8 @@ class NeighboursAdapter:
         with eval_mode(self.embed), torch.no_grad():
             embeddings = self.embed(x)
             # No more than k of a class can be among the k nearest.
-            nearest = self.stored.nearest(embeddings, self.k)
-            return votes(self.stored.similarity(embeddings, nearest), self.k)
+            nearest = self.index.nearest(embeddings, self.k)
+            return votes(self.index.similarity(embeddings, nearest), self.k)
 
     def gradient(
         self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None
@@ -93,9 +94,23 @@ class NeighboursAdapter:
     def surfaces(self) -> Mapping[str, nn.Module]:
         return self.surrogates
 
+    @property
+    def remembered(self) -> ImageSet:
+        """Return the images that vote."""
+        return ImageSet(data=self.reference_set.data, split=self.reference_set.split)
+
+    def registered(self, name: str, data: str, ours: bool) -> NeighboursAdapter:
+        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        spec = dataclasses.replace(self.spec, name=name, data=data)
+        return dataclasses.replace(self, spec=spec, recipe=ours)
+
+    def facts(self) -> dict[str, Any]:
+        """Return how well its differentiable vote repeats the vote, `surrogate`."""
+        return {"surrogate": self.agreement}
+
     def fingerprint(self) -> str:
-        """Return a digest of weights, the bank's images, k, distance and the surrogates' settings."""
+        """Return a digest of weights, the reference set, k, distance and the surrogates' settings."""
         digest = hashlib.sha256(network_digest(self.embed, self.recipe).encode())
-        digest.update(f"{self.bank.title()} {self.bank.checksum}".encode())
+        digest.update(f"{self.reference_set.title()} {self.reference_set.checksum}".encode())
         digest.update(f"{self.k} {self.distance} {self.settings}".encode())
         return digest.hexdigest()[:20]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,6 +150,11 @@ class NetworkAdapter:
 
     def surfaces(self) -> Mapping[str, nn.Module]:
         return {"network": self.module} if self.differentiable else {}
+
+    def registered(self, name: str, data: str, ours: bool) -> NetworkAdapter:
+        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        spec = dataclasses.replace(self.spec, name=name, data=data)
+        return dataclasses.replace(self, spec=spec, recipe=ours)
 
     @users_code()
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Mapping
@@ -69,6 +70,16 @@ class PredictOnlyAdapter:
 
     def surfaces(self) -> Mapping[str, nn.Module]:
         return {}
+
+    @property
+    def may_wait(self) -> bool:
+        """Return true: the function may ask a service."""
+        return True
+
+    def registered(self, name: str, data: str, ours: bool) -> PredictOnlyAdapter:
+        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        spec = dataclasses.replace(self.spec, name=name, data=data)
+        return dataclasses.replace(self, spec=spec)
 
     @users_code()
     def fingerprint(self) -> str:

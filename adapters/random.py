@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from bench.spec import (
     Loss,
     ModelSpec,
     Prediction,
+    TellsFacts,
 )
 
 #: Answers that decide about an image.
@@ -106,6 +108,11 @@ class RandomAdapter:
         mean = {name: MeanOfDraws(net, None, DRAWS, self.per_call) for name, net in own.items()}
         expected = MeanOfDraws(first, None, DRAWS, self.per_call)
         return {EXPECTED_SURFACE: expected, ONE_DRAW_SURFACE: first, **mean}
+
+    def facts(self) -> dict[str, Any]:
+        """Return how many draws judge an image, `draws`, and the facts of the model as it was brought."""
+        own = self.inner.facts() if isinstance(self.inner, TellsFacts) else {}
+        return {**own, "draws": self.draws}
 
     def fingerprint(self) -> str:
         """Return a digest of the model and of how it is judged."""

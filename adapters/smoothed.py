@@ -6,10 +6,12 @@ The noise of an image is drawn from its bytes and a seed, so that a decision dep
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -180,6 +182,15 @@ class SmoothedAdapter:
             ONE_DRAW_SURFACE: MeanOfDraws(self.base, self.noise, 1),
             NOISELESS_SURFACE: self.base,
         }
+
+    def registered(self, name: str, data: str, ours: bool) -> SmoothedAdapter:
+        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        spec = dataclasses.replace(self.spec, name=name, data=data)
+        return dataclasses.replace(self, spec=spec, recipe=ours)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the standard deviation of its noise, `sigma`."""
+        return {"sigma": self.noise.sigma}
 
     def fingerprint(self) -> str:
         """Return a digest of the weights and of all settings."""

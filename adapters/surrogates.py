@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.stored import ABSENT, Stored
+from bench.adapters.knn_index import ABSENT, KnnIndex
 
 #: Stored images of each class that are summed over, or k + 1 where that is more: at most k of a
 #: class vote.
@@ -23,23 +23,23 @@ _NEVER = -1e4
 LossesByLabel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
-class _OverBank(nn.Module):
+class _OverNearest(nn.Module):
     """A surrogate over the nearest stored images of each class.
 
     The search for them takes no gradient; the gradient flows through those found alone.
     """
 
-    def __init__(self, embed: nn.Module, stored: Stored) -> None:
+    def __init__(self, embed: nn.Module, index: KnnIndex) -> None:
         super().__init__()
-        self.embed, self.stored = embed, stored
+        self.embed, self.index = embed, index
 
     def by_class(self, x: torch.Tensor, count: int) -> torch.Tensor:
         """Return the similarities of images with the nearest of each class, (N, C, L)."""
         embeddings = self.embed(x)
-        return self.stored.similarity(embeddings, self.stored.nearest(embeddings, count))
+        return self.index.similarity(embeddings, self.index.nearest(embeddings, count))
 
 
-class SoftNeighbours(_OverBank):
+class SoftNeighbours(_OverNearest):
     """A differentiable vote.
 
     score_c = log of the sum over the nearest stored i of class c of sigmoid((s_i - t) / tau), with t
@@ -47,8 +47,8 @@ class SoftNeighbours(_OverBank):
     tau falls.
     """
 
-    def __init__(self, embed: nn.Module, stored: Stored, k: int, temperature: float) -> None:
-        super().__init__(embed, stored)
+    def __init__(self, embed: nn.Module, index: KnnIndex, k: int, temperature: float) -> None:
+        super().__init__(embed, index)
         self.k, self.temperature = k, temperature
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -81,7 +81,7 @@ def soft_votes(similarity: torch.Tensor, k: int, temperature: float) -> torch.Te
     return terms.masked_fill(similarity == ABSENT, lowest).logsumexp(2)
 
 
-class NearestOfClass(_OverBank):
+class NearestOfClass(_OverNearest):
     """logit_c = the largest similarity to a stored image of class c."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

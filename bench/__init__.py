@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.api import load_data as load_data
     from bench.api import run as run
     from bench.zoo import load_model as load_model
+    from bench.zoo import register_family as register_family
     from bench.zoo import register_model as register_model
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _PUBLIC = {
     "attack": "bench.api",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
+    "register_family": "bench.zoo",
     "register_model": "bench.zoo",
     "run": "bench.api",
     "wrap": "bench.adapters.network",

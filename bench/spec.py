@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Norm = Literal["l0", "l1", "l2", "linf"]
 Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
-Family = Literal["network", "neighbours", "local-learning", "smoothed", "ensemble", "features"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 Measure = Literal["accuracy", "critical_eps", "order"]
@@ -50,10 +49,6 @@ COLUMNS: tuple[str, ...] = (
 LATER_COLUMNS: tuple[str, ...] = (
     "adv_margin", "ineffective", "draws", "clean_share", "share", "chosen_share",
 )  # fmt: skip
-
-#: Families whose answer of no class (a tied vote) is a wrong answer, so a success of an attack; where
-#: abstaining is the family's guarantee (smoothed), it is none.
-ABSTAINING_IS_WRONG: tuple[Family, ...] = ("neighbours", "features")
 
 #: The surface of a random model on which a gradient is that of a single draw, and the one on which it
 #: is that of the expectation: what withstands the first alone may only hide its gradient.
@@ -118,6 +113,24 @@ def eps_text(value: float | None) -> str:
     return f"{value:.4g}"
 
 
+class ModelName(NamedTuple):
+    """The parts of a model's name, `data/model`.
+
+    Attributes:
+        data: the data set that it classifies.
+        model: what it is called among the models of that; empty for a name without a slash.
+    """
+
+    data: str
+    model: str
+
+    @classmethod
+    def read(cls, name: str) -> ModelName:
+        """Return the parts of a name or a title."""
+        data, _, model = name.partition("/")
+        return cls(data, model)
+
+
 class Prediction(NamedTuple):
     """What a model decides about a batch.
 
@@ -149,13 +162,14 @@ class ModelSpec:
 
     Attributes:
         name: `data/model`, with its options written out where they matter.
+        family: a name of `bench.train.families`; it decides how a model is judged.
         data: the data set it classifies.
         input_shape: (C, H, W) of one image.
         scores: whether `Prediction.scores` are logits or probabilities.
     """
 
     name: str
-    family: Family
+    family: str
     data: str
     input_shape: tuple[int, int, int]
     num_classes: int
@@ -207,6 +221,60 @@ class Random(Adapter, Protocol):
     def answers(self, x: torch.Tensor, purpose: str) -> torch.Tensor:
         """Return the labels of independent draws, int64 (draws, N); others for another purpose."""
         ...
+
+
+# What a model may be able to do beside an adapter's part; one that cannot is taken as said here.
+
+
+@runtime_checkable
+class Registrable(Adapter, Protocol):
+    """A model that takes the name it is registered under; others keep theirs."""
+
+    def registered(self, name: str, data: str, ours: bool) -> Adapter:
+        """Return it under a name, for a data set; `ours` where a recipe of Crossfire's made it."""
+        ...
+
+
+@runtime_checkable
+class TellsFacts(Adapter, Protocol):
+    """A model with facts that belong in the log of a run; others have none."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return them as plain JSON values by name."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Adapter, Protocol):
+    """A model that answers by training images it remembers, which no suite may attack."""
+
+    @property
+    def remembered(self) -> ImageSet: ...
+
+
+@runtime_checkable
+class Judged(Adapter, Protocol):
+    """A model that is judged by more than one of its answers, such as by the most of several draws."""
+
+    def judging(self, fingerprint: str) -> str:
+        """Return the fingerprint of the model so judged, of its own."""
+        ...
+
+
+@runtime_checkable
+class MayWait(Adapter, Protocol):
+    """A model that may wait for something else as it answers, so that only the clock tells how long it takes."""
+
+    @property
+    def may_wait(self) -> bool: ...
+
+
+@runtime_checkable
+class KnownAs(Adapter, Protocol):
+    """A model whose fingerprint may stand on a text that its user gave; None where none was given."""
+
+    @property
+    def known_as(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

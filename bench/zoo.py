@@ -8,53 +8,87 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.factories import made
 from bench.paths import data_dir
 from bench.registry import Entry, Registry, load_plugin, unknown
-from bench.spec import Adapter, Family, Scalar
-from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
-from bench.train.local_learning.names import local_recipe
-from bench.train.recipe import Recipe
-from bench.train.recipes import RECIPES, SMOOTHED, SMOOTHING, base_name, recipe
+from bench.spec import Adapter, ModelName, Registrable, Scalar
+from bench.train.cards import SHIPPED, Weights, read_card, retrained_dir, weights_folder
+from bench.train.families import FAMILIES, Family, family_named
+from bench.train.recipes import RECIPES, recipe, recipe_named
 
 if TYPE_CHECKING:
     import torch
 
 
-def _entry(rules: Recipe) -> Entry:
-    facts = {"data": rules.data, "family": rules.family, "recipe": True}
-    return Entry("bench.zoo:_trained", facts)
+#: The factory of every model that is trained by a recipe, or made of one that is.
+_TRAINED = "bench.zoo:_trained"
+
+#: The names of Crossfire's own families; models of others are a user's.
+_OURS = frozenset(FAMILIES)
+
+
+def _facts_of(family: str, data: str) -> dict[str, Any]:
+    return {"data": data, "family": family, "recipe": True, "ours": family in _OURS}
 
 
 def _derived(name: str) -> Entry | None:
     """Return the entry of a model whose name says how it is trained, listed or not."""
-    rules = local_recipe(name)
-    return None if rules is None else _entry(rules)
+    rules = recipe_named(name)
+    return None if rules is None else Entry(_TRAINED, _facts_of(rules.family, rules.data))
 
 
 MODELS = Registry("model", _derived)
+
 for _name, _recipe in RECIPES.items():
-    MODELS.add(_name, "bench.zoo:_trained", **_entry(_recipe).facts)
+    MODELS.add(_name, _TRAINED, **_facts_of(_recipe.family, _recipe.data))
 
-for _name in SMOOTHED:
-    _data = _name.partition("/")[0]
-    MODELS.add(_name, "bench.zoo:_trained", data=_data, family="smoothed", recipe=True)
-
-#: The surfaces of a model with a recipe, by family.
-SURFACES = {
-    "network": ["network"],
-    "local-learning": ["network"],
-    "neighbours": ["soft-knn", "nearest-other", "metric-loss"],
-    "smoothed": ["expected", "one-draw", "base"],
-}
+for _family in FAMILIES.values():
+    for _name in _family.made_of_others:
+        MODELS.add(_name, _TRAINED, **_facts_of(_family.name, ModelName.read(_name).data))
 
 Factory = TypeVar("Factory", bound=Callable[..., Adapter])
+
+
+def register_family(family: Family) -> None:
+    """Add a family of models; those that it has recipes for are listed, and trained at first use.
+
+    A model of it is a user's, as one of `register_model` is: it joins the suites of its data set, and
+    everything about it counts for its fingerprint.
+
+    Raises:
+        SpecError: a name that is taken, a recipe of another family, or no such data set.
+    """
+    if family.name in _OURS:
+        raise SpecError(f"family {family.name!r} is one of Crossfire's own; choose another name")
+    names = [*family.recipes, *family.made_of_others]
+    taken = [name for name in names if name in set(MODELS)]
+    taken = [name for name in taken if MODELS[name].facts["family"] != family.name]
+    if taken:
+        raise SpecError(
+            f"family {family.name!r}: there is a model {taken[0]!r} already; rename one"
+        )
+    for name, rules in family.recipes.items():
+        if rules.family != family.name:
+            raise SpecError(
+                f"{name}: its recipe is of family {rules.family!r}, not {family.name!r}"
+            )
+    sets = [rules.data for rules in family.recipes.values()]
+    sets += [ModelName.read(name).data for name in family.made_of_others]
+    for data in sets:
+        if data not in DATASETS:
+            raise unknown("data set", data, list(DATASETS))
+    FAMILIES[family.name] = family
+    for name, rules in family.recipes.items():
+        RECIPES[name] = dataclasses.replace(rules, shipped=False)
+    for name, data in zip(names, sets, strict=True):
+        MODELS.add(name, _TRAINED, **_facts_of(family.name, data))
 
 
 def register_model(name: str, data: str, family: str = "network") -> Callable[[Factory], Factory]:
@@ -63,30 +97,30 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
     Args:
         name: what suites and the command line call the model.
         data: the data set it classifies.
-        family: one of `bench.spec.Family`.
+        family: a name of `bench.train.families`; `bench.register_family` adds one.
 
     Raises:
         SpecError: no such data set or family, or a name that is taken by another factory.
     """
     if data not in DATASETS:
         raise unknown("data set", data, list(DATASETS))
-    if family not in get_args(Family):
-        raise unknown("family", family, list(get_args(Family)))
+    family_named(family)
 
     def register(factory: Factory) -> Factory:
-        MODELS.add(name, factory, data=data, family=family, recipe=False)
+        MODELS.add(name, factory, data=data, family=family, recipe=False, ours=False)
         return factory
 
     return register
 
 
 def trained_as(name: str, options: Mapping[str, Scalar]) -> str:
-    """Return the model whose weights a model has: itself, or the network that it smooths.
+    """Return the model whose weights a model has: itself, or the one that it is made of.
 
     Raises:
-        SpecError: there is no network for its options.
+        SpecError: no such model, or there is none to be made of with its options.
     """
-    return base_name(name, options) if name in SMOOTHED else name
+    facts = MODELS[name].facts
+    return family_named(facts["family"]).weights_of(name, options) if facts["recipe"] else name
 
 
 def has_to_be_trained(name: str) -> bool:
@@ -125,10 +159,8 @@ def check_options(name: str, options: Mapping[str, Scalar]) -> None:
 def _options(name: str) -> tuple[str, ...] | None:
     """Return the options that a model takes; None where its factory takes any."""
     entry = MODELS[name]
-    if name in SMOOTHED:
-        return tuple(SMOOTHING)
     if entry.facts["recipe"]:
-        return ("k", "distance") if recipe(name).embedding else ()
+        return family_named(entry.facts["family"]).options
     try:
         parameters = inspect.signature(entry.load()).parameters.values()
     except ValueError:  # of a factory written in C
@@ -153,20 +185,23 @@ def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
 def _trained(
     name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
 ) -> Adapter:
-    from bench.adapters.network import NetworkAdapter
-    from bench.train.weights import load_weights
-
     own = trained_as(name, options)
     if has_to_be_trained(own):
         train_model(own, data_root)
-    folder = weights_folder(own) or SHIPPED
-    if own == name:
-        return load_weights(folder, name, data_root, options, device)
-    from bench.train.smoothing import smoothed
+    assemble = family_named(MODELS[name].facts["family"]).assemble
+    with _weights(own, data_root, device) as weights:
+        return assemble(name, weights, options)
 
-    base = load_weights(folder, own, data_root, {}, device)
-    assert isinstance(base, NetworkAdapter), own
-    return smoothed(name, base, options)
+
+@contextmanager
+def _weights(name: str, data_root: Path | None, device: str) -> Iterator[Weights]:
+    """Yield the weights of a model; what cannot be made of them within is damaged."""
+    from bench.train.weights import read_weights, sound
+
+    folder = weights_folder(name) or SHIPPED
+    weights = read_weights(folder, name, data_root, device)
+    with sound(folder, name):
+        yield weights
 
 
 def load_model(
@@ -191,26 +226,48 @@ def load_model(
         PrerequisiteError: its weights are missing or damaged.
         FactoryError: the factory fails or returns something that is not a model.
     """
-    from bench.adapters.neighbours import NeighboursAdapter
-    from bench.adapters.network import NetworkAdapter
-    from bench.adapters.predict_only import PredictOnlyAdapter
-    from bench.adapters.smoothed import SmoothedAdapter
-
     if plugin is not None:
         load_plugin(plugin)
     check_options(name, options or {})
     entry = MODELS[name]
-    factory, facts = entry.load(), entry.facts
-    if facts["recipe"]:
+    if entry.facts["recipe"]:
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
-        adapter = made(name, factory, dict(options or {}))
-    if isinstance(adapter, NetworkAdapter | PredictOnlyAdapter | SmoothedAdapter):
-        # wrap() cannot know the name its result is registered under.
-        spec = dataclasses.replace(adapter.spec, name=name, data=facts["data"])
-        adapter = dataclasses.replace(adapter, spec=spec)
-    if isinstance(adapter, NetworkAdapter | NeighboursAdapter | SmoothedAdapter):
-        adapter = dataclasses.replace(adapter, recipe=facts["recipe"])
+        adapter = made(name, entry.load(), dict(options or {}))
+    return _registered(name, adapter, device)
+
+
+def sketch_model(
+    name: str,
+    options: Mapping[str, Scalar],
+    *,
+    device: torch.device | str = "cpu",
+    data: str | os.PathLike[str] | None = None,
+) -> Adapter | None:
+    """Return a model to plan with, as its family sketches it; None where that takes minutes of work.
+
+    Args:
+        name: of a model with a recipe, whose weights are there.
+        options: settings that it takes.
+        device: where the model is to run.
+        data: the data folder.
+
+    Raises:
+        BenchError: as `load_model`.
+    """
+    sketch = family_named(MODELS[name].facts["family"]).sketch
+    if sketch is None:
+        return load_model(name, options, device=device, data=data)
+    with _weights(trained_as(name, options), data_dir(data), str(device)) as weights:
+        adapter = sketch(name, weights, options)
+    return None if adapter is None else _registered(name, adapter, device)
+
+
+def _registered(name: str, adapter: Adapter, device: torch.device | str) -> Adapter:
+    """Return a model under the name that it is registered under, moved to a device."""
+    facts = MODELS[name].facts
+    if isinstance(adapter, Registrable):
+        adapter = adapter.registered(name, facts["data"], facts["ours"])
     for surface in adapter.surfaces().values():
         surface.to(device)
     return adapter
@@ -224,13 +281,14 @@ def listing() -> list[dict[str, Any]]:
 def _facts(name: str) -> dict[str, Any]:
     facts = MODELS[name].facts
     card: dict[str, Any] = {}
-    weights = "of its own"
+    weights, surfaces = "of its own", None
     if facts["recipe"]:
         own = trained_as(name, {})
+        surfaces = list(family_named(facts["family"]).surfaces(recipe(own)))
         folder = weights_folder(own)
         card = (read_card(folder, own) if folder else None) or {}
         if own != name:
-            card = {**card, "clean_accuracy": None}  # that of the network without noise
+            card = {**card, "clean_accuracy": None}  # that of the other model
         if folder == SHIPPED:
             weights = "shipped"
         elif folder:
@@ -243,6 +301,6 @@ def _facts(name: str) -> dict[str, Any]:
         "data": facts["data"],
         "parameters": card.get("parameters"),
         "clean_accuracy": card.get("clean_accuracy"),
-        "surfaces": SURFACES[facts["family"]] if facts["recipe"] else None,
+        "surfaces": surfaces,
         "weights": weights,
     }

@@ -9,6 +9,7 @@ in [0, 1]; outputs are logits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -115,23 +116,11 @@ class Flat(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def two_layers(
-    shape: tuple[int, int, int],
-    classes: int,
-    *,
-    rule: str,
-    K: int,  # noqa: N803  # the study's letters
-    w: int,
-    n: int,
-    pool: int,
-    activation: str,
-    p: int = 2,
-) -> nn.Sequential:
-    """Return the network, untrained: a front that gives the features, and a linear head.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoLayers:
+    """What there is to choose of the network, in the study's letters.
 
-    Args:
-        shape: (C, H, W) of an image.
-        classes: how many logits.
+    Attributes:
         rule: `ll` for local learning, `bp` for the back-propagated twin.
         K: the square root of the number of filters.
         w: their width.
@@ -140,16 +129,37 @@ def two_layers(
         activation: relu, elu, gelu or rexp.
         p: of the norm of patches and filters, 2 to 6; of local learning only.
     """
-    channels = shape[0]
-    filters = torch.empty(K * K, channels, w, w)
-    if rule == "ll":
+
+    rule: str
+    K: int
+    w: int
+    n: int
+    pool: int
+    activation: str
+    p: int = 2
+
+
+def two_layers(input_shape: tuple[int, int, int], classes: int, chosen: TwoLayers) -> nn.Sequential:
+    """Return the network, untrained: a front that gives the features, and a linear head.
+
+    Args:
+        input_shape: (C, H, W) of an image.
+        classes: how many logits.
+        chosen: all that a recipe decides.
+    """
+    channels, w = input_shape[0], chosen.w
+    filters = torch.empty(chosen.K**2, channels, w, w)
+    if chosen.rule == "ll":
         filters.normal_()
-        conv: nn.Module = LocalConv(filters, p)
+        conv: nn.Module = LocalConv(filters, chosen.p)
     else:
         bound = (channels * w * w) ** -0.5
         conv = PlainConv(filters.uniform_(-bound, bound))
-    height, width = ((length - w + 1 - pool) // _POOL_STRIDE + 1 for length in shape[1:])
+    height, width = (
+        (length - w + 1 - chosen.pool) // _POOL_STRIDE + 1 for length in input_shape[1:]
+    )
+    pooled = nn.MaxPool2d(chosen.pool, _POOL_STRIDE)
     return nn.Sequential(
-        nn.Sequential(conv, nn.MaxPool2d(pool, _POOL_STRIDE), Steep(activation, n), Flat()),
-        nn.Linear(K * K * height * width, classes),
+        nn.Sequential(conv, pooled, Steep(chosen.activation, chosen.n), Flat()),
+        nn.Linear(chosen.K**2 * height * width, classes),
     )

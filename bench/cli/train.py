@@ -10,8 +10,7 @@ import rich_click as click
 from bench.cli.options import complete_models, data_option, device_option
 
 if TYPE_CHECKING:
-    from bench.train.local_learning.rule import FilterEpoch
-    from bench.train.trainer import Epoch
+    from bench.train.epochs import TrainingEpoch
 
 
 @click.command()
@@ -38,7 +37,7 @@ def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | N
     check_folder(folder, "weights", "--out DIR")
     where = resolve_device(device)
 
-    def report(epoch: Epoch | FilterEpoch) -> None:
+    def report(epoch: TrainingEpoch) -> None:
         say(f"{name}: {epoch.line()}")
 
     for name in models:

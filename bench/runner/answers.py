@@ -16,12 +16,11 @@ import torch
 
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.outputs import mistaken
-from bench.adapters.random import RandomAdapter
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, BenchError, StoreError
 from bench.registry import users_code
 from bench.runner.plan import Plan
-from bench.spec import Adapter, ModelRequest, Prediction
+from bench.spec import Adapter, KnownAs, ModelRequest, Prediction, Random
 from bench.store.files import atomic_write
 from bench.store.identity import canonical_json
 from bench.store.runlog import runs
@@ -61,7 +60,7 @@ def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
     refused: dict[ModelRequest, BenchError] = {}
     for request, fingerprint in _users(plan).items():
         adapter = plan.adapters[request]
-        if isinstance(adapter, RandomAdapter):
+        if isinstance(adapter, Random):
             continue
         x = _asked(plan, adapter)
         with seeded(0, x.device), users_code():
@@ -113,7 +112,7 @@ def _users(plan: Plan) -> dict[ModelRequest, str]:
     return {
         cell.model: cell.fingerprint
         for cell in plan.cells.values()
-        if not MODELS[cell.model.name].facts["recipe"]
+        if not MODELS[cell.model.name].facts["ours"]
     }
 
 
@@ -180,7 +179,7 @@ def _read(path: Any) -> dict[str, Any] | None:
 
 
 def _otherwise(request: ModelRequest, adapter: Adapter, store: Store) -> str:
-    named = getattr(adapter, "known_as", None)
+    named = adapter.known_as if isinstance(adapter, KnownAs) else None
     help_ = (
         f"fingerprint={named!r} has to change with it"
         if named is not None

@@ -39,7 +39,6 @@ from bench.runner.judge import (
     share_right,
 )
 from bench.spec import (
-    ABSTAINING_IS_WRONG,
     BLACK_BOX_SURFACE,
     COLUMNS,
     Adapter,
@@ -50,6 +49,7 @@ from bench.spec import (
     Toolkit,
 )
 from bench.store.identity import canonical_json, cell_key, identity
+from bench.train.families import abstaining_is_wrong
 
 PICTURES = 16
 
@@ -68,7 +68,7 @@ class BlackBox(torch.nn.Module):
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
-        self.may_abstain = adapter.spec.family in ABSTAINING_IS_WRONG
+        self.may_abstain = abstaining_is_wrong(adapter.spec.family)
         self.classes = adapter.spec.num_classes + self.may_abstain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 
 from bench.adapters.generators import device_of, seeded
-from bench.adapters.predict_only import PredictOnlyAdapter
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.plan import Plan
 from bench.runner.training import counted
-from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
+from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, MayWait, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
 
@@ -254,7 +253,8 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
     # The processor's time for this thread, which has a part in all that torch does with several, tells what
     # a pass takes whatever else the machine does; of a device, or of a function that may wait for
     # something else, only the clock does.
-    own = not (x.is_cuda or isinstance(adapter, PredictOnlyAdapter))
+    waits = isinstance(adapter, MayWait) and adapter.may_wait
+    own = not (x.is_cuda or waits)
 
     def ask(count: int) -> tuple[float, float]:
         began, used = time.perf_counter(), time.thread_time()

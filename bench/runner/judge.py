@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 
 from bench.measure.norms import distances
-from bench.spec import ABSTAINING_IS_WRONG, Adapter, AttackSpec, ModelSpec, Prediction, Random
+from bench.spec import Adapter, AttackSpec, ModelSpec, Prediction, Random
+from bench.train.families import abstaining_is_wrong
 
 RANGE_SLACK = 1e-6
 BORDERLINE = 1e-4
@@ -111,7 +112,7 @@ def judge(
     eps (1 + 1e-5) + 1e-6 by a float64 norm, and the goal is reached: labelled otherwise than `y`;
     targeted, as `target`; for confidence reduction, otherwise than `y`, or with at most half of the
     confidence in `y` that the clean image has. No label at all is another one where the family says
-    so (`ABSTAINING_IS_WRONG`): a tied vote is a wrong answer.
+    so (`bench.train.families`): a tied vote is a wrong answer.
 
     Args:
         spec: the attack, with its norm and radius.
@@ -140,7 +141,7 @@ def judge(
     sure = confidence(prediction, model)
     sure_of_y = _confidence_in(prediction, model, y)
     goal = _reached(spec, y, prediction.labels, target, sure_of_y, sure_before)
-    if model.family not in ABSTAINING_IS_WRONG:
+    if not abstaining_is_wrong(model.family):
         goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
     told = [f and k for f, k in zip(finite, known.tolist(), strict=True)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib import metadata
@@ -12,18 +10,16 @@ from typing import Any
 
 import torch
 
-from bench.adapters.neighbours import NeighboursAdapter
-from bench.adapters.random import RandomAdapter
-from bench.adapters.smoothed import SmoothedAdapter
 from bench.attacks.catalogue import access, is_minimal
 from bench.runner.plan import Plan
-from bench.spec import Adapter, Cell, ModelRequest
-from bench.train.cards import moments_file, read_card, weights_folder
-from bench.train.local_learning.names import local_options
-from bench.train.local_learning.snapshots import read_pictures
-from bench.train.metric_learning.snapshots import read_moments
+from bench.spec import Adapter, Cell, ModelRequest, TellsFacts
+from bench.train.cards import read_card, snapshots_file, weights_folder
+from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
 from bench.zoo import MODELS
+
+#: Facts that models of some families have, see `bench.store.results.Results`; null of others.
+_OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws"))
 
 _VERSIONED = {
     "crossfire": "crossfire-bench",
@@ -83,19 +79,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
             for key, cell in plan.cells.items()
         ],
         "models": [
-            {
-                "model": request.title(),
-                "family": plan.adapters[request].spec.family,
-                "data": plan.adapters[request].spec.data,
-                "clean_accuracy": _card(request.name).get("clean_accuracy"),
-                "options": local_options(request.name),
-                "sigma": _sigma(plan.adapters[request]),
-                "f_score": _card(request.name).get("f_score"),
-                "moments": _moments(request.name),
-                "filters": _filters(request.name),
-                "surrogate": _surrogate(plan.adapters[request]),
-                **_behaviour(plan, request),
-            }
+            _model_facts(request, plan.adapters[request], plan.behaviours.get(request, Behaviour()))
             for request in suite.models
         ],
         "left_out": list(plan.left_out),
@@ -151,61 +135,34 @@ def _images(plan: Plan) -> int:
     return max(own or counts.values())  # of a suite whose attacks all say how many, the most
 
 
-def _card(name: str) -> dict[str, Any]:
+def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) -> dict[str, Any]:
+    """Return what is known of a model: of its registration, its card, its training and itself."""
+    folder, family = (
+        weights_folder(request.name),
+        family_named(MODELS[request.name].facts["family"]),
+    )
+    card = (read_card(folder, request.name) if folder else None) or {}
+    return {
+        **_OPTIONAL_FACTS,
+        **_snapshots(request.name),
+        **(adapter.facts() if isinstance(adapter, TellsFacts) else {}),
+        "model": request.title(),
+        "request": {"name": request.name, "options": dict(request.options)},
+        "family": adapter.spec.family,
+        "data": adapter.spec.data,
+        "clean_accuracy": card.get("clean_accuracy"),
+        "options": family.options_named(request.name),
+        "f_score": card.get("f_score"),
+        "random": behaviour.random,
+        "notes": behaviour.notes(),
+    }
+
+
+def _snapshots(name: str) -> dict[str, Any]:
+    """Return what was kept of a model's training, as its family reads it; empty where nothing was."""
     folder = weights_folder(name)
-    return (read_card(folder, name) if folder else None) or {}
-
-
-def _moments(name: str) -> dict[str, Any] | None:
-    """Return how a model's embedding came to be, as its report draws it; None where it was not watched."""
-    payload = _watched(name, "neighbours")
-    if payload is None:
-        return None
-    points, labels = read_moments(payload)
-    return {
-        "labels": labels.tolist(),
-        "epochs": {str(epoch): found.tolist() for epoch, found in points.items()},
-    }
-
-
-def _filters(name: str) -> dict[str, Any] | None:
-    """Return pictures of a model's filters over its training, as base64 of uint8 (N, C, H, W)."""
-    payload = _watched(name, "local-learning")
-    if payload is None:
-        return None
-    pictures = read_pictures(payload)
-    return {
-        "shape": list(next(iter(pictures.values())).shape),
-        "epochs": {
-            str(epoch): base64.b64encode(found.numpy().tobytes()).decode()
-            for epoch, found in pictures.items()
-        },
-    }
-
-
-def _watched(name: str, family: str) -> bytes | None:
-    """Return what was watched during the training of a model of a family; None where nothing was."""
-    folder = weights_folder(name)
-    path = moments_file(folder, name) if folder else None
-    if path is None or not path.is_file() or MODELS[name].facts["family"] != family:
-        return None
-    return path.read_bytes()
-
-
-def _sigma(adapter: Adapter) -> float | None:
-    """Return the standard deviation of a smoothed model's noise; None for others."""
-    return adapter.noise.sigma if isinstance(adapter, SmoothedAdapter) else None
-
-
-def _behaviour(plan: Plan, request: ModelRequest) -> dict[str, Any]:
-    """Return whether a model is random, by how many draws it is judged, and what else is to be known."""
-    adapter, found = plan.adapters[request], plan.behaviours.get(request, Behaviour())
-    return {
-        "random": found.random,
-        "draws": adapter.draws if isinstance(adapter, RandomAdapter) else None,
-        "notes": found.notes(),
-    }
-
-
-def _surrogate(adapter: Adapter) -> Mapping[str, Any] | None:
-    return adapter.agreement if isinstance(adapter, NeighboursAdapter) else None
+    path = snapshots_file(folder, name) if folder else None
+    facts = MODELS[name].facts
+    if path is None or not path.is_file() or not facts["recipe"]:
+        return {}
+    return family_named(facts["family"]).read_snapshots(path.read_bytes())

@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 
-from bench.adapters.neighbours import NeighboursAdapter
-from bench.adapters.random import RandomAdapter
 from bench.attacks.catalogue import install_command, installed, is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
@@ -25,7 +23,17 @@ from bench.runner.requested import asked_of
 from bench.runner.sketch import Outline, is_later, sketched
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
-from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.spec import (
+    ITSELF,
+    TOOLKITS,
+    Adapter,
+    Cell,
+    ImageSet,
+    Judged,
+    ModelRequest,
+    Remembers,
+    Suite,
+)
 from bench.store.identity import suite_content
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, check_options, load_model
@@ -133,13 +141,13 @@ def make_plan(
         except AdapterError as error:
             raise AdapterError(f"{request.title()}: {error}") from error
         facts = MODELS[request.name].facts
-        if facts["recipe"]:
+        if facts["ours"]:
             return adapter, found  # made of what is known to answer as it should
         observed = load(facts["data"], "test", data).first(IMAGES).images
         adapter, behaviours[request] = judged(adapter, observed)
         for line in behaviours[request].notes():
             note(f"{request.title()}: {line}")
-        return adapter, adapter.judging(found) if isinstance(adapter, RandomAdapter) else found
+        return adapter, adapter.judging(found) if isinstance(adapter, Judged) else found
 
     def loaded(request: ModelRequest) -> Adapter:
         return known_as(request)[0]
@@ -216,7 +224,7 @@ def _broken(
         try:
             told_apart(request)
         except AdapterError as error:
-            if MODELS[request.name].facts["recipe"]:
+            if MODELS[request.name].facts["ours"]:
                 raise
             found[request.title()] = str(error)
     return found
@@ -256,7 +264,7 @@ def _narrowed(
     plugged = [
         ModelRequest(name=name)
         for name in MODELS
-        if not MODELS[name].facts["recipe"]
+        if not MODELS[name].facts["ours"]
         and MODELS[name].facts["data"] in sets
         and name not in listed
     ]
@@ -339,10 +347,10 @@ def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
             f"{request.name} has {adapter.spec.num_classes} classes, "
             f"{data.name} has {len(data.classes)}"
         )
-    if isinstance(adapter, NeighboursAdapter):
-        bank = adapter.bank
-        if (bank.data, bank.split) == (attacked.data, attacked.split):
+    if isinstance(adapter, Remembers):
+        held = adapter.remembered
+        if (held.data, held.split) == (attacked.data, attacked.split):
             raise SpecError(
-                f"{request.title()} remembers the images of {bank.title()}, which suite {suite.name} "
-                "attacks; attack another split"
+                f"{request.title()} remembers the images of {held.data} {held.split}, which suite "
+                f"{suite.name} attacks; attack another split"
             )

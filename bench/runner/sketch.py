@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.adapters.neighbours import NeighboursAdapter
 from bench.data.table import DATASETS
-from bench.paths import data_dir
 from bench.spec import Adapter, Cell, Certificate, Loss, ModelRequest, ModelSpec, Prediction
-from bench.train.cards import SHIPPED, weights_folder
-from bench.train.objectives import losses_by_label
-from bench.train.recipes import SMOOTHED, recipe
-from bench.train.weights import sketched_weights
-from bench.zoo import MODELS, SURFACES, has_to_be_trained, load_model, trained_as
+from bench.train.families import family_named
+from bench.train.recipes import recipe
+from bench.zoo import MODELS, has_to_be_trained, load_model, sketch_model, trained_as
 
 #: The fingerprint of a model that is not there yet; no real one has spaces.
 _UNKNOWN = "not known yet"
@@ -74,34 +69,20 @@ def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str]
         BenchError: as `load_model`.
     """
     name, options = request.name, dict(request.options)
-    facts = MODELS[name].facts
-    if not facts["recipe"]:
+    if not MODELS[name].facts["recipe"]:
         return load_model(name, options, device=device, data=data)
-    own = trained_as(name, options)
-    if has_to_be_trained(own):
+    if has_to_be_trained(trained_as(name, options)):
         return _outline(name)
-    if facts["family"] != "neighbours":
-        return load_model(name, options, device=device, data=data)
-    folder = weights_folder(own) or SHIPPED
-    found = sketched_weights(folder, name, data_dir(data), options, device)
-    if found is None:
-        return _outline(name)
-    for surface in found.surfaces().values():
-        surface.to(device)
-    assert isinstance(found, NeighboursAdapter), name
-    return dataclasses.replace(found, recipe=True)
+    found = sketch_model(name, options, device=device, data=data)
+    return _outline(name) if found is None else found
 
 
 def _outline(name: str) -> Outline:
     facts = MODELS[name].facts
-    data = DATASETS[facts["data"]]
+    family, data = family_named(facts["family"]), DATASETS[facts["data"]]
     spec = ModelSpec(
-        name=name, family=facts["family"], data=data.name, input_shape=data.input_shape,
+        name=name, family=family.name, data=data.name, input_shape=data.input_shape,
         num_classes=len(data.classes),
     )  # fmt: skip
-    names = tuple(SURFACES[facts["family"]])
-    if name in SMOOTHED:
-        return CertifierOutline(spec=spec, names=names)
-    if facts["family"] == "neighbours" and losses_by_label(recipe(name).loss) is None:
-        names = tuple(one for one in names if one != "metric-loss")
-    return Outline(spec=spec, names=names)
+    kind = CertifierOutline if family.certifies else Outline
+    return kind(spec=spec, names=family.surfaces(recipe(trained_as(name, {}))))

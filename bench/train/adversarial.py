@@ -11,14 +11,13 @@ from bench.attacks.catalogue import available, is_minimal, resolve
 from bench.attacks.run_attack import run_attack
 from bench.errors import SpecError
 from bench.spec import AttackSpec, Scalar, Toolkit
-from bench.train.objectives import CROSS_ENTROPY
-from bench.train.recipe import Adversary, Recipe
+from bench.train.recipe import CROSS_ENTROPY, Adversary, Recipe
 
 #: Images (N, C, H, W) in [0, 1] and labels (N,) of the batch of a number to images attacked.
 AdversarialBatch = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
-def assault(recipe: Recipe, net: nn.Module, classes: int) -> AdversarialBatch | None:
+def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> AdversarialBatch | None:
     """Return what attacks the batches of a training; None for a recipe without adversaries.
 
     Args:

@@ -7,13 +7,37 @@ on the file as it is shipped (half precision), and the file's sha256. Imports no
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import PrerequisiteError
 from bench.paths import cache_dir
+from bench.train.recipe import Recipe
+
+#: What names another folder of weights.
+ELSEWHERE = "BENCH_CACHE"
 
 SHIPPED = Path(__file__).parent.parent / "models" / "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Trained weights, with all that a model is made of beside them.
+
+    Attributes:
+        name: of the model that was trained.
+        recipe: how it was.
+        payload: the safetensors file.
+        data_root: the data folder, for a model that remembers its training images.
+        device: where the model is about to be moved; it is not made there.
+    """
+
+    name: str
+    recipe: Recipe
+    payload: bytes
+    data_root: Path | None = None
+    device: str = "cpu"
 
 
 def retrained_dir() -> Path:
@@ -26,8 +50,8 @@ def weights_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def moments_file(folder: Path, name: str) -> Path:
-    """Return where embeddings watched during a model's training lie in a folder of weights."""
+def snapshots_file(folder: Path, name: str) -> Path:
+    """Return where snapshots taken during a model's training lie in a folder of weights."""
     return folder / f"{name}.moments.safetensors"
 
 

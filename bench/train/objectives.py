@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from bench.adapters.surrogates import LossesByLabel
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.train.recipe import Recipe
+from bench.train.recipe import CROSS_ENTROPY, LOSSES_WITHOUT_ANCHORS, Recipe
 
 #: Outputs of the network (N, D) and labels (N,) to the loss.
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-CROSS_ENTROPY = "cross-entropy"
 #: `ranked-list` is that of Wang et al. (2019), not the ranking loss of dos Santos et al. (2015) that the study of deep
 #: metric learning describes and gives no figures of.
 _LOSSES = {
@@ -28,8 +28,6 @@ _LOSSES = {
 }
 #: What the library has no default for.
 _SETTINGS: dict[str, dict[str, float]] = {"ranked-list": {"margin": 0.4, "Tn": 10}}
-#: Those that compare the images of one batch alone, never an image with stored ones.
-_WITHOUT_ANCHORS = ("ranked-list",)
 
 
 def objective(recipe: Recipe) -> Objective:
@@ -50,6 +48,15 @@ def objective(recipe: Recipe) -> Objective:
         return found
 
     return mined
+
+
+def correct(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return how many of a batch are classified rightly; embeddings, by the nearest of the others."""
+    if not recipe.embedding:
+        return (outputs.argmax(1) == labels).sum()
+    unit = F.normalize(outputs)
+    nearest = (unit @ unit.T).fill_diagonal_(-torch.inf).argmax(1)
+    return (labels[nearest] == labels).sum()
 
 
 def metric_loss(name: str, **settings: Any) -> Any:
@@ -79,7 +86,7 @@ def losses_by_label(name: str) -> LossesByLabel | None:
     It is the mean over the pairs or triplets that begin at the image, were the label its own, summed
     over the parts of the loss; None for a loss that takes no anchors.
     """
-    if name in _WITHOUT_ANCHORS:
+    if name in LOSSES_WITHOUT_ANCHORS:
         return None
     return {"contrastive": _contrastive, "triplet": _triplet}.get(name) or _by_library(name)
 

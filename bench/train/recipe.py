@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.spec import Family, Norm, Scalar
+from bench.spec import Norm, Scalar
+
+CROSS_ENTROPY = "cross-entropy"
+
+#: Metric losses that compare the images of one batch alone, never an image with stored ones.
+LOSSES_WITHOUT_ANCHORS = ("ranked-list",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +58,10 @@ class Recipe:
     """One training run, complete: the same recipe and seed give the same network.
 
     Attributes:
+        family: of the model that comes out, a name of `bench.train.families`; it says how the network
+            is built and trained.
         network: the function in `bench.models` that builds the network, `module:function`.
-        options: of that function, further than the shape of images and the number of classes.
+        options: of that function; a family may give it others beside them.
         data: the data set; its training split is used whole.
         mean: per channel, subtracted from images in [0, 1] before the network sees them; empty
             for a network that wants them as they are.
@@ -77,6 +84,7 @@ class Recipe:
         first_use: whether weights that do not are trained at first use; else only when asked for.
     """
 
+    family: str = "network"
     network: str
     options: tuple[tuple[str, Scalar], ...] = ()
     data: str
@@ -90,7 +98,7 @@ class Recipe:
     weight_decay: float = 5e-4
     epochs: int
     batch_size: int = 128
-    loss: str = "cross-entropy"
+    loss: str = CROSS_ENTROPY
     miner: str = ""
     embedding: int = 0
     label_smoothing: float = 0.0
@@ -104,17 +112,12 @@ class Recipe:
     shipped: bool = True
     first_use: bool = True
 
-    @property
-    def family(self) -> Family:
-        """Return the family of the model that comes out."""
-        if self.options:
-            return "local-learning"
-        return "neighbours" if self.embedding else "network"
-
     def written(self) -> dict[str, Any]:
         """Return it as a card holds it, with lists for tuples, and without what older recipes had no word for."""
         found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         del found["shipped"], found["first_use"]  # how weights travel, not how they came to be
+        if self.family == _implied_family(found):
+            del found["family"]
         if not self.noise:
             del found["noise"]
         if not self.adversaries:
@@ -126,10 +129,17 @@ class Recipe:
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Recipe:
         """Return the recipe that a card holds."""
-        fields = dict(written)
+        fields = {"family": _implied_family(written), **written}
         fields["mean"], fields["std"] = tuple(fields["mean"]), tuple(fields["std"])
         fields["options"] = tuple((key, value) for key, value in fields["options"])
         if fields["rule"] is not None:
             fields["rule"] = LocalRule(**fields["rule"])
         fields["adversaries"] = tuple(Adversary(**one) for one in fields.get("adversaries", ()))
         return cls(**fields)
+
+
+def _implied_family(written: Mapping[str, Any]) -> str:
+    """Return the family of a recipe as cards hold it that do not name one, as the first ones do not."""
+    if written["options"]:
+        return "local-learning"
+    return "neighbours" if written["embedding"] else "network"

@@ -1,16 +1,17 @@
-"""How each model with a recipe is trained, as data."""
+"""How each model with a recipe is trained, as data; a family that a plug-in registers adds its own."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
 
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import Norm, Scalar
+from bench.spec import Norm
+from bench.train.families import FAMILIES
 from bench.train.local_learning.names import local_recipe
-from bench.train.recipe import Adversary, Recipe
+from bench.train.recipe import CROSS_ENTROPY, Adversary, Recipe
+from bench.train.smoothing import SIGMAS, noisy_name
 
 RECIPES: dict[str, Recipe] = {
     "digits/cnn": Recipe(
@@ -53,10 +54,11 @@ def _compared(
     """
     plain = RECIPES[like]
     found = {}
-    for loss, optimiser in itertools.product(("cross-entropy", "contrastive", "triplet"), _PEAKS):
-        metric = loss != "cross-entropy"
+    for loss, optimiser in itertools.product((CROSS_ENTROPY, "contrastive", "triplet"), _PEAKS):
+        metric = loss != CROSS_ENTROPY
         found[f"{plain.data}/{'dml' if metric else 'dl'}-{loss}-{optimiser}"] = dataclasses.replace(
             plain,
+            family="neighbours" if metric else "network",
             network=f"bench.models.convnets:{network}",
             loss=loss,
             miner="multi-similarity" if metric else "",
@@ -79,32 +81,6 @@ RECIPES |= _compared(
     "cifar10/cnn", "slim_three_blocks", 8,
     {"contrastive-sgd": 20, "triplet-sgd": 20, "contrastive-adam": 12},
 )  # fmt: skip
-
-
-#: Noise that networks to be smoothed are trained under; the first is that of the study's own.
-SIGMAS = (0.25, 0.12, 0.5)
-
-
-def noisy_name(data: str, sigma: float) -> str:
-    """Return what the network trained under noise is called that is smoothed by the same noise."""
-    return f"{data}/noisy" if sigma == SIGMAS[0] else f"{data}/noisy-{sigma:g}"
-
-
-#: The options of a smoothed model, with their defaults.
-SMOOTHING: Mapping[str, Scalar] = {"sigma": SIGMAS[0], "n": 100, "alpha": 0.001}
-
-
-def base_name(name: str, options: Mapping[str, Scalar]) -> str:
-    """Return the name of the network that a smoothed model smooths.
-
-    Raises:
-        SpecError: no network was trained under that noise.
-    """
-    sigma = options.get("sigma", SMOOTHING["sigma"])
-    if isinstance(sigma, bool | str) or sigma not in SIGMAS:
-        known = ", ".join(f"{one:g}" for one in sorted(SIGMAS))
-        raise SpecError(f"{name}: sigma={sigma!r} has no network trained under it; take {known}")
-    return noisy_name(name.partition("/")[0], sigma)
 
 
 def _defended(plain: Recipe, l2: Adversary, linf: Adversary, epochs: int) -> dict[str, Recipe]:
@@ -192,10 +168,6 @@ for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
     RECIPES |= _fooled(_kind)
 
 
-#: Smoothed models; whose weights they have: `base_name`.
-SMOOTHED = ("digits/randomized-smoothing", "cifar10/randomized-smoothing")
-
-
 #: Models of the local-learning study that are listed; any other name of theirs is one too.
 _LOCAL_DIGITS = (
     "digits/ll-K5-w4-m3-p2-n4-pool3-gelu",
@@ -230,9 +202,21 @@ def recipe(name: str) -> Recipe:
     Raises:
         SpecError: there is none of that name.
     """
-    found = RECIPES.get(name) or local_recipe(name)
-    if name in SMOOTHED:
-        raise SpecError(f"{name} has the weights of {base_name(name, {})}; train that")
-    if found is None:
-        raise unknown("recipe", name, list(RECIPES))
-    return found
+    found = RECIPES.get(name) or recipe_named(name)
+    if found is not None:
+        return found
+    for family in FAMILIES.values():
+        if name in family.made_of_others:
+            own = family.weights_of(name, {})
+            raise SpecError(f"{name} has the weights of {own}; train that")
+    raise unknown("recipe", name, list(RECIPES))
+
+
+def recipe_named(name: str) -> Recipe | None:
+    """Return the recipe of a model whose name says how it is trained; None for any other name.
+
+    Raises:
+        SpecError: the name is of a family that does so, but says something impossible.
+    """
+    found = (family.recipe_named(name) for family in FAMILIES.values())
+    return next((one for one in found if one is not None), None)

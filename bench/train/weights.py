@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from bench.adapters.network import Normalised, wrap
 from bench.data.datasets import LabelledImages, load
-from bench.data.table import DATASETS
 from bench.errors import PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
-from bench.train.cards import damaged, moments_file, read_card, weights_file
-from bench.train.local_learning.rule import FilterEpoch, f_score
-from bench.train.local_learning.snapshots import FilterPictures
-from bench.train.metric_learning.neighbours import neighbours, sketched_neighbours
-from bench.train.metric_learning.snapshots import Moments
+from bench.train.cards import (
+    ELSEWHERE,
+    Weights,
+    damaged,
+    read_card,
+    snapshots_file,
+    weights_file,
+)
+from bench.train.epochs import Epoch, TrainingEpoch
+from bench.train.families import family_named
+from bench.train.networks import with_weights
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
-from bench.train.trainer import Epoch, build, train
-
-#: What names another folder of weights.
-ELSEWHERE = "BENCH_CACHE"
+from bench.train.trainer import train
 
 
 def train_to(
@@ -42,33 +40,26 @@ def train_to(
     name: str,
     data_root: Path | None,
     device: str = "cpu",
-    report: Callable[[Epoch | FilterEpoch], None] = lambda epoch: None,
+    report: Callable[[TrainingEpoch], None] = lambda epoch: None,
 ) -> dict[str, Any]:
-    """Train a model by its recipe, write weights and card into a folder, return the card.
-
-    What a training is watched for is written too: what an embedding made of a few test images, or
-    pictures of filters.
-    """
+    """Train a model by its recipe, write weights, card and its family's snapshots, return the card."""
     rules = recipe(name)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     epochs: list[Epoch] = []
-    moments: Moments | FilterPictures | None = None
-    if rules.embedding:
-        moments = Moments(rules, test)
-    elif rules.options:
-        moments = FilterPictures(rules)
+    take = family_named(rules.family).snapshots
+    snapshots = None if take is None else take(rules, test)
 
-    def watch(epoch: Epoch | FilterEpoch, net: nn.Module) -> None:
+    def watch(epoch: TrainingEpoch, net: nn.Module) -> None:
         if isinstance(epoch, Epoch):
             epochs.append(epoch)
-        if moments is not None:
-            moments.watch(epoch, net)
+        if snapshots is not None:
+            snapshots.watch(epoch, net)
         report(epoch)
 
     net = train(rules, images, device, watch)
     card = write_weights(folder, name, net, data_root, device, epochs)
-    if moments is not None:
-        atomic_write(moments_file(folder, name), moments.payload(), ELSEWHERE)
+    if snapshots is not None:
+        atomic_write(snapshots_file(folder, name), snapshots.payload(), ELSEWHERE)
     return card
 
 
@@ -90,9 +81,9 @@ def write_weights(
         device: where it was trained.
         epochs: how the training went.
     """
-    rules = recipe(name)
-    state = {key: _shipped(key, value).contiguous() for key, value in net.state_dict().items()}
-    payload = save_tensors(state)
+    rules, kind = recipe(name), family_named(recipe(name).family)
+    payload = _written(net, kind.exact)
+    weights = Weights(name=name, recipe=rules, payload=payload, data_root=data_root)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     card = {
         "name": name,
@@ -105,12 +96,12 @@ def write_weights(
             "test_checksum": test.checksum(),
         },
         "seed": rules.seed,
-        **_filters_facts(rules, net),
-        "clean_accuracy": clean_accuracy(_assembled(name, rules, payload, data_root, {}), test),
+        **kind.card_facts(rules, net),
+        "clean_accuracy": clean_accuracy(kind.assemble(name, weights, {}), test),
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
-        "precision": "float16, filters float32" if rules.options else "float16",
+        "precision": ", ".join(["float16", *(f"{one} float32" for one in kind.exact)]),
         "training": {
             "device": _device_name(device),
             "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
@@ -130,22 +121,16 @@ def _device_name(device: str) -> str:
     return f"{device} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else device
 
 
-def _filters_facts(rules: Recipe, net: nn.Module) -> dict[str, float]:
-    """Return what a card says of filters learnt without gradients."""
-    if rules.rule is None:
-        return {}
-    filters = next(net.parameters()).detach().flatten(1)
-    return {"f_score": f_score(filters, int(dict(rules.options)["p"]))}
+def _written(net: nn.Module, exact: Sequence[str]) -> bytes:
+    """Return weights as they are written: halved, but for integers and those of an exact name.
 
-
-def _shipped(key: str, value: torch.Tensor) -> torch.Tensor:
-    """Return a weight in the precision it is written in.
-
-    State dicts hold integers too (batch norm's step count); only weights are halved. Whether a filter
-    of local learning is of unit norm shows in single precision alone.
+    State dicts hold integers too (batch norm's step count); only weights are halved.
     """
-    exact = not value.is_floating_point() or key.endswith("filters")
-    return value if exact else value.half()
+    state = {
+        key: value.half() if value.is_floating_point() and not key.endswith(tuple(exact)) else value
+        for key, value in net.state_dict().items()
+    }
+    return save_tensors({key: value.contiguous() for key, value in state.items()})
 
 
 def load_weights(
@@ -159,7 +144,7 @@ def load_weights(
 
     Args:
         folder: of weights.
-        name: of the model.
+        name: of the model, whose weights they are.
         data_root: the data folder, for a model that remembers its training images.
         options: of the model.
         device: where it is about to be moved; it is not moved here.
@@ -167,30 +152,9 @@ def load_weights(
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
     """
-    rules, payload = _read(folder, name)
-    with _sound(folder, name):
-        return _assembled(name, rules, payload, data_root, options or {}, device)
-
-
-def sketched_weights(
-    folder: Path, name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
-) -> Adapter | None:
-    """Return a model that remembers its training images as `sketched_neighbours` does.
-
-    Args:
-        folder: of weights.
-        name: of the model.
-        data_root: the data folder.
-        options: of the model.
-        device: where it is about to be moved; it is not moved here.
-
-    Raises:
-        PrerequisiteError: as `load_weights`.
-    """
-    rules, payload = _read(folder, name)
-    with _sound(folder, name):
-        embed = _embedding(rules, payload, device)
-        return sketched_neighbours(name, rules, embed, data_root, **options)
+    weights = read_weights(folder, name, data_root, device)
+    with sound(folder, name):
+        return family_named(weights.recipe.family).assemble(name, weights, options or {})
 
 
 def check_weights(folder: Path, name: str) -> None:
@@ -199,13 +163,25 @@ def check_weights(folder: Path, name: str) -> None:
     Raises:
         PrerequisiteError: as `load_weights`; no data are needed.
     """
-    rules, payload = _read(folder, name)
-    with _sound(folder, name):
-        _network(rules, payload)
+    weights = read_weights(folder, name)
+    with sound(folder, name):
+        with_weights(family_named(weights.recipe.family).build(weights.recipe), weights.payload)
 
 
-def _read(folder: Path, name: str) -> tuple[Recipe, bytes]:
-    """Return the recipe on a model's card and the weights that belong to it."""
+def read_weights(
+    folder: Path, name: str, data_root: Path | None = None, device: str = "cpu"
+) -> Weights:
+    """Return the weights of a model and the recipe on their card, once they are found to belong together.
+
+    Args:
+        folder: of weights.
+        name: of the model.
+        data_root: the data folder.
+        device: where the model is about to be moved.
+
+    Raises:
+        PrerequisiteError: weights or card are missing, or the file is not the one on the card.
+    """
     path = weights_file(folder, name)
     card = read_card(folder, name)
     if card is None or not path.is_file():
@@ -213,51 +189,22 @@ def _read(folder: Path, name: str) -> tuple[Recipe, bytes]:
     payload = path.read_bytes()
     if hashlib.sha256(payload).hexdigest() != card.get("sha256"):
         raise damaged(name, path, "its sha256 is not the one on its card")
-    return Recipe.read(card["recipe"]), payload
+    rules = Recipe.read(card["recipe"])
+    return Weights(name=name, recipe=rules, payload=payload, data_root=data_root, device=device)
 
 
 @contextmanager
-def _sound(folder: Path, name: str) -> Iterator[None]:
+def sound(folder: Path, name: str) -> Iterator[None]:
+    """Say of weights that do not fit their network that the file is damaged.
+
+    Raises:
+        PrerequisiteError: what is done within cannot read them.
+    """
     try:
         yield
     except (SafetensorError, RuntimeError) as error:
         path = weights_file(folder, name)
         raise damaged(name, path, str(error).splitlines()[0]) from error
-
-
-def _assembled(
-    name: str,
-    rules: Recipe,
-    payload: bytes,
-    data_root: Path | None,
-    options: Mapping[str, Scalar],
-    device: str = "cpu",
-) -> Adapter:
-    if rules.embedding:
-        return neighbours(name, rules, _embedding(rules, payload, device), data_root, **options)
-    data = DATASETS[rules.data]
-    net = _network(rules, payload)
-    made = wrap(
-        net, len(data.classes), data.input_shape, rules.mean or None, rules.std or None
-    )  # fmt: skip
-    return dataclasses.replace(made, spec=dataclasses.replace(made.spec, family=rules.family))
-
-
-def _network(rules: Recipe, payload: bytes) -> nn.Module:
-    net = build(rules)
-    state = load_tensors(payload)
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    return net.eval()
-
-
-@cache
-def _embedding(rules: Recipe, payload: bytes, device: str) -> Normalised:
-    """Return the embedding that all models on one trunk share; frozen, for that reason.
-
-    Those of another device do not share it: moving a model would move theirs.
-    """
-    embed = Normalised(_network(rules, payload), rules.mean, rules.std)
-    return embed.requires_grad_(False).eval()
 
 
 def clean_accuracy(model: Adapter, data: LabelledImages) -> float:

@@ -9,8 +9,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from bench.adapters.distances import distance
+from bench.adapters.knn_index import ABSENT, KnnIndex, ReferenceSet
 from bench.adapters.neighbours import NeighboursAdapter, votes
-from bench.adapters.stored import ABSENT, Bank, Stored
 from bench.errors import SpecError
 from bench.spec import Adapter, ModelSpec
 
@@ -23,7 +23,7 @@ def bank(embeddings, labels, **changes):
     facts = {
         "classes": 3, "data": "d", "split": "train", "indices": "all", "checksum": "c", **changes
     }  # fmt: skip
-    return Bank(embeddings=torch.tensor(embeddings), labels=torch.tensor(labels), **facts)
+    return ReferenceSet(embeddings=torch.tensor(embeddings), labels=torch.tensor(labels), **facts)
 
 
 def adapter(stored, k=1, named="euclidean", settings=""):
@@ -32,7 +32,7 @@ def adapter(stored, k=1, named="euclidean", settings=""):
         scores="probabilities",
     )  # fmt: skip
     return NeighboursAdapter(
-        spec=spec, embed=nn.Flatten(), stored=Stored(stored, distance(named)), k=k, surrogates={},
+        spec=spec, embed=nn.Flatten(), index=KnnIndex(stored, distance(named)), k=k, surrogates={},
         settings=settings,
     )  # fmt: skip
 

@@ -6,15 +6,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench.adapters.distances import distance
+from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.losses import per_image_loss
-from bench.adapters.stored import Bank, Stored
 from bench.adapters.surrogates import MetricLoss, NearestOfClass, SoftNeighbours
 from bench.train.objectives import losses_by_label
 
 
 def a_bank(labels, classes=3):
     embeddings = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))
-    return Bank(
+    return ReferenceSet(
         embeddings=embeddings, labels=torch.tensor(labels), classes=classes, data="d",
         split="train", indices="all", checksum="",
     )  # fmt: skip
@@ -37,16 +37,16 @@ def plain_soft(at, k, temperature):
 
 
 def plain_nearest(at):
-    near = -torch.cdist(at, FULL.embeddings) / Stored(FULL, distance("euclidean")).unit
+    near = -torch.cdist(at, FULL.embeddings) / KnnIndex(FULL, distance("euclidean")).unit
     return 16 * torch.stack([part.amax(1) for part in torch.split(near, FULL.sizes(), dim=1)], 1)
 
 
 @pytest.mark.parametrize(("surface", "plain"), [
-    (SoftNeighbours(nn.Flatten(), Stored(FULL, distance("cosine")), 1, 0.1),
+    (SoftNeighbours(nn.Flatten(), KnnIndex(FULL, distance("cosine")), 1, 0.1),
      lambda at: plain_soft(at, 1, 0.1)),
-    (SoftNeighbours(nn.Flatten(), Stored(FULL, distance("cosine")), 5, 0.01),
+    (SoftNeighbours(nn.Flatten(), KnnIndex(FULL, distance("cosine")), 5, 0.01),
      lambda at: plain_soft(at, 5, 0.01)),
-    (NearestOfClass(nn.Flatten(), Stored(FULL, distance("euclidean"))), plain_nearest),
+    (NearestOfClass(nn.Flatten(), KnnIndex(FULL, distance("euclidean"))), plain_nearest),
 ])  # fmt: skip
 def test_a_surrogate_is_the_plain_formula_gradient_and_all(surface, plain):
     x = images().requires_grad_()
@@ -59,9 +59,9 @@ def test_a_surrogate_is_the_plain_formula_gradient_and_all(surface, plain):
 
 
 def surfaces(bank, k, named):
-    stored, embed = Stored(bank, distance(named)), nn.Flatten()
-    yield SoftNeighbours(embed, stored, k, 0.01)
-    yield NearestOfClass(embed, stored)
+    index, embed = KnnIndex(bank, distance(named)), nn.Flatten()
+    yield SoftNeighbours(embed, index, k, 0.01)
+    yield NearestOfClass(embed, index)
     for loss in ("contrastive", "triplet", "multi-similarity", "angular"):
         yield MetricLoss(embed, bank.embeddings, bank.labels, bank.classes, losses_by_label(loss))
 
@@ -90,7 +90,7 @@ def test_a_class_without_a_stored_image_is_never_said(labels, k, named):
 
 def test_a_distance_without_bounds_does_not_drown_the_loss():
     """Embeddings a hundred times as long give the same logits, so the same gradient to climb."""
-    long = Bank(
+    long = ReferenceSet(
         embeddings=100 * FULL.embeddings, labels=FULL.labels, classes=3, data="d", split="train",
         indices="all", checksum="",
     )  # fmt: skip
@@ -98,6 +98,6 @@ def test_a_distance_without_bounds_does_not_drown_the_loss():
         lambda s: SoftNeighbours(nn.Flatten(), s, 3, 0.1),
         lambda s: NearestOfClass(nn.Flatten(), s),
     ):
-        one = kind(Stored(FULL, distance("euclidean")))(images())
-        other = kind(Stored(long, distance("euclidean")))(100 * images())
+        one = kind(KnnIndex(FULL, distance("euclidean")))(images())
+        other = kind(KnnIndex(long, distance("euclidean")))(100 * images())
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-3)

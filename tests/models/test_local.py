@@ -5,7 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.models.local import ACTIVATIONS, LocalConv, PlainConv, Steep, patch_norms, two_layers
+from bench.models.local import (
+    ACTIVATIONS,
+    LocalConv,
+    PlainConv,
+    Steep,
+    TwoLayers,
+    patch_norms,
+    two_layers,
+)
 
 POWERS = [2, 3, 4, 5, 6]
 
@@ -79,7 +87,9 @@ def test_steep_activations(activation, n):
 
 @pytest.mark.parametrize("rule", ["ll", "bp"])
 def test_the_network_gives_logits(rule):
-    net = two_layers((3, 12, 10), 7, rule=rule, K=2, w=3, n=2, pool=3, activation="elu", p=3)
+    net = two_layers(
+        (3, 12, 10), 7, TwoLayers(rule=rule, K=2, w=3, n=2, pool=3, activation="elu", p=3)
+    )
     assert net(torch.rand(5, 3, 12, 10)).shape == (5, 7)
     assert isinstance(net[0][0], LocalConv if rule == "ll" else PlainConv)
     assert "filters=(4, 3, 3, 3)" in repr(net)

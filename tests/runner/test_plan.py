@@ -170,7 +170,7 @@ def test_a_model_that_remembers_the_images_under_attack_is_refused(tiny_suite):
     tiny_suite.write_text(text)
     assert make_plan(load_suite(str(tiny_suite))).cells
     tiny_suite.write_text(text.replace("images = 30", 'images = 30\nsplit = "train"'))
-    with pytest.raises(SpecError, match="remembers the images of digits train all"):
+    with pytest.raises(SpecError, match="remembers the images of digits train, which"):
         make_plan(load_suite(str(tiny_suite)))
 
 

@@ -14,7 +14,7 @@ import torch
 import torchattacks
 
 from bench.adapters.distances import distance
-from bench.adapters.stored import Bank, Stored
+from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.surrogates import MetricLoss, NearestOfClass, SoftNeighbours
 from bench.models import convnets
 from bench.train.objectives import losses_by_label
@@ -38,7 +38,7 @@ def bank():
     torch.manual_seed(0)
     labels = torch.arange(CLASSES).repeat_interleave(STORED // CLASSES)
     centres = torch.randn(CLASSES, WIDTH)
-    return Bank(
+    return ReferenceSet(
         embeddings=centres[labels] + 0.3 * torch.randn(STORED, WIDTH), labels=labels,
         classes=CLASSES, data="random", split="train", indices="all", checksum="",
     )  # fmt: skip
@@ -52,13 +52,13 @@ def threads():
 
 
 def surfaces(embed, bank, named):
-    stored = Stored(bank, distance(named))
+    index = KnnIndex(bank, distance(named))
     few = torch.cat([torch.arange(10) + STORED // CLASSES * label for label in range(CLASSES)])
     metric = [
         MetricLoss(embed, bank.embeddings[few], bank.labels[few], CLASSES, losses_by_label(loss))
         for loss in ("contrastive", "triplet")
     ]
-    return [SoftNeighbours(embed, stored, 5, 0.01), NearestOfClass(embed, stored), *metric]
+    return [SoftNeighbours(embed, index, 5, 0.01), NearestOfClass(embed, index), *metric]
 
 
 NAMES = ["soft-knn", "nearest-other", "metric-loss contrastive", "metric-loss triplet"]
@@ -102,7 +102,7 @@ def test_a_surface_of_a_vote_costs_little_more_than_a_linear_head(
 @pytest.mark.parametrize("named", ["cosine", "euclidean"])
 def test_the_exact_search_takes_well_under_a_second(benchmark, bank, threads, named):
     threads(2)
-    stored, asked = Stored(bank, distance(named)), torch.randn(1000, WIDTH)
-    benchmark.pedantic(lambda: stored.nearest(asked, 5), rounds=ROUNDS, warmup_rounds=1)
+    index, asked = KnnIndex(bank, distance(named)), torch.randn(1000, WIDTH)
+    benchmark.pedantic(lambda: index.nearest(asked, 5), rounds=ROUNDS, warmup_rounds=1)
     print(f"\n{named}: {benchmark.stats.stats.min:.3f} s")
     assert benchmark.stats.stats.min <= AT_MOST_SECONDS

@@ -11,10 +11,12 @@ from bench.attacks.catalogue import resolve
 from bench.attacks.run_attack import run_attack
 from bench.data.datasets import load
 from bench.errors import SpecError
-from bench.train.adversarial import assault
+from bench.train.adversarial import adversarial_batch
+from bench.train.gradient_descent import TrainingLoss, noisy, normalised
 from bench.train.recipe import Adversary, Recipe
-from bench.train.recipes import RECIPES, SIGMAS, noisy_name
-from bench.train.trainer import _taught, build, noisy, normalised, train
+from bench.train.recipes import RECIPES
+from bench.train.smoothing import SIGMAS, noisy_name
+from bench.train.trainer import build, train
 
 L2 = Adversary(name="pgd", norm="l2", eps="0.5", steps=3, step_size="0.2")
 LINF = Adversary(name="pgd", norm="linf", eps="0.1", steps=3, step_size="0.05")
@@ -36,7 +38,7 @@ def batch():
 def test_the_attack_is_the_one_that_evaluates_models(batch):
     x, y = batch
     net = seen(UNDER)
-    attacked = assault(UNDER, net, 10)
+    attacked = adversarial_batch(UNDER, net, 10)
     torch.manual_seed(5)
     tried = attacked(x, y, 0)
     torch.manual_seed(5)
@@ -49,7 +51,9 @@ def test_the_attack_is_the_one_that_evaluates_models(batch):
 
 def test_adversaries_take_turns(batch):
     x, y = batch
-    attacked = assault(dataclasses.replace(PLAIN, adversaries=(L2, LINF)), seen(PLAIN), 10)
+    attacked = adversarial_batch(
+        dataclasses.replace(PLAIN, adversaries=(L2, LINF)), seen(PLAIN), 10
+    )
     for turn in range(4):
         change = (attacked(x, y, turn) - x).flatten(1)
         within_linf = float(change.abs().max()) <= 0.1 + 1e-6
@@ -66,14 +70,15 @@ def test_the_loss_is_split_between_clean_and_attacked_images(batch):
 
     for alpha in (0.0, 0.3, 0.5):
         rules = dataclasses.replace(UNDER, alpha=alpha)
-        outputs, found = _taught(rules, net, loss, x, y, shifted, 0)
+        lessened = TrainingLoss(recipe=rules, net=net, of=loss, attacked=shifted)
+        outputs, found = lessened(x, y, 0)
         wanted = alpha * loss(net(x), y) + (1 - alpha) * loss(net(x + 0.1), y)
         torch.testing.assert_close(found, wanted)
         torch.testing.assert_close(outputs, net(x if alpha else x + 0.1))
 
 
 def test_without_adversaries_there_is_no_attack(batch):
-    assert assault(PLAIN, seen(PLAIN), 10) is None
+    assert adversarial_batch(PLAIN, seen(PLAIN), 10) is None
 
 
 def test_training_under_attack_repeats_itself_and_resists(batch):
@@ -128,7 +133,7 @@ def test_training_under_noise_resists_noise():
 )
 def test_what_cannot_be_trained_under_is_said(change, words):
     with pytest.raises(SpecError, match=words):
-        assault(dataclasses.replace(UNDER, **change), seen(PLAIN), 10)
+        adversarial_batch(dataclasses.replace(UNDER, **change), seen(PLAIN), 10)
 
 
 DEFENDED = [name for name, rules in RECIPES.items() if rules.noise or rules.adversaries]
@@ -138,7 +143,7 @@ DEFENDED = [name for name, rules in RECIPES.items() if rules.noise or rules.adve
 def test_recipes_of_defences_can_be_run_and_come_back_from_a_card(name):
     rules = RECIPES[name]
     assert Recipe.read(rules.written()) == dataclasses.replace(rules, shipped=True)
-    assert (assault(rules, seen(rules), 10) is None) == (not rules.adversaries)
+    assert (adversarial_batch(rules, seen(rules), 10) is None) == (not rules.adversaries)
 
 
 def test_cards_of_other_models_do_not_speak_of_defences():

@@ -5,9 +5,10 @@ import torch
 
 from bench.data.datasets import load
 from bench.errors import SpecError
+from bench.train.gradient_descent import augmented, normalised
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, recipe
-from bench.train.trainer import augmented, build, normalised, train
+from bench.train.trainer import build, train
 
 QUICK = dataclasses.replace(RECIPES["digits/mlp"], epochs=2)
 

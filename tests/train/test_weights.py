@@ -9,10 +9,12 @@ from torch.nn import functional as F
 
 from bench.data.datasets import load
 from bench.errors import PrerequisiteError
-from bench.train.cards import SHIPPED, moments_file, read_card, weights_file, weights_folder
+from bench.train.cards import SHIPPED, read_card, snapshots_file, weights_file, weights_folder
+from bench.train.families import FAMILIES
+from bench.train.metric_learning.neighbours import embedding
 from bench.train.recipes import RECIPES
 from bench.train.trainer import build
-from bench.train.weights import _embedding, clean_accuracy, load_weights, train_to
+from bench.train.weights import clean_accuracy, load_weights, train_to
 
 NAME = "digits/mlp"
 
@@ -88,8 +90,8 @@ def test_shipped_weights_are_those_of_their_cards(name):
     assert {key: value.shape for key, value in state.items()} == {
         key: value.shape for key, value in build(rules).state_dict().items()
     }
-    watched = rules.embedding or rules.options
-    assert moments_file(SHIPPED, name).is_file() == bool(watched)
+    watched = FAMILIES[rules.family].snapshots is not None
+    assert snapshots_file(SHIPPED, name).is_file() == watched
 
 
 REAL = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
@@ -110,7 +112,7 @@ def test_shipped_networks_are_as_accurate_as_their_cards_say(name):
 @pytest.mark.parametrize("name", [one for one in SHIPPED_MODELS if RECIPES[one].embedding])
 def test_shipped_embeddings_are_as_accurate_as_their_cards_say(name):
     rules, card = RECIPES[name], read_card(SHIPPED, name)
-    embed = _embedding(rules, weights_file(SHIPPED, name).read_bytes(), "cpu")
+    embed = embedding(rules, weights_file(SHIPPED, name).read_bytes(), "cpu")
     stored, asked = load(rules.data, "train").first(10_000), load(rules.data, "test").first(1000)
     with torch.no_grad():
         bank, queries = (

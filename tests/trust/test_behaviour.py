@@ -9,10 +9,10 @@ from torch import nn
 
 import bench
 from bench.adapters.distances import distance
+from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.neighbours import NeighboursAdapter
 from bench.adapters.random import RandomAdapter
 from bench.adapters.smoothed import smooth
-from bench.adapters.stored import Bank, Stored
 from bench.spec import ModelSpec, Prediction
 from bench.trust.behaviour import Behaviour, judged, observe
 
@@ -281,13 +281,13 @@ def test_shipped_models_are_as_they_should(name):
 
 def test_a_vote_of_neighbours_and_a_smoothed_model_are_as_they_should():
     x, y = bench.load_data("digits", split="train", images=200)
-    bank = Bank(
+    bank = ReferenceSet(
         embeddings=x.flatten(1), labels=y, classes=10, data="digits", split="train", indices="",
         checksum="",
     )  # fmt: skip
     vote = NeighboursAdapter(
         spec=dataclasses.replace(SPEC, scores="probabilities"), embed=nn.Flatten(),
-        stored=Stored(bank, distance("euclidean")), k=5, surrogates={},
+        index=KnnIndex(bank, distance("euclidean")), k=5, surrogates={},
     )  # fmt: skip
     assert judged(vote, X) == (vote, Behaviour())
     smoothed = smooth(SPEC, plain(), 0.25, n=20)

@@ -56,7 +56,7 @@ class Schedule:
 
 def _schedule(data: str, rule: LocalRule, head: dict[str, Any], twin: int, large: int) -> Schedule:
     whole = Recipe(
-        network="bench.models.local:two_layers", data=data, optimiser="adam", learning_rate=2e-3,
+        family="local-learning", network="bench.models.local:two_layers", data=data, optimiser="adam", learning_rate=2e-3,
         weight_decay=0.0, epochs=twin, batch_size=128,
     )  # fmt: skip
     return Schedule(rule=rule, head=dataclasses.replace(whole, **head), twin=whole, large=large)

@@ -144,13 +144,26 @@ def f_score(filters: torch.Tensor, p: int) -> float:
     return float((positive & unit).double().mean())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterShape:
+    """Which filters are learnt, in the study's letters.
+
+    Attributes:
+        K: the square root of how many there are.
+        w: their width.
+        p: of the norm in which they come to unit length.
+    """
+
+    K: int
+    w: int
+    p: int
+
+
 def learn_filters(
     rule: LocalRule,
     data: LabelledImages,
+    shape: FilterShape,
     *,
-    K: int,  # noqa: N803  # the study's letters
-    w: int,
-    p: int,
     seed: int,
     device: torch.device | str = "cpu",
     watch: Callable[[FilterEpoch, torch.Tensor], None] = lambda epoch, filters: None,
@@ -160,9 +173,7 @@ def learn_filters(
     Args:
         rule: how; its m is a rank of the filters.
         data: the training images.
-        K: the square root of the number of filters.
-        w: their width.
-        p: of the norm.
+        shape: of the filters.
         seed: of the first filters, the order of the images and the places of patches.
         device: where.
         watch: called after each epoch with the filters (K * K, C * w * w) as they are then.
@@ -170,9 +181,9 @@ def learn_filters(
     Raises:
         TrainingFailed: filters that are no numbers any more, or all but a few of them negative.
     """
-    channels = data.raw.shape[1]
+    channels, w = data.raw.shape[1], shape.w
     generator = torch.Generator().manual_seed(seed)
-    filters = torch.randn(K * K, channels * w * w, generator=generator).to(device)
+    filters = torch.randn(shape.K**2, channels * w * w, generator=generator).to(device)
     raw = data.raw.to(device)
     for number in range(rule.epochs):
         start = time.perf_counter()
@@ -180,14 +191,14 @@ def learn_filters(
         order = torch.randperm(len(data), generator=generator)
         for rows in torch.split(order, rule.batch_size):
             images = raw[rows.to(device)].float() / data.top
-            patches = unit_patches(images, w, p, rule.patches, generator)
-            update = rule_update(filters, patches, p=p, m=rule.m, delta=rule.delta)
+            patches = unit_patches(images, w, shape.p, rule.patches, generator)
+            update = rule_update(filters, patches, p=shape.p, m=rule.m, delta=rule.delta)
             filters = stepped(filters, update, rate)
         seconds = time.perf_counter() - start
-        epoch = FilterEpoch(number + 1, rule.epochs, f_score(filters, p), seconds)
+        epoch = FilterEpoch(number + 1, rule.epochs, f_score(filters, shape.p), seconds)
         _check(filters, epoch, rule)
         watch(epoch, filters)
-    return filters.cpu().view(K * K, channels, w, w)
+    return filters.cpu().view(shape.K**2, channels, w, w)
 
 
 def _check(filters: torch.Tensor, epoch: FilterEpoch, rule: LocalRule) -> None:

@@ -7,22 +7,22 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from bench.train.epochs import Epoch, TrainingEpoch
 from bench.train.local_learning.filters import watched
 from bench.train.local_learning.rule import FilterEpoch
 from bench.train.recipe import Recipe
-from bench.train.trainer import Epoch
 
 _SHOWN = 100
 
 
-class FilterPictures:
+class FilterSnapshots:
     """Filters after the first epochs, halfway and after the last of the phase that trains them."""
 
     def __init__(self, rules: Recipe) -> None:
         self.phase = Epoch if rules.rule is None else FilterEpoch
         self.found: dict[int, torch.Tensor] = {}
 
-    def watch(self, epoch: Epoch | FilterEpoch, net: nn.Module) -> None:
+    def watch(self, epoch: TrainingEpoch, net: nn.Module) -> None:
         """Keep the filters if an epoch is one of those shown."""
         if isinstance(epoch, self.phase) and epoch.number in watched(epoch.of):
             filters = next(net.parameters()).detach()[:_SHOWN]
@@ -40,7 +40,7 @@ def as_pictures(filters: torch.Tensor) -> torch.Tensor:
     return shades.round().to(torch.uint8).cpu().contiguous()
 
 
-def read_pictures(payload: bytes) -> dict[int, torch.Tensor]:
+def read_filters(payload: bytes) -> dict[int, torch.Tensor]:
     """Return the pictures by epoch, in order."""
     found = {int(n.removeprefix("epoch-")): value for n, value in load_tensors(payload).items()}
     return dict(sorted(found.items()))

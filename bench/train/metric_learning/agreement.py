@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.adapters.knn_index import ABSENT, KnnIndex
 from bench.adapters.neighbours import votes
 from bench.adapters.network import weights_digest
-from bench.adapters.stored import ABSENT, Stored
 from bench.adapters.surrogates import candidates, soft_votes
 from bench.data.datasets import load
 from bench.errors import AdapterError
@@ -32,7 +32,7 @@ AGREEMENT = 0.99
 _TEMPERATURES = [10 ** (-power / 4) for power in range(2, 25)]
 
 
-def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) -> dict[str, Any]:
+def agreement_of(embed: nn.Module, index: KnnIndex, k: int, root: Path | None) -> dict[str, Any]:
     """Return the temperature of a differentiable vote, and how often it says what the vote says.
 
     The temperature is the largest at which it does so on 99 % of 2,000 stored images, drawn with a
@@ -40,23 +40,23 @@ def agreement_of(embed: nn.Module, stored: Stored, k: int, root: Path | None) ->
 
     Returns:
         `k`, `distance`, `temperature` (in units of similarity), `left_out_agreement` and
-        `left_out_images` (of the bank), `soft_knn_agreement` (on the `untied` of `images` of the test
+        `left_out_images` (of the reference set), `soft_knn_agreement` (on the `untied` of `images` of the test
         split; None where all votes are tied).
 
     Raises:
         AdapterError: no temperature agrees on 99 % of the images whose vote is not tied.
     """
-    kept = kept_agreement(embed, stored.bank.data, stored.distance.name, k, root)
+    kept = kept_agreement(embed, index.reference_set.data, index.distance.name, k, root)
     if kept is not None:
         return kept
-    temperature, left_out, count = temperature_of(stored, k)
-    same, untied, images = _agreeing(_asked(embed, stored, root, candidates(k)), k, temperature)
+    temperature, left_out, count = temperature_of(index, k)
+    same, untied, images = _agreeing(_asked(embed, index, root, candidates(k)), k, temperature)
     found = {
-        "k": k, "distance": stored.distance.name, "temperature": temperature,
+        "k": k, "distance": index.distance.name, "temperature": temperature,
         "left_out_agreement": left_out, "left_out_images": count,
         "soft_knn_agreement": same / untied if untied else None, "untied": untied, "images": images,
     }  # fmt: skip
-    path = _path(embed, stored.bank.data, stored.distance.name, k, root)
+    path = _path(embed, index.reference_set.data, index.distance.name, k, root)
     atomic_write(path, (json.dumps(found) + "\n").encode(), "BENCH_CACHE")
     return found
 
@@ -94,13 +94,13 @@ def _weights(embed: nn.Module) -> str:
     return weights_digest(embed)
 
 
-def temperature_of(stored: Stored, k: int) -> tuple[float, float, int]:
+def temperature_of(index: KnnIndex, k: int) -> tuple[float, float, int]:
     """Return the largest temperature that agrees, the share it agrees on, and of how many images.
 
     Raises:
         AdapterError: none agrees on 99 % of the images whose vote is not tied.
     """
-    near = _left_out(stored, candidates(k))
+    near = _left_out(index, candidates(k))
     for temperature in _TEMPERATURES:
         same, untied, count = _agreeing(near, k, temperature)
         if untied and same >= AGREEMENT * untied:
@@ -120,17 +120,19 @@ def _agreeing(near: torch.Tensor, k: int, temperature: float) -> tuple[int, int,
 
 # Models on one trunk that differ in k alone ask the same, one after the other.
 @lru_cache(maxsize=4)
-def _left_out(stored: Stored, count: int) -> torch.Tensor:
+def _left_out(index: KnnIndex, count: int) -> torch.Tensor:
     """Return how near some stored images are to those of each class, themselves left out: (N, C, L)."""
-    bank = stored.bank
-    drawn = torch.randperm(len(bank.labels), generator=torch.Generator().manual_seed(0))[:_TRIED]
-    return _near(stored, bank.embeddings[drawn], count + 1, drawn)
+    references = index.reference_set
+    drawn = torch.randperm(len(references.labels), generator=torch.Generator().manual_seed(0))[
+        :_TRIED
+    ]
+    return _near(index, references.embeddings[drawn], count + 1, drawn)
 
 
 @lru_cache(maxsize=4)
-def _asked(embed: nn.Module, stored: Stored, root: Path | None, count: int) -> torch.Tensor:
+def _asked(embed: nn.Module, index: KnnIndex, root: Path | None, count: int) -> torch.Tensor:
     """Return how near the images of the test split are to the stored ones of each class: (N, C, L)."""
-    return _near(stored, _test(embed, stored.bank.data, root), count)
+    return _near(index, _test(embed, index.reference_set.data, root), count)
 
 
 @cache
@@ -140,13 +142,13 @@ def _test(embed: nn.Module, data: str, root: Path | None) -> torch.Tensor:
 
 
 def _near(
-    stored: Stored, embeddings: torch.Tensor, count: int, itself: torch.Tensor | None = None
+    index: KnnIndex, embeddings: torch.Tensor, count: int, itself: torch.Tensor | None = None
 ) -> torch.Tensor:
-    similarities, device = [], stored.ready.device
+    similarities, device = [], index.ready.device
     for rows in torch.split(torch.arange(len(embeddings)), _BATCH):
         some = embeddings[rows].to(device)
-        nearest = stored.nearest(some, count)
-        near = stored.similarity(some, nearest)
+        nearest = index.nearest(some, count)
+        near = index.similarity(some, nearest)
         if itself is not None:
             near = near.masked_fill(nearest == itself[rows].to(device).view(-1, 1, 1), ABSENT)
         similarities.append(near.cpu())

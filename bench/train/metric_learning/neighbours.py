@@ -1,24 +1,28 @@
-"""From a trained embedding to a model: its bank, its vote and the surrogates of the vote."""
+"""From a trained embedding to a model: its reference set, its vote and the surrogates of the vote."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
 
 from bench.adapters.distances import distance as distance_named
+from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.neighbours import NeighboursAdapter
-from bench.adapters.stored import Bank, Stored
+from bench.adapters.network import Normalised
 from bench.adapters.surrogates import MetricLoss, NearestOfClass, SoftNeighbours
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.spec import ModelSpec, Scalar
+from bench.train.cards import Weights
 from bench.train.metric_learning.agreement import agreement_of, kept_agreement
-from bench.train.metric_learning.reference_sets import random_bank, stored_of
+from bench.train.metric_learning.family import build
+from bench.train.metric_learning.reference_sets import index_of, random_reference_set
+from bench.train.networks import with_weights
 from bench.train.objectives import losses_by_label
 from bench.train.recipe import Recipe
 
@@ -26,14 +30,7 @@ from bench.train.recipe import Recipe
 _ANCHORS = 10
 
 
-def neighbours(
-    name: str,
-    rules: Recipe,
-    embed: nn.Module,
-    data_root: Path | None,
-    k: Scalar = 1,
-    distance: Scalar = "cosine",
-) -> NeighboursAdapter:
+def neighbours(weights: Weights, k: Scalar = 1, distance: Scalar = "cosine") -> NeighboursAdapter:
     """Return the vote of the k nearest training images.
 
     Its surfaces are `soft-knn`, a differentiable vote; `nearest-other`, the largest similarity to
@@ -41,33 +38,25 @@ def neighbours(
     (ranked-list) cannot be.
 
     Args:
-        name: of the model.
-        rules: its recipe.
-        embed: images (N, C, H, W) in [0, 1] to embeddings; its models share it within a process.
-        data_root: the data folder.
+        weights: of the embedding.
         k: how many vote.
         distance: cosine, euclidean, manhattan, dot-product or snr.
 
     Raises:
         SpecError: no such distance, or a k below 1 or above the number of stored images.
     """
-    k = _whole(name, k)
-    stored = stored_of(embed, rules.data, data_root, str(distance))
-    if k > len(stored.bank.labels):
-        raise SpecError(
-            f"{name}: k={k} is more than the {len(stored.bank.labels)} images it stores"
-        )
-    agreement = agreement_of(embed, stored, k, data_root)
-    return _assembled(name, rules, embed, stored, agreement)
+    k = _whole(weights.name, k)
+    embed = embedding(weights.recipe, weights.payload, weights.device)
+    index = index_of(embed, weights.recipe.data, weights.data_root, str(distance))
+    images = len(index.reference_set.labels)
+    if k > images:
+        raise SpecError(f"{weights.name}: k={k} is more than the {images} images it stores")
+    agreement = agreement_of(embed, index, k, weights.data_root)
+    return _assembled(weights, embed, index, agreement)
 
 
 def sketched_neighbours(
-    name: str,
-    rules: Recipe,
-    embed: nn.Module,
-    data_root: Path | None,
-    k: Scalar = 1,
-    distance: Scalar = "cosine",
+    weights: Weights, k: Scalar = 1, distance: Scalar = "cosine"
 ) -> NeighboursAdapter | None:
     """Return what `neighbours` would, with random embeddings for those of the training images.
 
@@ -77,13 +66,32 @@ def sketched_neighbours(
     Raises:
         SpecError: as `neighbours`.
     """
-    k = _whole(name, k)
-    measure = distance_named(str(distance))
-    agreement = kept_agreement(embed, rules.data, measure.name, k, data_root)
+    k = _whole(weights.name, k)
+    rules, measure = weights.recipe, distance_named(str(distance))
+    embed = embedding(rules, weights.payload, weights.device)
+    agreement = kept_agreement(embed, rules.data, measure.name, k, weights.data_root)
     if agreement is None:
         return None
-    bank = random_bank(rules.data, data_root, rules.embedding)
-    return _assembled(name, rules, embed, Stored(bank, measure), agreement)
+    references = random_reference_set(rules.data, weights.data_root, rules.embedding)
+    return _assembled(weights, embed, KnnIndex(references, measure), agreement)
+
+
+@cache
+def embedding(rules: Recipe, payload: bytes, device: str) -> nn.Module:
+    """Return the trained embedding that all models on one trunk share; frozen, for that reason.
+
+    Those of another device do not share it: moving a model would move theirs.
+
+    Args:
+        rules: its recipe.
+        payload: its weights, a safetensors file.
+        device: where it is about to be moved.
+
+    Returns:
+        Images (N, C, H, W) in [0, 1] to embeddings.
+    """
+    embed = Normalised(with_weights(build(rules), payload), rules.mean, rules.std)
+    return embed.requires_grad_(False).eval()
 
 
 def _whole(name: str, k: Scalar) -> int:
@@ -93,29 +101,30 @@ def _whole(name: str, k: Scalar) -> int:
 
 
 def _assembled(
-    name: str, rules: Recipe, embed: nn.Module, stored: Stored, agreement: Mapping[str, Any]
+    weights: Weights, embed: nn.Module, index: KnnIndex, agreement: Mapping[str, Any]
 ) -> NeighboursAdapter:
+    rules = weights.recipe
     k = int(agreement["k"])
     temperature = float(agreement["temperature"])
     surrogates: dict[str, nn.Module] = {
-        "soft-knn": SoftNeighbours(embed, stored, k, temperature),
-        "nearest-other": NearestOfClass(embed, stored),
+        "soft-knn": SoftNeighbours(embed, index, k, temperature),
+        "nearest-other": NearestOfClass(embed, index),
     }
-    bank, losses = stored.bank, losses_by_label(rules.loss)
+    references, losses = index.reference_set, losses_by_label(rules.loss)
     if losses is not None:
-        few = _anchors(bank)
+        few = _anchors(references)
         surrogates["metric-loss"] = MetricLoss(
-            embed, bank.embeddings[few], bank.labels[few], bank.classes, losses
+            embed, references.embeddings[few], references.labels[few], references.classes, losses
         )
     data = DATASETS[rules.data]
     spec = ModelSpec(
-        name=name, family="neighbours", data=rules.data, input_shape=data.input_shape,
+        name=weights.name, family=rules.family, data=rules.data, input_shape=data.input_shape,
         num_classes=len(data.classes), scores="probabilities",
     )  # fmt: skip
     return NeighboursAdapter(
         spec=spec,
         embed=embed,
-        stored=stored,
+        index=index,
         k=k,
         surrogates=surrogates,
         settings=f"temperature {temperature!r} anchors {_ANCHORS} {rules.loss}",
@@ -123,9 +132,9 @@ def _assembled(
     )
 
 
-def _anchors(bank: Bank) -> torch.Tensor:
-    """Return the places in a bank of the first few images of each class."""
-    ends = list(itertools.accumulate(bank.sizes()))
+def _anchors(references: ReferenceSet) -> torch.Tensor:
+    """Return the places in a reference set of the first few images of each class."""
+    ends = list(itertools.accumulate(references.sizes()))
     starts = [0, *ends[:-1]]
     return torch.cat(
         [torch.arange(start, min(start + _ANCHORS, end))

@@ -1,6 +1,6 @@
-"""Banks of embedded training images for votes of the nearest; made at first use, kept in the cache.
+"""Embedded training images for votes of the nearest; made at first use, kept in the cache.
 
-Models on one trunk differ in k and distance alone, so within a process they share the bank.
+Models on one trunk differ in k and distance alone, so within a process they share the set.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from bench.adapters.distances import distance
+from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.network import eval_mode, weights_digest
-from bench.adapters.stored import Bank, Stored
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError
@@ -29,7 +29,7 @@ _BATCH = 500
 
 
 @cache
-def stored_of(embed: nn.Module, data: str, root: Path | None, named: str) -> Stored:
+def index_of(embed: nn.Module, data: str, root: Path | None, named: str) -> KnnIndex:
     """Return the embedded training split of a data set, ready for a distance, once a process.
 
     Args:
@@ -38,12 +38,12 @@ def stored_of(embed: nn.Module, data: str, root: Path | None, named: str) -> Sto
         root: the data folder.
         named: the distance.
     """
-    return Stored(_bank(embed, data, root), distance(named))
+    return KnnIndex(_reference_set(embed, data, root), distance(named))
 
 
 @cache
-def _bank(embed: nn.Module, data: str, root: Path | None) -> Bank:
-    return bank_of(embed, data, root)
+def _reference_set(embed: nn.Module, data: str, root: Path | None) -> ReferenceSet:
+    return reference_set_of(embed, data, root)
 
 
 @cache
@@ -52,7 +52,7 @@ def checksum_of(data: str, split: str, root: Path | None) -> str:
     return load(data, split, root).checksum()
 
 
-def bank_of(embed: nn.Module, data: str, root: Path | None) -> Bank:
+def reference_set_of(embed: nn.Module, data: str, root: Path | None) -> ReferenceSet:
     """Return the embedded training split of a data set, from the cache where it is there.
 
     Args:
@@ -72,15 +72,15 @@ def bank_of(embed: nn.Module, data: str, root: Path | None) -> Bank:
         if not embeddings.isfinite().all():
             raise AdapterError(f"embeddings of {data} train are not finite; check the weights")
         atomic_write(path, save_tensors({"embeddings": embeddings}), "BENCH_CACHE")
-    return Bank(
+    return ReferenceSet(
         embeddings=embeddings, labels=images.labels[order], classes=len(DATASETS[data].classes),
         data=data, split="train", indices="all", checksum=checksum,
     )  # fmt: skip
 
 
 @cache
-def random_bank(data: str, root: Path | None, width: int) -> Bank:
-    """Return the bank of a data set's training split with random embeddings (M, width), once a process.
+def random_reference_set(data: str, root: Path | None, width: int) -> ReferenceSet:
+    """Return a data set's training split with random embeddings (M, width), once a process.
 
     Args:
         data: the data set.
@@ -89,7 +89,7 @@ def random_bank(data: str, root: Path | None, width: int) -> Bank:
     """
     labels = load(data, "train", root).labels.sort().values
     drawn = torch.randn((len(labels), width), generator=torch.Generator().manual_seed(0))
-    return Bank(
+    return ReferenceSet(
         embeddings=drawn, labels=labels, classes=len(DATASETS[data].classes), data=data,
         split="train", indices="all", checksum=checksum_of(data, "train", root),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How an embedding came to be: the same test images at three moments of its training, in the plane."""
+"""How an embedding came to be: the same test images at three epochs of its training, in the plane."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from bench.adapters.network import eval_mode
 from bench.data.datasets import LabelledImages
-from bench.train.local_learning.rule import FilterEpoch
+from bench.train.epochs import TrainingEpoch
+from bench.train.gradient_descent import normalised
 from bench.train.recipe import Recipe
-from bench.train.trainer import Epoch, normalised
 
 #: The first so many test images are watched.
 WATCHED = 300
 
 
-class Moments:
+class EmbeddingSnapshots:
     """Embeddings of the first test images after the first epoch, halfway and after the last."""
 
     def __init__(self, rules: Recipe, test: LabelledImages) -> None:
@@ -27,7 +27,7 @@ class Moments:
         self.labels = few.labels
         self.found: dict[int, torch.Tensor] = {}
 
-    def watch(self, epoch: Epoch | FilterEpoch, net: nn.Module) -> None:
+    def watch(self, epoch: TrainingEpoch, net: nn.Module) -> None:
         """Embed the images if an epoch is one of the three."""
         if epoch.number in (1, (epoch.of + 1) // 2, epoch.of):
             device = next(net.parameters()).device
@@ -53,7 +53,7 @@ def in_the_plane(embeddings: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(points).half().contiguous()
 
 
-def read_moments(payload: bytes) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+def read_embeddings(payload: bytes) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
     """Return the points (N, 2) by epoch, in order, and the labels (N,)."""
     tensors = load_tensors(payload)
     labels = tensors.pop("labels")

@@ -10,7 +10,7 @@ from bench.train.cards import read_card, weights_file
 from bench.train.local_learning import filters
 from bench.train.local_learning.names import local_recipe
 from bench.train.local_learning.rule import FilterEpoch, f_score
-from bench.train.local_learning.snapshots import read_pictures
+from bench.train.local_learning.snapshots import read_filters
 from bench.train.recipe import Recipe
 from bench.train.trainer import train
 from bench.train.weights import load_weights, train_to
@@ -46,7 +46,7 @@ def test_heads_share_filters_and_the_cache_changes_nothing(own_cache, digits, mo
     learn, calls = filters.learn_filters, []
 
     def counted(*args, **more):
-        calls.append(more["K"])
+        calls.append(args)
         return learn(*args, **more)
 
     monkeypatch.setattr(filters, "learn_filters", counted)
@@ -99,7 +99,7 @@ def test_filters_are_written_exactly_with_their_score_and_pictures(own_cache):
     assert model.spec.family == "local-learning"
     assert card["clean_accuracy"] > 0.6
     moments = own_cache / "weights" / f"{NAME}.moments.safetensors"
-    pictures = read_pictures(moments.read_bytes())
+    pictures = read_filters(moments.read_bytes())
     assert list(pictures) == [*filters.watched(local_recipe(NAME).rule.epochs)]
     assert all(found.shape == (9, 1, 4, 4) for found in pictures.values())
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bench.data.datasets import load
 from bench.errors import TrainingFailed
 from bench.train.local_learning.rule import (
+    FilterShape,
     Update,
     f_score,
     learn_filters,
@@ -101,7 +102,7 @@ def test_patches_have_unit_norm_and_dark_ones_are_left_out(p, count, width):
 
 def test_nothing_but_dark_patches_moves_nothing(digits):
     dark = dataclasses.replace(digits, raw=torch.zeros_like(digits.raw))
-    filters = learn_filters(QUICK, dark, K=2, w=3, p=2, seed=3).flatten(1)
+    filters = learn_filters(QUICK, dark, FilterShape(K=2, w=3, p=2), seed=3).flatten(1)
     first = torch.randn(4, 9, generator=torch.Generator().manual_seed(3))
     assert filters.equal(first)
 
@@ -121,7 +122,7 @@ def test_the_f_score_counts_positive_filters_of_unit_norm():
 @pytest.mark.parametrize("p", [2, 3])
 def test_filters_tend_to_unit_norm(digits, p):
     rule = dataclasses.replace(QUICK, rate=1.0, epochs=40)
-    filters = learn_filters(rule, digits, K=3, w=4, p=p, seed=0).flatten(1)
+    filters = learn_filters(rule, digits, FilterShape(K=3, w=4, p=p), seed=0).flatten(1)
     off = (filters.norm(p, dim=1) - 1).abs()
     assert off.median() < 1e-2
     assert (filters > 0).all(1).any()
@@ -129,7 +130,9 @@ def test_filters_tend_to_unit_norm(digits, p):
 
 def test_the_same_seed_gives_the_same_filters(digits):
     some = dataclasses.replace(QUICK, patches=5, batch_size=50)
-    first, again, other = (learn_filters(some, digits, K=2, w=3, p=2, seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        learn_filters(some, digits, FilterShape(K=2, w=3, p=2), seed=s) for s in (1, 1, 2)
+    )
     assert first.shape == (4, 1, 3, 3)
     assert first.equal(again)
     assert not first.equal(other)
@@ -138,7 +141,7 @@ def test_the_same_seed_gives_the_same_filters(digits):
 def test_each_epoch_is_told(digits):
     seen = []
     filters = learn_filters(
-        QUICK, digits, K=2, w=3, p=2, seed=0, watch=lambda *one: seen.append(one)
+        QUICK, digits, FilterShape(K=2, w=3, p=2), seed=0, watch=lambda *one: seen.append(one)
     )
     assert [epoch.number for epoch, _ in seen] == [1, 2, 3]
     assert seen[-1][1].view(4, 1, 3, 3).equal(filters)
@@ -155,7 +158,9 @@ def test_the_blue_wall_is_said_and_ends_the_training(digits, monkeypatch):
         TrainingFailed,
         match=r"epoch 1 of 3: the blue wall of death: 96% of .* smaller delta than 0.1",
     ):
-        learn_filters(QUICK, digits, K=5, w=4, p=2, seed=0, watch=lambda *one: seen.append(one))
+        learn_filters(
+            QUICK, digits, FilterShape(K=5, w=4, p=2), seed=0, watch=lambda *one: seen.append(one)
+        )
     assert not seen
 
 
@@ -165,5 +170,7 @@ def test_filters_that_are_no_numbers_end_the_training(digits):
     with pytest.raises(
         TrainingFailed, match=r"epoch \d+ of 30: filters are not finite any more at rate 1e\+30"
     ):
-        learn_filters(wild, digits, K=2, w=3, p=4, seed=0, watch=lambda *one: seen.append(one))
+        learn_filters(
+            wild, digits, FilterShape(K=2, w=3, p=4), seed=0, watch=lambda *one: seen.append(one)
+        )
     assert len(seen) < 29

@@ -1,10 +1,10 @@
 import torch
 from torch import nn
 
+from bench.train.epochs import Epoch
 from bench.train.local_learning.names import local_recipe
 from bench.train.local_learning.rule import FilterEpoch
-from bench.train.local_learning.snapshots import FilterPictures, as_pictures, read_pictures
-from bench.train.trainer import Epoch
+from bench.train.local_learning.snapshots import FilterSnapshots, as_pictures, read_filters
 
 
 def test_shades_span_each_filter():
@@ -23,10 +23,10 @@ def test_the_phase_that_trains_filters_is_watched():
         ("digits/ll-K5-w3-m2-p2-n1-pool2-relu", [1, 4, 5, 10]),
         ("digits/bp-K5-w3-n1-pool2-relu", [1, 4, 10, 20]),
     ):
-        pictures = FilterPictures(local_recipe(name))
+        pictures = FilterSnapshots(local_recipe(name))
         for epoch in told:
             pictures.watch(epoch, net)
-        found = read_pictures(pictures.payload())
+        found = read_filters(pictures.payload())
         assert list(found) == expected
         assert all(
             one.shape == (100, 1, 3, 3) and one.dtype == torch.uint8 for one in found.values()

@@ -7,15 +7,17 @@ import torch
 from pytorch_metric_learning.reducers import MeanReducer
 
 import bench
+from bench.adapters.knn_index import ABSENT
 from bench.adapters.neighbours import votes
-from bench.adapters.stored import ABSENT
 from bench.adapters.surrogates import soft_votes
 from bench.errors import SpecError
 from bench.paths import data_dir
+from bench.train.cards import weights_folder
 from bench.train.metric_learning import agreement, reference_sets
 from bench.train.metric_learning.neighbours import neighbours
 from bench.train.objectives import losses_by_label, metric_loss
 from bench.train.recipes import recipe
+from bench.train.weights import read_weights
 
 NAME = "digits/dml-contrastive-adam"
 SURFACES = ["soft-knn", "nearest-other", "metric-loss"]
@@ -37,7 +39,7 @@ def test_a_trained_embedding_votes_well(model):
     x, y = bench.load_data("digits")
     said = model.predict(x)
     assert (said.labels == y).float().mean() > 0.93
-    assert model.bank.title() == "digits train all"
+    assert model.reference_set.title() == "digits train all"
     assert list(model.surfaces()) == SURFACES
 
 
@@ -121,7 +123,8 @@ def test_the_loss_by_label_is_the_librarys_own_with_one_image_at_a_time(name):
 def test_a_loss_without_anchors_is_no_surface(model, monkeypatch):
     assert losses_by_label("ranked-list") is None
     rules = dataclasses.replace(recipe(NAME), loss="ranked-list")
-    other = neighbours(NAME, rules, model.embed, None, 3)
+    weights = dataclasses.replace(read_weights(weights_folder(NAME), NAME), recipe=rules)
+    other = neighbours(weights, 3)
     assert list(other.surfaces()) == SURFACES[:2]
     with pytest.raises(
         SpecError, match="no surface 'metric-loss'; it has: soft-knn, nearest-other"
@@ -130,22 +133,22 @@ def test_a_loss_without_anchors_is_no_surface(model, monkeypatch):
 
 
 def test_a_bank_is_kept_and_a_damaged_one_made_again(model, monkeypatch):
-    first = reference_sets.bank_of(model.embed, "digits", None)
+    first = reference_sets.reference_set_of(model.embed, "digits", None)
     (path,) = [one for one in (reference_sets.cache_dir() / "banks").glob("digits-train-all-*")
                if torch.equal(reference_sets._kept(one, len(first.labels)), first.embeddings)]  # fmt: skip
     payload = path.read_bytes()
     path.write_bytes(payload[:100])
-    again = reference_sets.bank_of(model.embed, "digits", None)
+    again = reference_sets.reference_set_of(model.embed, "digits", None)
     assert torch.equal(first.embeddings, again.embeddings)
     assert path.read_bytes() == payload
     monkeypatch.setattr(reference_sets, "embedded", lambda *_: pytest.fail("it was there"))
-    reference_sets.bank_of(model.embed, "digits", None)
+    reference_sets.reference_set_of(model.embed, "digits", None)
 
 
 def test_a_temperature_that_agrees_is_the_largest_that_does(model):
     """Asked the long way: every image beside all others, itself left out."""
-    bank, k = model.bank, 3
-    chosen, share, count = agreement.temperature_of(model.stored, k)
+    bank, k = model.reference_set, 3
+    chosen, share, count = agreement.temperature_of(model.index, k)
     unit = torch.nn.functional.normalize(bank.embeddings)
     pairs = (unit @ unit.T).fill_diagonal_(ABSENT)
     near = torch.stack(
@@ -176,7 +179,7 @@ def test_the_agreement_on_the_test_images_is_measured_once_and_kept(model, monke
     assert (told["k"], told["distance"]) == (3, "cosine")
     assert told["temperature"] == model.surfaces()["soft-knn"].temperature
     monkeypatch.setattr(agreement, "temperature_of", lambda *_: pytest.fail("it was kept"))
-    again = agreement.agreement_of(model.embed, model.stored, 3, data_dir(None))
+    again = agreement.agreement_of(model.embed, model.index, 3, data_dir(None))
     assert again == told
 
 
@@ -184,8 +187,8 @@ def test_models_on_one_trunk_share_it_and_its_bank(model):
     other = bench.load_model(NAME, {"k": 1, "distance": "cosine"})
     far = bench.load_model(NAME, {"k": 3, "distance": "euclidean"})
     assert other.embed is model.embed
-    assert other.stored is model.stored
-    assert far.bank is model.bank
+    assert other.index is model.index
+    assert far.reference_set is model.reference_set
     assert len({one.fingerprint() for one in (model, other, far)}) == 3
 
 

@@ -2,24 +2,30 @@ import pytest
 import torch
 
 from bench.data.datasets import load
-from bench.runner.manifest import _moments
-from bench.train.cards import moments_file
-from bench.train.metric_learning.snapshots import WATCHED, Moments, in_the_plane, read_moments
+from bench.runner.manifest import _snapshots
+from bench.train.cards import snapshots_file
+from bench.train.epochs import Epoch
+from bench.train.metric_learning.snapshots import (
+    WATCHED,
+    EmbeddingSnapshots,
+    in_the_plane,
+    read_embeddings,
+)
 from bench.train.recipes import recipe
-from bench.train.trainer import Epoch, build
+from bench.train.trainer import build
 from bench.train.weights import train_to
 
 
 @pytest.mark.slow
-def test_an_embedding_is_watched_at_three_moments():
+def test_an_embedding_is_watched_at_three_epochs():
     rules, test = recipe("digits/dml-triplet-sgd"), load("digits", "test")
-    moments = Moments(rules, test)
+    snapshots = EmbeddingSnapshots(rules, test)
     torch.manual_seed(0)
     net = build(rules).train()
     for number in range(1, 21):
-        moments.watch(Epoch(number, 20, 0.0, 0.0, 0.0), net)
+        snapshots.watch(Epoch(number, 20, 0.0, 0.0, 0.0), net)
     assert net.training
-    points, labels = read_moments(moments.payload())
+    points, labels = read_embeddings(snapshots.payload())
     assert list(points) == [1, 10, 20]
     assert all(found.shape == (WATCHED, 2) for found in points.values())
     assert labels.equal(test.labels[:WATCHED])
@@ -40,8 +46,8 @@ def test_training_an_embedding_writes_them_and_a_classifier_none(tmp_path, monke
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     for name in ("digits/dml-contrastive-adam", "digits/mlp"):
         train_to(tmp_path / "weights", name, None)
-    assert not moments_file(tmp_path / "weights", "digits/mlp").exists()
-    assert _moments("digits/mlp") is None
-    kept = _moments("digits/dml-contrastive-adam")
+    assert not snapshots_file(tmp_path / "weights", "digits/mlp").exists()
+    assert _snapshots("digits/mlp") == {}
+    kept = _snapshots("digits/dml-contrastive-adam")["moments"]
     assert list(kept["epochs"]) == ["1", "10", "20"]
     assert len(kept["labels"]) == len(kept["epochs"]["20"]) == WATCHED

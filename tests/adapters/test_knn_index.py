@@ -5,7 +5,7 @@ import torch
 from pytorch_metric_learning import distances
 
 from bench.adapters.distances import distance
-from bench.adapters.stored import ABSENT, Bank, Stored
+from bench.adapters.knn_index import ABSENT, KnnIndex, ReferenceSet
 from bench.errors import SpecError
 
 LIBRARY = {
@@ -26,7 +26,7 @@ def near(name, embeddings, stored):
 def a_bank(sizes=(90, 0, 131, 3)):
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
-    return Bank(
+    return ReferenceSet(
         embeddings=3 * torch.randn(len(labels), 6, generator=generator) + 1, labels=labels,
         classes=len(sizes), data="d", split="train", indices="all", checksum="",
     )  # fmt: skip
@@ -35,10 +35,10 @@ def a_bank(sizes=(90, 0, 131, 3)):
 @pytest.mark.parametrize("name", LIBRARY)
 def test_similarities_and_their_gradients_are_the_librarys(name):
     bank = a_bank()
-    stored = Stored(bank, distance(name))
+    index = KnnIndex(bank, distance(name))
     asked = torch.randn(5, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
     chosen = torch.arange(5 * 7).view(5, 7)
-    ours = stored.similarity(asked, chosen.unsqueeze(1)).squeeze(1) * stored.unit
+    ours = index.similarity(asked, chosen.unsqueeze(1)).squeeze(1) * index.unit
     theirs = near(name, asked, bank.embeddings).gather(1, chosen)
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     (one,) = torch.autograd.grad(ours.square().sum(), asked)
@@ -52,10 +52,10 @@ def test_the_search_finds_the_nearest_of_every_class(name, count):
     bank = a_bank()
     asked = torch.randn(140, 6, generator=torch.Generator().manual_seed(1))
     every = near(name, asked, bank.embeddings)
-    stored = Stored(bank, distance(name))
-    found = stored.nearest(asked, count)
+    index = KnnIndex(bank, distance(name))
+    found = index.nearest(asked, count)
     assert found.shape == (140, 4, min(count, 131))
-    assert ((stored.similarity(asked, found) == ABSENT) == (found == -1)).all()
+    assert ((index.similarity(asked, found) == ABSENT) == (found == -1)).all()
     for label, size in enumerate(bank.sizes()):
         some = min(count, size)
         indices = found[:, label, :some]
@@ -67,21 +67,21 @@ def test_the_search_finds_the_nearest_of_every_class(name, count):
 
 
 def test_a_search_in_inference_mode_leaves_nothing_behind():
-    stored = Stored(a_bank(), distance("cosine"))
+    index = KnnIndex(a_bank(), distance("cosine"))
     asked = torch.randn(17, 6, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        found = stored.nearest(asked, 3)
-    assert torch.equal(stored.nearest(asked, 3), found)
+        found = index.nearest(asked, 3)
+    assert torch.equal(index.nearest(asked, 3), found)
 
 
 def test_a_bank_of_equal_images_has_a_unit_too():
-    bank = Bank(
+    bank = ReferenceSet(
         embeddings=torch.ones(4, 2), labels=torch.zeros(4, dtype=torch.int64), classes=2,
         data="d", split="train", indices="all", checksum="",
     )  # fmt: skip
-    stored = Stored(bank, distance("euclidean"))
-    assert stored.unit == 1
-    assert stored.similarity(torch.ones(1, 2), torch.tensor([[[0, 3]]])).tolist() == [[[0, 0]]]
+    index = KnnIndex(bank, distance("euclidean"))
+    assert index.unit == 1
+    assert index.similarity(torch.ones(1, 2), torch.tensor([[[0, 3]]])).tolist() == [[[0, 0]]]
 
 
 def test_an_unknown_distance_is_said():

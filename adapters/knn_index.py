@@ -22,7 +22,7 @@ _SAMPLE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bank:
+class ReferenceSet:
     """Embedded training images, sorted by class.
 
     Attributes:
@@ -44,7 +44,7 @@ class Bank:
     checksum: str
 
     def title(self) -> str:
-        """Return the name of the bank: data set, split and indices."""
+        """Return the name of the set: data set, split and indices."""
         return f"{self.data} {self.split} {self.indices}"
 
     def sizes(self) -> list[int]:
@@ -53,8 +53,8 @@ class Bank:
         return sizes
 
 
-class Stored(nn.Module):
-    """A bank made ready for one distance; a module, so that it moves with those that hold it.
+class KnnIndex(nn.Module):
+    """A reference set made ready for one distance; a module, so that it moves with those that hold it.
 
     Attributes:
         unit: how far apart two stored images usually are, so that similarities of any distance are
@@ -64,11 +64,11 @@ class Stored(nn.Module):
     ready: torch.Tensor
     keys: torch.Tensor
 
-    def __init__(self, bank: Bank, distance: Distance) -> None:
+    def __init__(self, reference_set: ReferenceSet, distance: Distance) -> None:
         super().__init__()
-        self.bank, self.distance = bank, distance
-        self.sizes = bank.sizes()
-        ready = distance.ready(bank.embeddings)
+        self.reference_set, self.distance = reference_set, distance
+        self.sizes = reference_set.sizes()
+        ready = distance.ready(reference_set.embeddings)
         widest = _LAYERS * -(-max(self.sizes) // _LAYERS)
         # All classes alike wide, so that one product is with them all; and laid out as it reads them.
         keys = torch.stack(
@@ -77,7 +77,7 @@ class Stored(nn.Module):
         )  # fmt: skip
         self.register_buffer("ready", ready, persistent=False)
         self.register_buffer("keys", keys, persistent=False)
-        self.unit = 1.0 if distance.bounded else _usual(bank.embeddings, ready, distance)
+        self.unit = 1.0 if distance.bounded else _usual(reference_set.embeddings, ready, distance)
 
     def nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
         """Return where the nearest stored images of each class are, the nearest first: (N, C, L).

@@ -1,0 +1,62 @@
+"""The family of metric learning: how embeddings are built, watched and made to vote.
+
+Imports torch when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.spec import Adapter, Scalar
+from bench.train.cards import Weights
+from bench.train.epochs import Snapshots
+from bench.train.networks import network_function
+from bench.train.recipe import LOSSES_WITHOUT_ANCHORS, Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.data.datasets import LabelledImages
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """Return the untrained network of a recipe, images to embeddings, without its normalisation."""
+    net: nn.Module = network_function(recipe)(recipe.embedding)
+    return net
+
+
+def snapshots(recipe: Recipe, test: LabelledImages) -> Snapshots:
+    """Return what keeps the embeddings of a few test images at three epochs."""
+    from bench.train.metric_learning.snapshots import EmbeddingSnapshots
+
+    return EmbeddingSnapshots(recipe, test)
+
+
+def read_snapshots(payload: bytes) -> dict[str, Any]:
+    """Return them as a run's log holds them: `moments`, points (x, y) by epoch, and labels."""
+    from bench.train.metric_learning.snapshots import read_embeddings
+
+    points, labels = read_embeddings(payload)
+    epochs = {str(epoch): found.tolist() for epoch, found in points.items()}
+    return {"moments": {"labels": labels.tolist(), "epochs": epochs}}
+
+
+def surfaces(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names of a vote's surrogates; a loss without anchors is none."""
+    names = ("soft-knn", "nearest-other", "metric-loss")
+    return names[:2] if recipe.loss in LOSSES_WITHOUT_ANCHORS else names
+
+
+def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:
+    """Return the vote of the nearest training images, which it embeds at first use."""
+    from bench.train.metric_learning.neighbours import neighbours
+
+    return neighbours(weights, **options)
+
+
+def sketch(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter | None:
+    """Return a vote to plan with; None where training images have to be embedded for it."""
+    from bench.train.metric_learning.neighbours import sketched_neighbours
+
+    return sketched_neighbours(weights, **options)

@@ -1,0 +1,82 @@
+"""The family of plain networks: built by a function, trained whole by gradient descent, and wrapped.
+
+What the other families share with it stands here. Imports torch when called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.data.table import DATASETS
+from bench.spec import Adapter, Scalar
+from bench.train.cards import Weights
+from bench.train.epochs import Watch
+from bench.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bench.data.datasets import LabelledImages
+
+
+def network_function(recipe: Recipe) -> Any:
+    """Return the function that builds the network of a recipe."""
+    module, _, function = recipe.network.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """Return the untrained network of a recipe, without its normalisation."""
+    net: nn.Module = network_function(recipe)(**dict(recipe.options))
+    return net
+
+
+def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> None:
+    """Train all weights of a network together.
+
+    Raises:
+        TrainingFailed: weights that are no numbers any more.
+    """
+    from bench.train.gradient_descent import fit_whole
+
+    fit_whole(recipe, net, data, watch)
+
+
+def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:
+    """Return the network with its normalisation as a model, which takes no options."""
+    return network_model(weights, build(weights.recipe))
+
+
+def network_model(weights: Weights, net: nn.Module) -> Adapter:
+    """Return a network as a model of the family on its recipe.
+
+    Args:
+        weights: that it gets.
+        net: untrained, as its family builds it.
+    """
+    from bench.adapters.network import wrap
+
+    rules = weights.recipe
+    data = DATASETS[rules.data]
+    model = wrap(
+        with_weights(net, weights.payload), len(data.classes), data.input_shape,
+        rules.mean or None, rules.std or None,
+    )  # fmt: skip
+    return dataclasses.replace(model, spec=dataclasses.replace(model.spec, family=rules.family))
+
+
+def with_weights(net: nn.Module, payload: bytes) -> nn.Module:
+    """Return a network with the weights of a safetensors file, in single precision and eval mode.
+
+    Raises:
+        SafetensorError: the file cannot be read.
+        RuntimeError: it is another network's.
+    """
+    from safetensors.torch import load
+
+    state = load(payload)
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return net.eval()
