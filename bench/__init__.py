@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
+    from bench.train.families import Family as Family
+    from bench.train.recipe import Recipe as Recipe
     from bench.zoo import load_model as load_model
     from bench.zoo import register_family as register_family
     from bench.zoo import register_model as register_model
@@ -24,6 +26,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Attacked": "bench.api",
+    "Family": "bench.train.families",
+    "Recipe": "bench.train.recipe",
     "Run": "bench.api",
     "attack": "bench.api",
     "load_data": "bench.api",

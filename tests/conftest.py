@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from bench.train.families import FAMILIES
+from bench.train.recipes import RECIPES
 from bench.zoo import MODELS
 
 # A busy machine is no fault of the code under test.
@@ -66,7 +68,11 @@ def one_thread():
 def registry(monkeypatch):
     """Forget at the end what a test registers, and the plug-ins it loads."""
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    tables = [(table, dict(table)) for table in (FAMILIES, RECIPES)]
     yield
+    for table, before in tables:
+        table.clear()
+        table.update(before)
     for name in [name for name in sys.modules if name.startswith("bench_plugin_")]:
         del sys.modules[name]
 
