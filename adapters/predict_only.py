@@ -158,8 +158,8 @@ def _probe(adapter: PredictOnlyAdapter) -> None:
     shape = (2, *adapter.spec.input_shape)
     ramp = torch.linspace(0, 1, math.prod(shape)).view(shape)
     asked = (torch.full(shape, 0.5), ramp, torch.rand(shape, generator=generator))
-    said = [adapter.predict(x) for x in asked]
-    labels, scores = (torch.cat(part) for part in zip(*said, strict=True))
+    answers = [adapter.predict(x) for x in asked]
+    labels, scores = (torch.cat(part) for part in zip(*answers, strict=True))
     if not scores.isfinite().all():
         raise AdapterError("the function gives scores that are not finite")
     why = mistaken(scores[labels >= 0], adapter.spec.scores)

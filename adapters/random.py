@@ -136,10 +136,10 @@ class RandomAdapter:
             with seeded(_seed(image, purpose), x.device):
                 # Copies each time: the model may write into its input.
                 if self.per_call:
-                    said = [self.inner.predict(image[None].clone()) for _ in range(self.draws)]
+                    answers = [self.inner.predict(image[None].clone()) for _ in range(self.draws)]
                     drawn = Prediction(
-                        torch.cat([one.labels for one in said]),
-                        torch.cat([one.scores for one in said]),
+                        torch.cat([answer.labels for answer in answers]),
+                        torch.cat([answer.scores for answer in answers]),
                     )
                 else:
                     drawn = self.inner.predict(image.expand(self.draws, *image.shape).clone())

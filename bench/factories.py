@@ -1,4 +1,4 @@
-"""Calling the function that makes a user's model: what goes wrong there is told in one line."""
+"""Calling the function that makes a user's model: an error in it becomes one clear line."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def made(name: str, factory: Callable[..., Any], options: Mapping[str, Scalar]) 
         raise FactoryError(f"{name}: {error} ({where(error)})") from error
     except (Exception, SystemExit) as error:
         hint = _hint(error)
-        # Of these torch's own words are about a switch that is none of the user's business.
+        # What torch says of these is about a switch that is none of the user's business.
         bare = isinstance(error, EOFError) or type(error).__name__ == "UnpicklingError"
-        told = type(error).__name__ if bare else first_line(error).rstrip(":")
+        what = type(error).__name__ if bare else first_line(error).rstrip(":")
         raise FactoryError(
-            f"{name}: its factory failed: {where(error)}: {told}{'; ' + hint if hint else ''}"
+            f"{name}: its factory failed: {where(error)}: {what}{'; ' + hint if hint else ''}"
         ) from error
     if not isinstance(adapter, Adapter):
         raise FactoryError(
@@ -51,22 +51,24 @@ def made(name: str, factory: Callable[..., Any], options: Mapping[str, Scalar]) 
 def _check_options(name: str, factory: Callable[..., Any], options: Mapping[str, Scalar]) -> None:
     try:
         rules = inspect.signature(factory)
-    except (TypeError, ValueError):  # of some built-in functions nothing is known
+    except (TypeError, ValueError):  # some built-in functions do not say what they take
         return
     takes = [
         rule for rule in rules.parameters.values() if rule.kind not in (rule.VAR_POSITIONAL, rule.VAR_KEYWORD)
     ]  # fmt: skip
-    lacking = [one.name for one in takes if one.default is one.empty and one.name not in options]
+    lacking = [
+        rule.name for rule in takes if rule.default is rule.empty and rule.name not in options
+    ]
     if lacking:
         raise FactoryError(
             f"{name}: its factory needs {', '.join(lacking)}; list the model in the suite's [[models]] "
-            f"with {' and '.join(f'{one} = ...' for one in lacking)}"
+            f"with {' and '.join(f'{option} = ...' for option in lacking)}"
         )
 
 
 def _hint(error: BaseException) -> str:
     """Return what helps against the errors that loading weights ends in most often."""
-    said = str(error)
+    message = str(error)
     if isinstance(error, SystemExit):
         return "it ends the program (sys.exit); let it return a model"
     if isinstance(error, EOFError):
@@ -76,8 +78,8 @@ def _hint(error: BaseException) -> str:
             "the file is not a state dict: of a model saved whole, load it once with weights_only=False "
             "where you trust it and save its state_dict(); of a Git LFS pointer, run: git lfs pull"
         )
-    if "loading state_dict" in said:
-        return _misfit(said)
+    if "loading state_dict" in message:
+        return _misfit(message)
     if isinstance(error, KeyError):
         return "look at what the file holds: list(torch.load(FILE, weights_only=True))"
     if isinstance(error, ImportError):
@@ -85,21 +87,23 @@ def _hint(error: BaseException) -> str:
     return ""
 
 
-def _misfit(said: str) -> str:
+def _misfit(message: str) -> str:
     """Return what does not fit of a state dict, as torch lists it."""
-    unexpected = re.findall(r'"([^"]+)"', said.partition("Unexpected key(s)")[2].partition("\n")[0])
-    missing = re.findall(r'"([^"]+)"', said.partition("Missing key(s)")[2].partition("\n")[0])
+    unexpected = re.findall(
+        r'"([^"]+)"', message.partition("Unexpected key(s)")[2].partition("\n")[0]
+    )
+    missing = re.findall(r'"([^"]+)"', message.partition("Missing key(s)")[2].partition("\n")[0])
     for prefix in ("module.", "_orig_mod.", "model."):
         if unexpected and all(name.startswith(prefix) for name in unexpected):
             return (
                 f"all its names begin with {prefix!r}, as of a wrapped network; strip that: "
                 f"{{k.removeprefix({prefix!r}): v for k, v in weights.items()}}"
             )
-    told = [
+    wrong = [
         f"{what} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
         for what, names in (("missing", missing), ("unexpected", unexpected))
         if names
     ]
-    shapes = re.search(r"size mismatch for .*", said)
-    told += [shapes[0].strip().rstrip(".")] if shapes else []
-    return "; ".join(told)
+    shapes = re.search(r"size mismatch for .*", message)
+    wrong += [shapes[0].strip().rstrip(".")] if shapes else []
+    return "; ".join(wrong)

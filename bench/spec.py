@@ -223,7 +223,7 @@ class Random(Adapter, Protocol):
         ...
 
 
-# What a model may be able to do beside an adapter's part; one that cannot is taken as said here.
+# Optional abilities of a model, asked for by isinstance. Each docstring says what holds without it.
 
 
 @runtime_checkable
@@ -246,7 +246,7 @@ class TellsFacts(Adapter, Protocol):
 
 @runtime_checkable
 class Remembers(Adapter, Protocol):
-    """A model that answers by training images it remembers, which no suite may attack."""
+    """A model that answers by training images it remembers, which no suite may attack; others have none."""
 
     @property
     def remembered(self) -> ImageSet: ...
@@ -254,24 +254,26 @@ class Remembers(Adapter, Protocol):
 
 @runtime_checkable
 class Judged(Adapter, Protocol):
-    """A model that is judged by more than one of its answers, such as by the most of several draws."""
+    """A model that is judged by several of its answers; others are by the first."""
 
     def judging(self, fingerprint: str) -> str:
-        """Return the fingerprint of the model so judged, of its own."""
+        """Return the fingerprint of the model as it is judged, from that of the model as it answers."""
         ...
 
 
 @runtime_checkable
 class MayWait(Adapter, Protocol):
-    """A model that may wait for something else as it answers, so that only the clock tells how long it takes."""
+    """A model that may wait for something else as it answers; others keep the processor busy meanwhile."""
 
     @property
-    def may_wait(self) -> bool: ...
+    def may_wait(self) -> bool:
+        """Return whether it may, so that only the clock tells how long an answer takes."""
+        ...
 
 
 @runtime_checkable
 class KnownAs(Adapter, Protocol):
-    """A model whose fingerprint may stand on a text that its user gave; None where none was given."""
+    """A model for whose content a text of its user may stand in its fingerprint; others have none."""
 
     @property
     def known_as(self) -> str | None: ...

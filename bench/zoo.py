@@ -165,10 +165,10 @@ def _options(name: str) -> tuple[str, ...] | None:
         parameters = inspect.signature(entry.load()).parameters.values()
     except ValueError:  # of a factory written in C
         return None
-    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return tuple(one.name for one in parameters if one.kind in named)
+    return tuple(parameter.name for parameter in parameters if parameter.kind in named)
 
 
 def train_model(name: str, data_root: Path | None) -> dict[str, Any]:

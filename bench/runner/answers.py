@@ -65,14 +65,14 @@ def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
         x = _asked(plan, adapter)
         with seeded(0, x.device), users_code():
             try:
-                said = adapter.predict(x)
+                prediction = adapter.predict(x)
             except Exception:  # its cells will fail, and say why
                 continue
-            why = mistaken(said.scores[said.labels >= 0], adapter.spec.scores)
+            why = mistaken(prediction.scores[prediction.labels >= 0], adapter.spec.scores)
             if why is not None:
                 refused[request] = AdapterError(f"{request.title()}: {why}")
                 continue
-            answers = _answers(said, adapter.spec.scores)
+            answers = _answers(prediction, adapter.spec.scores)
             path = store.root / "models" / f"{_key(request, fingerprint, answers, x)}.json"
             kept = _read(path)
             if kept is None:
@@ -118,23 +118,24 @@ def _users(plan: Plan) -> dict[ModelRequest, str]:
 
 def _asked(plan: Plan, adapter: Adapter) -> torch.Tensor:
     """Return the images that a model is asked about, (N, C, H, W)."""
-    sets = [images for one, images in plan.images.items() if one.data == adapter.spec.data]
+    sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
     first: LabelledImages = max(sets, key=len).first(_IMAGES)
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand((_NOISE, *adapter.spec.input_shape), generator=generator)
     return torch.cat([first.images, noise]).to(device_of(adapter))
 
 
-def _answers(said: Prediction, scores: str) -> dict[str, Any]:
+def _answers(prediction: Prediction, scores: str) -> dict[str, Any]:
     """Return labels and the two largest probabilities of each image, as plain values."""
-    shares = said.scores.double().softmax(1) if scores == "logits" else said.scores.double()
+    given = prediction.scores.double()
+    shares = given.softmax(1) if scores == "logits" else given
     top = shares.topk(min(2, shares.shape[1]), dim=1).values.cpu()
     return {
-        "labels": said.labels.tolist(),
+        "labels": prediction.labels.tolist(),
         "largest": [
             [round(value, 4) if value == value else None for value in row] for row in top.tolist()
         ],
-        "labels_alone": bool(((said.scores == 0) | (said.scores == 1)).all()),
+        "labels_alone": bool(((given == 0) | (given == 1)).all()),
     }
 
 

@@ -1,4 +1,4 @@
-"""How long a run will take, said before it begins: passes through the model times what one costs."""
+"""How long a run will take, before it begins: passes through the model times what a pass costs."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ class Estimate:
         images = " or ".join(map(str, self.images)) + (
             " image" if self.images == (1,) else " images"
         )
-        said = f"{self.cells} cell{'' if self.cells == 1 else 's'} of {images}"
+        words = f"{self.cells} cell{'' if self.cells == 1 else 's'} of {images}"
         if self.later:
-            said += f", of which {self.later} after {self.first}"
-        said += f", {len(self.seconds)} {'others ' if self.later else ''}to do"
+            words += f", of which {self.later} after {self.first}"
+        words += f", {len(self.seconds)} {'others ' if self.later else ''}to do"
         if not self.seconds:
-            return said
+            return words
         assumed = " while the machine is as busy as now" if self.busy >= _BUSY else ""
-        return f"{said}, {duration(self.total)}{assumed}"
+        return f"{words}, {duration(self.total)}{assumed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +205,18 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
 
 def _busy(measured: Collection[Pass]) -> float:
     """Return how many times longer passes take than they keep the processor; never less than once."""
-    used, clock = sum(one.used for one in measured), sum(one.clock for one in measured)
+    used, clock = sum(each.used for each in measured), sum(each.clock for each in measured)
     return max(1.0, clock / used) if used else 1.0
 
 
 def _before(plan: Plan) -> str:
     """Return what has to be done before the rest of a plan is known: `training 60 models`."""
-    said = []
+    steps = []
     if plan.untrained:
-        said.append(f"training {counted(plan.untrained)}")
+        steps.append(f"training {counted(plan.untrained)}")
     if plan.unembedded:
-        said.append(f"embedding the training images of {counted(plan.unembedded)}")
-    return " and ".join(said)
+        steps.append(f"embedding the training images of {counted(plan.unembedded)}")
+    return " and ".join(steps)
 
 
 def _attacked(plan: Plan, cell: Cell) -> int:
@@ -234,7 +234,7 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
             kind = tuple(str(record.get(name)) for name in _WORK)
             if kind in classes and record["device"] == device:
                 known = newest.get(kind, record)
-                newest[kind] = max(known, record, key=lambda one: str(one["finished"]))
+                newest[kind] = max(known, record, key=lambda cell: str(cell["finished"]))
     paces = {}
     for kind, record in newest.items():
         with suppress(StoreError):
@@ -273,8 +273,8 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
     # cannot answer is no error yet: its cells will fail, and say why.
     with seeded(0, device), suppress(Exception):
         ask(1)  # the first pass is slower
-        one = min(ask(1), ask(1))[0]
-        count = max(1, min(len(x), int(_PATIENCE / max(one, _TICK))))
+        single = min(ask(1), ask(1))[0]
+        count = max(1, min(len(x), int(_PATIENCE / max(single, _TICK))))
         taken = [ask(count)]
         while len(taken) < _TRIES and sum(clock for _, clock in taken) < _LIMIT:
             if sum(used for used, _ in taken) >= _PATIENCE and len(taken) >= _FEW:

@@ -67,7 +67,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
         "asked": {**plan.asked, "answers": _answers(plan)},
         "title": suite.title,
         "protocol": {
-            "data": [one.data for one in suite.images],
+            "data": [wanted.data for wanted in suite.images],
             "split": suite.images[0].split,
             "images": _images(plan),
             "seed": suite.seed,
@@ -131,7 +131,7 @@ def _answers(plan: Plan) -> int:
 def _images(plan: Plan) -> int:
     """Return how many images the suite asks for, of its largest set."""
     counts = {wanted: len(images) for wanted, images in plan.images.items()}
-    own = [counts[one] for one in plan.suite.images if one in counts]
+    own = [counts[wanted] for wanted in plan.suite.images if wanted in counts]
     return max(own or counts.values())  # of a suite whose attacks all say how many, the most
 
 

@@ -63,6 +63,9 @@ class Results:
             what the vote says, as `agreement_of` returns it; None for other families), `random`
             (whether its answers vary), `draws` (that judge an image; None where one answer does) and
             `notes` (sentences a reader of its figures has to know); runs of old logs lack these three.
+            `request` (its `name` as the suite lists it, and the `options` given there), `filters`
+            (None, or `shape` and `epochs`: epoch to base64 of uint8 pictures of that shape), and what
+            else an adapter tells of itself; runs of old logs lack `request`.
         left_out: a line for each thing the suite names that could not be planned.
         claims: what the suite says of its models and attacks, in its order.
         store: where the pictures are.

@@ -37,7 +37,7 @@ def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> Adversari
         raise SpecError("recipe: attacks need images in [0, 1]; leave noise or adversaries out")
     if recipe.loss != CROSS_ENTROPY or recipe.rule is not None:
         raise SpecError("recipe: adversaries need a network that is trained whole on cross-entropy")
-    attacks = [_attack(one) for one in recipe.adversaries]
+    attacks = [_attack(adversary) for adversary in recipe.adversaries]
 
     def attacked(x: torch.Tensor, y: torch.Tensor, turn: int) -> torch.Tensor:
         spec, toolkit = attacks[turn % len(attacks)]
@@ -50,11 +50,11 @@ def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> Adversari
     return attacked
 
 
-def _attack(one: Adversary) -> tuple[AttackSpec, Toolkit]:
+def _attack(adversary: Adversary) -> tuple[AttackSpec, Toolkit]:
     """Return an adversary in canonical words, and the toolkit that runs it: torchattacks if it can."""
-    if is_minimal(one.name):
-        raise SpecError(f"recipe: {one.name} has no budget to train under")
-    parameters: dict[str, Scalar] = {"steps": one.steps, "step_size": one.step_size}
-    spec = resolve(one.name, one.norm, one.eps, parameters)
-    toolkits = available(one.name, one.norm)
+    if is_minimal(adversary.name):
+        raise SpecError(f"recipe: {adversary.name} has no budget to train under")
+    parameters: dict[str, Scalar] = {"steps": adversary.steps, "step_size": adversary.step_size}
+    spec = resolve(adversary.name, adversary.norm, adversary.eps, parameters)
+    toolkits = available(adversary.name, adversary.norm)
     return spec, "torchattacks" if "torchattacks" in toolkits else toolkits[0]

@@ -87,8 +87,8 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    one.name: one
-    for one in (
+    entry.name: entry
+    for entry in (
         Family(name="network"),
         Family(
             name="neighbours",

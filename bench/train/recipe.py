@@ -134,7 +134,7 @@ class Recipe:
         fields["options"] = tuple((key, value) for key, value in fields["options"])
         if fields["rule"] is not None:
             fields["rule"] = LocalRule(**fields["rule"])
-        fields["adversaries"] = tuple(Adversary(**one) for one in fields.get("adversaries", ()))
+        fields["adversaries"] = tuple(Adversary(**each) for each in fields.get("adversaries", ()))
         return cls(**fields)
 
 

@@ -219,4 +219,4 @@ def recipe_named(name: str) -> Recipe | None:
         SpecError: the name is of a family that does so, but says something impossible.
     """
     found = (family.recipe_named(name) for family in FAMILIES.values())
-    return next((one for one in found if one is not None), None)
+    return next((rules for rules in found if rules is not None), None)

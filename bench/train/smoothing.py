@@ -37,7 +37,7 @@ def base_name(name: str, options: Mapping[str, Scalar]) -> str:
     """
     sigma = options.get("sigma", SMOOTHING["sigma"])
     if isinstance(sigma, bool | str) or sigma not in SIGMAS:
-        known = ", ".join(f"{one:g}" for one in sorted(SIGMAS))
+        known = ", ".join(f"{known:g}" for known in sorted(SIGMAS))
         raise SpecError(f"{name}: sigma={sigma!r} has no network trained under it; take {known}")
     return noisy_name(ModelName.read(name).data, sigma)
 

@@ -101,7 +101,7 @@ def write_weights(
         "parameters": sum(weight.numel() for weight in net.parameters()),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
-        "precision": ", ".join(["float16", *(f"{one} float32" for one in kind.exact)]),
+        "precision": ", ".join(["float16", *(f"{ending} float32" for ending in kind.exact)]),
         "training": {
             "device": _device_name(device),
             "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.data.table import DATASETS
 from bench.errors import SpecError
-from bench.spec import Scalar
+from bench.spec import ModelName, Scalar
 from bench.train.recipe import LocalRule, Recipe
 
 _ACTIVATIONS = ("relu", "elu", "gelu", "rexp")
@@ -83,7 +83,7 @@ SCHEDULES = {
 
 def is_base(name: str) -> bool:
     """Return whether a name is one that options have to be added to, such as `digits/ll`."""
-    data, _, rule = name.partition("/")
+    data, rule = ModelName.read(name)
     return rule in ("ll", "bp") and data in SCHEDULES
 
 
@@ -93,7 +93,7 @@ def written_out(base: str, options: Mapping[str, Scalar]) -> str:
     Raises:
         SpecError: a part is missing, not one of this rule, or cannot be.
     """
-    parts = _parts(base.partition("/")[2])
+    parts = _parts(ModelName.read(base).model)
     wrong = set(options) - set(parts)
     missing = [part for part in parts if part not in {**_DEFAULTS, **options}]
     if wrong or missing:
@@ -113,18 +113,19 @@ def local_options(name: str) -> dict[str, Scalar] | None:
     found = _NAME.fullmatch(name)
     if found is None or found["data"] not in SCHEDULES:
         return None
-    said = found.groupdict()
-    parts = _parts(said["rule"])
-    if said["rule"] == "ll" and said["m"] is None:
+    written = found.groupdict()
+    rule = written["rule"]
+    parts = _parts(rule)
+    if rule == "ll" and written["m"] is None:
         raise SpecError(f"{name}: local learning needs -m and -p, such as ll-K10-w4-m3-p2-...")
-    if said["rule"] == "bp" and (said["m"] or said["delta"]):
+    if rule == "bp" and (written["m"] or written["delta"]):
         raise SpecError(f"{name}: a back-propagated twin has no m, p or delta")
-    options = {part: _read(part, said[part]) for part in parts}
-    base = f"{said['data']}/{said['rule']}"
+    options = {part: _read(part, written[part]) for part in parts}
+    base = f"{written['data']}/{rule}"
     _check(name, options)
     if _spelt(base, options) != name:
         raise SpecError(f"{name} is called {_spelt(base, options)}")
-    return {"rule": said["rule"], **options}
+    return {"rule": rule, **options}
 
 
 def local_recipe(name: str) -> Recipe | None:
@@ -136,7 +137,7 @@ def local_recipe(name: str) -> Recipe | None:
     options = local_options(name)
     if options is None:
         return None
-    schedule = SCHEDULES[name.partition("/")[0]]
+    schedule = SCHEDULES[ModelName.read(name).data]
     seed, delta, m = options.pop("seed"), options.pop("delta", None), options.pop("m", None)
     rule = None
     if m is not None and delta is not None:
@@ -178,17 +179,17 @@ def _parts(rule: str) -> dict[str, str]:
     return {part: before for part, (before, who) in _PARTS.items() if who in ("both", rule)}
 
 
-def _read(part: str, said: str | None) -> Scalar:
-    if said is None:
+def _read(part: str, text: str | None) -> Scalar:
+    if text is None:
         return _DEFAULTS[part]
     if part == "activation":
-        return said
-    return float(said) if part == "delta" else int(said)
+        return text
+    return float(text) if part == "delta" else int(text)
 
 
 def _spelt(base: str, options: Mapping[str, Scalar]) -> str:
     name = base
-    for part, before in _parts(base.partition("/")[2]).items():
+    for part, before in _parts(ModelName.read(base).model).items():
         value = options[part]
         if value != _DEFAULTS.get(part):
             name += f"-{before}{f'{value:g}' if part == 'delta' else value}"
@@ -217,7 +218,7 @@ def _check(name: str, options: Mapping[str, Scalar]) -> None:
         )
     if not 2 <= numbers.get("p", 2) <= _LARGEST_P:
         raise SpecError(f"{name}: p={numbers['p']} is not one of 2 to {_LARGEST_P}")
-    shape = DATASETS[name.partition("/")[0]].input_shape[1:]
+    shape = DATASETS[ModelName.read(name).data].input_shape[1:]
     side = min(shape) - numbers["w"] + 1
     if side < numbers["pool"]:
         raise SpecError(

@@ -113,9 +113,9 @@ def temperature_of(index: KnnIndex, k: int) -> tuple[float, float, int]:
 
 def _agreeing(near: torch.Tensor, k: int, temperature: float) -> tuple[int, int, int]:
     """Return how many untied votes a differentiable vote repeats, how many there are, of how many."""
-    said = votes(near, k).labels
+    voted = votes(near, k).labels
     soft = soft_votes(near, k, temperature).argmax(1)
-    return int((soft == said).sum()), int((said >= 0).sum()), len(said)
+    return int((soft == voted).sum()), int((voted >= 0).sum()), len(voted)
 
 
 # Models on one trunk that differ in k alone ask the same, one after the other.
