@@ -100,7 +100,7 @@ class NeighboursAdapter:
         return ImageSet(data=self.reference_set.data, split=self.reference_set.split)
 
     def registered(self, name: str, data: str, ours: bool) -> NeighboursAdapter:
-        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 

@@ -152,7 +152,7 @@ class NetworkAdapter:
         return {"network": self.module} if self.differentiable else {}
 
     def registered(self, name: str, data: str, ours: bool) -> NetworkAdapter:
-        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 

@@ -77,7 +77,7 @@ class PredictOnlyAdapter:
         return True
 
     def registered(self, name: str, data: str, ours: bool) -> PredictOnlyAdapter:
-        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec)
 

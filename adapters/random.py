@@ -14,18 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.adapters.abilities import TellsFacts
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.network import surface_gradient
 from bench.adapters.smoothed import DRAWS, MeanOfDraws
-from bench.spec import (
-    EXPECTED_SURFACE,
-    ONE_DRAW_SURFACE,
-    Adapter,
-    Loss,
-    ModelSpec,
-    Prediction,
-    TellsFacts,
-)
+from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE, Adapter, Loss, ModelSpec, Prediction
 
 #: Answers that decide about an image.
 VOTES = 32

@@ -184,7 +184,7 @@ class SmoothedAdapter:
         }
 
     def registered(self, name: str, data: str, ours: bool) -> SmoothedAdapter:
-        """Return it under the name that it is registered under; see `bench.spec.Registrable`."""
+        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 

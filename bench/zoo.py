@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.adapters.abilities import Registrable
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.factories import made
 from bench.paths import data_dir
 from bench.registry import Entry, Registry, load_plugin, unknown
-from bench.spec import Adapter, ModelName, Registrable, Scalar
+from bench.spec import Adapter, ModelName, Scalar
 from bench.train.cards import SHIPPED, Weights, read_card, retrained_dir, weights_folder
 from bench.train.families import FAMILIES, Family, family_named
 from bench.train.recipes import RECIPES, recipe, recipe_named

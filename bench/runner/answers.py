@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
+from bench.adapters.abilities import KnownAs
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.outputs import mistaken
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, BenchError, StoreError
 from bench.registry import users_code
 from bench.runner.plan import Plan
-from bench.spec import Adapter, KnownAs, ModelRequest, Prediction, Random
+from bench.spec import Adapter, ModelRequest, Prediction, Random
 from bench.store.files import atomic_write
 from bench.store.identity import canonical_json
 from bench.store.runlog import runs

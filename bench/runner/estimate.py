@@ -11,12 +11,13 @@ from typing import Any
 
 import torch
 
+from bench.adapters.abilities import MayWait
 from bench.adapters.generators import device_of, seeded
 from bench.attacks.rows import ATTACKS, CERTIFY
 from bench.errors import StoreError
 from bench.runner.plan import Plan
 from bench.runner.training import counted
-from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, MayWait, ModelRequest
+from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from bench.adapters.abilities import TellsFacts
 from bench.attacks.catalogue import access, is_minimal
 from bench.runner.plan import Plan
-from bench.spec import Adapter, Cell, ModelRequest, TellsFacts
+from bench.spec import Adapter, Cell, ModelRequest
 from bench.train.cards import read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour

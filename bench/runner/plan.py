@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench.adapters.abilities import Judged, Remembers
 from bench.attacks.catalogue import install_command, installed, is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.data.table import DATASETS
@@ -23,17 +24,7 @@ from bench.runner.requested import asked_of
 from bench.runner.sketch import Outline, is_later, sketched
 from bench.runner.suite_claims import check_models
 from bench.runner.training import train_first
-from bench.spec import (
-    ITSELF,
-    TOOLKITS,
-    Adapter,
-    Cell,
-    ImageSet,
-    Judged,
-    ModelRequest,
-    Remembers,
-    Suite,
-)
+from bench.spec import ITSELF, TOOLKITS, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, check_options, load_model

@@ -6,21 +6,20 @@ import pytest
 import torch
 
 import bench
+from bench.adapters.abilities import (
+    Judged,
+    KnownAs,
+    MayWait,
+    Registrable,
+    Remembers,
+    TellsFacts,
+)
 from bench.runner.estimate import estimate
 from bench.runner.execute import execute
 from bench.runner.manifest import manifest
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
-from bench.spec import (
-    Judged,
-    KnownAs,
-    MayWait,
-    ModelSpec,
-    Prediction,
-    Registrable,
-    Remembers,
-    TellsFacts,
-)
+from bench.spec import ModelSpec, Prediction
 from bench.store.store import open_store
 
 
