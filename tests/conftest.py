@@ -1,4 +1,4 @@
-"""Settings and small suites that tests share."""
+"""Settings and fixtures that tests share."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from scenes import tiny
 
 from bench.train.families import FAMILIES
 from bench.train.recipes import RECIPES
@@ -15,39 +16,6 @@ from bench.zoo import MODELS
 # A busy machine is no fault of the code under test.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
-
-TINY_SUITE = """\
-title  = "Tiny"
-data   = "digits"
-images = 30
-
-[[models]]
-name = "digits/mlp"
-
-[[attacks]]
-name = "fgsm"
-norm = "linf"
-eps  = ["0.1", "0.2"]
-
-[[attacks]]
-name     = "pgd"
-norm     = "linf"
-eps      = "0.1"
-steps    = 3
-toolkits = ["torchattacks"]
-
-[[attacks]]
-name     = "deepfool"
-norm     = "l2"
-steps    = 10
-toolkits = ["foolbox"]
-
-[[attacks]]
-name     = "noise"
-norm     = "linf"
-eps      = "0.2"
-toolkits = ["native"]
-"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -81,5 +49,5 @@ def registry(monkeypatch):
 def tiny_suite(tmp_path) -> Path:
     """Return the file of a suite that runs in a second or two."""
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY_SUITE)
+    path.write_text(tiny.SUITE)
     return path

@@ -10,14 +10,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import fake_results
+from scenes import stored_run
 
 from bench.spec import Cell
 from bench.store.files import atomic_write
 from bench.store.identity import cell_key
 from bench.store.store import Store, open_store
 
-CELLS: list[Cell] = [cell for cell, _ in islice(fake_results.cells(), 5)]
+CELLS: list[Cell] = [cell for cell, _ in islice(stored_run.cells(), 5)]
 
 
 def start(target: Callable[..., None], *args: Any) -> BaseProcess:
@@ -35,13 +35,13 @@ def resume(store: Store, cell: Cell) -> None:
     if store.is_done(key):
         return
     done = store.done_chunks(key)
-    rows, pictures = fake_results.make_rows(cell)
-    for start in range(0, fake_results.IMAGES, fake_results.CHUNK):
+    rows, pictures = stored_run.make_rows(cell)
+    for start in range(0, stored_run.IMAGES, stored_run.CHUNK):
         if start not in done:
-            part = slice(start, start + fake_results.CHUNK)
+            part = slice(start, start + stored_run.CHUNK)
             kept = {name: value[part] for name, value in pictures.items()}
             store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], kept)
-    store.finish(key, {"rows": fake_results.IMAGES})
+    store.finish(key, {"rows": stored_run.IMAGES})
 
 
 def write_all(root: Path) -> None:
@@ -50,10 +50,10 @@ def write_all(root: Path) -> None:
     for turn in range(1_000_000):
         cell = CELLS[turn % len(CELLS)]
         key = cell_key(cell)
-        rows, pictures = fake_results.make_rows(cell)
+        rows, pictures = stored_run.make_rows(cell)
         rows["seconds"] = float(turn)  # so that no two attempts write the same bytes
-        for start in range(0, len(rows), fake_results.CHUNK):
-            part = slice(start, start + fake_results.CHUNK)
+        for start in range(0, len(rows), stored_run.CHUNK):
+            part = slice(start, start + stored_run.CHUNK)
             kept = {name: value[part] for name, value in pictures.items()}
             store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], kept)
         store.finish(key, {"rows": len(rows)})

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import build
 import pytest
 import torch
 from torch import nn
@@ -120,10 +121,9 @@ def test_a_listed_model_joins_with_its_options_alone(registry, tmp_path):
         return bench.wrap(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), 10, (1, 8, 8))
 
     path = tmp_path / "s.toml"
-    path.write_text(
-        'title = "s"\ndata = "digits"\nimages = 20\n[[models]]\nname = "digits/mine"\n'
-        'sigma = [0.1, 0.2]\n[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = "0.1"\n'
-    )
+    models = [{"name": "digits/mine", "sigma": [0.1, 0.2]}]
+    attacks = [{"name": "fgsm", "norm": "linf", "eps": "0.1"}]
+    path.write_text(build.suite(models, attacks, images=20))
     plan = make_plan(load_suite(str(path)))
     assert [request.title() for request in plan.suite.models] == [
         "digits/mine-sigma=0.1", "digits/mine-sigma=0.2"

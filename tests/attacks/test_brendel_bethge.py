@@ -13,8 +13,8 @@ import numpy as np
 import oracles
 import pytest
 import torch
-from conftest import TINY_SUITE
 from foolbox.attacks import brendel_bethge
+from scenes import tiny
 from torch import nn
 
 from bench.attacks import catalogue
@@ -193,7 +193,7 @@ def test_without_numba_it_is_left_out_and_the_rest_runs(trained, monkeypatch, tm
         with pytest.raises(PrerequisiteError, match=r"needs numba.*pip install numba"):
             run(trained.net, trained.x[:2], trained.y[:2], toolkit)
     path = tmp_path / "with.toml"
-    path.write_text(TINY_SUITE + '\n[[attacks]]\nname = "brendel-bethge"\nnorm = "l2"\n')
+    path.write_text(tiny.SUITE + '\n[[attacks]]\nname = "brendel-bethge"\nnorm = "l2"\n')
     planned = {cell.attack.name for cell in make_plan(load_suite(str(path))).cells.values()}
     assert planned == {"fgsm", "pgd", "deepfool", "noise"}
     spec = catalogue.resolve("fgsm", "linf", 0.1)

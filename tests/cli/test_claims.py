@@ -6,10 +6,9 @@ import csv
 import json
 import re
 
-import conftest
-import fake_results
 import pytest
 from command import call
+from scenes import stored_run, tiny
 
 from bench.store.runlog import start_run
 from bench.store.store import open_store
@@ -39,7 +38,7 @@ SECOND = '\n[[models]]\nname = "digits/cnn"\n'
 def done(tmp_path_factory, cache):
     """Return a folder in which a small suite with claims was run, and what that printed."""
     folder = tmp_path_factory.mktemp("claims")
-    (folder / "tiny.toml").write_text(conftest.TINY_SUITE + SECOND + CLAIMS)
+    (folder / "tiny.toml").write_text(tiny.SUITE + SECOND + CLAIMS)
     words = ("--toolkit", "torchattacks", "--attack", "fgsm", "--attack", "pgd")
     return folder, call("run", "--suite", "tiny.toml", *words, cwd=folder)
 
@@ -99,7 +98,7 @@ def test_a_filtered_run_leaves_claims_unjudged(invoke, done, tmp_path):
 
 def test_a_suite_without_claims_says_so(invoke, tmp_path):
     # A log as it was written before there were claims.
-    start_run(open_store(tmp_path / "results"), fake_results.asked([], "bare"))
+    start_run(open_store(tmp_path / "results"), stored_run.run_start([], "bare"))
     found = invoke("claims", "--suite", "bare.toml", cwd=tmp_path)
     assert (found.returncode, found.stdout) == (0, "")
     assert "suite bare has no claims" in found.stderr

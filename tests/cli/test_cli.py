@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from command import call
+from scenes import tiny
 
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
@@ -34,10 +35,8 @@ def my_net():
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, cache):
     """Return a folder in which a small suite was run, and what that printed."""
-    import conftest
-
     folder = tmp_path_factory.mktemp("cli")
-    (folder / "tiny.toml").write_text(conftest.TINY_SUITE)
+    (folder / "tiny.toml").write_text(tiny.SUITE)
     (folder / "mine.py").write_text(PLUGIN)
     return folder, call("run", "--suite", "tiny.toml", cwd=folder)
 

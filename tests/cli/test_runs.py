@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import build
 import pandas as pd
 import pytest
 from command import call
@@ -327,8 +328,9 @@ def test_a_dry_run_lists_cells_of_models_that_have_to_be_trained_first(invoke, f
 
 def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(invoke, folder):
     (folder / "near.toml").write_text(
-        'title = "Near"\ndata = "digits"\nimages = 5\n[[models]]\nname = "digits/mlp"\n'
-        '[[attacks]]\nname = "deepfool"\nnorm = "l2"\ntoolkits = ["native"]\n'
+        build.suite(
+            ["digits/mlp"], [{"name": "deepfool", "norm": "l2", "toolkits": ["native"]}], images=5
+        )
     )
     done = invoke("run", "--suite", "near.toml", "--display", "none", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "")

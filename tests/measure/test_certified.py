@@ -1,10 +1,11 @@
 """Certified accuracy, the average radius and the sandwich, on results known beforehand."""
 
+import build
 import numpy as np
 import pytest
+from build import cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_results import cell, planted
 
 from bench.measure.certified import certificates, certified_bounds, certified_curve
 from bench.measure.headline import headline
@@ -27,7 +28,7 @@ def attack(eps, broken=(), norm="l2", **more):
 
 
 def run(*cells, wrong=(0,)):
-    return planted([proven(), *cells], wrong={"a": wrong}, images=20)
+    return build.results([proven(), *cells], wrong={"a": wrong}, images=20)
 
 
 def test_radii_are_those_of_right_decisions():
@@ -48,7 +49,7 @@ def test_the_figures_of_certificates_by_hand():
 @settings(max_examples=30)
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=60))
 def test_certified_accuracy_is_the_share_above_the_radius_and_falls(radii):
-    found = certified_curve(Outcomes(planted([proven(radii)], images=len(radii))))
+    found = certified_curve(Outcomes(build.results([proven(radii)], images=len(radii))))
     for eps, accuracy in zip(found["radius"], found["accuracy"], strict=True):
         assert accuracy == np.mean([radius > eps for radius in radii])
     assert found["accuracy"].is_monotonic_decreasing
@@ -70,7 +71,7 @@ def test_the_true_accuracy_lies_between_certified_and_attacked():
 
 
 def test_an_abstention_under_attack_is_no_change_of_label_but_lowers_accuracy():
-    results = run(attack("0.1", (), abstained=range(10, 14), none=(1,)))
+    results = run(attack("0.1", (), abstained=range(10, 14), no_class=(1,)))
     (row,) = certified_bounds(Outcomes(results)).to_dict("records")
     assert row["attacked"] == 19 / 20
     assert row["abstained"] == 5 / 20
@@ -101,7 +102,7 @@ def test_certificates_are_no_attacks():
 
 
 def test_without_certificates_there_are_no_figures():
-    results = planted([attack("0.1", [3])], images=20)
+    results = build.results([attack("0.1", [3])], images=20)
     for table in (
         certificates(Outcomes(results)),
         certified_curve(Outcomes(results)),
@@ -118,4 +119,4 @@ def test_without_certificates_there_are_no_figures():
 ])  # fmt: skip
 def test_a_figure_through_one_draw_is_marked(surfaces, flag):
     cells = [cell("a", "pgd", "0.1", [1], surface=one) for one in surfaces]
-    assert headline(Outcomes(planted(cells)))["flag"].tolist() == [flag]
+    assert headline(Outcomes(build.results(cells)))["flag"].tolist() == [flag]

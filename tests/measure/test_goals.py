@@ -7,13 +7,13 @@ is known to the last image.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import build
 import pandas as pd
 import pytest
 import torch
-from planted_results import cell, planted
+from build import cell
 from torch import nn
 
 import bench
@@ -68,9 +68,7 @@ def run(x: torch.Tensor, y: torch.Tensor, asked: list[tuple[str, str]]) -> Any:
         ).rows  # fmt: skip
         frames.append(rows.assign(cell=f"cell-{turn}"))
         cells.append(cell("m", "pgd", eps, (), goal=rows["goal"].iloc[0]))
-    made = planted(cells, images=N)
-    passes = {"seconds": 0.0, "forwards": 0.0, "backwards": 0.0}
-    return dataclasses.replace(made, rows=pd.concat(frames), cells=made.cells.assign(**passes))
+    return build.results(cells, rows=pd.concat(frames, ignore_index=True), images=N)
 
 
 def known_headline(x: torch.Tensor, y: torch.Tensor, eps: float) -> float:

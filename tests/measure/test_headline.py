@@ -3,11 +3,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import fake_results
+import build
 import numpy as np
 import pandas as pd
-import planted_results
 import pytest
+from scenes import stored_run
 
 from bench.measure.attack_rates import attack_rates
 from bench.measure.curves import curve
@@ -17,13 +17,13 @@ from bench.measure.statistics import wilson
 from bench.store.columns import attacked
 from bench.store.results import Results, load_results
 
-A, B = fake_results.MODELS
+A, B = stored_run.MODELS
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("results")
-    return load_results(root, fake_results.write_run(root))
+    return load_results(root, stored_run.write_run(root))
 
 
 def scrambled(results: Results, seed: int) -> Results:
@@ -103,10 +103,10 @@ def test_headline_against_a_slow_loop(results: Results, seed: int) -> None:
 def test_headline_of_the_synthetic_run(results: Results) -> None:
     table = headline(Outcomes(results)).set_index(["model", "eps_text"])
     for model in (A, B):
-        right, wall = fake_results.correct(model), fake_results.boundary(model)
+        right, wall = stored_run.correct(model), stored_run.boundary(model)
         for text, eps in (("8/255", 8 / 255), ("24/255", 24 / 255)):
             row = table.loc[(model, text)]
-            assert row["n"] == fake_results.IMAGES
+            assert row["n"] == stored_run.IMAGES
             assert row["clean_accuracy"] == pytest.approx(right.double().mean().item())
             assert row["robust_accuracy"] == pytest.approx(
                 (right & (wall >= eps)).double().mean().item()
@@ -207,7 +207,7 @@ def test_a_run_in_which_nothing_ran(results: Results) -> None:
     assert list(table["flag"])[:2] == [
         "INVALID: 3 of 3 attacks did not run", "INVALID: 3 of 3 attacks did not run",
     ]  # fmt: skip
-    assert (table["n"] == fake_results.IMAGES).all()
+    assert (table["n"] == stored_run.IMAGES).all()
     assert table[["clean_accuracy", "robust_accuracy", "low", "high"]].isna().all(axis=None)
     assert curve(Outcomes(empty)).empty
     rates = attack_rates(Outcomes(empty))
@@ -226,19 +226,20 @@ def test_a_model_that_no_attack_reaches_is_shown(results: Results) -> None:
 
 def test_a_model_is_asked_about_the_threats_of_its_own_data_set() -> None:
     cells = [
-        planted_results.cell("a", "pgd", "0.1", [1, 2]),
-        planted_results.cell("b", "pgd", "0.3", [3], norm="l2"),
-        planted_results.cell("b", "pgd", "0.1", [], norm="l2", status="missing"),
+        build.cell("a", "pgd", "0.1", [1, 2]),
+        build.cell("b", "pgd", "0.3", [3], norm="l2"),
+        build.cell("b", "pgd", "0.1", [], norm="l2", status="missing"),
     ]
-    data = {"a": "mnist", "b": "cifar10", "c": "cifar10", "d": "flowers17"}
-    found = headline(Outcomes(planted_results.planted(cells, data=data, models=["c", "d"])))
+    sets = {"a": "mnist", "b": "cifar10", "c": "cifar10", "d": "flowers17"}
+    models = {model: {"data": data} for model, data in sets.items()}
+    found = headline(Outcomes(build.results(cells, models=models)))
     threats = found.groupby("model")[["norm", "eps_text"]].apply(lambda it: it.to_numpy().tolist())
     assert threats["a"] == [["linf", "0.1"]]
     assert threats["b"] == threats["c"] == [["l2", "0.1"], ["l2", "0.3"]]
     # Nothing was asked about flowers, which must not look as if all were well.
     assert len(threats["d"]) == 3
     assert set(found.loc[found["model"] == "d", "robust_accuracy"].isna()) == {True}
-    lines = curve(Outcomes(planted_results.planted(cells, data=data)))
+    lines = curve(Outcomes(build.results(cells, models=models)))
     assert set(lines.loc[lines["model"] == "a", "eps"]) == {0.0, 0.1}
 
 
@@ -362,13 +363,13 @@ def test_words_of_eps(results: Results) -> None:
 
 
 def test_no_image_is_robust_to_an_attack_that_did_not_try_it() -> None:
-    many = planted_results.cell("a", "fgsm", "0.1", range(50, 60))
-    few = planted_results.cell("a", "pgd", "0.1", range(10), images=40)
-    weak = planted_results.cell("a", "pgd", "0.05", (), images=5)
-    found = headline(Outcomes(planted_results.planted([many, few, weak], wrong={"a": (39, 150)})))
+    many = build.cell("a", "fgsm", "0.1", range(50, 60))
+    few = build.cell("a", "pgd", "0.1", range(10), images=40)
+    weak = build.cell("a", "pgd", "0.05", (), images=5)
+    found = headline(Outcomes(build.results([many, few, weak], wrong={"a": (39, 150)})))
     at = found.set_index("eps_text").loc["0.1"]
     assert (at["n"], at["clean_accuracy"], at["robust_accuracy"]) == (40, 39 / 40, 29 / 40)
     assert found.set_index("eps_text").loc["0.05", "n"] == 5
-    points = curve(Outcomes(planted_results.planted([many, few])))
+    points = curve(Outcomes(build.results([many, few])))
     assert set(points["n"]) == {40}
     assert points["accuracy"].tolist() == [1.0, 0.75]

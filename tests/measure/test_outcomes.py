@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import build
 import numpy as np
 import pandas as pd
 import pytest
-from planted_results import cell, planted
+from build import cell
 
 from bench.measure import outcomes as measured
 from bench.measure.certified import certified_bounds
@@ -47,7 +48,7 @@ def of_cell(results: Results, turn: int, images: range | None = None) -> pd.Seri
 
 def test_a_wrong_label_breaks_an_image_whatever_the_goal_was() -> None:
     # The target was missed on the images 10 to 39, which got another wrong label.
-    made = planted(
+    made = build.results(
         [cell("m", "pgd", "0.1", range(10)), cell("m", "pgd", "0.1", range(40), goal="targeted")],
         images=N,
     )
@@ -56,7 +57,7 @@ def test_a_wrong_label_breaks_an_image_whatever_the_goal_was() -> None:
     assert row["robust_accuracy"] == pytest.approx(0.6)
     assert (row["attacks"], row["planned"]) == (1, 1)
     # One label missed within the radius is one lost, also with less confidence as the goal.
-    less = planted(
+    less = build.results(
         [
             cell("m", "pgd", "0.1", range(10)),
             cell("m", "pgd", "0.1", range(30), goal="confidence-reduction"),
@@ -76,7 +77,7 @@ def test_a_wrong_label_breaks_an_image_whatever_the_goal_was() -> None:
     ],
 )
 def test_goals_alone_make_no_robust_accuracy(more: dict[str, Any], says: str) -> None:
-    row = told(planted([cell("m", "pgd", "0.1", [1], **more)], images=N))
+    row = told(build.results([cell("m", "pgd", "0.1", [1], **more)], images=N))
     assert row["flag"] == f"INVALID: {says}"
     assert np.isnan(row["robust_accuracy"])
 
@@ -84,8 +85,8 @@ def test_goals_alone_make_no_robust_accuracy(more: dict[str, Any], says: str) ->
 @pytest.mark.parametrize("name", ["noise", "salt-and-pepper"])
 def test_noise_alone_makes_no_robust_accuracy_but_breaks_images(name: str) -> None:
     noise = cell("m", name, "0.1", range(10))
-    assert told(planted([noise], images=N))["flag"] == "INVALID: noise alone is no attack"
-    row = told(planted([noise, cell("m", "pgd", "0.1", range(5))], images=N))
+    assert told(build.results([noise], images=N))["flag"] == "INVALID: noise alone is no attack"
+    row = told(build.results([noise, cell("m", "pgd", "0.1", range(5))], images=N))
     assert row["robust_accuracy"] == pytest.approx(0.9)
     assert (row["attacks"], row["planned"]) == (1, 1)
 
@@ -93,7 +94,7 @@ def test_noise_alone_makes_no_robust_accuracy_but_breaks_images(name: str) -> No
 @pytest.mark.parametrize("dead", [4, 5, 6, 60])
 @pytest.mark.parametrize("how", ["not finite", "over budget: linf 1 > 0.1", None, "unmoved"])
 def test_an_image_is_robust_only_against_attacks_valid_on_it(dead: int, how: str | None) -> None:
-    made = planted(
+    made = build.results(
         [cell("m", "pgd", "0.1", range(90, 100)), cell("m", "fgsm", "0.1", ())], images=N
     )
     # FGSM is not valid on more images than PGD is.
@@ -128,18 +129,20 @@ def test_an_image_is_robust_only_against_attacks_valid_on_it(dead: int, how: str
 
 
 def test_an_attack_without_a_gradient_on_any_image_does_not_count() -> None:
-    made = planted([cell("m", "pgd", "0.1", ()), cell("m", "fgsm", "0.1", range(5))], images=N)
+    made = build.results(
+        [cell("m", "pgd", "0.1", ()), cell("m", "fgsm", "0.1", range(5))], images=N
+    )
     row = told(with_rows(made, of_cell(made, 0), ineffective="no gradient"))
     assert row["flag"] == "1 of 2 attacks had no gradient or changing scores to go by"
     assert row["robust_accuracy"] == pytest.approx(0.95)
     # A random start that breaks an image broke it, gradient or not.
-    lucky = planted([cell("m", "pgd", "0.1", [3]), cell("m", "fgsm", "0.1", ())], images=N)
+    lucky = build.results([cell("m", "pgd", "0.1", [3]), cell("m", "fgsm", "0.1", ())], images=N)
     row = told(with_rows(lucky, of_cell(lucky, 0), ineffective="no gradient"))
     assert row["robust_accuracy"] == pytest.approx(0.99)
 
 
 def test_an_attack_no_better_than_noise_does_not_count() -> None:
-    made = planted(
+    made = build.results(
         [
             cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ()),
             cell("m", "bim", "0.1000000001", ()), cell("m", "pgd", "0.2", ()),
@@ -162,7 +165,9 @@ def test_an_attack_no_better_than_noise_does_not_count() -> None:
 
 def test_an_attack_that_gives_the_clean_image_back_is_not_taken_for_noise() -> None:
     # APGD, Square and FAB give the clean image back where they found no other label.
-    made = planted([cell("m", "noise", "0.1", ()), cell("m", "apgd-ce", "0.1", range(9))], images=N)
+    made = build.results(
+        [cell("m", "noise", "0.1", ()), cell("m", "apgd-ce", "0.1", range(9))], images=N
+    )
     rows = made.rows.reset_index(drop=True)
     rows["adv_margin"] = 1.0
     rows.loc[rows["cell"] == "cell-0", "adv_margin"] = 0.9  # noise lowers them all a little
@@ -178,13 +183,13 @@ def test_an_attack_that_gives_the_clean_image_back_is_not_taken_for_noise() -> N
 
 
 def test_a_real_attack_on_a_handful_of_images_is_not_taken_for_noise() -> None:
-    made = planted([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=9)
+    made = build.results([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=9)
     rows = made.rows.reset_index(drop=True)
     lower = (rows["cell"] == "cell-1") & (rows["index"] < 6)
     rows["adv_margin"] = np.where(lower, -1.0, np.where(rows["cell"] == "cell-1", 1.0, 0.0))
     assert told(dataclasses.replace(made, rows=rows))["flag"] == ""
     # The margins of a random model are noise themselves.
-    many = planted([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=N)
+    many = build.results([cell("m", "noise", "0.1", ()), cell("m", "pgd", "0.1", ())], images=N)
     rows = many.rows.reset_index(drop=True)
     rows["adv_margin"] = np.random.default_rng(0).normal(size=len(rows))
     assert told(dataclasses.replace(many, rows=rows))["flag"].startswith("INVALID: 1 of 1 attacks")
@@ -193,7 +198,7 @@ def test_a_real_attack_on_a_handful_of_images_is_not_taken_for_noise() -> None:
 
 
 def test_a_random_model_is_never_more_robust_than_it_is_accurate() -> None:
-    made = planted([cell("m", "square", "0.1", ())], images=4)
+    made = build.results([cell("m", "square", "0.1", ())], images=4)
     made = drawn(made, 0, [1.0, 1.0, 1.0, 0.75], [1.0] * 4)
     made.rows["clean_share"] = 0.75
     row = told(made)
@@ -202,7 +207,9 @@ def test_a_random_model_is_never_more_robust_than_it_is_accurate() -> None:
 
 @pytest.mark.parametrize("count", [5, 6])
 def test_images_with_scores_that_are_not_finite_do_not_stand(count: int) -> None:
-    made = planted([cell("m", "pgd", "0.1", range(10)), cell("m", "fgsm", "0.1", ())], images=N)
+    made = build.results(
+        [cell("m", "pgd", "0.1", range(10)), cell("m", "fgsm", "0.1", ())], images=N
+    )
     where = of_cell(made, 0, range(90, 90 + count))
     row = told(with_rows(made, where, invalid="scores not finite", adv_label=None))
     assert row["flag"].endswith(f"scores not finite on {count} of 100 images")
@@ -214,7 +221,9 @@ def test_images_with_scores_that_are_not_finite_do_not_stand(count: int) -> None
 
 def test_near_radii_are_one_threat_with_the_shortest_name() -> None:
     eps = ["0.0313725490196", "8/255", "0.03137255", "0.1000001", "0.1", "0.10001"]
-    made = planted([cell("m", "pgd", text, [turn]) for turn, text in enumerate(eps)], images=N)
+    made = build.results(
+        [cell("m", "pgd", text, [turn]) for turn, text in enumerate(eps)], images=N
+    )
     found = headline(Outcomes(made))
     assert found["eps_text"].tolist() == ["8/255", "0.1", "0.10001"]
     assert found["attacks"].tolist() == [3, 2, 1]
@@ -224,7 +233,7 @@ def test_near_radii_are_one_threat_with_the_shortest_name() -> None:
 
 
 def test_attacks_that_tie_are_named() -> None:
-    made = planted(
+    made = build.results(
         [
             cell("m", "bim", "0.1", [1], toolkit="art"), cell("m", "pgd", "0.1", [2]),
             cell("m", "pgd", "0.1", [2], toolkit="foolbox"), cell("m", "fgsm", "0.1", ()),
@@ -247,7 +256,7 @@ def test_a_random_model_stands_by_the_share_of_its_draws() -> None:
     cells = [
         cell("m", "pgd", "0.1", (0,)), cell("m", "fgsm", "0.1", ()), cell("m", "bim", "0.2", ())
     ]  # fmt: skip
-    made = planted(cells, images=4)
+    made = build.results(cells, images=4)
     # The worst is chosen by other draws than it is judged by; a clean image that is usually wrong is 0.
     made = drawn(made, 0, [0.25, 0.75, 1.0, 1.0], [0.25, 0.5, 1.0, 1.0])
     made = drawn(made, 1, [0.75, 0.5, 0.5, 1.0], [0.75, 0.75, 0.5, 1.0])
@@ -274,7 +283,7 @@ def test_each_part_of_the_outcomes_is_computed_once(monkeypatch: pytest.MonkeyPa
     parts = ("flagged_cells", "label_lost", "valid_rows", "scores_not_finite")
     for part in parts:
         monkeypatch.setattr(measured, part, counted(getattr(measured, part)))
-    made = planted([cell("a", "pgd", "0.1", [1, 2]), cell("a", "cw", None, [3], norm="l2")])
+    made = build.results([cell("a", "pgd", "0.1", [1, 2]), cell("a", "cw", None, [3], norm="l2")])
     outcomes = Outcomes(made)
     for _ in range(2):
         for measure in (headline, curve, surface_curves, certified_bounds):
@@ -295,5 +304,5 @@ def broken_by_every_attack(outcomes: Outcomes) -> pd.DataFrame:
 
 def test_a_metric_is_a_function_of_the_outcomes() -> None:
     cells = [cell("a", "pgd", "0.1", [1, 2, 3]), cell("a", "fgsm", "0.1", [3, 4])]
-    found = broken_by_every_attack(Outcomes(planted(cells, images=10)))
+    found = broken_by_every_attack(Outcomes(build.results(cells, images=10)))
     assert found.to_dict("records") == [{"model": "a", "norm": "linf", "share": 0.1}]

@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import fake_study
 import numpy as np
 import pandas as pd
 import pytest
+from scenes import dml
 
 from bench.errors import SpecError
 from bench.measure.outcomes import Outcomes
@@ -20,12 +20,12 @@ DL, DML = "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine"
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    return fake_study.study([DL, DML])
+    return dml.results([DL, DML])
 
 
 @pytest.fixture(scope="module")
 def published() -> pd.DataFrame:
-    return read_published(fake_study.PUBLISHED)
+    return read_published(dml.PUBLISHED)
 
 
 def found(results: Results, published: pd.DataFrame) -> pd.DataFrame:
@@ -66,10 +66,10 @@ def test_ours_is_the_worst_case_over_surfaces_and_toolkits(
                 low, high = wilson(round(expected * row["n"] / 100), row["n"])
                 assert (row["low"], row["high"]) == pytest.approx((100 * low, 100 * high))
     row = table.loc[(DML, "pgd", "0.02")]
-    for surface in fake_study.SURFACES:
+    for surface in dml.SURFACES:
         alone = by_hand(results, DML, "pgd", "0.02", surface)
         assert row[f"ours on {surface}"] == pytest.approx(alone)
-    assert row["ours"] <= min(row[f"ours on {surface}"] for surface in fake_study.SURFACES)
+    assert row["ours"] <= min(row[f"ours on {surface}"] for surface in dml.SURFACES)
     assert (row["cells"], row["planned"]) == (9, 9)
     assert np.isnan(row["ours on network"])
 
@@ -143,7 +143,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
 
 
 def test_a_study_is_a_suite_with_published_figures_beside_it(tmp_path: Path) -> None:
-    assert published_file("dml") == fake_study.PUBLISHED
+    assert published_file("dml") == dml.PUBLISHED
     assert published_file("digits") is None
     (tmp_path / "mine.csv").touch()
     assert published_file(str(tmp_path / "mine.toml")) == tmp_path / "mine.csv"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import build
 import numpy as np
 import pytest
+from build import cell
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from planted_results import cell, planted
 from scipy import stats
 
 from bench.measure import radius
@@ -44,7 +45,7 @@ def results(*radii, n: int = 600, **more):
         cell(f"m{turn}", "fgsm-radius", None, range(n), radii=one, **more)
         for turn, one in enumerate(radii)
     ]
-    return planted(cells, images=n)
+    return build.results(cells, images=n)
 
 
 @settings(max_examples=60)
@@ -123,8 +124,8 @@ def test_the_error_falls_with_the_number_of_images_and_is_the_same_each_time() -
 
 def test_images_count_that_the_model_gets_right_and_is_sure_of() -> None:
     radii = drawn(700, 0.02, 400, 0.6, 0)
-    made = planted(
-        [cell("m", "fgsm-radius", None, range(700), radii=radii, sure={1: 0.79, 2: 0.8, 3: 0.1})],
+    made = build.results(
+        [cell("m", "fgsm-radius", None, range(700), radii=radii, clean_confidence={1: 0.79, 2: 0.8, 3: 0.1})],
         wrong={"m": [5, 6]}, images=700,
     )  # fmt: skip
     (counted,) = measured_radii(made).values()
@@ -138,7 +139,7 @@ def test_images_count_that_the_model_gets_right_and_is_sure_of() -> None:
 def test_a_row_a_cell_that_measures_radii() -> None:
     radii = drawn(600, 0.02, 400, 0.6, 0)
     words = {"scan": 50, "max_eps": "0.5"}
-    made = planted(
+    made = build.results(
         [
             cell("m", "deepfool", None, range(600)),
             cell("m", "fgsm-radius", None, range(600), radii=radii, parameters=words),
@@ -173,7 +174,7 @@ def test_refusals_are_said_and_leave_no_number(why) -> None:
     radii = REFUSED[why]
     unsure = dict.fromkeys(range(len(radii), 600), 0.5)
     padded = np.pad(radii, (0, len(unsure)), constant_values=0.02)
-    (found,) = critical_eps(results(padded, sure=unsure)).to_dict("records")
+    (found,) = critical_eps(results(padded, clean_confidence=unsure)).to_dict("records")
     assert why in found["refused"]
     assert np.isnan([found["critical_eps"], found["error"]]).all()
     assert np.isnan(found["r2"]) == ("images" in found["refused"])
@@ -183,9 +184,11 @@ def test_radii_of_the_surest_images_alone_are_not_those_that_count() -> None:
     far = dict.fromkeys(range(600), 0.5)
     for least, counts in (("0.8", True), ("0.85", False)):
         words = {"least_confidence": least}
-        made = planted(
+        made = build.results(
             [
-                cell("m", "fgsm-radius", None, range(600), radii=GOOD, parameters=words, at=far),
+                cell(
+                    "m", "fgsm-radius", None, range(600), radii=GOOD, parameters=words, distance=far
+                ),
                 cell("m", "pgd", "0.1", [0, 1, 2]),
             ],
             images=600,

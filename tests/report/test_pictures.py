@@ -4,10 +4,10 @@ import dataclasses
 import io
 from typing import Any
 
-import fake_results
 import numpy as np
 import torch
 from PIL import Image
+from scenes import stored_run
 
 from bench.report.pictures import ATTACKS, IMAGES, picture_grid
 from bench.store.results import Results
@@ -34,11 +34,11 @@ def _with(results: Results, kept: dict[str, dict[str, torch.Tensor]]) -> Results
 def test_first_attacked_images_under_different_attacks(results: Results) -> None:
     grid = picture_grid(results)
     assert grid is not None
-    assert grid.model == fake_results.MODELS[0]
+    assert grid.model == stored_run.MODELS[0]
     assert len(grid.originals) == IMAGES
     assert len(grid.columns) == ATTACKS
     assert [column.attack for column in grid.columns] == ["pgd", "deepfool", "cw"]
-    x, y = fake_results.images()
+    x, y = stored_run.images()
     attacked = [1, 2, 3, 4]  # the model gets image 0 wrong
     for picture, index in zip(grid.originals, attacked, strict=True):
         assert picture.below == f"{int(y[index])} (90 %)"
@@ -63,7 +63,7 @@ def test_images_not_attacked_or_spoilt_are_left_out(results: Results) -> None:
     rows.loc[(rows["index"] == 2) & (rows["attack"] == "pgd"), "invalid"] = "not finite"
     grid = picture_grid(dataclasses.replace(results, rows=rows))
     assert grid is not None
-    x, _ = fake_results.images()
+    x, _ = stored_run.images()
     shown = [_pixels(picture.png)[0, 0] for picture in grid.originals]
     assert shown == [round(255 * float(x[index, 0, 0, 0])) for index in (3, 4, 5, 6)]
 
@@ -91,7 +91,7 @@ def test_class_names_are_the_data_set_s(results: Results) -> None:
     shirts = of("fashion-mnist")
     grid = picture_grid(shirts)
     assert grid is not None
-    _, y = fake_results.images()
+    _, y = stored_run.images()
     names = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
              "boot")  # fmt: skip
     assert grid.originals[0].below == f"{names[int(y[1])]} (90 %)"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import fake_defences
-import fake_local
 import pandas as pd
 import pytest
+from scenes import defences, local_learning
 
 from bench.measure.outcomes import Outcomes
 from bench.measure.published import comparison, read_published
@@ -39,7 +38,7 @@ def beside(*figures):
 
 @pytest.fixture(scope="module")
 def results():
-    return fake_defences.study()
+    return defences.results()
 
 
 def told(results, figures, *causes):
@@ -103,12 +102,12 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
 
 
 def test_the_published_failure_at_a_tiny_l2_radius_has_its_cause(results):
-    figures = comparison(Outcomes(results), read_published(fake_defences.PUBLISHED))
+    figures = comparison(Outcomes(results), read_published(defences.PUBLISHED))
     made = opening(
         results,
         figures,
         study_named("defences"),
-        read_source(document_file(fake_defences.PUBLISHED)),
+        read_source(document_file(defences.PUBLISHED)),
     )
     assert "names neither its data set nor its network" in made.notes[0]
     (tiny,) = [one for one in made.differs if "l2 0.045" in one]
@@ -117,8 +116,8 @@ def test_the_published_failure_at_a_tiny_l2_radius_has_its_cause(results):
 
 def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     monkeypatch.setattr("bench.measure.radius._REPLICATES", 3)
-    results = fake_local.study()
-    published = read_published(fake_local.PUBLISHED)
+    results = local_learning.results()
+    published = read_published(local_learning.PUBLISHED)
     moved = published["value"].where(published["metric"] != "critical_eps", published["value"] / 4)
     figures = beside_published(
         Outcomes(results), critical_eps(results), published.assign(value=moved)
@@ -127,7 +126,7 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
         results,
         figures,
         study_named("local-learning"),
-        read_source(document_file(fake_local.PUBLISHED)),
+        read_source(document_file(local_learning.PUBLISHED)),
     )
     assert f"of {len(published)} published figures have ours beside them" in made.used
     assert any(

@@ -4,10 +4,10 @@ import dataclasses
 import warnings
 from pathlib import Path
 
-import fake_study
 import pandas as pd
 import pymupdf
 import pytest
+from scenes import dml
 
 from bench.measure.attack_rates import attack_rates
 from bench.measure.curves import surface_curves
@@ -37,9 +37,9 @@ MODELS = [
 
 @pytest.fixture(scope="module")
 def whole() -> Results:
-    made = fake_study.study(MODELS)
+    made = dml.results(MODELS)
     models = [
-        model | {"moments": fake_study.moments()} if "triplet" in model["model"] else model
+        model | {"moments": dml.moments()} if "triplet" in model["model"] else model
         for model in made.models
     ]
     return dataclasses.replace(made, models=models)
@@ -63,12 +63,12 @@ def partial(whole: Results) -> Results:
 
 @pytest.fixture(scope="module")
 def beside(whole: Results) -> pd.DataFrame:
-    return comparison(Outcomes(whole), read_published(fake_study.PUBLISHED))
+    return comparison(Outcomes(whole), read_published(dml.PUBLISHED))
 
 
 @pytest.fixture(scope="module")
 def partly(partial: Results) -> pd.DataFrame:
-    return comparison(Outcomes(partial), read_published(fake_study.PUBLISHED))
+    return comparison(Outcomes(partial), read_published(dml.PUBLISHED))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def report(partial: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     out = tmp_path_factory.mktemp("study")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # matplotlib's, of a layout that failed
-        return write_report(partial, out, ("pdf", "csv", "latex"), fake_study.PUBLISHED)
+        return write_report(partial, out, ("pdf", "csv", "latex"), dml.PUBLISHED)
 
 
 def _text(path: Path) -> str:
@@ -203,13 +203,13 @@ def test_surface_curves_lie_above_the_worst_case(whole: Results) -> None:
         surface_curves(Outcomes(whole)),
         headline(Outcomes(whole)).set_index(["model", "eps"]),
     )
-    assert set(lines["surface"]) == {"network", *fake_study.SURFACES}
+    assert set(lines["surface"]) == {"network", *dml.SURFACES}
     for row in lines[lines["eps"] > 0].itertuples():
         assert row.accuracy >= worst.loc[(row.model, row.eps), "robust_accuracy"]
 
 
 def test_the_embedding_is_of_the_model_of_the_study(whole: Results) -> None:
-    assert embedding_figure(fake_study.study(MODELS[:1])) is None
+    assert embedding_figure(dml.results(MODELS[:1])) is None
     figure = embedding_figure(whole)
     assert figure is not None
     assert "by cifar10/dml-triplet-sgd as" in figure.caption
@@ -221,7 +221,7 @@ def test_the_embedding_is_of_the_model_of_the_study(whole: Results) -> None:
 @pytest.mark.parametrize("what", ["cells", "rows"])
 def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: str) -> None:
     few = tmp_path / "few.csv"
-    lines = fake_study.PUBLISHED.read_text().splitlines(keepends=True)
+    lines = dml.PUBLISHED.read_text().splitlines(keepends=True)
     few.write_text("".join(line for line in lines if line.startswith(("study,", "dml,5.2,"))))
     cells = whole.cells.assign(status="missing", error=None)
     nothing = dataclasses.replace(
@@ -250,8 +250,8 @@ def test_a_study_with_nothing_of_its_own_has_its_tables(beside: pd.DataFrame) ->
 
 
 def test_surrogates_are_told_of_once_a_trunk_and_their_climbing_is_counted_once() -> None:
-    votes = fake_study.titles(data=("mnist",), losses=("triplet",))
-    results = fake_study.study(votes, attacks=("pgd",), radii=("0.01",))
+    votes = dml.titles(data=("mnist",), losses=("triplet",))
+    results = dml.results(votes, attacks=("pgd",), radii=("0.01",))
     found = surrogate_table(results, Study()).frame
     assert found["vote"].tolist() == ["dml-triplet-sgd-knn1-cosine", "dml-triplet-adam-knn1-cosine"]
     assert found["clean test images (%)"].tolist() == ["99.0 [98.1, 99.5]"] * 2

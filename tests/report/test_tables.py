@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 
-import fake_results
 import numpy as np
 import pandas as pd
 import pytest
+from scenes import stored_run
 from scipy.stats import binomtest
 
 from bench.report import tables
@@ -20,9 +20,9 @@ def _interval(share: float, n: int) -> str:
 
 def test_headline_is_the_worst_case_recomputed_from_the_boundary(results: Results) -> None:
     table = tables.headline_table(results).set_index(["model", "threat"])
-    for model in fake_results.MODELS:
-        right = fake_results.correct(model).numpy()
-        wall = fake_results.boundary(model).numpy()
+    for model in stored_run.MODELS:
+        right = stored_run.correct(model).numpy()
+        wall = stored_run.boundary(model).numpy()
         for eps, text in ((8 / 255, "8/255"), (24 / 255, "24/255")):
             row = table.loc[(model, f"linf {text}")]
             assert row["clean accuracy (%)"] == _interval(right.mean(), len(right))
@@ -57,7 +57,7 @@ def test_surfaces_are_named_where_they_say_something(results: Results, measured:
 
 def test_a_cell_that_failed_is_invalid_and_listed(results: Results, measured: Measured) -> None:
     attacks = tables.attack_table(results, measured.attacks)
-    model, attack, toolkit = fake_results.FAILED
+    model, attack, toolkit = stored_run.FAILED
     row = attacks[
         (attacks["model"] == model)
         & (attacks["attack"] == attack)

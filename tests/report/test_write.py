@@ -4,11 +4,12 @@ import dataclasses
 import re
 from pathlib import Path
 
-import fake_results
+import build
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
+from scenes import stored_run
 
 from bench.errors import SpecError
 from bench.report.blocks import agreement
@@ -32,7 +33,7 @@ def small(results: Results) -> Results:
     """One model, one norm, one toolkit."""
     cells = results.cells
     few = cells[
-        (cells["model"] == fake_results.MODELS[0])
+        (cells["model"] == stored_run.MODELS[0])
         & (cells["attack"] == "pgd")
         & (cells["toolkit"] == "foolbox")
     ]
@@ -69,7 +70,7 @@ def test_pdf_says_the_protocol_and_the_headline(
     assert "27 of 28 done, 1 failed" in text
     assert "nowhere cpu, 2 threads" in text
     assert f"{results.run}: what it asked for of the suite was not recorded" in text
-    for name, version in fake_results.VERSIONS.items():
+    for name, version in build.VERSIONS.items():
         assert f"{name} {version}" in text
     for line in results.left_out:
         assert line in text

@@ -3,7 +3,7 @@
 import oracles
 import pytest
 import torch
-from smoothed_suite import SUITE, register
+from scenes import smoothed
 
 import bench
 from bench.adapters.smoothed import smooth
@@ -70,9 +70,9 @@ def test_the_words_of_certificates_are_checked():
 
 
 def test_a_suite_runs_attacks_and_certificates(tmp_path, registry):
-    register()
+    smoothed.register()
     path = tmp_path / "proofs.toml"
-    path.write_text(SUITE)
+    path.write_text(smoothed.suite())
     plan = make_plan(load_suite(str(path)))
     asked = [(cell.model.name, cell.attack.name, cell.surface) for cell in plan.cells.values()]
     assert asked == [

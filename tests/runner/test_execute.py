@@ -1,3 +1,4 @@
+import build
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,12 +206,9 @@ def test_bench_run_gives_samples_and_cells(tiny_suite, tmp_path):
 
 def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
     path = tmp_path / "two.toml"
-    path.write_text(
-        'title = "Two"\ndata = "digits"\nimages = 5\n'
-        '[[models]]\nname = "digits/mlp"\n'
-        '[[models]]\nname = "digits/dml-contrastive-adam"\nk = 3\n'
-        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\ntoolkits = ["torchattacks"]\n'
-    )
+    models = ["digits/mlp", {"name": "digits/dml-contrastive-adam", "k": 3}]
+    attack = {"name": "fgsm", "norm": "linf", "eps": 0.1, "toolkits": ["torchattacks"]}
+    path.write_text(build.suite(models, [attack], images=5))
     asked = make_plan(load_suite(str(path)), batch_size=5)
     execute(asked, open_store(tmp_path / "r"))
     plain, voted = load_results(tmp_path / "r", "two").models

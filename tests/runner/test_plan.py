@@ -1,5 +1,6 @@
 import re
 
+import build
 import pytest
 import torch
 from torch import nn
@@ -10,6 +11,8 @@ from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
 from bench.runner import plan as planning
 from bench.runner.plan import make_plan, resolve_device
 from bench.runner.suite import load_suite
+
+FGSM = {"name": "fgsm", "norm": "linf", "eps": 0.1}
 
 
 @pytest.fixture
@@ -115,25 +118,19 @@ def test_a_filter_that_nothing_matches_is_said_though_others_match(tiny_suite, f
 
 def test_a_model_of_another_data_set_is_said(tmp_path):
     path = tmp_path / "mixed.toml"
-    path.write_text(
-        'title = "T"\ndata = "digits"\n[[models]]\nname = "cifar10/cnn"\n'
-        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\n'
-    )
+    path.write_text(build.suite(["cifar10/cnn"], [FGSM]))
     with pytest.raises(SpecError, match="cifar10/cnn classifies cifar10, suite mixed is digits"):
         make_plan(load_suite(str(path)))
 
 
 def test_a_named_toolkit_that_cannot_is_an_error_and_an_unnamed_one_is_left_out(tmp_path):
-    text = (
-        'title = "T"\ndata = "digits"\n[[models]]\nname = "digits/mlp"\n'
-        '[[attacks]]\nname = "fgsm"\nnorm = "linf"\neps = 0.1\ntargeted = "next"\n'
-    )
+    attack = {**FGSM, "targeted": "next"}
     path = tmp_path / "targeted.toml"
-    path.write_text(text)
+    path.write_text(build.suite(["digits/mlp"], [attack]))
     plan = make_plan(load_suite(str(path)))
     assert {cell.toolkit for cell in plan.cells.values()} == {"art", "torchattacks"}
     assert any("foolbox's fgsm cannot be targeted" in line for line in plan.left_out)
-    path.write_text(text + 'toolkits = ["foolbox"]\n')
+    path.write_text(build.suite(["digits/mlp"], [{**attack, "toolkits": ["foolbox"]}]))
     with pytest.raises(UnsupportedAttack, match="foolbox's fgsm cannot be targeted"):
         make_plan(load_suite(str(path)))
 
@@ -207,29 +204,11 @@ def test_images_of_an_attack_are_a_number_or_all(tiny_suite):
         load_suite(str(tiny_suite))
 
 
-NEEDY = """\
-title = "T"
-data = "digits"
-
-[[models]]
-name = "digits/mlp"
-
-[[attacks]]
-name = "deepfool"
-norm = "l2"
-candidates = 5
-
-[[attacks]]
-name = "pgd"
-norm = "linf"
-eps = 0.1
-targeted = ["3", "10"]
-"""
-
-
 def test_what_an_attack_needs_of_a_model_is_looked_at_before_it_runs(tmp_path):
     path = tmp_path / "needy.toml"
-    path.write_text(NEEDY)
+    deepfool = {"name": "deepfool", "norm": "l2", "candidates": 5}
+    pgd = {"name": "pgd", "norm": "linf", "eps": 0.1, "targeted": ["3", "10"]}
+    path.write_text(build.suite(["digits/mlp"], [deepfool, pgd]))
     plan = make_plan(load_suite(str(path)))
     asked = [(cell.attack.name, cell.attack.targeted, cell.toolkit) for cell in plan.cells.values()]
     assert {kit for name, _, kit in asked if name == "deepfool"} == {"foolbox", "native"}
@@ -240,7 +219,7 @@ def test_what_an_attack_needs_of_a_model_is_looked_at_before_it_runs(tmp_path):
         "digits: pgd targeted=10: the model has no class 10; its classes are 0 to 9",
         f"digits: torchattacks' deepfool tries every class: {few}",
     ]
-    path.write_text(NEEDY.replace("candidates = 5", 'candidates = 5\ntoolkits = ["art"]'))
+    path.write_text(build.suite(["digits/mlp"], [{**deepfool, "toolkits": ["art"]}, pgd]))
     with pytest.raises(UnsupportedAttack, match="digits: art's deepfool mixes up classes"):
         make_plan(load_suite(str(path)))
 
@@ -260,10 +239,8 @@ def test_a_whole_name_is_that_model_alone_though_it_looks_like_a_glob(tiny_suite
 
 def test_a_model_is_chosen_by_the_title_that_tables_give_it_too(tmp_path):
     path = tmp_path / "k.toml"
-    path.write_text(
-        'title = "T"\ndata = "digits"\nimages = 5\n[[models]]\nname = "digits/dml-contrastive-adam"\n'
-        'k = [1, 3]\n[[attacks]]\nname = "noise"\nnorm = "linf"\neps = 0.1\n'
-    )
+    votes = {"name": "digits/dml-contrastive-adam", "k": [1, 3]}
+    path.write_text(build.suite([votes], [{"name": "noise", "norm": "linf", "eps": 0.1}], images=5))
     title = "digits/dml-contrastive-adam-knn3"
     plan = make_plan(load_suite(str(path)), models=[title])
     assert [one.title() for one in plan.suite.models] == [title]

@@ -1,5 +1,6 @@
 """Models that answer otherwise each time, in a run: found, said, and judged so that rows repeat."""
 
+import build
 import pandas as pd
 import pytest
 import torch
@@ -149,32 +150,16 @@ class Noisy(nn.Module):
         return self.net(x + 0.15 * torch.randn_like(x))
 
 
-NOISY_SUITE = """\
-title = "Noise"
-data = "digits"
-images = 200
-[[models]]
-name = "digits/mlp"
-[[attacks]]
-name = ["pgd", "bim", "mi-fgsm"]
-norm = "linf"
-eps = "0.1"
-steps = 10
-toolkits = ["foolbox", "torchattacks"]
-surfaces = ["expected"]
-"""
-
-
 def test_the_headline_is_the_share_of_draws_that_the_worst_image_withstands(registry, tmp_path):
     bench.register_model("noisy", data="digits")(lambda: bench.wrap(Noisy(), 10, (1, 8, 8)))
     path = tmp_path / "noise.toml"
-    named = NOISY_SUITE.split("[[attacks]]")
-    attacks = "".join(
-        "[[attacks]]" + named[1].replace('["pgd", "bim", "mi-fgsm"]', f'"{name}"')
-        for name in ("pgd", "bim", "mi-fgsm")
-    )
-    path.write_text(named[0] + attacks)
-    plan = make_plan(load_suite(str(path)), models=["noisy"])
+    pgd = {
+        "norm": "linf", "eps": "0.1", "steps": 10, "surfaces": ["expected"],
+        "toolkits": ["foolbox", "torchattacks"],
+    }  # fmt: skip
+    attacks = [{"name": name, **pgd} for name in ("pgd", "bim", "mi-fgsm")]
+    path.write_text(build.suite(["noisy"], attacks, images=200))
+    plan = make_plan(load_suite(str(path)))
     store = open_store(tmp_path / "results")
     execute(plan, store, keep_all=True)
     found = load_results(tmp_path / "results", "noise")

@@ -3,19 +3,19 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import fake_results
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenes import stored_run
 
 from bench.errors import StoreError
 from bench.spec import COLUMNS, LATER_COLUMNS
 from bench.store import columns
 
-CELL = next(fake_results.cells())[0]
-ROWS = fake_results.make_rows(CELL)[0]
+CELL = next(stored_run.cells())[0]
+ROWS = stored_run.make_rows(CELL)[0]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 INTEGER = st.integers(-(2**62), 2**62)

@@ -7,11 +7,11 @@ import random
 import time
 from pathlib import Path
 
-import fake_results
 import pandas as pd
 import pytest
 import store_writer
 from safetensors.torch import load
+from scenes import stored_run
 
 from bench.spec import Cell
 from bench.store import columns
@@ -44,8 +44,8 @@ def check_records(root: Path) -> None:
             continue
         assert store.is_done(key)
         rows = store.rows(key)
-        assert list(rows["index"]) == list(range(fake_results.IMAGES))
-        assert store.pictures(key)["index"].tolist() == list(range(fake_results.IMAGES))
+        assert list(rows["index"]) == list(range(stored_run.IMAGES))
+        assert store.pictures(key)["index"].tolist() == list(range(stored_run.IMAGES))
 
 
 def kill_writers(root: Path, times: int) -> None:
@@ -66,7 +66,7 @@ def kill_writers(root: Path, times: int) -> None:
 
 
 def expected_rows(cell: Cell) -> pd.DataFrame:
-    rows = fake_results.make_rows(cell)[0]
+    rows = stored_run.make_rows(cell)[0]
     return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
@@ -102,7 +102,7 @@ def test_killed_writers_leave_no_unreadable_file_and_resume_completes(
     for cell in store_writer.CELLS:
         key = cell_key(cell)
         assert store.is_done(key)
-        assert store.pictures(key)["index"].tolist() == list(range(fake_results.IMAGES))
+        assert store.pictures(key)["index"].tolist() == list(range(stored_run.IMAGES))
         pd.testing.assert_frame_equal(
             store.rows(key).drop(columns="seconds"), expected_rows(cell).drop(columns="seconds")
         )

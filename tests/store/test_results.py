@@ -3,8 +3,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import fake_results
 import pytest
+from scenes import stored_run
 
 from bench.errors import PrerequisiteError, StoreError
 from bench.spec import COLUMNS
@@ -17,28 +17,28 @@ from bench.store.store import open_store
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
-    fake_results.write_run(root)
+    stored_run.write_run(root)
     return root
 
 
 @pytest.fixture(scope="module")
 def results(root: Path) -> Results:
-    return load_results(root, fake_results.SUITE)
+    return load_results(root, stored_run.SUITE)
 
 
 def test_cells_are_those_of_the_plan_in_its_order(results: Results) -> None:
-    plan = list(fake_results.cells())
+    plan = list(stored_run.cells())
     assert list(results.cells["cell"]) == [cell_key(cell) for cell, _ in plan]
     assert list(results.cells["parameters"]) == [dict(cell.attack.parameters) for cell, _ in plan]
     assert results.title == "A synthetic run"
-    assert results.protocol["images"] == fake_results.IMAGES
-    assert [model["model"] for model in results.models] == list(fake_results.MODELS)
+    assert results.protocol["images"] == stored_run.IMAGES
+    assert [model["model"] for model in results.models] == list(stored_run.MODELS)
     assert len(results.left_out) == 1
 
 
 def test_status_and_error(results: Results) -> None:
     cells = results.cells.set_index(["model", "attack", "toolkit"])
-    failed = cells.loc[fake_results.FAILED]
+    failed = cells.loc[stored_run.FAILED]
     failed = failed.iloc[0] if failed.ndim == 2 else failed
     assert failed["status"] == "failed"
     assert failed["error"] == "AttackError: out of memory: try --batch-size 8"
@@ -46,7 +46,7 @@ def test_status_and_error(results: Results) -> None:
     others = results.cells[results.cells["status"] != "failed"]
     assert set(others["status"]) == {"done"}
     assert others["error"].isna().all()
-    assert (others["images"] == fake_results.IMAGES).all()
+    assert (others["images"] == stored_run.IMAGES).all()
 
 
 def test_radius_and_text_of_eps(results: Results) -> None:
@@ -74,7 +74,7 @@ def test_counts_and_means_are_of_the_images_attacked(results: Results) -> None:
 
 def test_pictures(results: Results) -> None:
     done = results.cells[results.cells["status"] == "done"]["cell"].iloc[0]
-    assert results.pictures(done)["x_adv"].shape == (fake_results.KEPT, 1, 8, 8)
+    assert results.pictures(done)["x_adv"].shape == (stored_run.KEPT, 1, 8, 8)
 
 
 def test_no_such_run(root: Path, tmp_path: Path) -> None:
@@ -86,62 +86,62 @@ def test_no_such_run(root: Path, tmp_path: Path) -> None:
 
 def test_the_last_run_counts_and_what_it_has_not_done_is_missing(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    plan = list(fake_results.cells())[:3]
-    start_run(store, fake_results.asked(plan, "a"))
-    fake_results.write_cell(store, plan[0][0])
-    start_run(store, fake_results.asked(plan, "b"))
-    start_run(store, fake_results.asked(plan[:2], "a"))
+    plan = list(stored_run.cells())[:3]
+    start_run(store, stored_run.run_start(plan, "a"))
+    stored_run.write_cell(store, plan[0][0])
+    start_run(store, stored_run.run_start(plan, "b"))
+    start_run(store, stored_run.run_start(plan[:2], "a"))
     assert list(load_results(tmp_path, "a").cells["status"]) == ["done", "missing"]
     assert list(load_results(tmp_path, "b").cells["status"]) == ["done", "missing", "missing"]
 
 
 def test_a_cell_that_failed_and_then_succeeded_is_done(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    plan = list(fake_results.cells())[:1]
-    start_run(store, fake_results.asked(plan))
+    plan = list(stored_run.cells())[:1]
+    start_run(store, stored_run.run_start(plan))
     store.fail(cell_key(plan[0][0]), RuntimeError(""))
-    told = load_results(tmp_path, fake_results.SUITE)
+    told = load_results(tmp_path, stored_run.SUITE)
     assert list(told.cells["error"]) == ["RuntimeError"]
     assert told.rows.empty
     assert told.rows.dtypes["success"] == "bool"
-    fake_results.write_cell(store, plan[0][0])
-    assert list(load_results(tmp_path, fake_results.SUITE).cells["status"]) == ["done"]
+    stored_run.write_cell(store, plan[0][0])
+    assert list(load_results(tmp_path, stored_run.SUITE).cells["status"]) == ["done"]
 
 
 def test_a_cell_planned_twice_is_counted_once(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    plan = list(fake_results.cells())[:1]
-    start_run(store, fake_results.asked(plan * 2))
-    fake_results.write_cell(store, plan[0][0])
-    assert len(load_results(tmp_path, fake_results.SUITE).rows) == fake_results.IMAGES
+    plan = list(stored_run.cells())[:1]
+    start_run(store, stored_run.run_start(plan * 2))
+    stored_run.write_cell(store, plan[0][0])
+    assert len(load_results(tmp_path, stored_run.SUITE).rows) == stored_run.IMAGES
 
 
 def test_damage_is_not_passed_over(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    plan = list(fake_results.cells())[:2]
-    start_run(store, fake_results.asked(plan))
+    plan = list(stored_run.cells())[:2]
+    start_run(store, stored_run.run_start(plan))
     for cell, _ in plan:
-        fake_results.write_cell(store, cell)
+        stored_run.write_cell(store, cell)
     next((store.folder(cell_key(plan[1][0])) / "parts").iterdir()).unlink()
     with pytest.raises(StoreError, match="is missing"):
-        load_results(tmp_path, fake_results.SUITE)
+        load_results(tmp_path, stored_run.SUITE)
 
 
 def test_rows_that_do_not_say_why_an_image_came_back_are_told_of(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    plan = list(fake_results.cells())[:3]
-    start_run(store, fake_results.asked(plan))
-    rows = [fake_results.make_rows(cell)[0] for cell, _ in plan]
+    plan = list(stored_run.cells())[:3]
+    start_run(store, stored_run.run_start(plan))
+    rows = [stored_run.make_rows(cell)[0] for cell, _ in plan]
     for made in rows[1:]:
         made.loc[made["correct"], "l0"] = 0.0
     rows[2]["adv_margin"] = 1.0  # this version says more of them
-    fake_results.write_cell(store, plan[0][0], rows=rows[0])
+    stored_run.write_cell(store, plan[0][0], rows=rows[0])
     assert not any(
-        "older version, which" in one for one in load_results(tmp_path, fake_results.SUITE).notes
+        "older version, which" in one for one in load_results(tmp_path, stored_run.SUITE).notes
     )
     for (cell, _), one in zip(plan[1:], rows[1:], strict=True):
-        fake_results.write_cell(store, cell, rows=one)
-    *_, line = load_results(tmp_path, fake_results.SUITE).notes
+        stored_run.write_cell(store, cell, rows=one)
+    *_, line = load_results(tmp_path, stored_run.SUITE).notes
     assert line.startswith("1 of 3 cells are of an older version")
     assert "--overwrite always" in line
 

@@ -9,19 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fake_results
 import pandas as pd
 import pytest
 import torch
+from scenes import stored_run
 
 from bench.errors import AttackError, BenchError, PrerequisiteError, StoreError
 from bench.spec import Cell
 from bench.store.identity import cell_key
 from bench.store.store import Store, open_store
 
-CELL: Cell = next(fake_results.cells())[0]
+CELL: Cell = next(stored_run.cells())[0]
 KEY = cell_key(CELL)
-ROWS, PICTURES = fake_results.make_rows(CELL)
+ROWS, PICTURES = stored_run.make_rows(CELL)
 
 
 def write(store: Store, start: int, stop: int, rows: pd.DataFrame = ROWS) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from planted_results import claim
+from build import claim
 
 from bench.trust.claim_pairs import Pair, matches, pairs
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import build
 import pytest
-from planted_results import cell, claim, planted
+from build import cell, claim
 
 from bench.measure.outcomes import Outcomes
 from bench.trust.claims import claims
@@ -15,7 +16,7 @@ CELLS = [cell("a", "pgd", "0.1", []), cell("b", "pgd", "0.1", [])]
 
 def judged(*verdicts: str, n: tuple[int, ...] = (200,)):
     """Return a claim's row, given the verdicts of its comparisons."""
-    results = planted(CELLS, claim(eps=("0.1",) * len(verdicts)))
+    results = build.results(CELLS, claim(eps=("0.1",) * len(verdicts)))
     compared = comparisons(Outcomes(results))
     compared["verdict"] = list(verdicts)
     compared["n"] = [n[turn % len(n)] for turn in range(len(verdicts))]
@@ -59,7 +60,7 @@ def test_what_was_asked_is_in_words():
         claim(right=None, attacks=("fgsm",), right_attacks=("pgd",)),
         claim(attacks=(), eps=("0",), expect="left = right", within=2.5),
     ]
-    results = planted(CELLS, *asked)
+    results = build.results(CELLS, *asked)
     table = claims(results, comparisons(Outcomes(results)))
     assert list(table["attacks"]) == ["pgd, bim through network", "fgsm against pgd", "no attack"]
     assert list(table["eps"]) == ["0.1, 14/255", "0.1", "0"]
@@ -69,7 +70,7 @@ def test_what_was_asked_is_in_words():
 
 def test_several_reasons_are_counted():
     asked = claim(left="*", right=None, attacks=("fgsm",), right_attacks=("bim",))
-    mixed = planted([*CELLS, cell("b", "fgsm", "0.1", [])], asked)
+    mixed = build.results([*CELLS, cell("b", "fgsm", "0.1", [])], asked)
     row = claims(mixed, comparisons(Outcomes(mixed))).iloc[0]
     assert row["verdict"] == UNJUDGED
     assert row["summary"].startswith(

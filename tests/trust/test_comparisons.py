@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import build
 import numpy as np
 import pandas as pd
 import pytest
+from build import IMAGES, cell, claim
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_results import IMAGES, cell, claim, planted
 
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
@@ -28,7 +31,7 @@ def only(results):
 
 def test_figures_are_those_of_the_images_of_both_sides():
     cells = [cell("a", "pgd", "0.1", [1, 2, 3]), cell("b", "pgd", "0.1", range(2, 20))]
-    row = only(planted(cells, claim(), wrong={"a": [10, 11], "b": [0]}))
+    row = only(build.results(cells, claim(), wrong={"a": [10, 11], "b": [0]}))
     left, right = {1, 2, 3, 10, 11}, {0, *range(2, 20)}
     assert (row["n"], row["left"], row["right"], row["data"]) == (IMAGES, "a", "b", "digits")
     assert row["left_accuracy"] == 1 - len(left) / IMAGES
@@ -56,7 +59,7 @@ def test_each_verdict_of_a_direction(study, strongest, verdict):
         *(cell(model, "pgd", "0.1", hit) for model, hit in zip("ab", study, strict=True)),
         *(cell(model, "bim", "0.1", hit) for model, hit in zip("ab", strongest, strict=True)),
     ]
-    assert only(planted(cells, claim()))["verdict"] == verdict
+    assert only(build.results(cells, claim()))["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("study", "strongest", "verdict"), [
@@ -73,7 +76,7 @@ def test_each_verdict_of_equality(study, strongest, verdict):
         *(cell(model, "pgd", "0.1", hit) for model, hit in zip("ab", study, strict=True)),
         *(cell(model, "bim", "0.1", hit) for model, hit in zip("ab", strongest, strict=True)),
     ]
-    row = only(planted(cells, claim(expect="left = right", within=5.0)))
+    row = only(build.results(cells, claim(expect="left = right", within=5.0)))
     assert row["verdict"] == verdict
     assert pd.isna(row["p_holm"])  # judged by its interval
     inside = row["low"] >= -0.05 and row["high"] <= 0.05
@@ -92,7 +95,7 @@ def test_to_swap_the_sides_is_to_swap_the_outcomes(left, right, more_left, more_
         cell("a", "bim", "0.1", more_left), cell("b", "bim", "0.1", more_right),
     ]  # fmt: skip
     asked = [claim(), claim(left="b", right="a"), claim(expect="left < right")]
-    table = comparisons(Outcomes(planted(cells, *asked, images=40)))
+    table = comparisons(Outcomes(build.results(cells, *asked, images=40)))
     there, back, turned = (table.iloc[turn] for turn in range(3))
     for name in ("outcome", "strongest_outcome"):
         assert back[name] == turned[name] == MIRROR.get(there[name], there[name])
@@ -120,7 +123,7 @@ def test_holm_takes_all_that_is_tested_and_the_strongest_by_themselves():
         claim(expect="left = right", within=5.0),
         claim(attacks=("fgsm",)),  # not judged: there is none
     ]
-    table = comparisons(Outcomes(planted(cells, *asked)))
+    table = comparisons(Outcomes(build.results(cells, *asked)))
     study = [mcnemar(6, 0), mcnemar(7, 0), mcnemar(5, 0), 1.0, 1.0, mcnemar(1, 0)]
     assert list(table["p_holm"][:6]) == holm(study)
     # b at 0.2 falls to what broke it at 0.1 too; clean images and attacks have no strongest.
@@ -137,11 +140,11 @@ def test_the_strongest_is_the_headline():
     rng = np.random.default_rng(0)
     cells = [
         cell(model, attack, eps, np.flatnonzero(rng.random(IMAGES) < 0.2).tolist(), toolkit=toolkit,
-             at=dict(enumerate(rng.uniform(0, 0.25, IMAGES))) if eps is None else {})
+             distance=dict(enumerate(rng.uniform(0, 0.25, IMAGES))) if eps is None else {})
         for model in "ab" for toolkit in ("art", "foolbox")
         for attack, eps in (("pgd", "0.1"), ("pgd", "0.2"), ("bim", "0.2"), ("deepfool", None))
     ]  # fmt: skip
-    results = planted(cells, claim(eps=("0.1", "0.2")), wrong={"a": [1], "b": [2, 3]})
+    results = build.results(cells, claim(eps=("0.1", "0.2")), wrong={"a": [1], "b": [2, 3]})
     expected = headline(Outcomes(results)).set_index(["model", "eps_text"])["robust_accuracy"]
     for row in comparisons(Outcomes(results)).itertuples():
         assert row.strongest_left_accuracy == expected["a", row.eps_text] < row.left_accuracy
@@ -159,7 +162,7 @@ def test_the_study_s_attack_is_of_its_radius_surfaces_and_goal_and_any_toolkit()
         cell("a", "pgd", "0.1", [7], surface="metric-loss", norm="l2"),
         cell("b", "pgd", "0.1", []),
     ]
-    row = only(planted(cells, claim(surfaces=("network", "metric-loss"))))
+    row = only(build.results(cells, claim(surfaces=("network", "metric-loss"))))
     assert row["only_right"] == 1  # the right side was not attacked by art
     assert row["harder"] == ""
     assert row["strongest_only_right"] == 3  # through soft-knn too, and by bim
@@ -172,17 +175,17 @@ def test_the_study_s_attack_is_of_its_radius_surfaces_and_goal_and_any_toolkit()
 
 def test_minimal_norm_attacks_break_what_they_reach_and_spoilt_rows_break_nothing():
     cells = [
-        cell("a", "deepfool", None, [1, 2, 3], at={1: 0.1, 2: 0.100001, 3: 0.2}),
+        cell("a", "deepfool", None, [1, 2, 3], distance={1: 0.1, 2: 0.100001, 3: 0.2}),
         cell("b", "deepfool", None, [4, 5], invalid=[5], abstained=[6]),
     ]
-    row = only(planted(cells, claim(attacks=("deepfool",))))
+    row = only(build.results(cells, claim(attacks=("deepfool",))))
     assert row["only_right"] == 2  # 1 and, within the slack of the judge, 2
     assert row["only_left"] == 2  # 4 and the abstention; 5 is not valid
 
 
 def test_clean_images_need_no_attack_and_have_one_side():
     cells = [cell("a", "pgd", "0.1", ALL), cell("b", "pgd", "0.1", [])]
-    row = only(planted(cells, claim(attacks=(), eps=("0",)), wrong={"b": MANY}))
+    row = only(build.results(cells, claim(attacks=(), eps=("0",)), wrong={"b": MANY}))
     assert (row["left_accuracy"], row["right_accuracy"]) == (1.0, 0.75)
     assert row["verdict"] == HOLDS
     assert row.filter(like="strongest_").isna().all()
@@ -192,7 +195,7 @@ def test_attacks_are_compared_on_each_model_by_itself():
     cells = [cell(model, "fgsm", "0.1", []) for model in ("d/a", "d/b")]
     cells += [cell("d/a", "pgd", "0.1", MANY), cell("d/b", "pgd", "0.1", [1])]
     asked = claim(left="d/*", right=None, attacks=("fgsm",), right_attacks=("pgd",))
-    table = comparisons(Outcomes(planted(cells, asked)))
+    table = comparisons(Outcomes(build.results(cells, asked)))
     assert list(table["left"]) == list(table["right"]) == ["d/a", "d/b"]
     assert list(table["case"]) == ["a", "b"]
     assert list(table["verdict"]) == [HOLDS, UNDECIDED]
@@ -211,7 +214,7 @@ def test_an_attack_that_does_not_count_leaves_nothing_judged(spoil, why):
         cell("b", "pgd", "0.1", [1], toolkit="art", **spoil),
         cell("a", "pgd", "0.1", [], toolkit="art"),
     ]  # fmt: skip
-    row = only(planted(cells, claim(surfaces=("network", "soft-knn"))))
+    row = only(build.results(cells, claim(surfaces=("network", "soft-knn"))))
     assert (row["verdict"], row["note"]) == (UNJUDGED if why else HOLDS, why)
     assert pd.isna(row["p"]) == bool(why)
 
@@ -222,7 +225,7 @@ def test_the_strongest_takes_what_there_is_and_says_what_is_missing():
         cell("a", "bim", "0.1", [], status="failed", error="boom"),
         cell("b", "bim", "0.1", []),
     ]  # fmt: skip
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert row["verdict"] == UNEQUAL
     assert row["note"] == (
         "strongest, left: 1 of 2 attacks did not run; "
@@ -240,7 +243,7 @@ def test_what_is_not_in_the_run_is_not_judged_and_said():
         claim(left="d/a", right="d/b", surfaces=("soft-knn",)),
         claim(left="d/a", right="d/c", attacks=(), eps=("0",)),
     ]
-    table = comparisons(Outcomes(planted(cells, *asked, models=["d/c"])))
+    table = comparisons(Outcomes(build.results(cells, *asked, models={"d/c": {}})))
     assert set(table["verdict"]) == {UNJUDGED}
     assert list(table["note"]) == [
         "right: no pgd in this run",
@@ -258,12 +261,12 @@ def test_what_is_not_in_the_run_is_not_judged_and_said():
 ])  # fmt: skip
 def test_sides_that_nothing_tells_apart_are_undecided_and_it_is_said(hit, note):
     cells = [cell(model, "pgd", "0.1", one) for model, one in zip("ab", hit, strict=True)]
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["verdict"], row["note"], row["p"]) == (UNDECIDED, note, 1.0)
 
 
 def test_a_suite_without_claims_has_no_comparisons():
-    table = comparisons(Outcomes(planted([cell("a", "pgd", "0.1", [])])))
+    table = comparisons(Outcomes(build.results([cell("a", "pgd", "0.1", [])])))
     assert table.empty
     assert "strongest_p_holm" in table
 
@@ -274,7 +277,7 @@ def test_only_images_that_every_attack_tried_are_compared_under_the_strongest():
         cell("a", "bim", "0.1", [2], images=60), cell("b", "bim", "0.1", range(10), images=40),
         cell("a", "bim", "0.05", [3], images=5),
     ]  # fmt: skip
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["n"], row["strongest_n"]) == (IMAGES, 40)
     assert row["left_accuracy"] == 1 - 1 / IMAGES
     assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (38 / 40, 30 / 40)
@@ -293,7 +296,7 @@ def test_a_side_attacked_in_fewer_steps_is_not_found_ahead(left, right, expect, 
         cell("a", "pgd", "0.1", TWINS["left"], parameters={"steps": left}),
         cell("b", "pgd", "0.1", TWINS["right"], parameters={"steps": right}),
     ]
-    row = only(planted(cells, claim(expect=expect)))
+    row = only(build.results(cells, claim(expect=expect)))
     assert row["verdict"] == verdict
     assert row["harder"] == ("" if left == right else "right")
     if left != right:
@@ -306,7 +309,7 @@ def test_a_side_that_is_behind_after_the_weaker_attack_is_behind(expect, verdict
         cell("a", "pgd", "0.1", TWINS["right"], parameters={"steps": 1}),
         cell("b", "pgd", "0.1", TWINS["left"], parameters={"steps": 40}),
     ]
-    assert only(planted(cells, claim(expect=expect)))["verdict"] == verdict
+    assert only(build.results(cells, claim(expect=expect)))["verdict"] == verdict
 
 
 def test_equality_needs_equal_attacks():
@@ -315,9 +318,9 @@ def test_equality_needs_equal_attacks():
         cell("b", "pgd", "0.1", range(100), parameters={"steps": 40}),
     ]
     equal = {"expect": "left = right", "within": 5.0}
-    assert only(planted(cells, claim(**equal)))["verdict"] == UNEQUAL
+    assert only(build.results(cells, claim(**equal)))["verdict"] == UNEQUAL
     cells[0] = cell("a", "pgd", "0.1", range(140), parameters={"steps": 1})
-    assert only(planted(cells, claim(**equal)))["verdict"] == FAILS
+    assert only(build.results(cells, claim(**equal)))["verdict"] == FAILS
 
 
 def test_what_both_sides_faced_is_compared_and_the_rest_named():
@@ -328,7 +331,7 @@ def test_what_both_sides_faced_is_compared_and_the_rest_named():
         cell("b", "autoattack", "0.1", range(9), parameters={"steps": 10, "queries": 100}),
         cell("b", "autoattack", "0.1", ALL, parameters={"steps": 50, "queries": 500}),
     ]
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["strongest_left_accuracy"], row["strongest_right_accuracy"]) == (
         196 / 200,
         141 / 200,
@@ -345,7 +348,7 @@ def test_no_side_is_ahead_that_is_behind_after_what_it_alone_faced():
         *(cell(model, "pgd", "0.1", hit, parameters={"steps": 10}) for model, hit in (("a", []), ("b", MANY))),
         cell("a", "pgd", "0.1", ALL, parameters={"steps": 50}),
     ]  # fmt: skip
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["verdict"], row["harder"]) == (UNEQUAL, "neither")
     assert "turn the sides round: pgd steps 50, not 10" in row["note"]
 
@@ -356,7 +359,7 @@ def test_attacks_that_are_compared_may_differ():
         cell("a", "bim", "0.1", MANY, parameters={"steps": 40}),
     ]
     asked = claim(left="a", right=None, right_attacks=("bim",))
-    assert only(planted(cells, asked))["verdict"] == HOLDS
+    assert only(build.results(cells, asked))["verdict"] == HOLDS
 
 
 @pytest.mark.parametrize(("few", "strong", "verdict"), [
@@ -372,7 +375,7 @@ def test_few_images_under_the_strong_attack_decide_nothing(few, strong, verdict)
         *(cell(model, "pgd", "0.1", hit) for model, hit in (("a", []), ("b", MANY))),
         *(cell(model, "bim", "0.1", hit, images=few) for model, hit in zip("ab", strong, strict=True)),
     ]  # fmt: skip
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["verdict"], row["strongest_n"]) == (verdict, few)
     assert row["strongest_study"] == (0.0 if few == 12 else 0.25)
 
@@ -382,10 +385,10 @@ def test_images_that_no_attack_was_valid_on_are_no_evidence():
         cell("a", "pgd", "0.1", [], invalid=range(30)),
         cell("b", "pgd", "0.1", MANY),
     ]
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert (row["verdict"], row["note"]) == (UNJUDGED, "left: no valid attack on 30 of 200 images")
     cells[0] = cell("a", "pgd", "0.1", [], invalid=range(5))
-    row = only(planted(cells, claim()))
+    row = only(build.results(cells, claim()))
     assert row["verdict"] == HOLDS
     assert row["note"].startswith("left: no valid attack on 5 of 200 images")
 
@@ -397,7 +400,7 @@ def test_a_targeted_attack_breaks_images_under_the_strongest():
         for model, hit in (("a", []), ("b", MANY))
         for goal, target in (("misclassification", "none"), ("targeted", "next"))
     ]
-    cells[1]["broken"] = set(range(7))
-    row = only(planted(cells, claim()))
+    cells[1] = dataclasses.replace(cells[1], broken=frozenset(range(7)))
+    row = only(build.results(cells, claim()))
     assert (row["left_accuracy"], row["strongest_left_accuracy"]) == (1.0, 193 / 200)
     assert row["strongest_harder"] == ""

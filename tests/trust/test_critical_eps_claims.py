@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import build
 import numpy as np
 import pandas as pd
 import pytest
+from build import cell, claim
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_results import cell, claim, planted
 from scipy.stats import expon, logistic
 
 from bench.measure.outcomes import Outcomes
@@ -41,7 +42,7 @@ def critical(**said) -> Claim:
 
 
 def compared(cells, *asked) -> pd.DataFrame:
-    return comparisons(Outcomes(planted(cells, *asked, images=IMAGES)))
+    return comparisons(Outcomes(build.results(cells, *asked, images=IMAGES)))
 
 
 @pytest.mark.parametrize(("left", "right", "verdict"), [
@@ -69,7 +70,7 @@ def test_critical_eps_and_accuracies_are_adjusted_together_and_keep_their_order(
     assert found["measure"].tolist() == ["critical_eps", "accuracy", "critical_eps"]
     assert found["verdict"].tolist()[::2] == [HOLDS, FAILS]
     assert found.loc[1, "p_holm"] == found.loc[1, "p"]  # the largest of three
-    results = planted(cells, critical(), images=IMAGES)
+    results = build.results(cells, critical(), images=IMAGES)
     judged = claims(results, comparisons(Outcomes(results)))
     assert judged.loc[0, "expect"] == "left > right in critical eps"
 
@@ -139,7 +140,7 @@ def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(left, right,
 
 
 def test_measured_once_is_enough():
-    results = planted([measuring("a", 0.03), measuring("b", 0.02)], critical(), images=IMAGES)
+    results = build.results([measuring("a", 0.03), measuring("b", 0.02)], critical(), images=IMAGES)
     known = critical_eps(results)
     pd.testing.assert_frame_equal(
         comparisons(Outcomes(results)), comparisons(Outcomes(results), known)
@@ -178,7 +179,7 @@ def test_a_claim_may_say_by_which_figure(figure, right):
     assert (row["figure"], row["verdict"]) == (figure, HOLDS)
     assert row["left_critical_eps"] == pytest.approx(0.03, rel=0.03)
     assert row["right_critical_eps"] == pytest.approx(right, rel=0.01, abs=1e-6)
-    results = planted(cells, critical(figure=figure), images=IMAGES)
+    results = build.results(cells, critical(figure=figure), images=IMAGES)
     judged = claims(results, comparisons(Outcomes(results)))
     assert figure in judged.loc[0, "expect"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 
+import build
 import pandas as pd
 import pytest
-from planted_results import cell, planted
+from build import cell
 
 from bench.attacks.catalogue import available, row_kind
 from bench.runner.suite import load_suite
@@ -22,7 +23,7 @@ def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, p
         for model, cells in (("a", left), ("b", right))
         for name, words, more in ((name, words, dict(more)) for name, words, more in cells)
     ]
-    every = planted(made, images=1).cells
+    every = build.results(made, images=1).cells
     every["family"] = every["model"].map(dict(zip("ab", families, strict=True)))
     return every[every["model"] == "a"], every[every["model"] == "b"]
 

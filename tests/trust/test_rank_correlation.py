@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import build
 import numpy as np
 import pytest
-from planted_results import cell, claim, planted
+from build import cell, claim
 from scipy.stats import logistic
 
 from bench.measure.outcomes import Outcomes
@@ -29,7 +30,7 @@ def run(middles, wrong, asked, second=None):
             radii = (middle * (1 + 0.1 * SPREAD)).clip(1e-6)
             cells.append(cell(f"m{turn}", attack, None, range(IMAGES), radii=radii, images=IMAGES))
     beaten = {f"m{turn}": range(IMAGES - count, IMAGES) for turn, count in enumerate(wrong)}
-    return planted(cells, asked, wrong=beaten, images=IMAGES)
+    return build.results(cells, asked, wrong=beaten, images=IMAGES)
 
 
 def order(expect, **said):

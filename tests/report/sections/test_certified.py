@@ -1,11 +1,12 @@
 """Certificates in a report: their tables, their figure, and their place in the PDF and beside it."""
 
+import build
 import numpy as np
 import pymupdf
 import pytest
+from build import cell
 from matplotlib.figure import Figure
-from planted_results import cell, planted
-from smoothed_suite import SUITE, register
+from scenes import smoothed
 
 import bench
 from bench.measure.certified import certificates, certified_bounds, certified_curve
@@ -29,9 +30,9 @@ def proven(n):
 
 @pytest.fixture(scope="module")
 def run():
-    return planted([
+    return build.results([
         proven(100), proven(1000),
-        cell("a", "pgd", "0.25", range(60), norm="l2", surface="one-draw", at=dict.fromkeys(range(60), 0.25)),
+        cell("a", "pgd", "0.25", range(60), norm="l2", surface="one-draw"),
     ])  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run)
 
 
 def test_without_certificates_there_is_no_figure():
-    plain = planted([cell("a", "pgd", "0.1", [1])])
+    plain = build.results([cell("a", "pgd", "0.1", [1])])
     assert (
         certified_figures(certified_curve(Outcomes(plain)), certified_bounds(Outcomes(plain))) == []
     )
@@ -78,9 +79,9 @@ def test_without_certificates_there_is_no_figure():
 def test_the_report_of_a_run_has_certificates_and_marks_attacks_through_one_draw(
     tmp_path, registry
 ):
-    register()
+    smoothed.register()
     path = tmp_path / "proofs.toml"
-    path.write_text(SUITE.replace("steps    = 2", 'steps = 2\nsurfaces = ["one-draw", "network"]'))
+    path.write_text(smoothed.suite(surfaces=["one-draw", "network"]))
     results = bench.run(path, results=tmp_path / "results").results
     measured = measure(results)
     assert "through one noise draw only" in measured.headline["flag"].iloc[0]

@@ -3,11 +3,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import fake_results
+import build
 import pandas as pd
 import pymupdf
 import pytest
-from planted_results import cell, claim, planted
+from build import cell, claim
+from scenes import stored_run
 
 from bench.measure.outcomes import Outcomes
 from bench.report import tables
@@ -17,7 +18,7 @@ from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 
-A, B = fake_results.MODELS
+A, B = stored_run.MODELS
 CLAIMS = (
     claim(says="wide is more robust", left="{data}/wide", right="{data}/cnn",
           eps=("0", "8/255", "24/255")),
@@ -51,7 +52,7 @@ def test_a_row_a_comparison_with_both_attacks() -> None:
     cells = [cell("a", "pgd", "0.1", [1]), cell("b", "pgd", "0.1", range(40))]
     cells += [cell("a", "bim", "0.1", range(60)), cell("b", "bim", "0.1", [])]
     asked = [claim(eps=("0", "0.1")), claim(left="*", right=None, right_attacks=("bim",))]
-    table = comparison_table(planted(cells, *asked))
+    table = comparison_table(build.results(cells, *asked))
     row = table.iloc[1]
     assert (row["left"], row["right"], row["threat"], row["n"]) == ("a", "b", "linf 0.1", "200")
     assert (row["left (%)"], row["right (%)"]) == ("99.5", "80.0")

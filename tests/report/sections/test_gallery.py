@@ -4,11 +4,11 @@ import dataclasses
 import io
 from typing import Any
 
-import fake_results
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scenes import stored_run
 
 from bench.report.sections.gallery import _framed, gallery
 from bench.spec import eps_text
@@ -35,8 +35,8 @@ def _without_pictures(results: Results, cells: set[str]) -> Results:
 
 def test_a_sheet_a_model_and_a_panel_an_attack(results: Results) -> None:
     sheets = gallery(results)
-    assert [sheet.model for sheet in sheets] == list(fake_results.MODELS)
-    x, y = fake_results.images()
+    assert [sheet.model for sheet in sheets] == list(stored_run.MODELS)
+    x, y = stored_run.images()
     for sheet in sheets:
         assert [panel.attack for panel in sheet.panels] == ["pgd", "deepfool", "cw", "noise"]
         assert (sheet.index, sheet.without) == (1, ())  # no model gets image 0 right
@@ -46,8 +46,8 @@ def test_a_sheet_a_model_and_a_panel_an_attack(results: Results) -> None:
 
 def test_of_an_attack_the_smallest_change_that_fooled_the_model_is_shown(results: Results) -> None:
     for sheet in gallery(results):
-        wall = float(fake_results.boundary(sheet.model)[1])
-        _, y = fake_results.images()
+        wall = float(stored_run.boundary(sheet.model)[1])
+        _, y = stored_run.images()
         pgd, deepfool, _, noise = sheet.panels
         enough = [eps for eps in (8 / 255, 24 / 255) if eps > wall]
         assert pgd.size == eps_text(min(enough, default=24 / 255))  # as the run wrote it

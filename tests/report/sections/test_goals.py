@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import build
 import pytest
-from planted_results import cell, planted
+from build import cell
 
 from bench.measure.attack_rates import attack_rates
 from bench.measure.outcomes import Outcomes
@@ -14,21 +15,18 @@ from bench.report.tables import attack_table, names
 
 
 def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
-    made = planted(
+    made = build.results(
         [
             cell("m", "pgd", "0.1", range(4)),
             cell("m", "pgd", "0.1", range(10), goal="targeted", parameters={"targeted": "4"}),
         ],
         images=20,
     )
-    rows = made.rows.reset_index(drop=True)
+    rows = made.rows.copy()
     # Another wrong label than the one wanted.
     missed = (rows["cell"] == "cell-1") & rows["index"].between(3, 9)
     rows.loc[missed, "success"] = False
-    passes = {"seconds": 0.0, "forwards": 0.0, "backwards": 0.0}
-    made = dataclasses.replace(
-        made, rows=rows.assign(borderline=False), cells=made.cells.assign(**passes)
-    )
+    made = dataclasses.replace(made, rows=rows)
     rates = attack_rates(Outcomes(made))
     table = goal_table(rates, names(made))
     assert len(table) == 1

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import build
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
+from build import cell
 from matplotlib.figure import Figure
-from planted_results import cell, planted
 
 from bench.measure.radius import critical_eps, measured_radii
 from bench.report import figures
@@ -30,7 +31,7 @@ RADII = {
 @pytest.fixture(scope="module")
 def run() -> Results:
     cells = [cell(model, "fgsm-radius", None, range(N), radii=RADII[model]) for model in RADII]
-    return planted(cells, images=N)
+    return build.results(cells, images=N)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fake_defences
 import pymupdf
 import pytest
-from fake_defences import SMOOTHED
+from scenes import defences
+from scenes.defences import SMOOTHED
 
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
@@ -19,18 +19,18 @@ from bench.report.write import write_report
 
 @pytest.fixture(scope="module")
 def run():
-    results = fake_defences.study()
+    results = defences.results()
     return results, measure(results)
 
 
 @pytest.fixture(scope="module")
 def study(run):
-    return reported(*run, fake_defences.PUBLISHED)
+    return reported(*run, defences.PUBLISHED)
 
 
 @pytest.fixture(scope="module")
 def by_one_draw():
-    results = fake_defences.study(["network", "one-draw"])
+    results = defences.results(["network", "one-draw"])
     return results, measure(results)
 
 
@@ -64,7 +64,7 @@ def test_the_smoothed_model_has_a_row_a_surface_and_one_draw_is_marked(study):
 
 
 def test_only_published_figures_are_counted(study, run, tmp_path):
-    write_report(run[0], tmp_path, ("pdf",), fake_defences.PUBLISHED, run[1])
+    write_report(run[0], tmp_path, ("pdf",), defences.PUBLISHED, run[1])
     text = "".join(page.get_text() for page in pymupdf.open(tmp_path / "defences.pdf"))
     assert "24 of 24 published figures have ours beside them" in " ".join(text.split())
     for said in ("Certificates", "certified (%)", "under attack (%)", "noise training", "58.20"):
@@ -81,7 +81,7 @@ def test_figures_are_those_of_certificates_and_of_every_threat(study):
 
 def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw, tmp_path):
     results, measured = by_one_draw
-    study = reported(results, measured, fake_defences.PUBLISHED)
+    study = reported(results, measured, defences.PUBLISHED)
     _, rows = rows_of(study)
     assert all(
         one.interval.endswith(BY_ONE_DRAW) for one in rows["randomized smoothing"].entries[1:]
@@ -100,7 +100,7 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
     between = measured.sandwich.set_index("model")["flag"]
     assert between[SMOOTHED].str.contains(ONE_DRAW).all()
     assert f"some attacked {ONE_DRAW}" in study.figures[0].caption
-    made = write_report(results, tmp_path, ("pdf", "latex"), fake_defences.PUBLISHED, measured)
+    made = write_report(results, tmp_path, ("pdf", "latex"), defences.PUBLISHED, measured)
     text = "".join(page.get_text() for page in pymupdf.open(made["pdf"][0]))
     assert f"{BY_ONE_DRAW} {ONE_DRAW}" in " ".join(text.split())
     latex = (tmp_path / "defences-table-1.tex").read_text()
@@ -118,7 +118,7 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
 )
 def test_what_was_not_seen_of_the_noise_is_said_unless_its_mean_was_climbed(surfaces, said):
     assert unseen_noise(surfaces) == said
-    found = headline(Outcomes(fake_defences.study(["network", *surfaces])))
+    found = headline(Outcomes(defences.results(["network", *surfaces])))
     flags = set(found.loc[found["model"] == SMOOTHED, "flag"])
     assert flags == (
         {said} if surfaces != ["network"] else {"INVALID: no attack of this run applies"}
@@ -126,6 +126,6 @@ def test_what_was_not_seen_of_the_noise_is_said_unless_its_mean_was_climbed(surf
 
 
 def test_every_published_figure_is_read():
-    published = read_published(fake_defences.PUBLISHED)
+    published = read_published(defences.PUBLISHED)
     assert len(published) == 24
-    assert set(published["model"]) == {name.partition("/")[2] for name in fake_defences.FALLEN}
+    assert set(published["model"]) == {name.partition("/")[2] for name in defences.FALLEN}

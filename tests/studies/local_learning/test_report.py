@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-import fake_local
 import pandas as pd
 import pymupdf
 import pytest
+from scenes import local_learning
 
 from bench.measure.published import read_published
 from bench.report.study import reported
@@ -23,13 +23,13 @@ from bench.trust.rank_correlation import FEWEST
 def run():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.measure.radius._REPLICATES", 3)
-        results = fake_local.study()
+        results = local_learning.results()
         return results, measure(results)
 
 
 @pytest.fixture(scope="module")
 def study(run):
-    return reported(*run, fake_local.PUBLISHED)
+    return reported(*run, local_learning.PUBLISHED)
 
 
 def test_every_figure_is_drawn(study):
@@ -51,7 +51,7 @@ def test_tables_hold_the_published_figures_and_ours(study):
 
 
 def test_every_published_figure_is_read():
-    published = read_published(fake_local.PUBLISHED)
+    published = read_published(local_learning.PUBLISHED)
     assert set(published["metric"]) == {
         "accuracy", "critical_eps", "f_score", "mean_accuracy", "max_accuracy",
     }  # fmt: skip
@@ -64,7 +64,7 @@ def test_repeated_trainings_are_not_in_the_headline_of_the_pdf(study):
 
 
 def test_it_is_set_and_written(run, tmp_path):
-    made = write_report(run[0], tmp_path, ("pdf", "latex"), fake_local.PUBLISHED, run[1])
+    made = write_report(run[0], tmp_path, ("pdf", "latex"), local_learning.PUBLISHED, run[1])
     assert {path.name for path in made["latex"]} >= {
         "local-learning-table-B.1.tex", "local-learning-radius.tex",
     }  # fmt: skip
@@ -75,7 +75,9 @@ def test_of_each_attack_there_is_one_panel_and_of_each_configuration_one_key(stu
     (picture,) = [one for one in study.figures if one.name == "accuracy-critical-eps"]
     text = pymupdf.open(stream=picture.pdf)[0].get_text()
     lines = [line.strip() for line in text.splitlines()]
-    configurations = {name.partition("/")[2].partition("-seed")[0] for name in fake_local.MODELS}
+    configurations = {
+        name.partition("/")[2].partition("-seed")[0] for name in local_learning.MODELS
+    }
     assert [lines.count(name) for name in (*configurations, "published")] == [1] * 7
     assert [lines.count(attack) for attack in ("fgsm-radius", "ifgsm-radius")] == [1, 1]
 
@@ -96,7 +98,7 @@ def test_of_more_configurations_than_a_legend_holds_the_rule_is_coloured(run):
 def test_f_scores_are_printed_with_the_filters(study):
     (picture,) = [one for one in study.figures if one.name == "filters"]
     text = pymupdf.open(stream=picture.pdf)[0].get_text()
-    learnt = {name.partition("-seed")[0] for name in fake_local.MODELS if "/ll-" in name}
+    learnt = {name.partition("-seed")[0] for name in local_learning.MODELS if "/ll-" in name}
     assert text.count("f-score 0.97") == len(learnt)
 
 

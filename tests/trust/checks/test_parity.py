@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import fake_results
 import pandas as pd
 import pytest
 import torch
+from scenes import stored_run
 
 from bench.errors import SpecError
 from bench.spec import AttackSpec
@@ -18,7 +18,7 @@ from bench.store.columns import attacked
 from bench.store.results import Results, load_results
 from bench.trust.checks.parity import parity
 
-A = fake_results.MODELS[0]
+A = stored_run.MODELS[0]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ ONE_ULP = Expected("one-ulp", low=1.0, high=1.0)
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     root = tmp_path_factory.mktemp("results")
-    return load_results(root, fake_results.write_run(root))
+    return load_results(root, stored_run.write_run(root))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_pairs_and_what_the_catalogue_is_asked(results: Results, expect: Any) ->
     noise = table[table["attack"] == "noise"]
     assert set(zip(noise["left"], noise["right"], strict=True)) == {("foolbox", "native")}
     specs = {spec for spec, _, _ in asked}
-    assert specs == {spec for spec, _, _ in fake_results.ATTACKS}
+    assert specs == {spec for spec, _, _ in stored_run.ATTACKS}
 
 
 def test_cells_with_other_words_or_surfaces_are_not_compared(results: Results, expect: Any) -> None:
@@ -302,7 +302,7 @@ def test_each_row_says_what_it_was_held_to(
 def test_a_cell_that_did_not_run_cannot_be_judged(results: Results, expect: Any) -> None:
     expect(VERDICT)
     table = parity(results)
-    model, attack, toolkit = fake_results.FAILED
+    model, attack, toolkit = stored_run.FAILED
     rows = table[(table["model"] == model) & (table["attack"] == attack)]
     for row in rows.itertuples():
         if toolkit in (row.left, row.right):

@@ -1,38 +1,28 @@
 """A suite with a smoothed linear model, that runs in a second."""
 
+from typing import Any
+
+import build
 import torch
 
 import bench
 from bench.adapters.smoothed import smooth
 from bench.spec import ModelSpec
 
-SUITE = """\
-title  = "Certified"
-data   = "digits"
-images = 8
-
-[[models]]
-name  = "lines"
-
-[[models]]
-name  = "plain"
-
-[[attacks]]
-name     = "pgd"
-norm     = "l2"
-eps      = "0.3"
-steps    = 2
-toolkits = ["torchattacks"]
-
-[[attacks]]
-name = "certify"
-norm = "l2"
-n    = [50, 200]
-"""
-
 LINES = ModelSpec(
     name="lines", family="network", data="digits", input_shape=(1, 8, 8), num_classes=10
 )
+
+
+def suite(**pgd: Any) -> str:
+    """Return the suite, with what more is written of its PGD."""
+    attack = {"name": "pgd", "norm": "l2", "eps": "0.3", "steps": 2, "toolkits": ["torchattacks"]}
+    return build.suite(
+        title="Certified",
+        images=8,
+        models=["lines", "plain"],
+        attacks=[{**attack, **pgd}, {"name": "certify", "norm": "l2", "n": [50, 200]}],
+    )
 
 
 def linear() -> torch.nn.Module:

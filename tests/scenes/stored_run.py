@@ -1,7 +1,7 @@
-"""A small synthetic run in a store: what reports and measures are tested against.
+"""A small run in a store, written by the store's own code: what reports and measures are tested against.
 
-Each model is a wall: image i falls to any change longer than its own distance to the boundary. So
-the figures are known, look like those of a real run, and take no attack to make.
+Of each model the distance from every image to the boundary is known, and an attack breaks an image
+where its change passes that distance. So the figures are known, and no attack has to run.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import build
 import pandas as pd
 import torch
 
 from bench.errors import AttackError
 from bench.measure.norms import distances
-from bench.spec import COLUMNS, AttackSpec, Cell, ImageSet, ModelRequest
+from bench.spec import AttackSpec, Cell, ImageSet, ModelRequest
 from bench.store.identity import cell_key, identity
 from bench.store.runlog import start_run
 from bench.store.store import Store, open_store
@@ -25,8 +26,7 @@ MODELS = ("digits/cnn", "digits/wide")
 IMAGES = 40
 CHUNK = 16
 KEPT = 16
-VERSIONS = {"python": "3.11.0", "torch": "2.9.0", "crossfire": "0.1.0"}
-MADE_BY = {"versions": VERSIONS, "device": "cpu", "host": "nowhere", "threads": 2}
+MADE_BY = {"versions": build.VERSIONS, "device": "cpu", "host": "nowhere", "threads": 2}
 #: The cell that fails: its model, attack and toolkit.
 FAILED = ("digits/wide", "deepfool", "art")
 
@@ -46,11 +46,7 @@ ATTACKS: tuple[tuple[AttackSpec, tuple[str, ...], str], ...] = (
     (AttackSpec(name="deepfool", norm="l2", parameters=_DEEPFOOL), _THREE, "white"),
     (AttackSpec(name="cw", norm="l2", parameters=_CW), _THREE, "white"),
     (
-        AttackSpec(
-            name="noise",
-            norm="linf",
-            eps="24/255",
-        ),
+        AttackSpec(name="noise", norm="linf", eps="24/255"),
         ("foolbox", "native"),
         "decision",
     ),
@@ -96,45 +92,34 @@ def _tried(model: str, spec: AttackSpec, toolkit: str) -> tuple[torch.Tensor, to
     return x_adv, (size * _AIM[spec.name] > wall) & right
 
 
-def make_rows(cell: Cell, family: str = "network") -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+def make_rows(cell: Cell) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
     """Return the rows of a whole cell, and all its pictures."""
     x, y = images()
     name, spec = cell.model.name, cell.attack
     x_adv, success = _tried(name, spec, cell.toolkit)
     right = correct(name)
     steps = int(dict(spec.parameters).get("steps", 1))
-    rows = pd.DataFrame(
-        {
-            "index": range(IMAGES),
-            "label": y.numpy(),
-            "clean_label": torch.where(right, y, (y + 3) % 10).numpy(),
-            "adv_label": torch.where(success, (y + 1) % 10, y).numpy(),
-            "clean_confidence": 0.9,
-            "adv_confidence": torch.where(success, 0.6, 0.8).numpy(),
-            "correct": right.numpy(),
-            "success": success.numpy(),
-            "borderline": (success & (torch.arange(IMAGES) % 13 == 0)).numpy(),
-            "abstained": False,
-            "iterations": steps,
-            "forwards": right.numpy() * (steps + 2),
-            "backwards": right.numpy() * (0 if spec.name == "noise" else steps),
-            "seconds": right.numpy() * (0.002 * steps + 0.001),
-            **{norm: value.numpy() for norm, value in distances(x, x_adv).items()},
-        }
-    )
-    rows = rows.assign(
-        cell=cell_key(cell), kind="attack", dataset="digits", split="test", model=cell.model.title(),
-        family=family, attack=spec.name, toolkit=cell.toolkit, surface=cell.surface, norm=spec.norm,
-        eps=spec.radius, goal="misclassification", targeted="none", target=None, invalid=None, seed=123,
-        certified_radius=None, adversarial_radius=None, adv_margin=None, ineffective=None, draws=None,
-        clean_share=None, share=None, chosen_share=None,
-    )  # fmt: skip
-    rows["adv_label"] = rows["adv_label"].astype("Int64").where(rows["correct"])
-    rows["iterations"] = rows["iterations"].astype("Int64").where(rows["correct"])
-    tried = ["adv_confidence", "l0", "l1", "l2", "linf"]
-    rows[tried] = rows[tried].where(rows["correct"])
+    attacked = pd.Series(right.numpy())
+    found = {
+        "clean_label": torch.where(right, y, (y + 3) % 10), "correct": right, "success": success,
+        "borderline": success & (torch.arange(IMAGES) % 13 == 0),
+        "forwards": right * (steps + 2), "backwards": right * (0 if spec.name == "noise" else steps),
+        "seconds": right * (0.002 * steps + 0.001), "label": y,
+    }  # fmt: skip
+    tried = {
+        "adv_label": torch.where(success, (y + 1) % 10, y),
+        "adv_confidence": torch.where(success, 0.6, 0.8),
+        **distances(x, x_adv),
+    }
+    rows = build.table(
+        IMAGES, cell=cell_key(cell), model=cell.model.title(), attack=spec.name,
+        toolkit=cell.toolkit, surface=cell.surface, norm=spec.norm, eps=spec.radius, seed=123,
+        iterations=pd.Series(steps, index=range(IMAGES), dtype="Int64").where(attacked),
+        **{name: value.numpy() for name, value in found.items()},
+        **{name: pd.Series(value.numpy()).where(attacked) for name, value in tried.items()},
+    ).astype({"adv_label": "Int64"})  # fmt: skip
     pictures = {"index": torch.arange(IMAGES), "x": x, "x_adv": x_adv}
-    return rows[list(COLUMNS)], pictures
+    return rows, pictures
 
 
 def cells() -> Iterator[tuple[Cell, str]]:
@@ -179,7 +164,7 @@ def planned(cell: Cell, access: str) -> dict[str, Any]:
     }
 
 
-def asked(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
+def run_start(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
     """Return the first line of a run's log."""
     return {
         "suite": suite,
@@ -189,9 +174,7 @@ def asked(plan: list[tuple[Cell, str]], suite: str = SUITE) -> dict[str, Any]:
         },
         "cells": [planned(cell, access) for cell, access in plan],
         "models": [
-            {"model": name, "family": "network", "data": "digits", "clean_accuracy": 0.9,
-             "moments": None}
-            for name in MODELS
+            build.describe(name) for name in MODELS
         ],
         "left_out": ["digits/cnn · noise linf 24/255: torchattacks has no noise for linf"],
         "claims": [],
@@ -206,19 +189,10 @@ def write_cell(store: Store, cell: Cell, *, rows: pd.DataFrame | None = None) ->
     rows = made if rows is None else rows
     for start in range(0, IMAGES, CHUNK):
         stop = min(start + CHUNK, IMAGES)
-        kept = range(start, min(stop, KEPT))
-        store.write_chunk(
-            key,
-            start,
-            stop,
-            rows.iloc[start:stop],
-            {name: value[kept.start : kept.stop] for name, value in pictures.items()}
-            if kept
-            else None,
-        )
+        kept = {name: value[start : min(stop, KEPT)] for name, value in pictures.items()}
+        store.write_chunk(key, start, stop, rows.iloc[start:stop], kept if start < KEPT else None)
     store.finish(
-        key,
-        {"identity": identity(cell), "title": cell.title(), "rows": IMAGES, **MADE_BY},
+        key, {"identity": identity(cell), "title": cell.title(), "rows": IMAGES, **MADE_BY}
     )
     return key
 
@@ -227,7 +201,7 @@ def write_run(root: str | Path, suite: str = SUITE) -> str:
     """Write a run with two models and one failed cell into a results folder; return the suite."""
     store = open_store(root)
     plan = list(cells())
-    log = start_run(store, asked(plan, suite))
+    log = start_run(store, run_start(plan, suite))
     for cell, _ in plan:
         if (cell.model.name, cell.attack.name, cell.toolkit) == FAILED:
             store.fail(

@@ -1,0 +1,260 @@
+"""Results and suites made by hand, so that every figure drawn from them is known beforehand.
+
+`results` makes the results of a run from cells in which who broke what is written down; `suite` the text
+of a suite file. `scenes/` has larger runs made with these: a stored one, and one for each study.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.spec import COLUMNS, Claim, number
+from bench.store import columns
+from bench.store.results import Results
+
+IMAGES = 200
+VERSIONS = {"python": "3.11.0", "torch": "2.9.0", "crossfire": "0.1.0"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedCell:
+    """A cell, and what became of its images; made with `cell`.
+
+    Attributes:
+        broken: the images whose label the attack changed.
+        distance: by image, how far the image tried lies from the clean one in every norm; eps elsewhere,
+            or 0.1 without an eps.
+        clean_confidence: by image; 0.9 elsewhere.
+        abstained: the images that get no class when attacked.
+        no_class: the images that get no class even when clean, so the model gets them wrong.
+        invalid: the images where the attack returned something that does not count.
+        radii: of a cell that measures adversarial radii: one an image, infinite where none was found.
+        certified: of a cell of certificates: one radius an image, 0 where the model abstains.
+        steps: the iterations of the attack, each a forward and a backward pass.
+        images: how many images the cell has; None for as many as the run.
+        crafted_on: the model on whose surface the attack ran, if that is another.
+    """
+
+    model: str
+    attack: str
+    eps: str | None
+    broken: frozenset[int]
+    norm: str = "linf"
+    toolkit: str = "torchattacks"
+    surface: str = "network"
+    goal: str = "misclassification"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "done"
+    error: str | None = None
+    distance: Mapping[int, float] = field(default_factory=dict)
+    clean_confidence: Mapping[int, float] = field(default_factory=dict)
+    abstained: Collection[int] = ()
+    no_class: Collection[int] = ()
+    invalid: Collection[int] = ()
+    radii: Sequence[float] | None = None
+    certified: Sequence[float] | None = None
+    steps: int = 1
+    images: int | None = None
+    crafted_on: str | None = None
+
+    @property
+    def radius(self) -> float:
+        return float("nan") if self.eps is None else number(self.eps)
+
+
+def cell(
+    model: str, attack: str, eps: str | None, broken: Collection[int], **more: Any
+) -> PlantedCell:
+    """Return a cell of an attack that broke these images with its whole budget.
+
+    Args:
+        model: its title.
+        attack: its name.
+        eps: the budget as text; None for an attack that looks for the nearest image.
+        broken: the images it broke.
+        more: other attributes of `PlantedCell`.
+    """
+    return PlantedCell(model=model, attack=attack, eps=eps, broken=frozenset(broken), **more)
+
+
+def claim(**fields: Any) -> Claim:
+    """Return a claim that `a` beats `b` under pgd at 0.1, with other fields as given."""
+    plain = {"says": "a beats b", "left": "a", "right": "b", "attacks": ("pgd",), "norm": "linf"}
+    return Claim(**{**plain, "eps": ("0.1",), "expect": "left > right", **fields})
+
+
+def results(
+    cells: Sequence[PlantedCell],
+    *claims: Claim,
+    rows: pd.DataFrame | None = None,
+    wrong: Mapping[str, Collection[int]] | None = None,
+    models: Mapping[str, Mapping[str, Any]] | None = None,
+    images: int = IMAGES,
+    **fields: Any,
+) -> Results:
+    """Return the results of a run of some cells, called `cell-0`, `cell-1` and so on.
+
+    Args:
+        cells: made with `cell`, in the order of the plan.
+        claims: the claims of the suite.
+        rows: the rows of all cells; None for those that follow from what the cells broke.
+        wrong: by model, the images that it gets wrong without any attack.
+        models: by title, what a log says of a model where that is not plain; of models without a cell too.
+        images: how many images the run has.
+        fields: other fields of `Results`.
+    """
+    titles = dict.fromkeys([*(one.model for one in cells), *(models or {})])
+    described = {title: describe(title, **(models or {}).get(title, {})) for title in titles}
+    if rows is None:
+        frames = [
+            _rows(one, f"cell-{turn}", described[one.model], set((wrong or {}).get(one.model, ())),
+                  one.images or images)
+            for turn, one in enumerate(cells) if one.status == "done"
+        ]  # fmt: skip
+        rows = stored(pd.concat(frames)) if frames else columns.to_pandas([])
+    planned = [
+        _planned(one, f"cell-{turn}", described[one.model], one.images or images)
+        for turn, one in enumerate(cells)
+    ]
+    made = Results(
+        suite="planted", title="Planted", started="2026-01-01T00:00:00+00:00",
+        protocol={
+            "data": list(dict.fromkeys(model["data"] for model in described.values())),
+            "split": "test", "images": images, "seed": 0, "batch_size": 100, "device": "cpu",
+            "versions": VERSIONS, "host": "nowhere",
+        },
+        cells=_counted(pd.DataFrame(planned), rows), rows=rows, models=list(described.values()),
+        left_out=[], claims=claims, store=_NoPictures(),  # type: ignore[arg-type]
+    )  # fmt: skip
+    return replace(made, **fields)
+
+
+def describe(title: str, **facts: Any) -> dict[str, Any]:
+    """Return what a run's log says of a model: of a plain network, where no fact says otherwise."""
+    plain = {
+        "family": "network", "data": "digits", "clean_accuracy": 0.9, "options": None,
+        "f_score": None, "sigma": None, "moments": None, "surrogate": None,
+    }  # fmt: skip
+    return {"model": title, **plain, **facts}
+
+
+def table(count: int, **values: Any) -> pd.DataFrame:
+    """Return rows of images 0 to `count` - 1 with these columns, and in all others plain values."""
+    plain: dict[str, Any] = dict.fromkeys(COLUMNS) | {
+        "kind": "attack", "dataset": "digits", "split": "test", "index": range(count),
+        "family": "network", "goal": "misclassification", "targeted": "none", "label": 0,
+        "clean_label": 0, "clean_confidence": 0.9, "correct": True, "success": False,
+        "borderline": False, "abstained": False, "seconds": 0.0, "seed": 0,
+    }  # fmt: skip
+    made = pd.DataFrame({**plain, **values}, index=range(count))
+    return made[list(COLUMNS)]
+
+
+def stored(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows as a store gives them back, of the types that its schema asks for."""
+    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+
+
+class _NoPictures:
+    """What is asked of a store, where nothing was kept."""
+
+    def pictures(self, key: str) -> dict[str, Any]:
+        return {}
+
+    def record(self, key: str) -> None:
+        return None
+
+
+def _rows(
+    one: PlantedCell, key: str, model: Mapping[str, Any], wrong: set[int], images: int
+) -> pd.DataFrame:
+    index = pd.Series(range(images))
+    certifies = one.certified is not None
+    certified = pd.Series(one.certified if certifies else np.nan, index=index).astype(float)
+    radii = pd.Series(np.nan if one.radii is None else one.radii, index=index).astype(float)
+    no_class = index.isin(one.no_class) | (certified == 0)
+    correct = ~index.isin(wrong) & ~no_class
+    changed = correct & index.isin(one.broken)
+    invalid = (correct & index.isin(one.invalid)).map({True: "not finite", False: None})
+    size = index.map(one.distance).astype(float).fillna(0.1 if one.eps is None else one.radius)
+    attacked = correct & (not certifies)
+    return table(
+        images, cell=key,
+        kind="certify" if certifies else "attack" if one.radii is None else "radius",
+        dataset=model["data"], model=one.model, family=model["family"], attack=one.attack,
+        toolkit=one.toolkit, surface=one.surface, norm=one.norm, eps=one.radius, goal=one.goal,
+        correct=correct, clean_label=(~correct).astype(int).mask(no_class, -1),
+        adv_label=changed.astype("Int64").where(attacked), success=changed & invalid.isna(),
+        invalid=invalid, abstained=correct & index.isin(one.abstained) | no_class,
+        clean_confidence=index.map(one.clean_confidence).astype(float).fillna(0.9),
+        adv_confidence=pd.Series(0.8, index=index).where(attacked),
+        **dict.fromkeys(("l0", "l1", "l2", "linf"), size.where(attacked)),
+        iterations=one.steps, forwards=correct * (one.steps + 2), backwards=correct * one.steps,
+        seconds=correct * 0.001 * one.steps,
+        certified_radius=certified, adversarial_radius=radii.where(correct),
+    )  # fmt: skip
+
+
+def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) -> dict[str, Any]:
+    kind = "minimal" if one.eps is None else "fixed"
+    return {
+        "cell": key, "model": one.model, "family": model["family"], "data": model["data"],
+        "attack": one.attack, "norm": one.norm, "eps": one.eps, "toolkit": one.toolkit,
+        "surface": one.surface, "climbed": one.crafted_on, "goal": one.goal,
+        "targeted": one.parameters.get("targeted", "none"), "parameters": dict(one.parameters),
+        "kind": kind if one.certified is None else "certify", "access": "white",
+        "status": one.status, "error": one.error, "radius": one.radius, "images": images,
+    }  # fmt: skip
+
+
+def _counted(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return cells with their counts and means, as `load_results` has them."""
+    counts = rows.groupby("cell").agg(
+        correct=("correct", "sum"), successes=("success", "sum"), invalid=("invalid", "count")
+    )  # fmt: skip
+    passes = ["seconds", "forwards", "backwards"]
+    means = rows[columns.attacked(rows)].groupby("cell")[passes].mean().astype("float64")
+    known = counts.astype("Int64").join(means)
+    return cells.merge(known, how="left", left_on="cell", right_index=True)
+
+
+def suite(
+    models: Sequence[str | Mapping[str, Any]],
+    attacks: Sequence[Mapping[str, Any]],
+    claims: Sequence[Mapping[str, Any]] = (),
+    **head: Any,
+) -> str:
+    """Return the text of a suite file, of the digits unless `head` has other `data`.
+
+    Args:
+        models: names, or all that is written of a model.
+        attacks: what is written of each.
+        claims: what is written of each.
+        head: what stands above them, such as `images`.
+    """
+    tables = [
+        ("models", [{"name": one} if isinstance(one, str) else one for one in models]),
+        ("attacks", attacks),
+        ("claims", claims),
+    ]
+    lines = _pairs({"title": "T", "data": "digits", **head})
+    for name, entries in tables:
+        for entry in entries:
+            lines += ["", f"[[{name}]]", *_pairs(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name} = {_toml(value)}" for name, value in values.items()]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(_pairs(value))} }}"
+    return json.dumps(value, ensure_ascii=False)
