@@ -50,7 +50,7 @@ _QUICK: dict[str, dict[str, Scalar]] = {
 }
 
 
-def quick(name: str, norm: Norm, **words: Scalar) -> AttackSpec:
-    """Return an attack with few steps, at a radius that suits small digits."""
-    eps = None if catalogue.is_minimal(name) else EPS[norm]
-    return catalogue.resolve(name, norm, eps, {**_QUICK.get(name, {}), **words})
+def quick(name: str, norm: Norm, eps: str | None = None, **words: Scalar) -> AttackSpec:
+    """Return an attack with few steps; unless another eps is given, at one that suits small digits."""
+    budget = None if catalogue.is_minimal(name) else eps or EPS[norm]
+    return catalogue.resolve(name, norm, budget, {**_QUICK.get(name, {}), **words})

@@ -21,7 +21,7 @@ PASSES = 2
 FASTER_THAN_ART = 10
 #: How much more of the unseen images ART's may fool.
 MORE = 0.0
-TINY = {"FIT": 2, "UNSEEN": 4, "ROUNDS": 1, "FASTER_THAN_ART": 0, "MORE": math.inf}
+TINY = {"FIT": 5, "UNSEEN": 60, "ROUNDS": 1, "FASTER_THAN_ART": 0, "MORE": math.inf}
 
 
 @pytest.fixture(scope="module")
