@@ -13,6 +13,7 @@ from bench.errors import FactoryError, SpecError
 from bench.registry import load_plugin
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
+from bench.zoo import MODELS
 
 PLUGIN = """
 import json, os, sys, bench, torch
@@ -110,6 +111,8 @@ def test_loops_and_notebooks_may_register(registry):
     typed = {"__name__": "__main__", "bench": bench}
     for text in ("def m(): pass", "\n\ndef m(): return 1"):  # a cell that was edited and run again
         exec(f"{text}\nbench.register_model('cell', data='digits')(m)", typed)
+    assert [MODELS[f"m{count}"].load()() for count in range(3)] == [0, 1, 2]
+    assert MODELS["cell"].load()() == 1
 
 
 def test_a_listed_model_joins_with_its_options_alone(registry, tmp_path):

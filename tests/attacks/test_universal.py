@@ -77,6 +77,7 @@ def test_no_image_falls_below_its_optimum(norm, toolkit, batch) -> None:
         fooled = model(apply(found.v, x).x_adv).argmax(1) != y
         assert found.fooling == pytest.approx(float(fooled.float().mean()))
         assert not fooled[optimum > eps].any()
+        assert fooled.any() == bool((optimum <= eps).any())
         if norm == "l2":  # where the way to the boundary is the best of the ball
             assert fooled.tolist() == (optimum <= eps).tolist()
 

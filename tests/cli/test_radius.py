@@ -31,7 +31,9 @@ def test_run_and_report_end_with_the_critical_eps(invoke, tmp_path):
         "report", "--suite", "radii.toml", "--format", "csv", "--out", "again", cwd=tmp_path
     )
     assert report.returncode == 0, report.stderr
-    assert all((tmp_path / line).is_file() for line in report.stdout.split())
+    written = report.stdout.split()
+    assert "again/radii-radius.csv" in written
+    assert all((tmp_path / line).is_file() for line in written)
     assert "images, 500 are needed" in report.stderr
 
 

@@ -36,7 +36,9 @@ def test_every_study_names_its_document():
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_cause_is_of_a_published_figure(name):
     figures = read_published(published_file(name)).to_dict("records")
-    for cause in read_source(document_file(suite_path(name))).causes:
+    causes = read_source(document_file(suite_path(name))).causes
+    assert causes
+    for cause in causes:
         where = {column: said for column, said in cause.where.items() if column != "eps_published"}
         if "eps_published" in cause.where:
             where["eps"] = cause.where["eps_published"]

@@ -29,6 +29,7 @@ _ASKED = {2 / 255: "2/255", 8 / 255: "8/255"}
 
 
 def test_what_is_drawn_is_the_curve(measured: Measured) -> None:
+    assert set(measured.curve["norm"]) == {"l2", "linf"}
     for norm, lines in measured.curve.groupby("norm"):
         axes = Figure().subplots()
         asked = measured.headline.loc[measured.headline["norm"] == norm, ["eps", "eps_text"]]

@@ -96,7 +96,9 @@ def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured
 
 
 def test_every_table_says_where_it_is_from(odd: Results) -> None:
-    for table in all_tables(odd, measure(odd)):
+    tables = all_tables(odd, measure(odd))
+    assert tables
+    for table in tables:
         lines = appendix_latex(odd, table).splitlines()
         assert lines[0] == (
             "% Made by `bench report --suite top-10% --format latex`, Crossfire 0.1.0."

@@ -123,11 +123,12 @@ def test_the_pdf_is_a_study_s(
 
 
 def test_the_figures_are_drawings_with_text(report: dict[str, list[Path]]) -> None:
-    for path in report["latex"]:
-        if path.suffix == ".pdf":
-            (page,) = pymupdf.open(path)
-            assert not page.get_images()
-            assert page.get_text()
+    drawings = [path for path in report["latex"] if path.suffix == ".pdf"]
+    assert drawings
+    for path in drawings:
+        (page,) = pymupdf.open(path)
+        assert not page.get_images()
+        assert page.get_text()
 
 
 def test_the_csv_file_holds_the_comparison(

@@ -118,6 +118,7 @@ def test_same_store_same_bytes(
 ) -> None:
     again = write_report(results, tmp_path, FORMATS)
     for kind in FORMATS:
+        assert report[kind]
         for first, second in zip(report[kind], again[kind], strict=True):
             assert first.read_bytes() == second.read_bytes(), first.name
 
@@ -167,7 +168,9 @@ def test_a_row_of_a_file_names_its_model_s_data_set(results: Results, tmp_path: 
 
 def test_latex_is_balanced_and_escaped(results: Results, measured: Measured) -> None:
     odd = r"a_b & 50 % of {x} $1 #2 ~ ^ \ <3"
-    for table in all_tables(results, measured):
+    tables = all_tables(results, measured)
+    assert tables
+    for table in tables:
         frame = table.frame.head(3).assign(model=odd, note=odd)
         made = appendix_latex(results, dataclasses.replace(table, frame=frame, name="odd"))
         made = made[made.index(r"\begin{longtable}") :]

@@ -138,6 +138,7 @@ def test_the_sketch_of_a_plan_embeds_nothing_and_then_has_the_same_keys(
     assert (list(again.cells), again.later) == (list(real.cells), ())
     assert again.left_out == real.left_out == first.left_out
     foretold = estimate(again, open_store(tmp_path / "r"), list(again.cells))
+    assert len(foretold.seconds) == len(again.cells)
     assert all(seconds > CELL_SECONDS for seconds in foretold.seconds.values())
 
 

@@ -146,7 +146,9 @@ def test_the_strongest_is_the_headline():
     ]  # fmt: skip
     results = build.results(cells, claim(eps=("0.1", "0.2")), wrong={"a": [1], "b": [2, 3]})
     expected = headline(Outcomes(results)).set_index(["model", "eps_text"])["robust_accuracy"]
-    for row in comparisons(Outcomes(results)).itertuples():
+    table = comparisons(Outcomes(results))
+    assert table["eps_text"].tolist() == ["0.1", "0.2"]
+    for row in table.itertuples():
         assert row.strongest_left_accuracy == expected["a", row.eps_text] < row.left_accuracy
         assert row.strongest_right_accuracy == expected["b", row.eps_text] < row.right_accuracy
 

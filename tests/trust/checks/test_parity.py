@@ -138,7 +138,7 @@ def test_cells_with_other_words_or_surfaces_are_not_compared(results: Results, e
 def test_identical(results: Results, expect: Any) -> None:
     expect(Expected("identical"))
     row = pick(parity(results))
-    assert row["passed"] is True or row["passed"] == True  # noqa: E712 (pandas' own boolean)
+    assert row["passed"]
     assert (row["n"], row["equal_verdicts"], row["discordant"]) == (36, 1.0, 0)
     assert (row["mcnemar_p"], row["max_difference"], row["norm_ratio"]) == (1.0, 0.0, 1.0)
     assert row["expected"] == "identical"
@@ -304,6 +304,7 @@ def test_a_cell_that_did_not_run_cannot_be_judged(results: Results, expect: Any)
     table = parity(results)
     model, attack, toolkit = stored_run.FAILED
     rows = table[(table["model"] == model) & (table["attack"] == attack)]
+    assert len(rows) == 3  # of three toolkits each two
     for row in rows.itertuples():
         if toolkit in (row.left, row.right):
             assert pd.isna(row.passed)
