@@ -112,12 +112,15 @@ def results(
     titles = dict.fromkeys([*(one.model for one in cells), *(models or {})])
     described = {title: describe(title, **(models or {}).get(title, {})) for title in titles}
     if rows is None:
-        frames = [
-            _rows(one, f"cell-{turn}", described[one.model], set((wrong or {}).get(one.model, ())),
+        parts = [
+            _rows(one, f"cell-{turn}", described[one.model], (wrong or {}).get(one.model, ()),
                   one.images or images)
             for turn, one in enumerate(cells) if one.status == "done"
         ]  # fmt: skip
-        rows = stored(pd.concat(frames)) if frames else columns.to_pandas([])
+        joined = {
+            name: np.concatenate([part[name] for part in parts]) for name in (parts or [{}])[0]
+        }
+        rows = stored(table(len(joined["index"]), **joined)) if parts else columns.to_pandas([])
     planned = [
         _planned(one, f"cell-{turn}", described[one.model], one.images or images)
         for turn, one in enumerate(cells)
@@ -172,33 +175,42 @@ class _NoPictures:
 
 
 def _rows(
-    one: PlantedCell, key: str, model: Mapping[str, Any], wrong: set[int], images: int
-) -> pd.DataFrame:
-    index = pd.Series(range(images))
+    one: PlantedCell, key: str, model: Mapping[str, Any], wrong: Collection[int], images: int
+) -> dict[str, np.ndarray]:
+    """Return the columns of a cell's rows, an entry an image."""
+
+    def among(chosen: Collection[int]) -> np.ndarray:
+        return np.isin(np.arange(images), np.fromiter(chosen, int))
+
+    def by_image(values: Mapping[int, float], elsewhere: float) -> np.ndarray:
+        return np.array([values.get(image, elsewhere) for image in range(images)], float)
+
     certifies = one.certified is not None
-    certified = pd.Series(one.certified if certifies else np.nan, index=index).astype(float)
-    radii = pd.Series(np.nan if one.radii is None else one.radii, index=index).astype(float)
-    no_class = index.isin(one.no_class) | (certified == 0)
-    correct = ~index.isin(wrong) & ~no_class
-    changed = correct & index.isin(one.broken)
-    invalid = (correct & index.isin(one.invalid)).map({True: "not finite", False: None})
-    size = index.map(one.distance).astype(float).fillna(0.1 if one.eps is None else one.radius)
+    certified = np.full(images, np.nan) if one.certified is None else np.array(one.certified, float)
+    radii = np.full(images, np.nan) if one.radii is None else np.array(one.radii, float)
+    no_class = among(one.no_class) | (certified == 0)
+    correct = ~among(wrong) & ~no_class
     attacked = correct & (not certifies)
-    return table(
-        images, cell=key,
-        kind="certify" if certifies else "attack" if one.radii is None else "radius",
-        dataset=model["data"], model=one.model, family=model["family"], attack=one.attack,
-        toolkit=one.toolkit, surface=one.surface, norm=one.norm, eps=one.radius, goal=one.goal,
-        correct=correct, clean_label=(~correct).astype(int).mask(no_class, -1),
-        adv_label=changed.astype("Int64").where(attacked), success=changed & invalid.isna(),
-        invalid=invalid, abstained=correct & index.isin(one.abstained) | no_class,
-        clean_confidence=index.map(one.clean_confidence).astype(float).fillna(0.9),
-        adv_confidence=pd.Series(0.8, index=index).where(attacked),
-        **dict.fromkeys(("l0", "l1", "l2", "linf"), size.where(attacked)),
-        iterations=one.steps, forwards=correct * (one.steps + 2), backwards=correct * one.steps,
-        seconds=correct * 0.001 * one.steps,
-        certified_radius=certified, adversarial_radius=radii.where(correct),
-    )  # fmt: skip
+    changed = correct & among(one.broken)
+    spoilt = correct & among(one.invalid)
+    size = by_image(one.distance, 0.1 if one.eps is None else one.radius)
+    values: dict[str, Any] = {
+        "cell": key, "index": np.arange(images), "dataset": model["data"], "model": one.model,
+        "kind": "certify" if certifies else "attack" if one.radii is None else "radius",
+        "family": model["family"], "attack": one.attack, "toolkit": one.toolkit,
+        "surface": one.surface, "norm": one.norm, "eps": one.radius, "goal": one.goal,
+        "correct": correct, "clean_label": np.where(no_class, -1, np.where(correct, 0, 1)),
+        "adv_label": np.where(attacked, changed.astype(int).astype(object), None),
+        "success": changed & ~spoilt, "invalid": np.where(spoilt, "not finite", None),
+        "abstained": correct & among(one.abstained) | no_class,
+        "clean_confidence": by_image(one.clean_confidence, 0.9),
+        "adv_confidence": np.where(attacked, 0.8, np.nan),
+        **dict.fromkeys(("l0", "l1", "l2", "linf"), np.where(attacked, size, np.nan)),
+        "iterations": one.steps, "forwards": correct * (one.steps + 2),
+        "backwards": correct * one.steps, "seconds": correct * 0.001 * one.steps,
+        "certified_radius": certified, "adversarial_radius": np.where(correct, radii, np.nan),
+    }  # fmt: skip
+    return {name: np.broadcast_to(value, images) for name, value in values.items()}
 
 
 def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) -> dict[str, Any]:
