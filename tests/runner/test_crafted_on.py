@@ -1,9 +1,10 @@
-"""Surfaces climbed once, and the same images judged by several votes; suites of several data sets."""
+"""Images crafted once on a surface and judged by several votes; suites of several data sets."""
 
 import dataclasses
 
 import pytest
 import torch
+from scenes.mnist import write_mnist
 from torch import nn
 
 import bench
@@ -14,7 +15,6 @@ from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
-from tests.data.test_datasets import write_mnist
 
 NAME = "digits/dml-triplet-adam"
 SUITE = f"""\
