@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bench.api import run as run
     from bench.train.families import Family as Family
     from bench.train.recipe import Recipe as Recipe
+    from bench.trust.checks.registry import Check as Check
+    from bench.trust.checks.registry import Finding as Finding
+    from bench.trust.checks.registry import register_check as register_check
     from bench.zoo import load_model as load_model
     from bench.zoo import register_family as register_family
     from bench.zoo import register_model as register_model
@@ -26,12 +29,15 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Attacked": "bench.api",
+    "Check": "bench.trust.checks.registry",
     "Family": "bench.train.families",
+    "Finding": "bench.trust.checks.registry",
     "Recipe": "bench.train.recipe",
     "Run": "bench.api",
     "attack": "bench.api",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
+    "register_check": "bench.trust.checks.registry",
     "register_family": "bench.zoo",
     "register_model": "bench.zoo",
     "run": "bench.api",

@@ -11,6 +11,7 @@ from scenes import tiny
 
 from bench.train.families import FAMILIES
 from bench.train.recipes import RECIPES
+from bench.trust.checks import registry as check_registry
 from bench.zoo import MODELS
 
 # A busy machine is no fault of the code under test.
@@ -37,6 +38,7 @@ def registry(monkeypatch):
     """Forget at the end what a test registers, and the plug-ins it loads."""
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
     tables = [(table, dict(table)) for table in (FAMILIES, RECIPES)]
+    monkeypatch.setattr(check_registry, "_REGISTERED", {})
     yield
     for table, before in tables:
         table.clear()

@@ -1,4 +1,4 @@
-"""`bench ls`: what there is. Imports no torch, so that it answers at once, but for runs."""
+"""`bench ls`: what there is. Imports no torch, so that it answers at once, but for runs and checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import rich_click as click
 from bench.cli.options import complete_attacks, plugin_option, results_option
 from bench.errors import SpecError
 
-_LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "runs"]
+_LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "checks", "runs"]
 
 
 @click.command()
@@ -22,7 +22,7 @@ _LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "runs"]
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def ls(what: str, name: str | None, plugin: Path | None, results: Path, as_json: bool) -> None:
-    """List models, attacks, suites, datasets, toolkits, or the runs in a folder of results.
+    """List models, attacks, suites, datasets, toolkits, checks, or the runs in a folder of results.
 
     `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
     toolkit takes.
@@ -266,6 +266,15 @@ def _toolkits() -> list[dict[str, Any]]:
     ]
 
 
+def _checks() -> list[dict[str, Any]]:
+    from bench.trust.checks.registry import all_checks
+
+    return [
+        {"id": check.id, "needs": check.needs, "title": check.title}
+        for check in all_checks().values()
+    ]
+
+
 def _runs(results: Path) -> list[dict[str, Any]]:
     """Return the runs of a folder, the last started first."""
     from bench.store.chosen import asked_in_words, is_whole
@@ -316,6 +325,7 @@ _RECORDS = {
     "suites": _suites,
     "datasets": _datasets,
     "toolkits": _toolkits,
+    "checks": _checks,
 }
 
 _SCREENS = {

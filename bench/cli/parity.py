@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,19 +32,21 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.cli.display import say
     from bench.report.tables import parity_table
     from bench.trust.checks.parity import parity as compare
+    from bench.trust.checks.parity import parity_findings
 
     found = stored(suite, results)
     compared = compare(found)
     _show(parity_table(found, compared))
-    failed = int((compared["passed"] == False).sum())  # noqa: E712 - null means not judged
-    incomparable = int((compared["expected"] == "differs").sum())
-    unjudged = int(compared["passed"].isna().sum()) - incomparable
-    agree = len(compared) - failed - unjudged - incomparable
-    words = [f"{agree} agree as expected", f"{failed} do not", f"{unjudged} could not be judged"]
-    if incomparable:
-        words.append(f"{incomparable} are two algorithms under one name")
+    counts = Counter(finding.status for finding in parity_findings(compared))
+    words = [
+        f"{counts['pass']} agree as expected",
+        f"{counts['fail']} do not",
+        f"{counts['warn']} could not be judged",
+    ]
+    if counts["not applicable"]:
+        words.append(f"{counts['not applicable']} are two algorithms under one name")
     say(f"{len(compared)} pairs: {', '.join(words)}")
-    if failed:
+    if counts["fail"]:
         ctx.exit(1)
 
 

@@ -15,18 +15,21 @@ from bench.cli.options import complete_models, data_option, plugin_option
 @data_option
 @click.pass_context
 def validate(ctx: click.Context, model: str, plugin: Path | None, data: Path | None) -> None:
-    """Check MODEL and say in words what is wrong with it; exit 1 where something is."""
+    """Check MODEL and say in words what is wrong with it; exit 1 where something is.
+
+    Runs every check that needs a model (`bench ls checks`), those that the plug-in registers too.
+    """
     from bench.cli.display import print_table
-    from bench.trust.checks.model import validate_model
+    from bench.trust.checked_model import CheckedModel
+    from bench.trust.checks.registry import run_checks
     from bench.zoo import MODELS, load_model
 
     adapter = load_model(model, plugin=plugin, data=data)
-    findings = validate_model(adapter, MODELS[model].facts["data"], data)
-    print_table(
-        [
-            {"check": finding.check, "verdict": finding.verdict, "what was found": finding.words}
-            for finding in findings
-        ]
-    )
-    if any(finding.verdict == "fail" for finding in findings):
+    checked = CheckedModel(adapter, MODELS[model].facts["data"], data)
+    results = run_checks("model", checked)
+    print_table([
+        {"check": check.label(finding), "verdict": finding.status, "what was found": finding.line()}
+        for check, finding in results
+    ])  # fmt: skip
+    if any(finding.status == "fail" for _, finding in results):
         ctx.exit(1)

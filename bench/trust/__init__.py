@@ -1,1 +1,1 @@
-"""How far the figures can be trusted: parity between toolkits."""
+"""How far the figures can be trusted: checks of models and runs, and the claims of studies."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
+from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import mcnemar
 from bench.spec import TOOLKITS, AttackSpec, Toolkit, eps_text
 from bench.store.columns import attacked
 from bench.store.results import Results
+from bench.trust.checks.registry import Check, Finding, Status
 
 if TYPE_CHECKING:
     from bench.attacks.row import Parity
@@ -53,7 +56,7 @@ class _Pair:
 def parity(results: Results) -> pd.DataFrame:
     """Return how closely each pair of toolkits agrees on each attack, and whether that is enough.
 
-    Two cells are compared when model, surface, attack, norm, eps and all words are the same; `left`
+    Two cells are compared when model, surface, attack, norm, eps and all parameters are the same; `left`
     and `right` are in the order of `spec.TOOLKITS`. The class of a pair is the catalogue's:
 
     - `identical`: the kept pictures are equal, the four norms of every image are equal, and so are
@@ -74,7 +77,7 @@ def parity(results: Results) -> pd.DataFrame:
         was attacked by both);
         `n` (images both attacked); `equal_verdicts` (share of them); `discordant` (how many differ);
         `mcnemar_p` (exact, two-sided);
-        `max_difference` (largest |left - right| over the kept pictures' pixels; null unless the
+        `max_difference` (largest |left - right| over the pixels of the kept pictures; null unless the
         class is `identical` or `one-ulp`);
         `norm_ratio` (median norm of left / median norm of right, in the attack's norm, over the
         images both broke for a minimal-norm attack, over all both attacked otherwise);
@@ -88,12 +91,12 @@ def parity(results: Results) -> pd.DataFrame:
     tried = results.rows[results.rows["cell"].isin(cells["cell"])]
     tried = tried[attacked(tried)]
     rows = {str(cell): frame.set_index("index") for cell, frame in tried.groupby("cell")}
-    found = []
+    pairs = []
     for _, group in cells.groupby(alike, sort=False, dropna=False):
         by_toolkit = {cell["toolkit"]: cell for _, cell in group.iterrows()}
         for left, right in combinations([name for name in TOOLKITS if name in by_toolkit], 2):
-            found.append(_compare(results, rows, by_toolkit[left], by_toolkit[right]))
-    table = pd.DataFrame(found, columns=list(_COLUMNS))
+            pairs.append(_compare(results, rows, by_toolkit[left], by_toolkit[right]))
+    table = pd.DataFrame(pairs, columns=list(_COLUMNS))
     return table.astype({
         "expected": "str", "bound": "str", "n": "int64", "equal_verdicts": "float64", "discordant": "int64",
         "mcnemar_p": "float64", "max_difference": "float64", "norm_ratio": "float64",
@@ -164,19 +167,19 @@ def _expected(
 
 
 def _pair(left: pd.DataFrame | None, right: pd.DataFrame | None) -> _Pair | None:
-    """Return what two cells say of the images both attacked; None where there is none."""
+    """Return the rows of the images that both cells attacked; None where there is none."""
     if left is None or right is None:
         return None
     both = left.index.intersection(right.index)
     if both.empty:
         return None
     left, right = left.loc[both], right.loc[both]
-    won, other = left["success"], right["success"]
+    left_broke, right_broke = left["success"], right["success"]
     return _Pair(
         left=left,
         right=right,
-        only_left=int((won & ~other).sum()),
-        only_right=int((other & ~won).sum()),
+        only_left=int((left_broke & ~right_broke).sum()),
+        only_right=int((right_broke & ~left_broke).sum()),
     )
 
 
@@ -196,8 +199,8 @@ def _max_difference(results: Results, left: str, right: str) -> float | None:
     places = [(i, at[int(index)]) for i, index in enumerate(first["index"]) if int(index) in at]
     if not places:
         return None
-    mine, theirs = (list(side) for side in zip(*places, strict=True))
-    gap = (first["x_adv"][mine].double() - second["x_adv"][theirs].double()).abs()
+    in_first, in_second = (list(side) for side in zip(*places, strict=True))
+    gap = (first["x_adv"][in_first].double() - second["x_adv"][in_second].double()).abs()
     return float(gap.nan_to_num(nan=float("inf")).max())
 
 
@@ -252,3 +255,47 @@ def _bound(expected: Parity, n: int) -> str | None:
     if expected.cls == "rate":
         return rates
     return f"ratio {expected.low:.4g} to {expected.high:.4g}, {rates}"
+
+
+def agreement_of_toolkits(outcomes: Outcomes) -> list[Finding]:
+    """Return a finding for each pair of toolkits that ran the same attack on the same model."""
+    return parity_findings(parity(outcomes.results))
+
+
+def parity_findings(pairs: pd.DataFrame) -> list[Finding]:
+    """Return a finding for each row of `parity`: `warn` where a pair could not be judged."""
+    return [_finding(pair) for pair in pairs.to_dict("records")]
+
+
+def _finding(pair: Mapping[Hashable, Any]) -> Finding:
+    """Return the finding on one row of `parity`."""
+    toolkits = f"{pair['left']} and {pair['right']}"
+    differ = f"{pair['discordant']} of {pair['n']} verdicts differ"
+    status: Status
+    remedy = ""
+    if pair["expected"] == "differs":
+        status = "not applicable"
+        sentence = f"{toolkits} have two algorithms under one name: {pair['cause']}"
+    elif pd.isna(pair["passed"]):
+        status, sentence = "warn", f"{toolkits} could not be compared: {pair['cause']}"
+    elif pair["passed"]:
+        status, sentence = "pass", f"{toolkits} agree as expected: {differ}"
+    else:
+        status, sentence = "fail", f"{toolkits} differ more than they should: {differ}"
+        remedy = f"compare their parameters, `bench ls attacks {pair['attack']}`"
+    return Finding(
+        status=status,
+        sentence=sentence,
+        value=float(pair["discordant"]),
+        bound="" if pd.isna(pair["bound"]) else str(pair["bound"]),
+        remedy=remedy,
+        subject=f"{pair['attack']} {pair['norm']} {pair['eps_text']} on {pair['model']}, {pair['surface']}",
+    )
+
+
+PARITY = Check(
+    id="parity",
+    title="toolkits agree about the same attack",
+    needs="rows",
+    run=agreement_of_toolkits,
+)

@@ -6,11 +6,14 @@ from torch import nn
 
 import bench
 from bench.spec import ModelSpec
-from bench.trust.checks.model import validate_model
+from bench.trust.checked_model import CheckedModel
+from bench.trust.checks.registry import run_checks
 
 
-def verdicts(adapter):
-    return {finding.check: finding for finding in validate_model(adapter, "digits")}
+def findings(adapter, data="digits"):
+    """Return what is found of a model, by what `bench validate` calls each line."""
+    results = run_checks("model", CheckedModel(adapter, data))
+    return {check.label(finding): finding for check, finding in results}
 
 
 def trained():
@@ -35,9 +38,9 @@ class Layer(nn.Module):
 
 
 def test_a_sound_model_passes():
-    found = verdicts(bench.load_model("digits/cnn"))
-    assert {finding.verdict for finding in found.values()} == {"pass"}
-    assert "its card says" in found["clean accuracy"].words
+    found = findings(bench.load_model("digits/cnn"))
+    assert {finding.status for finding in found.values()} == {"pass"}
+    assert "its card says" in found["clean accuracy"].line()
 
 
 def in_place(self, x):
@@ -81,12 +84,12 @@ def tires(self, x):
     (lambda self, x: self.net(x.sqrt().square()), "gradient of network", "fail", "not finite"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_and_nothing_else_of_it(change, check, verdict, words):
-    found = verdicts(wrapped(Layer(change)))
-    assert found[check].verdict == verdict
-    assert words in found[check].words
+    found = findings(wrapped(Layer(change)))
+    assert found[check].status == verdict
+    assert words in found[check].line()
     # A cause is no other: what it does to batches and buffers is not said of randomness, and so on.
     about_calls = {"determinism", "batch size", "images kept", "buffers"} - {check}
-    others = {name for name in about_calls if found[name].verdict == "fail"}
+    others = {name for name in about_calls if found[name].status == "fail"}
     assert others <= ({"determinism", "buffers"} if change is tires else set())
 
 
@@ -95,8 +98,8 @@ def test_the_gradient_of_a_random_model_is_compared_under_equal_draws(sign):
     def change(self, x):
         return self.net((1 - sign) * x.detach() + sign * x + 0.1 * torch.randn_like(x))
 
-    found = verdicts(wrapped(Layer(change)))
-    assert {found[f"gradient of {name}"].verdict for name in ("expected", "one-draw")} == {
+    found = findings(wrapped(Layer(change)))
+    assert {found[f"gradient of {name}"].status for name in ("expected", "one-draw")} == {
         "pass" if sign == 1 else "fail"
     }
 
@@ -128,15 +131,15 @@ def test_edges_and_ties_fail_no_sound_network():
         optimizer.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
         optimizer.step()
-    found = verdicts(wrapped(net.eval()))
-    assert {finding.verdict for finding in found.values()} <= {"pass", "warn"}
-    assert "median error against finite differences 0.0%" in found["gradient of network"].words
+    found = findings(wrapped(net.eval()))
+    assert {finding.status for finding in found.values()} <= {"pass", "warn"}
+    assert "median error against finite differences 0.0%" in found["gradient of network"].line()
 
 
 @pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="BENCH_DATA is not set")
 def test_an_adversarially_trained_network_passes():
-    found = validate_model(bench.load_model("mnist/pgd-linf-at"), "mnist")
-    assert {finding.verdict for finding in found} == {"pass"}
+    found = findings(bench.load_model("mnist/pgd-linf-at"), "mnist")
+    assert {finding.status for finding in found.values()} == {"pass"}
 
 
 def test_half_precision_is_told_from_a_wrong_gradient():
@@ -148,9 +151,9 @@ def test_half_precision_is_told_from_a_wrong_gradient():
         def forward(self, x):
             return self.net(x.bfloat16()).float()
 
-    found = verdicts(wrapped(Half()))["gradient of network"]
-    assert found.verdict == "warn"
-    assert "rounded too coarsely" in found.words
+    found = findings(wrapped(Half()))["gradient of network"]
+    assert found.status == "warn"
+    assert "rounded too coarsely" in found.line()
 
 
 def test_a_model_that_cannot_be_asked_is_said_to_be():
@@ -159,14 +162,14 @@ def test_a_model_that_cannot_be_asked_is_said_to_be():
             raise ValueError("two at most\nand more lines")
         return self.net(x)
 
-    found = verdicts(wrapped(Layer(fails)))
-    assert found["answers"].words == "cannot be asked: ValueError: two at most"
+    found = findings(wrapped(Layer(fails)))
+    assert found["answers"].line() == "cannot be asked: ValueError: two at most"
 
 
 def test_images_and_classes_that_do_not_fit_stop_the_validation():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 7))
-    (finding,) = validate_model(bench.wrap(net, 7, (1, 8, 8)), "digits")
-    assert (finding.verdict, finding.words) == ("fail", "has 7 classes, digits has 10")
+    (finding,) = findings(bench.wrap(net, 7, (1, 8, 8))).values()
+    assert (finding.status, finding.line()) == ("fail", "has 7 classes, digits has 10")
 
 
 class Careless:
@@ -198,21 +201,21 @@ class Careless:
 
 
 def test_training_mode_that_leaks_into_predictions_is_said():
-    found = verdicts(Careless())
-    assert found["eval mode"].words == (
-        "predict leaves BatchNorm2d and BatchNorm1d in training mode; call eval() in it"
+    found = findings(Careless())
+    assert found["eval mode"].line() == (
+        "predict leaves BatchNorm2d and BatchNorm1d in training mode: call eval() in it"
     )
-    assert {name for name, one in found.items() if one.verdict == "fail"} == {"eval mode"}
+    assert {name for name, finding in found.items() if finding.status == "fail"} == {"eval mode"}
 
 
 def test_batch_moments_of_a_model_in_training_mode_are_said_and_end_no_validation():
     adapter = Careless()
     adapter.net.train()
-    found = verdicts(adapter)
-    assert found["eval mode"].words == (
+    found = findings(adapter)
+    assert found["eval mode"].line() == (
         "BatchNorm2d and BatchNorm1d in training mode in predict: call eval()"
     )
-    assert "depend on the other images" in found["batch size"].words
+    assert "depend on the other images" in found["batch size"].line()
     assert "gradient of network" in found
     assert all(part.training for part in adapter.net.modules())
 
@@ -220,28 +223,28 @@ def test_batch_moments_of_a_model_in_training_mode_are_said_and_end_no_validatio
 def test_a_model_that_writes_into_its_images_is_said_to_and_of_nothing_else():
     adapter = Careless()
     adapter.net = Layer(in_place).eval()
-    found = verdicts(adapter)
-    assert found["images kept"].words.endswith("let it work on a copy")
-    assert found["clean accuracy"].verdict == "pass"
+    found = findings(adapter)
+    assert found["images kept"].line().endswith("let it work on a copy")
+    assert found["clean accuracy"].status == "pass"
     for check in ("determinism", "batch size", "buffers"):
-        assert found[check].verdict == "pass"
+        assert found[check].status == "pass"
 
 
 def test_a_gradient_that_cannot_be_taken_ends_no_validation():
     adapter = Careless()
     adapter.net = Layer(lambda self, x: self.net(x.detach())).eval()
-    found = verdicts(adapter)["gradient of network"]
-    assert found.verdict == "fail"
-    assert found.words.startswith("cannot be taken: ")
+    found = findings(adapter)["gradient of network"]
+    assert found.status == "fail"
+    assert found.line().startswith("cannot be taken: ")
 
 
 def test_probabilities_are_said():
-    found = verdicts(Careless(softmax=True))
-    assert found["scores"].verdict == "fail"
-    assert "leave out the final softmax" in found["scores"].words
+    found = findings(Careless(softmax=True))
+    assert found["scores"].status == "fail"
+    assert "leave out the final softmax" in found["scores"].line()
 
 
 def test_a_model_without_gradient_is_warned_about():
     net = bench.load_model("digits/cnn")
     adapter = bench.wrap_predict(lambda x: net.predict(x).labels, 10, (1, 8, 8))
-    assert verdicts(adapter)["gradient"].verdict == "warn"
+    assert findings(adapter)["gradient"].status == "warn"

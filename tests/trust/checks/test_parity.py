@@ -13,10 +13,11 @@ import torch
 from scenes import stored_run
 
 from bench.errors import SpecError
+from bench.measure.outcomes import Outcomes
 from bench.spec import AttackSpec
 from bench.store.columns import attacked
 from bench.store.results import Results, load_results
-from bench.trust.checks.parity import parity
+from bench.trust.checks.parity import PARITY, parity, parity_findings
 
 A = stored_run.MODELS[0]
 
@@ -363,3 +364,32 @@ def test_two_algorithms_under_one_name_are_shown_and_not_judged(
     assert pd.isna(row["passed"])
     assert row["cause"] == "why not closer"
     assert row["norm_ratio"] > 0
+
+
+@pytest.mark.parametrize(("answer", "flips", "status", "sentence"), [
+    (VERDICT, 2, "pass", "art and foolbox agree as expected: 2 of 36 verdicts differ"),
+    (VERDICT, 3, "fail", "art and foolbox differ more than they should: 3 of 36 verdicts differ"),
+    (Expected("differs"), 3, "not applicable",
+     "art and foolbox have two algorithms under one name: why not closer"),
+    (SpecError("no parity is known of pgd"), 0, "warn",
+     "art and foolbox could not be compared: no parity is known of pgd"),
+])  # fmt: skip
+def test_a_pair_is_a_finding(
+    results: Results, expect: Any, answer: Any, flips: int, status: str, sentence: str
+) -> None:
+    expect(answer)
+    (finding,) = parity_findings(
+        pick(parity(changed(results, "pgd", "success", flip, flips))).to_frame().T
+    )
+    assert (finding.status, finding.sentence, finding.value) == (status, sentence, flips)
+    assert finding.subject == f"pgd linf 8/255 on {A}, network"
+    assert finding.bound == ("2 may differ" if answer is VERDICT else "")
+
+
+def test_the_check_of_a_run_finds_something_of_every_pair(results: Results, expect: Any) -> None:
+    expect(Expected("identical"))
+    statuses = [finding.status for finding in PARITY.findings(Outcomes(results))]
+    table = parity(results)
+    assert statuses.count("pass") == int(table["passed"].fillna(False).sum()) > 0
+    assert statuses.count("warn") == int(table["passed"].isna().sum()) > 0
+    assert len(statuses) == len(table)

@@ -1,0 +1,78 @@
+"""A model under check: what the checks of models share, computed once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from bench.adapters.generators import device_of
+from bench.data.datasets import load
+from bench.spec import Adapter, Prediction
+from bench.trust.behaviour import IMAGES, Behaviour, judged
+
+#: Test images that a model is checked on, from the first.
+_IMAGES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedModel:
+    """A model and the images it is checked on; each part is computed when it is first used, and kept.
+
+    Nothing in here may be changed; a check that asks the model gives it images of its own.
+
+    Attributes:
+        adapter: the model as it was brought.
+        data: the data set that it is registered for.
+        root: the folder of data sets; None for the usual one.
+    """
+
+    adapter: Adapter
+    data: str
+    root: str | os.PathLike[str] | None = None
+
+    @cached_property
+    def _examples(self) -> tuple[torch.Tensor, torch.Tensor]:
+        part = load(self.data, "test", self.root).first(_IMAGES)
+        device = device_of(self.adapter)
+        return part.images.to(device), part.labels.to(device)
+
+    @property
+    def images(self) -> torch.Tensor:
+        """The first 200 test images, float32 (N, C, H, W) in [0, 1], on the model's device.
+
+        Raises:
+            PrerequisiteError: the data set is missing.
+        """
+        return self._examples[0]
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Their labels, int64 (N,)."""
+        return self._examples[1]
+
+    @property
+    def few_images(self) -> torch.Tensor:
+        """The images that the model's behaviour was observed on."""
+        return self.images[:IMAGES]
+
+    @cached_property
+    def _judged(self) -> tuple[Adapter, Behaviour]:
+        return judged(self.adapter, self.few_images)
+
+    @property
+    def judge(self) -> Adapter:
+        """The model as it is judged: by repeated draws where it is random."""
+        return self._judged[0]
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the model answers when it is asked again, and in other batches."""
+        return self._judged[1]
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """Its decisions about the images, as it is judged."""
+        return self.judge.predict(self.images.clone())

@@ -1,0 +1,156 @@
+"""The table of checks: ours, one plain function each in this package, and those of plug-ins."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+from bench.errors import BenchError, SpecError
+from bench.registry import Entry, first_line, users_code, where
+from bench.trust import checks
+
+Status = Literal["pass", "warn", "fail", "not applicable"]
+
+#: What a check is given: a model (`bench.trust.checked_model.CheckedModel`), the rows of a run
+#: (`bench.measure.outcomes.Outcomes`) or its cells (`bench.store.results.Results`).
+Needs = Literal["model", "rows", "cells"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        status: `pass`; `warn`: figures are right, but a reader must know this; `fail`: figures cannot be
+            believed; `not applicable`: there is nothing to check here.
+        sentence: what was found, without a full stop.
+        value: the number that was compared with the bound; None where there is none.
+        bound: what the value was held to, in words; empty where there is none.
+        remedy: what to do about it; empty where there is nothing to do.
+        subject: what part of a model or run it is about, such as a surface; empty for the whole.
+    """
+
+    status: Status
+    sentence: str
+    value: float | None = None
+    bound: str = ""
+    remedy: str = ""
+    subject: str = ""
+
+    def line(self) -> str:
+        """Return what was found and what to do about it."""
+        return f"{self.sentence}: {self.remedy}" if self.remedy else self.sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A test of whether a model or a run can be believed.
+
+    Attributes:
+        id: its name, words joined by hyphens; no two checks have the same.
+        title: what holds where it passes, in a few words.
+        needs: what `run` is given.
+        run: returns a finding, or one for each part of what it is given.
+        required: whether the other checks make no sense where it fails, so that none is run then.
+    """
+
+    id: str
+    title: str
+    needs: Needs
+    run: Callable[[Any], Finding | Sequence[Finding]]
+    required: bool = False
+
+    def findings(self, subject: Any) -> list[Finding]:
+        """Return what the check finds; see `needs` for what it is given.
+
+        Raises:
+            BenchError: the check itself fails, or returns something else; the message says where.
+        """
+        try:
+            with users_code():
+                found: object = self.run(subject)
+        except BenchError:
+            raise
+        except Exception as error:  # a check is anybody's code
+            raise BenchError(
+                f"check {self.id!r} failed itself: {where(error)}: {first_line(error)}"
+            ) from error
+        findings = [found] if isinstance(found, Finding) else found
+        if not isinstance(findings, list | tuple) or not all(
+            isinstance(finding, Finding) for finding in findings
+        ):
+            raise SpecError(
+                f"check {self.id!r} returned {type(found).__name__}; return "
+                f"bench.Finding(status=..., sentence=...) or a list of findings"
+            )
+        return list(findings)
+
+    def label(self, finding: Finding) -> str:
+        """Return what a line of a table calls the check, such as `gradient of network`."""
+        name = self.id.replace("-", " ")
+        return f"{name} of {finding.subject}" if finding.subject else name
+
+
+_REGISTERED: dict[str, Check] = {}
+
+
+def register_check(check: Check) -> None:
+    """Let `bench validate`, or whatever reads what the check needs, run one check more.
+
+    Raises:
+        SpecError: there is another check of that name, or nothing that it could need.
+    """
+    if check.needs not in get_args(Needs):
+        raise SpecError(
+            f"check {check.id!r} needs {check.needs!r}; write {', '.join(get_args(Needs))}"
+        )
+    held = all_checks().get(check.id)
+    if held is not None and _origin(held) != _origin(check):
+        raise SpecError(
+            f"a check named {check.id!r} is there already, by {_origin(held)}; rename yours"
+        )
+    _REGISTERED[check.id] = check
+
+
+def _origin(check: Check) -> str:
+    return Entry(check.run, {}).origin()
+
+
+def all_checks() -> dict[str, Check]:
+    """Return all checks by name: ours in the order of their files, then those of plug-ins."""
+    return _own_checks() | _REGISTERED
+
+
+@cache
+def _own_checks() -> dict[str, Check]:
+    modules = [
+        import_module(f"{checks.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(checks.__path__)
+    ]
+    every = [value for module in modules for value in vars(module).values()]
+    return {value.id: value for value in every if isinstance(value, Check)}
+
+
+def run_checks(needs: Needs, subject: Any) -> list[tuple[Check, Finding]]:
+    """Return what every check of a kind finds, in order.
+
+    Args:
+        needs: which checks to run.
+        subject: what they are given.
+
+    Raises:
+        BenchError: a check itself fails.
+    """
+    results: list[tuple[Check, Finding]] = []
+    for check in all_checks().values():
+        if check.needs != needs:
+            continue
+        findings = check.findings(subject)
+        results += [(check, finding) for finding in findings]
+        if check.required and any(finding.status == "fail" for finding in findings):
+            break
+    return results

@@ -1,0 +1,110 @@
+"""Whether the gradient of each surface says where the loss rises, which white-box attacks rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.adapters.smoothed import MeanOfDraws
+from bench.spec import Loss
+from bench.trust.checked_model import CheckedModel
+from bench.trust.checks.registry import Check, Finding
+from bench.trust.gradients import AGREES, Agreement, agreement
+from bench.trust.watch import one_line
+
+#: Images on which gradients are compared; a random surface answers each twenty times.
+_COMPARED, _COMPARED_RANDOM = 32, 8
+
+#: The share of images up to which a gradient that is zero or wrong counts as an exception.
+_FEW = 0.1
+
+_LOSSES: Mapping[Loss, str] = {"margin": "the margin", "ce": "the cross-entropy"}
+
+
+def gradients(model: CheckedModel) -> Sequence[Finding]:
+    """Compare the gradient of every surface with finite differences."""
+    surfaces = model.judge.surfaces()
+    if not surfaces:
+        sentence = "none: only black-box attacks can be run on this model"
+        return [Finding(status="warn", sentence=sentence)]
+    return [_of_surface(model, name) for name in surfaces]
+
+
+def _of_surface(model: CheckedModel, name: str) -> Finding:
+    """Return a finding on the gradient of one surface."""
+    behaviour = model.behaviour
+    why = _not_comparable(model, name)
+    if why:
+        sentence = f"{why}; finite differences say nothing"
+        return Finding(status="warn", sentence=sentence, subject=name)
+    n = min(len(model.images), _COMPARED_RANDOM if behaviour.random else _COMPARED)
+    x, y = model.images[:n], model.labels[:n]
+    try:
+        by_loss = agreement(model.judge, name, x, y, drawn=behaviour.random)
+    except Exception as error:  # a surface is anybody's code
+        sentence = f"cannot be taken: {one_line(error)}"
+        return Finding(status="fail", sentence=sentence, subject=name)
+    wrong = _unusable(by_loss, n)
+    if wrong:
+        return Finding(status="fail", sentence=wrong, subject=name)
+    return _usable(by_loss, n, name)
+
+
+def _not_comparable(model: CheckedModel, name: str) -> str:
+    """Return why finite differences say nothing about a surface; empty where they do."""
+    behaviour = model.behaviour
+    module = model.judge.surfaces()[name]
+    if isinstance(module, MeanOfDraws) and module.noise is not None:
+        return "its noise is drawn anew at each image"
+    if behaviour.random and not behaviour.seeded:
+        return "its draws cannot be seeded"
+    if behaviour.batch_dependent:
+        return "that of an image's loss moves other images' losses too"
+    return ""
+
+
+def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
+    """Return why an attack cannot climb the gradients of a surface at n images; empty where it can."""
+    if all(found.dead == n for found in by_loss.values()):
+        return "zero everywhere: nothing for an attack to climb"
+    for loss, found in by_loss.items():
+        if found.broken:
+            return f"that of {_LOSSES[loss]} is not finite on {found.broken} of {n} images"
+        if found.dead > _FEW * n:
+            hint = ": logits too large?" if loss == "ce" else ""
+            return (
+                f"that of {_LOSSES[loss]} is zero on {found.dead} of {n} images, "
+                f"nothing for an attack to climb{hint}"
+            )
+    for loss, found in by_loss.items():
+        if found.wrong > _FEW * found.measured:
+            return (
+                f"that of {_LOSSES[loss]} differs from finite differences by {found.error:.1%} "
+                f"(median): it does not say where the loss rises"
+            )
+    return ""
+
+
+def _usable(by_loss: Mapping[Loss, Agreement], n: int, name: str) -> Finding:
+    """Return a finding on gradients that are right at most of n images."""
+    measured = [found for found in by_loss.values() if found.measured]
+    if not measured:
+        sentence = "scores are rounded too coarsely for finite differences"
+        return Finding(status="warn", sentence=sentence, subject=name)
+    error = max(found.error for found in measured)
+    dead = max(found.dead for found in by_loss.values())
+    wrong = max(found.wrong for found in by_loss.values())
+    sentence = f"median error against finite differences {error:.1%}"
+    sentence += f"; zero on {dead} of {n} images" if dead else ""
+    sentence += f"; wrong on {wrong} of {n}" if wrong else ""
+    return Finding(
+        status="warn" if dead or wrong else "pass",
+        sentence=sentence,
+        value=error,
+        bound=f"at most {AGREES:.0%}",
+        subject=name,
+    )
+
+
+GRADIENT = Check(
+    id="gradient", title="gradients say where the loss rises", needs="model", run=gradients
+)
