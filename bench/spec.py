@@ -23,7 +23,6 @@ Norm = Literal["l0", "l1", "l2", "linf"]
 Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
-Measure = Literal["accuracy", "critical_eps", "order"]
 #: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.
 Figure = Literal["logistic", "median", "mode"]
 RowKind = Literal["attack", "radius", "certify"]
@@ -355,8 +354,9 @@ class Claim:
         expect: which side has the higher accuracy or critical eps, or that they are equal; of an
             order, whether the models are ordered alike by both sides.
         within: half the width of what counts as equal, in percentage points; None unless equal.
-        measure: what is compared; `order` is that of critical eps under the attacks of either
-            side, or of clean accuracy and critical eps where there is one side alone.
+        measure: what is compared, one of `bench.trust.claim_measures`; `order` is that of critical eps
+            under the attacks of either side, or of clean accuracy and critical eps where there is one
+            side alone.
         figure: which figure of the radii is the critical eps; None for R of the fitted logistic where
             all have one, and else for the median.
     """
@@ -371,7 +371,7 @@ class Claim:
     eps: tuple[str, ...]
     expect: Expected
     within: float | None = None
-    measure: Measure = "accuracy"
+    measure: str = "accuracy"
     figure: Figure | None = None
 
 

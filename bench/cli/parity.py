@@ -34,18 +34,18 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.trust.checks.parity import parity as compare
     from bench.trust.checks.parity import parity_findings
 
-    found = stored(suite, results)
-    compared = compare(found)
-    _show(parity_table(found, compared))
+    run = stored(suite, results)
+    compared = compare(run)
+    _show(parity_table(run, compared))
     counts = Counter(finding.status for finding in parity_findings(compared))
-    words = [
+    parts = [
         f"{counts['pass']} agree as expected",
         f"{counts['fail']} do not",
         f"{counts['warn']} could not be judged",
     ]
     if counts["not applicable"]:
-        words.append(f"{counts['not applicable']} are two algorithms under one name")
-    say(f"{len(compared)} pairs: {', '.join(words)}")
+        parts.append(f"{counts['not applicable']} are two algorithms under one name")
+    say(f"{len(compared)} pairs: {', '.join(parts)}")
     if counts["fail"]:
         ctx.exit(1)
 
@@ -65,8 +65,8 @@ def _show(table: pd.DataFrame) -> None:
     shown = table[~alike]
     marks = lettered(shown["cause"])
     marked = shown["cause"].map(lambda cause: f" ({marks[cause]})" if cause else "")
-    told = shown.assign(expected=shown["expected"] + marked).drop(columns="cause")
-    print_table(told.to_dict("records"))
+    short = shown.assign(expected=shown["expected"] + marked).drop(columns="cause")
+    print_table(short.to_dict("records"))
     print_list("Why they agree no further", [(f"({mark})", why) for why, mark in marks.items()])
     if alike.any():
         say(

@@ -16,11 +16,11 @@ from bench.spec import (
     Claim,
     Expected,
     Figure,
-    Measure,
     Norm,
     eps_text,
     number,
 )
+from bench.trust.claim_measures.registry import ClaimMeasure, claim_measures_by_name
 from bench.trust.claim_pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]
@@ -40,7 +40,7 @@ class ClaimTable(BaseModel):
     norm: Norm | None = None
     eps: str | float | int | list[str | float | int] | None = None
     expect: Expected
-    measure: Measure = "accuracy"
+    measure: str = "accuracy"
     figure: Figure | None = None
     within: Annotated[float, Field(gt=0, lt=100)] | None = None
 
@@ -58,15 +58,16 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     """
     given = table.eps if isinstance(table.eps, list | None) else [table.eps]
     eps = tuple(str(one) for one in given or ())
-    _check_measure(table, where)
-    _check_sides(table, eps, where)
+    measure = _measure(table.measure, where)
+    _check_measure(table, measure, where)
+    _check_sides(table, measure, eps, where)
     _check_equality(table, where)
     norm = _norm(table.norm, attacks, where)
     names = _attacks(table)
     for field, named in names.items():
         for radius in eps:
             _check_attacked(named, norm, radius, attacks, where, field)
-        if table.measure != "accuracy":
+        if measure.of_radii:
             _check_measured(named, norm, attacks, where, field)
     left, right = (names.get(f"{side}_attacks", ()) for side in ("left", "right"))
     return Claim(
@@ -108,35 +109,44 @@ def _attacks(table: ClaimTable) -> dict[str, tuple[str, ...]]:
     return {field: tuple(getattr(table, field)) for field in fields if getattr(table, field)}
 
 
-def _check_measure(table: ClaimTable, where: str) -> None:
+def _measure(name: str, where: str) -> ClaimMeasure:
+    """Return what a claim compares."""
+    measures = claim_measures_by_name()
+    if name not in measures:
+        raise SpecError(f"{where}.measure: input should be {_either(measures)}")
+    return measures[name]
+
+
+def _either(names: Iterable[str]) -> str:
+    """Return names as a choice: `'a', 'b' or 'c'`."""
+    *first, last = [f"'{name}'" for name in names]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> None:
     """Raise where fields do not go with what is compared."""
-    if table.measure == "accuracy":
-        if table.figure is not None:
-            raise SpecError(
-                f"{where}.figure: this is of radii; it goes with measure = 'critical_eps' or 'order'"
-            )
-        if "order" in table.expect:
-            raise SpecError(
-                f"{where}.measure: this field is missing; of orders write measure = 'order'"
-            )
-        if table.eps is None:
-            raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
-        return
-    if table.eps is not None:
+    measures = claim_measures_by_name().values()
+    if table.figure is not None and not measure.of_radii:
+        of_radii = _either(other.name for other in measures if other.of_radii)
+        raise SpecError(f"{where}.figure: this is of radii; it goes with measure = {of_radii}")
+    if table.eps is not None and measure.of_radii:
         raise SpecError(f"{where}.eps: critical eps are compared, which are measured; leave it out")
-    order = table.measure == "order"
-    if order and table.right is not None:
+    if table.right is not None and measure.orders:
         raise SpecError(f"{where}.right: the models of `left` are ordered; leave it out")
-    wanted = ("same order", "opposite order") if order else ("left > right", "left < right")
-    if table.expect not in wanted:
-        raise SpecError(
-            f"{where}.expect: of {'an order' if order else 'critical eps'} write {' or '.join(wanted)}"
-        )
+    if table.expect not in measure.expects:
+        others = [other.name for other in measures if table.expect in other.expects]
+        if "measure" not in table.model_fields_set and others:
+            missing = f"with expect = '{table.expect}' write measure = {_either(others)}"
+            raise SpecError(f"{where}.measure: this field is missing; {missing}")
+        wanted = " or ".join(measure.expects)
+        raise SpecError(f"{where}.expect: of {measure.noun} write {wanted}")
+    if table.eps is None and not measure.of_radii:
+        raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
 
 
-def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
+def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], where: str) -> None:
     """Raise where it is not clear what is compared, models or attacks, or on which images."""
-    if not eps and table.measure == "accuracy":
+    if not eps and not measure.of_radii:
         raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
     radii = [number(one, f"{where}.eps") for one in eps]
     if min(radii, default=0) < 0:
@@ -148,7 +158,7 @@ def _check_sides(table: ClaimTable, eps: Sequence[str], where: str) -> None:
         raise SpecError(f"{where}: left_attacks and right_attacks go together")
     if any(apart) and 0 in radii:
         raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
-    if table.right is None and not any(apart) and table.measure != "order":
+    if table.right is None and not any(apart) and not measure.orders:
         raise SpecError(
             f"{where}.right: this field is missing; only where left_attacks and right_attacks "
             f"compare attacks may it be left out"

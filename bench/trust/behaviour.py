@@ -1,8 +1,8 @@
-"""How a model answers when it is asked again, in other company: found out before it is attacked.
+"""How a model answers when it is asked again and in other batches, observed before it is attacked.
 
-Each fault has a test of its own, so that none is taken for another: the generators are seeded
-alike where a question is not about randomness, what a call leaves in the model's buffers is put back
-where it is not about memory, and every call gets images of its own, since a model may write into them.
+Each fault has a test of its own, so that none is taken for another: the generators are seeded alike
+unless the test is about randomness, what a call leaves in the model's buffers is put back unless the
+test is about memory, and every call gets images of its own, since a model may write into them.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from bench.trust.watch import Watch, gap, gaps, one_line
 #: Images that a model is observed on.
 IMAGES = 32
 
-#: How far an image's scores may differ, relative to them, and be alike but for rounding: where the
-#: batch has the same shape, so that it is computed alike, and where it has another. On a GPU sums may
-#: be added up in any order, and half precision is rounded otherwise in a batch of another shape.
+#: How far an image's scores may differ, relative to their size, by rounding alone: in a batch of the
+#: same shape, which is computed the same way, and in one of another shape. On a GPU sums may be added
+#: up in any order, and half precision is rounded otherwise in a batch of another shape.
 _SAME_SHAPE = {"cpu": 1e-6, "cuda": 1e-5}
 _OTHER_SHAPE = 0.05
 
 #: Sizes of the other batches that images are shown in.
 _SIZES = (1, 7)
 
-#: Copies of one image that a random model is shown in a call, in how many calls, and how many times as
-#: much the means of calls may vary as they would by independent draws. One model in a hundred
-#: exceeds that by chance, which costs time alone.
+#: Copies of one image that a random model is shown in a call, the number of calls, and how many times as
+#: much the means of calls may vary as those of independent draws would. One model in a hundred exceeds
+#: that by chance, which only costs time.
 _COPIES, _CALLS, _MORE = 32, 4, 4.0
 
-#: Seeds under which a random model is shown other company, and how large the mean square of what
-#: changes is, in standard errors, where it is more than other draws (which give 2).
+#: Seeds under which a random model is shown an image beside other images, and how large the mean square
+#: of the change must be, in standard errors, to be no effect of other draws (which give 2).
 _SEEDS, _CLEARLY = 5, 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What was found of how a model answers.
+    """How a model was seen to answer.
 
     Attributes:
         random: whether answers to the same batch differ from call to call.
@@ -79,26 +79,26 @@ class Behaviour:
         """Return a sentence for each thing a reader of the model's figures has to know."""
         if self.fails:
             return [f"cannot be asked: {self.fails}"]
-        found = []
+        notes = []
         if self.training:
             kinds = " and ".join(self.training)
-            found.append(f"{kinds} in training mode while it predicts: call eval()")
+            notes.append(f"{kinds} in training mode while it predicts: call eval()")
         if self.random:
-            found.append(self._random())
+            notes.append(self._random())
         if self.random and not self.seeded and not self.remembers:
-            found.append(
+            notes.append(
                 "its random draws cannot be seeded (a generator of its own?): "
                 "a second run gives other rows"
             )
         if self.batch_dependent:
-            found.append(self.dependence())
+            notes.append(self.dependence())
         if self.refuses:
-            found.append(self.refuses)
+            notes.append(self.refuses)
         if self.writes_input:
-            found.append("writes into the images it is given: let it work on a copy")
+            notes.append("writes into the images it is given: let it work on a copy")
         if self.changes_state:
-            found.append(self.buffers())
-        return found
+            notes.append(self.buffers())
+        return notes
 
     def _random(self) -> str:
         if self.drawn:
@@ -113,7 +113,7 @@ class Behaviour:
         return f"each call changes its buffers {names}{more}{later}"
 
     def dependence(self) -> str:
-        """Return in words that images see each other."""
+        """Return in words that answers depend on the other images of the batch."""
         words = "answers depend on the other images of the batch"
         by = self.batch_dependent or 0.0
         if isfinite(by):
@@ -133,7 +133,7 @@ def observe(adapter: Adapter, x: torch.Tensor) -> Behaviour:
     watch = Watch(adapter)
     try:
         return _observed(watch, x[:IMAGES])
-    except Exception as error:  # a model is anybody's code; what it cannot do ends no run of others
+    except Exception as error:  # a model is anybody's code; one that fails must not end the run
         return Behaviour(fails=one_line(error))
     finally:
         watch.put_back()
@@ -151,7 +151,9 @@ def _observed(watch: Watch, x: torch.Tensor) -> Behaviour:
     can_be_compared = seeded_alike
     depends, refuses = None, None
     if can_be_compared:
-        depends = _company(watch, x, first, 10 * limit, by_seed=is_random and not remembers)
+        depends = _beside_negatives(
+            watch, x, first, 10 * limit, by_seed=is_random and not remembers
+        )
     sizes, refuses = _other_sizes(watch, x, first, compare=can_be_compared and not is_random)
     if depends is not None:
         depends = max(depends, sizes)
@@ -176,32 +178,32 @@ def _remembers(watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float)
     return gap(first, later) > limit
 
 
-def _company(
+def _beside_negatives(
     watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float, by_seed: bool
 ) -> float:
     """Return how far scores differ where every second image is replaced by its negative.
 
-    The batch keeps its shape and each image that is compared its place, so that it is computed
-    alike, and a seeded model draws alike for it.
+    The batch keeps its shape, and each image that is compared keeps its place, so that it is computed
+    the same way and a seeded model makes the same draws for it.
     """
     worst = 0.0
     for kept in (slice(0, None, 2), slice(1, None, 2)):
-        company = 1 - x
-        company[kept] = x[kept]
-        apart = gap(first[kept], watch.ask(company)[kept])
-        if apart > limit and (not by_seed or _more_than_draws(watch, x, company, kept)):
+        batch = 1 - x
+        batch[kept] = x[kept]
+        apart = gap(first[kept], watch.ask(batch)[kept])
+        if apart > limit and (not by_seed or _more_than_draws(watch, x, batch, kept)):
             worst = max(worst, apart)
     return worst
 
 
-def _more_than_draws(watch: Watch, x: torch.Tensor, company: torch.Tensor, kept: slice) -> bool:
-    """Return whether company changes scores on the mean over seeds.
+def _more_than_draws(watch: Watch, x: torch.Tensor, batch: torch.Tensor, kept: slice) -> bool:
+    """Return whether the other images of a batch change scores on the mean over seeds.
 
     A model whose draws for one image take more random numbers than those for another (Poisson
-    noise) has other draws in other company, which is no dependence.
+    noise) makes other draws for an image beside others, which is no dependence.
     """
     changes = torch.stack([
-        watch.ask(company, seed)[kept] - watch.ask(x, seed)[kept] for seed in range(_SEEDS)
+        watch.ask(batch, seed)[kept] - watch.ask(x, seed)[kept] for seed in range(_SEEDS)
     ])  # fmt: skip
     error = changes.var(0) / _SEEDS
     squares = changes.mean(0).square()
@@ -227,7 +229,7 @@ def _other_sizes(
 
 
 def _draws_once(watch: Watch, image: torch.Tensor) -> bool:
-    """Return whether all images of a call get the same draw, or such as belong together.
+    """Return whether all images of a call get the same draw, or draws that depend on each other.
 
     Of independent draws the means of calls vary by the variance within a call over the copies.
     """
@@ -240,7 +242,7 @@ def _draws_once(watch: Watch, image: torch.Tensor) -> bool:
 
 
 def judged(adapter: Adapter, x: torch.Tensor) -> tuple[Adapter, Behaviour]:
-    """Return a model as it is to be judged, by repeated draws where it is random, and why.
+    """Return a model as it is to be judged, by repeated draws where it is random, and its behaviour.
 
     Args:
         adapter: the model.
@@ -251,7 +253,7 @@ def judged(adapter: Adapter, x: torch.Tensor) -> tuple[Adapter, Behaviour]:
     if isinstance(adapter, SmoothedAdapter):
         # Its noise belongs to the image; and it asks its network a hundred times an image.
         return adapter, Behaviour()
-    found = observe(adapter, x)
-    if not found.drawn:
-        return adapter, found
-    return RandomAdapter(inner=adapter, per_call=found.per_call), found
+    behaviour = observe(adapter, x)
+    if not behaviour.drawn:
+        return adapter, behaviour
+    return RandomAdapter(inner=adapter, per_call=behaviour.per_call), behaviour

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,7 +13,7 @@ _WILD = re.compile(r"\*|\{([A-Za-z_]\w*)\}")
 
 
 class Pair(NamedTuple):
-    """Two models to compare; None on a side where there is nothing to compare with.
+    """Two models to compare; None on a side that no model of the run matches.
 
     Attributes:
         case: what the names and stars of the patterns stand for here, such as `mnist, triplet`;
@@ -38,65 +39,65 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
 
     Returns:
         The pairs in the order of the left models, then the right; then a model that matches a side
-        and has no partner, alone, so that it is not passed over. A single pair of nothing where no
+        and has no partner, alone, so that it is not passed over. A single pair of None and None if no
         model matches either side.
     """
     if claim.right is None:
-        own = [(title, re.fullmatch(_expression(claim.left, set()), title)) for title in data]
-        return [Pair(title, title, _case(it)) for title, it in own if it] or [Pair(None, None, "")]
+        whole = [(title, re.fullmatch(_expression(claim.left, set()), title)) for title in data]
+        alone = [Pair(title, title, _case(match)) for title, match in whole if match]
+        return alone or [Pair(None, None, "")]
     lefts = [title for title in data if matches(claim.left, title)]
     rights = [title for title in data if matches(claim.right, title)]
-    named: set[str] = set()
+    names: set[str] = set()
     # One expression over both titles, so that a name takes the same text on either side.
-    both = re.compile(f"{_expression(claim.left, named)}\n{_expression(claim.right, named)}")
-    found = []
-    for left in lefts:
-        for right in rights:
-            # Attacked in two ways, a model may well be compared with itself.
-            twins = left == right and claim.right_attacks is None
-            if data[left] == data[right] and not twins:
-                it = both.fullmatch(f"{left}\n{right}")
-                found += [Pair(left, right, _case(it))] if it else []
-    paired = {title for pair in found for title in pair[:2]}
-    found += [Pair(left, None, left) for left in lefts if left not in paired]
-    found += [Pair(None, right, right) for right in rights if right not in paired]
-    return found or [Pair(None, None, "")]
+    both = re.compile(f"{_expression(claim.left, names)}\n{_expression(claim.right, names)}")
+    made = []
+    for left, right in itertools.product(lefts, rights):
+        # Attacked in two ways, a model may well be compared with itself.
+        twins = left == right and claim.right_attacks is None
+        match = both.fullmatch(f"{left}\n{right}")
+        if match and data[left] == data[right] and not twins:
+            made.append(Pair(left, right, _case(match)))
+    paired = {title for pair in made for title in pair[:2]}
+    made += [Pair(left, None, left) for left in lefts if left not in paired]
+    made += [Pair(None, right, right) for right in rights if right not in paired]
+    return made or [Pair(None, None, "")]
 
 
-def lonely(claim: Claim, pair: Pair) -> str:
+def unpaired(claim: Claim, left: str | None, right: str | None) -> str:
     """Return why a model has nothing to be compared with."""
     absent = [
         side
-        for side, title in (("left", pair.left), ("right", pair.right))
+        for side, title in (("left", left), ("right", right))
         if title is None and not (side == "right" and claim.right is None)
     ]
     return f"no model of this run for the {' and the '.join(absent)}"
 
 
-def sided(before: str, left: str, right: str) -> str:
-    """Return what is said of both sides, once where it is the same."""
+def both_sides(prefix: str, left: str, right: str) -> str:
+    """Return the notes on both sides as one, written once where they are the same; empty without notes."""
     if left and left == right:
-        return f"{before}both: {left}"
-    said = [f"{before}{side}: {why}" for side, why in (("left", left), ("right", right)) if why]
-    return "; ".join(said)
+        return f"{prefix}both: {left}"
+    sides = (("left", left), ("right", right))
+    return "; ".join(f"{prefix}{side}: {note}" for side, note in sides if note)
 
 
-def _expression(pattern: str, named: set[str]) -> str:
-    """Return a pattern as a regular expression; names in `named` refer back, new ones join it."""
-    made, at = "", 0
+def _expression(pattern: str, names: set[str]) -> str:
+    """Return a pattern as a regular expression; names in `names` refer back, new ones join it."""
+    expression, at = "", 0
     for wild in _WILD.finditer(pattern):
-        made += re.escape(pattern[at : wild.start()])
+        expression += re.escape(pattern[at : wild.start()])
         name = wild[1]
         if name is None:
-            made += "(.*)"
-        elif name in named:
-            made += f"(?P={name})"
+            expression += "(.*)"
+        elif name in names:
+            expression += f"(?P={name})"
         else:
-            named.add(name)
-            made += f"(?P<{name}>.*)"
+            names.add(name)
+            expression += f"(?P<{name}>.*)"
         at = wild.end()
-    return made + re.escape(pattern[at:])
+    return expression + re.escape(pattern[at:])
 
 
-def _case(found: re.Match[str]) -> str:
-    return ", ".join(found.groups())
+def _case(match: re.Match[str]) -> str:
+    return ", ".join(match.groups())

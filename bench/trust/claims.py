@@ -7,7 +7,7 @@ import pandas as pd
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
-from bench.trust.critical_eps_claims import named
+from bench.trust.claim_measures.registry import claim_measures_by_name
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 
 #: How many comparisons of a claim have each of `VERDICTS`.
@@ -28,49 +28,35 @@ def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
         alike, else `holds in part`, `fails in part` or `mixed`) and `summary` (the counts in
         words, or why it is not judged).
     """
-    found = []
+    measures, rows = claim_measures_by_name(), []
     for turn, claim in enumerate(results.claims, 1):
-        mine = compared[compared["claim"] == turn]
-        counts = [int((mine["verdict"] == verdict).sum()) for verdict in VERDICTS]
-        found.append({
+        of_claim = compared[compared["claim"] == turn]
+        counts = [int((of_claim["verdict"] == verdict).sum()) for verdict in VERDICTS]
+        rows.append({
             "claim": turn,
             "says": claim.says,
-            "expect": claim.expect
-            + (f" in {_figure(claim)}" if claim.measure == "critical_eps" else "")
-            + (f" of {ordered(claim)}" if claim.measure == "order" else "")
-            + ("" if claim.within is None else f" within {claim.within:g} points"),
+            "expect": measures[claim.measure].expectation(claim),
             "attacks": _attacks(claim),
             "norm": claim.norm,
             "eps": ", ".join(claim.eps),
-            "comparisons": len(mine),
+            "comparisons": len(of_claim),
             **dict(zip(_COUNTS, counts, strict=True)),
-            "verdict": _overall(mine, counts),
-            "summary": "; ".join([_summary(mine, counts), *_unseen(mine)]),
+            "verdict": _overall(of_claim, counts),
+            "summary": "; ".join([_summary(of_claim, counts), *_unseen(of_claim)]),
         })  # fmt: skip
     names = (
         "claim", "says", "expect", "attacks", "norm", "eps", "comparisons", "holds", "weaker",
         "fails", "undecided", "unequal", "unjudged", "verdict", "summary",
     )  # fmt: skip
-    return pd.DataFrame(found, columns=list(names))
-
-
-def ordered(claim: Claim) -> str:
-    """Return by what a claim orders models, in words."""
-    alike = claim.right_attacks is None
-    return f"accuracy and {_figure(claim)}" if alike else f"{_figure(claim)} of both"
-
-
-def _figure(claim: Claim) -> str:
-    """Return the figure of the radii that a claim is about."""
-    return "critical eps" if claim.figure is None else named(claim.figure)
+    return pd.DataFrame(rows, columns=list(names))
 
 
 def _attacks(claim: Claim) -> str:
     """Return the study's attacks in words."""
-    said = ", ".join(claim.attacks) or "no attack"
+    attacks = ", ".join(claim.attacks) or "no attack"
     if claim.right_attacks is not None:
-        said += f" against {', '.join(claim.right_attacks)}"
-    return said + (f" through {', '.join(claim.surfaces)}" if claim.surfaces else "")
+        attacks += f" against {', '.join(claim.right_attacks)}"
+    return attacks + (f" through {', '.join(claim.surfaces)}" if claim.surfaces else "")
 
 
 def _overall(compared: pd.DataFrame, counts: list[int]) -> str:
@@ -99,18 +85,18 @@ def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
         return f"{reasons[0]}{more}"
     if max(counts) == total:
         return f"{total} of {total}"
-    said = [
+    parts = [
         f"{_at(compared) if verdict == UNDECIDED else verdict} in {count}"
         for verdict, count in zip(VERDICTS, counts, strict=True)
         if count
     ]
-    said[0] += f" of {total}"
-    return ", ".join(said)
+    parts[0] += f" of {total}"
+    return ", ".join(parts)
 
 
 def _unseen(compared: pd.DataFrame) -> list[str]:
-    """Return what the attacks behind some comparisons did not see of a random model."""
-    return [said for said in (ONE_DRAW, WITHOUT_NOISE) if compared["note"].str.contains(said).any()]
+    """Return notes on what the attacks of some comparisons did not see of a random model."""
+    return [note for note in (ONE_DRAW, WITHOUT_NOISE) if compared["note"].str.contains(note).any()]
 
 
 def _at(compared: pd.DataFrame) -> str:

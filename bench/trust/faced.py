@@ -1,7 +1,7 @@
 """Which attacks both sides of a comparison faced, and which side was attacked harder where they differ.
 
 Two cells are the same attack if name, toolkit, radius and all parameters are equal; the surface must be
-the same where both models are of one family and both have it, else each model is climbed through its
+the same where both models are of one family and both have it, else each model is attacked through its
 own. Of an attack that both sides faced, the cells count that are the same on both; what one side faced
 beside them (by another toolkit, in more steps) is left out. Where an attack has no cell that is the
 same on both sides, all its cells count, and the sides are unequal:
@@ -52,8 +52,8 @@ class Faced:
     why: str = ""
     left_out: str = ""
 
-    def said(self) -> str:
-        """Return what is to be said of attacks that one side alone faced; empty where there are none."""
+    def note(self) -> str:
+        """Return a note on attacks that one side alone faced; empty where there are none."""
         if self.harder:
             more = "neither side" if self.harder == "neither" else self.harder
             return f"unequal attacks, {more} attacked harder: {self.why}"
@@ -88,71 +88,75 @@ def faced(
         radius: the one that is compared; NaN where radii are measured. Cells of another one count
             where both sides have the same, and are passed over elsewhere.
     """
-    aimed = _eps(radius)
-    mine, theirs = _cells(left), _cells(right)
-    beside = [
-        (one, other)
-        for one in mine
-        for other in theirs
-        if one.name == other.name and _through_alike(one, other, surfaces)
+    eps = _eps(radius)
+    left_cells, right_cells = _cells(left), _cells(right)
+    comparable = [
+        (cell, other)
+        for cell in left_cells
+        for other in right_cells
+        if cell.name == other.name and _through_alike(cell, other, surfaces)
     ]
-    same = [pair for pair in beside if _covers(*pair) and _covers(*reversed(pair))]
-    met = {one.key for pair in same for one in pair}
-    shared = {(one.name, one.eps) for one, _ in same}
+    same = [pair for pair in comparable if _covers(*pair) and _covers(*reversed(pair))]
+    in_both = {cell.key for pair in same for cell in pair}
+    shared = {(cell.name, cell.eps) for cell, _ in same}
 
-    def counts(one: _Cell) -> bool:
-        alone = one.eps in (None, aimed) and (one.name, one.eps) not in shared
-        return one.key in met or alone
+    def counts(cell: _Cell) -> bool:
+        without_twin = cell.eps in (None, eps) and (cell.name, cell.eps) not in shared
+        return cell.key in in_both or without_twin
 
-    used, against = ([one for one in side if counts(one)] for side in (mine, theirs))
-    harder, why = _harder(used, against, beside)
+    left_counted, right_counted = (
+        [cell for cell in cells if counts(cell)] for cells in (left_cells, right_cells)
+    )
+    harder, why = _harder(left_counted, right_counted, comparable)
     dropped = [
-        _said(one, others)
-        for side, others in ((mine, theirs), (theirs, mine))
-        for one in side
-        if one.eps in (None, aimed) and not counts(one)
+        _what_differs(cell, others)
+        for cells, others in ((left_cells, right_cells), (right_cells, left_cells))
+        for cell in cells
+        if cell.eps in (None, eps) and not counts(cell)
     ]
     return Faced(
-        left=tuple(one.key for one in used),
-        right=tuple(one.key for one in against),
+        left=tuple(cell.key for cell in left_counted),
+        right=tuple(cell.key for cell in right_counted),
         harder=harder,
         why=why,
         left_out=", ".join(dict.fromkeys(dropped)),
     )
 
 
-def _through_alike(one: _Cell, other: _Cell, surfaces: tuple[Collection[str], ...]) -> bool:
-    """Return whether a left and a right cell climb the same surface, so far as both models have it."""
-    both = one.surface in surfaces[1] and other.surface in surfaces[0]
-    return one.family != other.family or not both or one.surface == other.surface
+def _through_alike(left: _Cell, right: _Cell, surfaces: tuple[Collection[str], ...]) -> bool:
+    """Return whether two cells attack through the same surface, so far as both models have it."""
+    both = left.surface in surfaces[1] and right.surface in surfaces[0]
+    return left.family != right.family or not both or left.surface == right.surface
 
 
 def _harder(
-    mine: Sequence[_Cell], theirs: Sequence[_Cell], beside: Sequence[tuple[_Cell, _Cell]]
+    left: Sequence[_Cell], right: Sequence[_Cell], comparable: Sequence[tuple[_Cell, _Cell]]
 ) -> tuple[Harder, str]:
     """Return which side was attacked harder, and by what."""
-    counted = {one.key for one in (*mine, *theirs)}
-    beside = [pair for pair in beside if {one.key for one in pair} <= counted]
-    covered = {other.key for one, other in beside if _covers(one, other)}
-    covered |= {one.key for one, other in beside if _covers(other, one)}
-    more = [one for one in mine if one.key not in covered]
-    more_right = [one for one in theirs if one.key not in covered]
-    if more and more_right:
-        return "neither", f"left {_said(more[0], theirs)}, right {_said(more_right[0], mine)}"
-    if more:
-        return "left", _said(more[0], theirs)
-    return ("right", _said(more_right[0], mine)) if more_right else ("", "")
+    counted = {cell.key for cell in (*left, *right)}
+    pairs = [pair for pair in comparable if {cell.key for cell in pair} <= counted]
+    covered = {other.key for cell, other in pairs if _covers(cell, other)}
+    covered |= {cell.key for cell, other in pairs if _covers(other, cell)}
+    more_left = [cell for cell in left if cell.key not in covered]
+    more_right = [cell for cell in right if cell.key not in covered]
+    on_left = _what_differs(more_left[0], right) if more_left else ""
+    on_right = _what_differs(more_right[0], left) if more_right else ""
+    if on_left and on_right:
+        return "neither", f"left {on_left}, right {on_right}"
+    if on_left:
+        return "left", on_left
+    return ("right", on_right) if on_right else ("", "")
 
 
 def _cells(frame: pd.DataFrame) -> list[_Cell]:
-    found = []
+    cells = []
     for cell in frame.to_dict("records"):
         parameters: Mapping[str, Any] = cell["parameters"]
         eps = _eps(cell["radius"])
         fixed = sorted(
-            (name, str(said)) for name, said in parameters.items() if name not in BUDGETS
+            (name, str(value)) for name, value in parameters.items() if name not in BUDGETS
         )
-        found.append(
+        cells.append(
             _Cell(
                 key=str(cell["cell"]),
                 name=str(cell["attack"]),
@@ -167,7 +171,7 @@ def _cells(frame: pd.DataFrame) -> list[_Cell]:
                 },
             )
         )
-    return found
+    return cells
 
 
 def _eps(radius: float) -> str | None:
@@ -178,27 +182,27 @@ def _amount(value: Any, name: str) -> float:
     return float(value) if isinstance(value, bool) else number(value, name)
 
 
-def _covers(one: _Cell, other: _Cell) -> bool:
-    """Return whether an attack is the other but for budgets, of which it has as much or more."""
-    if one.fixed != other.fixed or one.budgets.keys() != other.budgets.keys():
+def _covers(cell: _Cell, other: _Cell) -> bool:
+    """Return whether a cell is the other but for budgets, of which it has as much or more."""
+    if cell.fixed != other.fixed or cell.budgets.keys() != other.budgets.keys():
         return False
-    return all(one.budgets[name] >= least for name, least in other.budgets.items())
+    return all(cell.budgets[name] >= budget for name, budget in other.budgets.items())
 
 
-def _said(one: _Cell, others: Sequence[_Cell]) -> str:
-    """Return an attack by what sets it apart from the nearest one on the other side."""
-    namesakes = [other for other in others if (other.name, other.eps) == (one.name, one.eps)]
+def _what_differs(cell: _Cell, others: Sequence[_Cell]) -> str:
+    """Return an attack with what sets it apart from the nearest one on the other side."""
+    namesakes = [other for other in others if (other.name, other.eps) == (cell.name, cell.eps)]
     if not namesakes:
-        return f"{one.name} by {one.toolkit}"
-    least = min((_differing(one, other) for other in namesakes), key=len)
-    return f"{one.name} {', '.join(least)}"
+        return f"{cell.name} by {cell.toolkit}"
+    fewest = min((_differences(cell, other) for other in namesakes), key=len)
+    return f"{cell.name} {', '.join(fewest)}"
 
 
-def _differing(one: _Cell, other: _Cell) -> list[str]:
-    said = [] if one.toolkit == other.toolkit else [f"by {one.toolkit}"]
-    said += [
-        f"{name} {one.parameters.get(name, 'none')}, not {other.parameters.get(name, 'none')}"
-        for name in sorted({*one.parameters, *other.parameters})
-        if str(one.parameters.get(name)) != str(other.parameters.get(name))
+def _differences(cell: _Cell, other: _Cell) -> list[str]:
+    toolkit = [] if cell.toolkit == other.toolkit else [f"by {cell.toolkit}"]
+    parameters = [
+        f"{name} {cell.parameters.get(name, 'none')}, not {other.parameters.get(name, 'none')}"
+        for name in sorted({*cell.parameters, *other.parameters})
+        if str(cell.parameters.get(name)) != str(other.parameters.get(name))
     ]
-    return said or [f"through {one.surface}"]
+    return [*toolkit, *parameters] or [f"through {cell.surface}"]

@@ -1,4 +1,4 @@
-"""Whether a gradient says where a loss rises: beside central differences along random directions."""
+"""Whether a gradient says where a loss rises: compared with central differences along random directions."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ AGREES, _ROUNDINGS = 0.1, 200
 
 
 class Agreement(NamedTuple):
-    """What was found of the gradient of one loss at some images.
+    """How the gradient of one loss agrees with finite differences at some images.
 
     Attributes:
         dead: images at which the gradient is exactly 0, where an attack begins.
         broken: at which it is not finite.
-        measured: whose loss changes by more than rounding near by, so that it could be compared there.
+        measured: images near which the loss changes by more than rounding, so that it could be compared.
         wrong: of those, where it differs by more than a tenth at every step.
         error: the median of the relative difference over those; NaN where there are none.
     """
@@ -113,7 +113,7 @@ def _errors(
     slopes: Mapping[Loss, torch.Tensor],
     drawn: bool,
 ) -> Mapping[Loss, torch.Tensor]:
-    """Return how far the slopes differ from central differences, (N,); infinity where nobody can say."""
+    """Return how far the slopes differ from central differences, (N,); infinity where rounding hides it."""
     generator = torch.Generator().manual_seed(1)
     shape = (_DIRECTIONS, *x.shape)
     ways = torch.randn(shape, generator=generator).to(x.device, x.dtype)
@@ -121,7 +121,7 @@ def _errors(
     best = {loss: x.new_full((len(x),), torch.inf, dtype=torch.float64) for loss in slopes}
     unsure = per_image_loss(_scores(module, x, drawn).double(), y, "ce") > _SURE
     for step in _STEPS[x.dtype]:
-        doubted = False
+        disagrees = False
         up = [_scores(module, x + step * way, drawn) for way in ways]
         down = [_scores(module, x - step * way, drawn) for way in ways]
         # Rounding at every layer is about that of the largest number that comes out.
@@ -131,13 +131,13 @@ def _errors(
                 per_image_loss(a.double(), y, loss) - per_image_loss(b.double(), y, loss)
                 for a, b in zip(up, down, strict=True)
             ])  # fmt: skip
-            said = 2 * step * (slope.double() * ways.double()).flatten(2).sum(2)
-            size = torch.maximum(rise.norm(dim=0), said.norm(dim=0))
+            predicted = 2 * step * (slope.double() * ways.double()).flatten(2).sum(2)
+            size = torch.maximum(rise.norm(dim=0), predicted.norm(dim=0))
             clear = (size > floor) & unsure if loss == "ce" else size > floor
-            error = torch.where(clear, (rise - said).norm(dim=0) / size, torch.inf)
+            error = torch.where(clear, (rise - predicted).norm(dim=0) / size, torch.inf)
             best[loss] = torch.fmin(best[loss], error)
-            doubted |= bool((clear & (best[loss] > AGREES)).any())
-        if not doubted:
+            disagrees |= bool((clear & (best[loss] > AGREES)).any())
+        if not disagrees:
             break
     return best
 

@@ -17,13 +17,15 @@ equal, nor a lead gone; what that leaves open is called unequal attacks.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Literal
 
 from bench.spec import Claim
+from bench.trust.claim_measures.registry import Tested, Under
 
 LEVEL = 0.05
 
-#: What is left of the study's lead, at most, where it is said to be gone.
+#: The largest share of the study's lead that may be left where the lead counts as gone.
 GONE = 0.5
 
 #: Verdicts of a comparison, the best first.
@@ -35,71 +37,74 @@ UNEQUAL = "unequal attacks"
 UNJUDGED = "not judged"
 VERDICTS = (HOLDS, WEAKER, FAILS, UNDECIDED, UNEQUAL, UNJUDGED)
 
-#: Before the names of figures under the strongest attack.
-STRONGEST = "strongest_"
-
-_UNEQUAL = "unequal"
+#: What the figures under one attack say of a claim.
+Outcome = Literal["for", "against", "undecided", "unequal", "nothing left"]
 
 
-def judge(row: dict[str, Any], claim: Claim) -> None:
-    """Add the outcomes of a comparison and its verdict.
+def outcome(tested: Tested, claim: Claim) -> Outcome:
+    """Return what the figures under one attack say of a claim.
 
     Args:
-        row: the figures of `bench.trust.comparisons.comparisons`, p-values adjusted.
-        claim: the one it is of.
+        tested: with `p_holm`, the adjusted p-value, among its figures unless equality is claimed.
+        claim: the one that the comparison belongs to.
     """
-    for prefix in ("", STRONGEST):
-        if f"{prefix}p" in row:
-            row[f"{prefix}outcome"] = _outcome(row, claim, prefix)
-    row["verdict"] = _verdict(row, claim)
-
-
-def _outcome(row: dict[str, Any], claim: Claim, prefix: str) -> str:
-    """Return what the figures say of a claim under one attack."""
-    harder = row.get(f"{prefix}harder", "")
-    if row.get(f"{prefix}left_accuracy") == row.get(f"{prefix}right_accuracy") == 0:
-        return _UNEQUAL if harder else "nothing left"
+    figures, harder = tested.figures, tested.harder
+    if tested.nothing_left:
+        return "unequal" if harder else "nothing left"
     if claim.within is not None:
-        low, high, within = row[f"{prefix}low"], row[f"{prefix}high"], claim.within / 100
-        if -within <= low and high <= within:
-            return _UNEQUAL if harder else "for"
-        if low > within or high < -within:
-            return "against" if harder in ("", "left" if low > within else "right") else _UNEQUAL
+        return _outcome_of_equality(tested, claim.within / 100)
+    if not figures["p_holm"] < LEVEL:
         return "undecided"
-    if not row[f"{prefix}p_holm"] < LEVEL:
-        return "undecided"
-    ahead = row[f"{prefix}difference"] > 0
-    if harder not in ("", "left" if ahead else "right"):
-        return _UNEQUAL
-    return "for" if ahead == (claim.expect in ("left > right", "same order")) else "against"
+    left_is_ahead = figures["difference"] > 0
+    if harder not in ("", "left" if left_is_ahead else "right"):
+        return "unequal"
+    return "for" if left_is_ahead == (claim.expect in ("left > right", "same order")) else "against"
 
 
-def _verdict(row: dict[str, Any], claim: Claim) -> str:
-    """Return the verdict of a comparison; of some there is no strongest attack."""
-    study, strongest = row.get("outcome"), row.get(f"{STRONGEST}outcome")
+def _outcome_of_equality(tested: Tested, within: float) -> Outcome:
+    """Return whether the interval of the difference lies inside, or wholly outside, of ± within."""
+    low, high, harder = tested.figures["low"], tested.figures["high"], tested.harder
+    if -within <= low and high <= within:
+        return "unequal" if harder else "for"
+    if low > within or high < -within:
+        ahead = "left" if low > within else "right"
+        return "against" if harder in ("", ahead) else "unequal"
+    return "undecided"
+
+
+def verdict(under: Mapping[Under, Tested], outcomes: Mapping[Under, Outcome], claim: Claim) -> str:
+    """Return the verdict of a comparison.
+
+    Args:
+        under: how its sides differ, by attack; some comparisons have no strongest attack.
+        outcomes: of `outcome`, by attack, where there were figures.
+        claim: the one that the comparison belongs to.
+    """
+    study, strongest = outcomes.get("study"), outcomes.get("strongest")
     if study is None:
-        return UNEQUAL if row.get("harder") else UNJUDGED
+        return UNEQUAL if any(tested.harder for tested in under.values()) else UNJUDGED
     if study == "against":
         return FAILS
     if study != "for":
         if strongest == "against":
             return FAILS
-        return UNEQUAL if study == _UNEQUAL else UNDECIDED
+        return UNEQUAL if study == "unequal" else UNDECIDED
     equal = claim.within is not None
     # Where the strongest attack leaves nothing on either side, nothing speaks against equality.
     if strongest in (None, "for") or (equal and strongest == "nothing left"):
         return HOLDS
-    if strongest == _UNEQUAL:
+    if strongest == "unequal":
         return UNEQUAL
-    gone = strongest in ("against", "nothing left") or (not equal and _gone(row, claim))
-    return WEAKER if gone else UNDECIDED
+    if strongest in ("against", "nothing left"):
+        return WEAKER
+    return WEAKER if not equal and _lead_is_gone(under["strongest"], claim) else UNDECIDED
 
 
-def _gone(row: dict[str, Any], claim: Claim) -> bool:
+def _lead_is_gone(strongest: Tested, claim: Claim) -> bool:
     """Return whether the strongest attack leaves at most half of the lead that the study's leaves."""
-    if row[f"{STRONGEST}harder"]:
+    if strongest.harder:
         return False
-    low, high, lead = row[f"{STRONGEST}low"], row[f"{STRONGEST}high"], row[f"{STRONGEST}study"]
+    low, high, lead = (strongest.figures[name] for name in ("low", "high", "study"))
     if claim.expect == "left < right":
         low, high, lead = -high, -low, -lead
     return bool(low <= 0 and high < GONE * lead)

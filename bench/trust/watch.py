@@ -1,4 +1,4 @@
-"""A model that is asked the same under equal circumstances, and what a call does beside answering."""
+"""Ask a model the same again under equal seeds, and record what a call does beside answering."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.spec import Adapter
 
 
 class Watch:
-    """A model that is asked under a seed, with what else happens in a call.
+    """A model that is asked under a seed, with a record of what else its calls do.
 
     Attributes:
         writes: whether it wrote into images it was given so far.
@@ -80,14 +80,14 @@ def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 @contextmanager
-def _training_parts(found: dict[str, None]) -> Iterator[None]:
-    """Add the kinds of layers that answer otherwise in training, and are called in that mode."""
+def _training_parts(kinds: dict[str, None]) -> Iterator[None]:
+    """Add the kinds of layers that are called in training mode and answer otherwise in it."""
 
     def look(module: nn.Module, args: object) -> None:
         # Without running moments, batch norm takes those of the batch in either mode.
         alike = isinstance(module, _NormBase) and not module.track_running_stats
         if module.training and isinstance(module, _DropoutNd | _NormBase | nn.RReLU) and not alike:
-            found[type(module).__name__] = None
+            kinds[type(module).__name__] = None
 
     handle = register_module_forward_pre_hook(look)
     try:
@@ -111,5 +111,5 @@ def gap(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error of somebody's code as one line: its kind and the first line of its message."""
+    """Return an error of a user's code as one line: its kind and the first line of its message."""
     return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"

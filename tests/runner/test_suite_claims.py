@@ -196,7 +196,7 @@ def test_a_claim_about_an_order(tmp_path):
 @pytest.mark.parametrize(("old", "new", "words"), [
     ("opposite order", "left > right", "expect: of an order write same order or opposite order"),
     ("left    =", 'right = "digits/mlp"\nleft    =', "right: the models of `left` are ordered"),
-    ('measure = "order"\n', "", "measure: this field is missing; of orders write measure = 'order'"),
+    ('measure = "order"\n', "", "measure: this field is missing; with expect = 'opposite order' write measure = 'order'"),
     ('"order"', '"order"\neps = "0.1"', "eps: critical eps are compared"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_an_order_is_told(tmp_path, old, new, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,8 @@ from bench.measure.outcomes import Outcomes
 from bench.report import formatting
 from bench.spec import Claim
 from bench.store.results import Results
-from bench.trust.claims import claims, ordered
+from bench.trust.claim_measures.registry import claim_measures_by_name
+from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import WEAKER
 
@@ -147,33 +149,32 @@ def _threat(row: Any) -> str:
 
 def _figures(found: pd.DataFrame, prefix: str) -> dict[str, pd.Series[str]]:
     """Return the columns of one side of a comparison, the study's or the strongest."""
-    names = ("left_accuracy", "right_accuracy", "difference", "low", "high", "p_holm")
-    mine = pd.DataFrame({name: found[prefix + name] for name in names})
-    mine = mine.join(found[["left_critical_eps", "right_critical_eps"]])
-    mine["critical"] = (found["measure"] == "critical_eps") & (not prefix)
-    mine["order"] = (found["measure"] == "order") & (not prefix)
-    return {
-        "left (%)": formatting.each(mine, lambda row: _figure(row, "left")),
-        "right (%)": formatting.each(mine, lambda row: _figure(row, "right")),
-        "difference": formatting.each(mine, _difference),
-        "Holm p": formatting.each(mine, lambda row: formatting.probability(row.p_holm)),
-    }  # fmt: skip
+    rows = found.to_dict("records")
+    columns = {
+        "left (%)": [_figure(row, prefix, 0) for row in rows],
+        "right (%)": [_figure(row, prefix, 1) for row in rows],
+        "difference": [_difference(row, prefix) for row in rows],
+        "Holm p": [formatting.probability(row[f"{prefix}p_holm"]) for row in rows],
+    }
+    return {name: pd.Series(texts, index=found.index) for name, texts in columns.items()}
 
 
-def _figure(row: Any, side: str) -> str:
-    """Return an accuracy in percent, or a critical eps."""
-    if row.critical:
-        return formatting.amount(getattr(row, f"{side}_critical_eps"))
-    return formatting.percent(getattr(row, f"{side}_accuracy"))
+def _figure(row: Mapping[Hashable, Any], prefix: str, side: int) -> str:
+    """Return the figure of a side, 0 or 1, in the unit of what is compared: percent, or a radius."""
+    measure = claim_measures_by_name()[row["measure"]]
+    value = row.get(prefix + measure.sides[side]) if measure.sides else None
+    return formatting.amount(value) if measure.unit == "radius" else formatting.percent(value)
 
 
-def _difference(row: Any) -> str:
-    """Return a difference of accuracies in points, or of critical eps, with its interval, or tau."""
-    if row.order and not formatting.missing(row.difference):
-        return f"τ = {row.difference:+.2f}"
-    if not row.critical or formatting.missing(row.difference):
-        return formatting.points(row.difference, row.low, row.high)
-    return f"{row.difference:+.4f} [{row.low:.4f}, {row.high:.4f}]"
+def _difference(row: Mapping[Hashable, Any], prefix: str) -> str:
+    """Return a difference of accuracies in points, or of radii, with its interval, or Kendall's tau."""
+    difference, low, high = (row[prefix + name] for name in ("difference", "low", "high"))
+    unit = claim_measures_by_name()[row["measure"]].unit
+    if formatting.missing(difference) or unit == "percent":
+        return formatting.points(difference, low, high)
+    return (
+        f"τ = {difference:+.2f}" if unit == "tau" else f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
+    )
 
 
 def _both(figures: dict[str, pd.Series[str]]) -> list[str]:
@@ -196,12 +197,13 @@ def _side(title: Any, claim: Claim, at: int) -> str:
 
 def _tests(claim: Claim) -> str:
     """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
-    if claim.measure == "order":
-        return f"{claim.expect} of {ordered(claim)}, {_pattern(claim.left)}"
+    measure = claim_measures_by_name()[claim.measure]
+    if measure.orders:
+        return f"{measure.expectation(claim)}, {_pattern(claim.left)}"
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
-    of = "critical eps, " if claim.measure == "critical_eps" else ""
-    return f"{of}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
+    compared = "" if measure.unit == "percent" else f"{measure.noun}, "
+    return f"{compared}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
 
 
 def _pattern(said: str) -> str:

@@ -72,19 +72,19 @@ class Check:
         """
         try:
             with users_code():
-                found: object = self.run(subject)
+                returned: object = self.run(subject)
         except BenchError:
             raise
         except Exception as error:  # a check is anybody's code
             raise BenchError(
                 f"check {self.id!r} failed itself: {where(error)}: {first_line(error)}"
             ) from error
-        findings = [found] if isinstance(found, Finding) else found
+        findings = [returned] if isinstance(returned, Finding) else returned
         if not isinstance(findings, list | tuple) or not all(
             isinstance(finding, Finding) for finding in findings
         ):
             raise SpecError(
-                f"check {self.id!r} returned {type(found).__name__}; return "
+                f"check {self.id!r} returned {type(returned).__name__}; return "
                 f"bench.Finding(status=..., sentence=...) or a list of findings"
             )
         return list(findings)

@@ -64,21 +64,21 @@ def _not_comparable(model: CheckedModel, name: str) -> str:
 
 def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
     """Return why an attack cannot climb the gradients of a surface at n images; empty where it can."""
-    if all(found.dead == n for found in by_loss.values()):
+    if all(gradient.dead == n for gradient in by_loss.values()):
         return "zero everywhere: nothing for an attack to climb"
-    for loss, found in by_loss.items():
-        if found.broken:
-            return f"that of {_LOSSES[loss]} is not finite on {found.broken} of {n} images"
-        if found.dead > _FEW * n:
+    for loss, gradient in by_loss.items():
+        if gradient.broken:
+            return f"that of {_LOSSES[loss]} is not finite on {gradient.broken} of {n} images"
+        if gradient.dead > _FEW * n:
             hint = ": logits too large?" if loss == "ce" else ""
             return (
-                f"that of {_LOSSES[loss]} is zero on {found.dead} of {n} images, "
+                f"that of {_LOSSES[loss]} is zero on {gradient.dead} of {n} images, "
                 f"nothing for an attack to climb{hint}"
             )
-    for loss, found in by_loss.items():
-        if found.wrong > _FEW * found.measured:
+    for loss, gradient in by_loss.items():
+        if gradient.wrong > _FEW * gradient.measured:
             return (
-                f"that of {_LOSSES[loss]} differs from finite differences by {found.error:.1%} "
+                f"that of {_LOSSES[loss]} differs from finite differences by {gradient.error:.1%} "
                 f"(median): it does not say where the loss rises"
             )
     return ""
@@ -86,13 +86,13 @@ def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
 
 def _usable(by_loss: Mapping[Loss, Agreement], n: int, name: str) -> Finding:
     """Return a finding on gradients that are right at most of n images."""
-    measured = [found for found in by_loss.values() if found.measured]
+    measured = [gradient for gradient in by_loss.values() if gradient.measured]
     if not measured:
         sentence = "scores are rounded too coarsely for finite differences"
         return Finding(status="warn", sentence=sentence, subject=name)
-    error = max(found.error for found in measured)
-    dead = max(found.dead for found in by_loss.values())
-    wrong = max(found.wrong for found in by_loss.values())
+    error = max(gradient.error for gradient in measured)
+    dead = max(gradient.dead for gradient in by_loss.values())
+    wrong = max(gradient.wrong for gradient in by_loss.values())
     sentence = f"median error against finite differences {error:.1%}"
     sentence += f"; zero on {dead} of {n} images" if dead else ""
     sentence += f"; wrong on {wrong} of {n}" if wrong else ""

@@ -16,7 +16,7 @@ from bench.report.tables import measure
 from bench.report.write import write_report
 from bench.runner.suite import load_suite
 from bench.studies.local_learning.figures import _cloud
-from bench.trust.rank_correlation import FEWEST
+from bench.trust.claim_measures.rank_correlation import FEWEST
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,9 @@ from scipy.stats import expon, logistic
 from bench.measure.outcomes import Outcomes
 from bench.measure.radius import FEWEST, critical_eps
 from bench.spec import Claim
-from bench.trust.claim_pairs import Pair
+from bench.trust.claim_measures.critical_eps import Least, compare_figures
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
-from bench.trust.critical_eps_claims import compare_critical
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED
 
 IMAGES = 700
@@ -102,39 +101,11 @@ def test_why_it_is_not_judged(cells, words):
     assert pd.Series(row["note"]).str.contains(words).all()
 
 
-CELLS = pd.DataFrame([
-    {"cell": model, "model": model, "attack": "fgsm-radius", "toolkit": "native", "parameters": {},
-     "surface": "network", "family": "network", "goal": "misclassification", "radius": float("nan")}
-    for model in "ab"
-])  # fmt: skip
-
-
 @given(st.floats(1e-3, 1), st.floats(1e-3, 1), st.floats(1e-5, 0.1), st.floats(1e-5, 0.1))
-def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(left, right, one, other):
-    columns = {"attack": "fgsm-radius", "norm": "linf", "surface": "network"}
-    measured = pd.DataFrame(
-        [
-            {
-                **columns,
-                "cell": "a",
-                "model": "a",
-                "critical_eps": left,
-                "error": one,
-                "n": 600,
-                "refused": "",
-            },
-            {
-                **columns,
-                "cell": "b",
-                "model": "b",
-                "critical_eps": right,
-                "error": other,
-                "n": 500,
-                "refused": "",
-            },
-        ]
-    )
-    found = compare_critical(measured, CELLS, critical(), Pair("a", "b", ""))
+def test_the_interval_leaves_zero_out_where_p_is_below_five_percent(
+    left, right, left_error, right_error
+):
+    found = compare_figures(Least(left, left_error, 600), Least(right, right_error, 500)).figures
     assert (found["p"] < 0.05) == (found["low"] > 0 or found["high"] < 0)
     assert found["n"] == 500
 

@@ -1,0 +1,1 @@
+"""What claims compare: accuracies, critical eps, or how models are ordered, a file each."""

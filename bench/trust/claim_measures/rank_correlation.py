@@ -1,0 +1,102 @@
+"""Claims about how models are ordered: by clean accuracy and critical eps, or by critical eps twice.
+
+All models of a claim and a data set make one comparison: Kendall's tau with its exact p. Repeated
+trainings of one network count as networks of their own, so a claim had better leave them out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from bench.spec import Claim, Figure
+from bench.trust.claim_measures.critical_eps import called, chosen_figure, least, radii_under
+from bench.trust.claim_measures.registry import Case, ClaimMeasure, Compared, Tested
+from bench.trust.claim_pairs import matches
+
+if TYPE_CHECKING:
+    from bench.trust.claim_run import ClaimRun
+
+#: Of fewer models no order can be told from chance: 2 / 4! > 0.05.
+FEWEST = 5
+
+
+def cases(run: ClaimRun, claim: Claim) -> list[Case]:
+    """Return one case for each data set that the claim has models of, or a single one without any."""
+    names = dict.fromkeys(
+        data for title, data in run.data.items() if matches(claim.left, title)
+    ) or (None,)
+    return [Case(left=claim.left, right=None, name="", data=data) for data in names]
+
+
+def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
+    """Return how alike the two orders of the models are: `difference` is Kendall's tau, `n` the models."""
+    import pandas as pd
+    from scipy.stats import kendalltau
+
+    titles = [
+        title
+        for title, data in run.data.items()
+        if data == case.data and matches(claim.left, title)
+    ]
+    by_attacks = (claim.attacks, claim.right_attacks)
+    radii = [
+        radii_under(run, claim, title, attacks)[0]
+        for attacks in by_attacks
+        if attacks is not None
+        for title in titles
+    ]
+    figure, note = chosen_figure(claim, [of_model for of_model in radii if not of_model.empty])
+    values = [
+        _clean_accuracies(run, titles)
+        if attacks is None
+        else _least_radii(run, claim, titles, attacks, figure)
+        for attacks in by_attacks
+    ]
+    ranked = pd.DataFrame(values, columns=titles).T.dropna()
+    if len(ranked) < FEWEST:
+        counted = f"{len(ranked)} of {len(titles)} models have figures"
+        note = f"{counted}; of fewer than {FEWEST} no order can be told from chance"
+        return Compared(note=note, figure=figure)
+    order = kendalltau(ranked[0], ranked[1])
+    figures = {"n": len(ranked), "difference": float(order.statistic), "p": float(order.pvalue)}
+    return Compared(under={"study": Tested(figures=figures)}, note=note, figure=figure)
+
+
+def _clean_accuracies(run: ClaimRun, titles: list[str]) -> list[float]:
+    """Return the accuracy of each model on the clean images; NaN where it has none."""
+    clean = run.outcomes.clean
+    return [float(clean[title].mean()) if title in clean else math.nan for title in titles]
+
+
+def _least_radii(
+    run: ClaimRun, claim: Claim, titles: list[str], attacks: tuple[str, ...], figure: Figure
+) -> list[float]:
+    """Return the least figure of each model under some attacks; NaN where it has none."""
+    values = []
+    for title in titles:
+        radii, absent = radii_under(run, claim, title, attacks)
+        found = None if absent else least(radii, figure)
+        values.append(math.nan if found is None else found.value)
+    return values
+
+
+def expectation(claim: Claim) -> str:
+    """Return what a claim expects, such as `same order of accuracy and critical eps`."""
+    radii = called(claim)
+    both = f"accuracy and {radii}" if claim.right_attacks is None else f"{radii} of both"
+    return f"{claim.expect} of {both}"
+
+
+MEASURE = ClaimMeasure(
+    name="order",
+    noun="an order",
+    expects=("same order", "opposite order"),
+    of_radii=True,
+    orders=True,
+    unit="tau",
+    sides=None,
+    cases=cases,
+    compare=compare,
+    expectation=expectation,
+)

@@ -1,0 +1,118 @@
+"""What a measure of claims is, and the table of them: a file each in this package, with its `MEASURE`.
+
+Suite files are checked by this table, so a measure's file imports pandas and scipy where they are used.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+from bench.spec import Claim, Figure
+from bench.trust import claim_measures
+
+if TYPE_CHECKING:
+    from bench.trust.claim_run import ClaimRun
+    from bench.trust.faced import Harder
+
+#: The attacks that a comparison is tested under: the study's, and the strongest that both sides faced.
+Under = Literal["study", "strongest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What one comparison of a claim compares.
+
+    Attributes:
+        left: title of the model on the left, or the pattern of the models that are ordered; None
+            where there is no such model.
+        right: title of the model on the right.
+        name: what the names and stars of the claim's patterns stand for here; may be empty.
+        data: the data set of the models; None where there are none.
+        eps: the radius as text; None where radii are compared.
+    """
+
+    left: str | None
+    right: str | None
+    name: str
+    data: str | None
+    eps: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """How the two sides of a comparison differ under one attack.
+
+    Attributes:
+        figures: by column, `n`, `difference` (left minus right) and its two-sided `p`, often `low` and
+            `high` (the 95 % interval of the difference), and what else the measure has, such as
+            `left_accuracy`. Empty where unequal attacks leave nothing to test.
+        harder: which side was attacked harder.
+        nothing_left: whether no image is robust on either side, so that nothing can differ.
+    """
+
+    figures: Mapping[str, float]
+    harder: Harder = ""
+    nothing_left: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What a comparison comes to, before it is judged.
+
+    Attributes:
+        under: how the sides differ, by attack; empty where nothing can be tested.
+        note: why nothing can be tested, or what to know of the figures; may be empty.
+        figure: which figure of the radii was compared; None where none was.
+    """
+
+    under: Mapping[Under, Tested] = field(default_factory=dict)
+    note: str = ""
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMeasure:
+    """What claims may compare.
+
+    Attributes:
+        name: as `measure` in a suite file.
+        noun: what is compared, for messages.
+        expects: what a claim may expect of the two sides.
+        of_radii: whether it compares radii that were measured, under attacks that measure some, so that a
+            claim names no eps and may name a figure of the radii.
+        orders: whether the models of `left` are put in order, so that a claim names none on the right.
+        unit: of its figures: shares shown in percent, radii, or Kendall's tau.
+        sides: the columns of the figure of either side; None where only their difference has one.
+        cases: returns the comparisons that a claim is made of.
+        compare: makes one of them.
+        expectation: returns what a claim expects, in words.
+        columns: figures that no other measure has, as the table of comparisons names them.
+    """
+
+    name: str
+    noun: str
+    expects: tuple[str, ...]
+    of_radii: bool
+    orders: bool = False
+    unit: Literal["percent", "radius", "tau"]
+    sides: tuple[str, str] | None
+    cases: Callable[[ClaimRun, Claim], list[Case]]
+    compare: Callable[[ClaimRun, Claim, Case], Compared]
+    expectation: Callable[[Claim], str]
+    columns: tuple[str, ...] = ()
+
+
+@cache
+def claim_measures_by_name() -> dict[str, ClaimMeasure]:
+    """Return all measures of claims, by name."""
+    modules = [
+        import_module(f"{claim_measures.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(claim_measures.__path__)
+    ]
+    every = [module.MEASURE for module in modules if hasattr(module, "MEASURE")]
+    return {measure.name: measure for measure in every}

@@ -1,0 +1,61 @@
+"""A run as its claims are tested on it: what comparisons look up again and again, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from bench.measure.outcomes import Outcomes
+from bench.measure.radius import critical_eps
+from bench.measure.threats import data_sets
+
+#: What comparisons read of a cell; other texts would make each look-up slow.
+_READ = [
+    "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "parameters",
+    "kind", "flag", "shows_robust",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ClaimRun:
+    """A run with claims; each part is computed when it is first used, and kept.
+
+    Attributes:
+        outcomes: what every cell did to every image.
+        known_radii: of `bench.measure.radius.critical_eps`, where it is at hand.
+    """
+
+    outcomes: Outcomes
+    known_radii: pd.DataFrame | None = None
+
+    @cached_property
+    def data(self) -> Mapping[str, str]:
+        """The data set of each model, by title, in the order of the suite."""
+        return data_sets(self.outcomes.results)
+
+    @cached_property
+    def radii(self) -> pd.DataFrame:
+        """The critical eps of models; see `bench.measure.radius.critical_eps`."""
+        if self.known_radii is not None:
+            return self.known_radii
+        return critical_eps(self.outcomes.results)
+
+    @cached_property
+    def surfaces(self) -> Mapping[str, frozenset[str]]:
+        """All surfaces through which the run attacks a model, by model."""
+        cells = self.outcomes.results.cells
+        return {
+            str(model): frozenset(surfaces) for model, surfaces in cells.groupby("model")["surface"]
+        }
+
+    def cells(self, model: str, norm: str) -> pd.DataFrame:
+        """Return the cells that attack a model in a norm, checked; see `Outcomes.cells`."""
+        return self._cells.get((model, norm), self.outcomes.cells[_READ].iloc[:0])
+
+    @cached_property
+    def _cells(self) -> Mapping[tuple[str, str], pd.DataFrame]:
+        groups = self.outcomes.cells[_READ].groupby(["model", "norm"], sort=False)
+        return {(str(model), str(norm)): cells for (model, norm), cells in groups}
