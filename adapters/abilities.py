@@ -46,6 +46,16 @@ class Judged(Adapter, Protocol):
 
 
 @runtime_checkable
+class SeedsDraws(Adapter, Protocol):
+    """A model that seeds its own draws by the image, so that its answers repeat; others are observed first."""
+
+    @property
+    def per_call(self) -> bool:
+        """Return whether one call draws once for all of its images."""
+        ...
+
+
+@runtime_checkable
 class MayWait(Adapter, Protocol):
     """A model that may wait for something else as it answers; others keep the processor busy meanwhile."""
 

@@ -188,6 +188,11 @@ class SmoothedAdapter:
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 
+    @property
+    def per_call(self) -> bool:
+        """Return False: its noise is drawn for each image by itself."""
+        return False
+
     def facts(self) -> dict[str, Any]:
         """Return the standard deviation of its noise, `sigma`."""
         return {"sigma": self.noise.sigma}

@@ -12,9 +12,9 @@ from math import isfinite
 
 import torch
 
+from bench.adapters.abilities import SeedsDraws
 from bench.adapters.random import VOTES, RandomAdapter
-from bench.adapters.smoothed import SmoothedAdapter
-from bench.spec import Adapter
+from bench.spec import Adapter, Random
 from bench.trust.watch import Watch, gap, gaps, one_line
 
 #: Images that a model is observed on.
@@ -248,11 +248,8 @@ def judged(adapter: Adapter, x: torch.Tensor) -> tuple[Adapter, Behaviour]:
         adapter: the model.
         x: images of its data set, float32 (N, C, H, W) in [0, 1]; the first 32 are used.
     """
-    if isinstance(adapter, RandomAdapter):
-        return adapter, Behaviour(random=True, per_call=adapter.per_call)
-    if isinstance(adapter, SmoothedAdapter):
-        # Its noise belongs to the image; and it asks its network a hundred times an image.
-        return adapter, Behaviour()
+    if isinstance(adapter, SeedsDraws):  # its answers repeat, and each may take a hundred passes
+        return adapter, Behaviour(random=isinstance(adapter, Random), per_call=adapter.per_call)
     behaviour = observe(adapter, x)
     if not behaviour.drawn:
         return adapter, behaviour

@@ -315,6 +315,17 @@ def test_a_random_model_is_judged_by_draws_and_only_once_wrapped():
     assert judged(model, X)[0] is model
 
 
+def test_a_model_that_seeds_its_own_draws_is_not_observed():
+    class Seeding(Bare):
+        per_call = False
+
+        def predict(self, x):
+            raise AssertionError("it is asked")
+
+    adapter = Seeding(plain())
+    assert judged(adapter, X) == (adapter, Behaviour())
+
+
 def test_observing_disturbs_no_generator_and_no_mode():
     adapter = in_training(nn.Dropout(0.3), nn.BatchNorm2d(1))
     before = (
