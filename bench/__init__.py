@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
+    from bench.runner.kinds import register_kind as register_kind
     from bench.train.families import Family as Family
     from bench.train.recipe import Recipe as Recipe
     from bench.trust.checks.registry import Check as Check
@@ -39,6 +40,7 @@ _PUBLIC = {
     "load_model": "bench.zoo",
     "register_check": "bench.trust.checks.registry",
     "register_family": "bench.zoo",
+    "register_kind": "bench.runner.kinds",
     "register_model": "bench.zoo",
     "run": "bench.api",
     "wrap": "bench.adapters.network",

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from bench.adapters.generators import device_of
-from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind
-from bench.attacks.run_attack import apply
+from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind, row_of
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
 from bench.data.datasets import load
@@ -22,11 +22,14 @@ from bench.errors import SpecError, UnsupportedAttack
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.registry import load_plugin, unknown
-from bench.runner.cache import ask_clean
-from bench.runner.cell import attack_images, check_images, climbed, targets
-from bench.runner.execute import Outcome, Overwrite, execute
-from bench.runner.plan import DEFAULT_BATCH_SIZE, make_plan
+from bench.runner.cache import CleanPredictions
+from bench.runner.cell import check_images, compute_chunk
+from bench.runner.execute import Outcome, Overwrite, Scope, execute
+from bench.runner.loading import Setting
+from bench.runner.plan import DEFAULT, make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
+from bench.runner.task import Part, Source, Task, surface_of
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -153,7 +156,7 @@ def attack(
     eps: float | str | None = None,
     surface: str | None = None,
     seed: int = 0,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT.batch_size,
     fit: tuple[torch.Tensor, torch.Tensor] | None = None,
     perturbation: torch.Tensor | None = None,
     **parameters: Scalar,
@@ -162,14 +165,14 @@ def attack(
 
     Args:
         model: from `load_model`, `wrap` or `wrap_predict`; one whose answers vary from call to call is
-            judged by 32 draws, and climbed by their mean (`surface="expected"`) unless told otherwise.
+            judged by 32 draws, and attacked through their mean (`surface="expected"`) unless told otherwise.
         x: images, float (N, C, H, W) in [0, 1], as a tensor, an array or a list.
         y: true labels, integers (N,), likewise.
         name: an attack; `bench ls attacks` lists them.
         norm: l0, l1, l2 or linf.
         toolkit: art, foolbox, torchattacks or native.
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
-        surface: which of the model's surfaces to climb; None for its first.
+        surface: which of the model's surfaces to attack; None for its first.
         seed: of all randomness.
         batch_size: images attacked together.
         fit: images and labels like `x` and `y`, others than these, that a universal perturbation is
@@ -194,14 +197,10 @@ def attack(
     fit = None if fit is None else _pair(fit)
     perturbation = None if perturbation is None else as_images(perturbation)
     batch_size, seed = _whole("batch_size", batch_size, 1), _whole("seed", seed, 0)
-    spec = resolve(
-        name,
-        norm,
-        _plain(eps),
-        {parameter: _plain(value) for parameter, value in parameters.items()},
-    )
-    if row_kind(name) == "certify":
-        raise SpecError(f"{name} is no attack; call model.certify(x, n0=..., n=..., alpha=...)")
+    plain = {parameter: _plain(value) for parameter, value in parameters.items()}
+    spec = resolve(name, norm, _plain(eps), plain)
+    if not row_kind(name).attacks:
+        raise SpecError(f"{name} is no attack; {row_of(name).instead}")
     why = refusal(spec, toolkit)
     if why is not None:
         raise UnsupportedAttack(why)
@@ -209,29 +208,21 @@ def attack(
     model, _ = judged(model, x.float())
     _check_fit(spec, x, fit, perturbation)
     if surface is None:
-        white = access(name) == "white" and perturbation is None
-        surface = next(iter(model.surfaces()), None) if white else BLACK_BOX_SURFACE
-        if surface is None:
-            raise SpecError(f"{model.spec.name} has no gradient; {name} is a white-box attack")
-    device = device_of(model)
+        surface = _first_surface(model, name) if perturbation is None else BLACK_BOX_SURFACE
     if fit is not None:
         check_images(model, *fit)
         perturbation = fit_perturbation(
-            spec, toolkit, climbed(model, spec, surface),
-            fit[0].to(device).float(), fit[1].to(device).long(),
+            spec, toolkit, surface_of(model, spec, surface), Batch(*_on_device(model, *fit)),
             num_classes=model.spec.num_classes, seed=seed,
         ).v  # fmt: skip
+    clean = CleanPredictions(model)
+    source = Source(surface=surface, clean=clean, perturbation=perturbation)
+    task = Task(spec=spec, toolkit=toolkit, clean=clean, source=source, named={})
     chunks = []
     for start in range(0, len(x), batch_size):
-        part = x[start : start + batch_size].to(device).float()
-        labels = y[start : start + batch_size].to(device).long()
-        clean = ask_clean(model, part, labels)
-        chunks.append(attack_images(
-            model, part, labels, spec, toolkit, surface, clean,
-            targets(spec.targeted, clean.said.scores, labels, seed + start),
-            seed=seed + start, start=start,
-            found=None if perturbation is None else apply(perturbation, part),
-        ))  # fmt: skip
+        rows, chunk_seed = slice(start, start + batch_size), seed + start
+        part = Part(*_on_device(model, x[rows], y[rows]), start, chunk_seed, chunk_seed)
+        chunks.append(compute_chunk(task, part))
     if not chunks:
         raise SpecError("there are no images to attack")
     return Attacked(
@@ -239,6 +230,23 @@ def attack(
         pd.concat([chunk.rows for chunk in chunks], ignore_index=True),
         None if perturbation is None else perturbation.detach().to(x.device),
     )
+
+
+def _first_surface(model: Adapter, name: str) -> str:
+    """Return the surface of a model that an attack is made on where nobody names one."""
+    if access(name) != "white":
+        return BLACK_BOX_SURFACE
+    surface = next(iter(model.surfaces()), None)
+    if surface is None:
+        raise SpecError(f"{model.spec.name} has no gradient; {name} is a white-box attack")
+    return surface
+
+
+def _on_device(
+    model: Adapter, x: torch.Tensor, y: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    device = device_of(model)
+    return x.to(device).float(), y.to(device).long()
 
 
 def _plain(value: Any) -> Any:
@@ -295,7 +303,7 @@ def run(
     models: tuple[str, ...] = (),
     attacks: tuple[str, ...] = (),
     toolkits: tuple[str, ...] = (),
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT.batch_size,
     device: str = "auto",
     data: str | os.PathLike[str] | None = None,
     results: str | os.PathLike[str] = "results",
@@ -323,10 +331,11 @@ def run(
     if plugin is not None:
         load_plugin(plugin)
     plan = make_plan(
-        load_suite(os.fspath(suite)), models=models, attacks=attacks, toolkits=toolkits,
-        images=images, batch_size=batch_size, device=device, data=data,
-    )  # fmt: skip
+        load_suite(os.fspath(suite)),
+        Selection(models=models, attacks=attacks, toolkits=toolkits, images=images),
+        Setting(batch_size=batch_size, device=device, data=data),
+    )
     store = open_store(Path(results))
-    outcome = execute(plan, store, overwrite=overwrite)
-    found = load_results(Path(results), plan.suite.name, run=outcome.run)
-    return Run(found, outcome, published_file(os.fspath(suite)))
+    outcome = execute(plan, store, Scope(overwrite=overwrite))
+    stored = load_results(Path(results), plan.suite.name, run=outcome.run)
+    return Run(stored, outcome, published_file(os.fspath(suite)))

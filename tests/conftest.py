@@ -9,6 +9,9 @@ import torch
 from hypothesis import settings
 from scenes import tiny
 
+from bench.attacks.rows import MEASUREMENTS
+from bench.runner.kinds import KINDS
+from bench.spec import ROW_KINDS
 from bench.train.families import FAMILIES
 from bench.train.recipes import RECIPES
 from bench.trust.checks import registry as check_registry
@@ -37,7 +40,7 @@ def one_thread():
 def registry(monkeypatch):
     """Forget at the end what a test registers, and the plug-ins it loads."""
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
-    tables = [(table, dict(table)) for table in (FAMILIES, RECIPES)]
+    tables = [(table, dict(table)) for table in (FAMILIES, RECIPES, KINDS, ROW_KINDS, MEASUREMENTS)]
     monkeypatch.setattr(check_registry, "_REGISTERED", {})
     yield
     for table, before in tables:

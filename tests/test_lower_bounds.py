@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from bench.attacks.catalogue import install_command
+from bench.attacks.toolkits import install_command
 from bench.spec import TOOLKITS
 from bench.store.results import load_results
 

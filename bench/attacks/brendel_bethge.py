@@ -61,7 +61,7 @@ def compiled(kind: type[Any]) -> Solver:
 
 
 def from_far(
-    job: Job, one: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+    job: Job, attack: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 ) -> torch.Tensor:
     """Return what an attack on one image finds from a start far away; the clean image without one.
 
@@ -69,16 +69,16 @@ def from_far(
 
     Args:
         job: what is attacked.
-        one: from an image and its start, each (1, C, H, W), and its row, to the image found.
+        attack: from an image and its start, each (1, C, H, W), and its row, to the image found.
     """
     start = far_start(job.probe, job.x, job.y, job.target, job.seed)
-    found = job.x.clone()
+    x_adv = job.x.clone()
     for row in start.found.nonzero().flatten().tolist():
         image = job.x[row : row + 1]
         with job.probe.playing([row]):
-            tried = one(image, start.x[row : row + 1], row).clamp(0, 1)
-            found[row] = _across(job, image, tried, row)[0]
-    return found
+            tried = attack(image, start.x[row : row + 1], row).clamp(0, 1)
+            x_adv[row] = _across(job, image, tried, row)[0]
+    return x_adv
 
 
 def _across(job: Job, image: torch.Tensor, tried: torch.Tensor, row: int) -> torch.Tensor:

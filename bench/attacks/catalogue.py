@@ -5,44 +5,32 @@ Nothing here imports torch or a toolkit.
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
-from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter, Parity
-from bench.attacks.rows import ATTACKS, CERTIFY
+from bench.attacks.row import Attack, Parity
+from bench.attacks.rows import ATTACKS, MEASUREMENTS
+from bench.attacks.toolkits import remedy
+from bench.attacks.values import goal_parameters, norm_of, parameter_value, radius_text
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import (
-    GOALS,
-    ITSELF,
+    FIXED,
+    MINIMAL,
     TOOLKITS,
     AttackSpec,
     Goal,
     ImageSet,
-    Norm,
     RowKind,
     Scalar,
     Toolkit,
-    number,
-    whole,
+    row_kind_named,
 )
 
-#: What to import and what to give to `pip install` for each toolkit; tests run with these versions.
-_PACKAGES: dict[Toolkit, tuple[str, str]] = {
-    "art": ("art", "adversarial-robustness-toolbox==1.20.1"),
-    "foolbox": ("foolbox", "foolbox==3.3.4"),
-    # It asks for requests of 2020, which it never imports; the rest of what it needs is ours, too.
-    "torchattacks": ("torchattacks", "--no-deps torchattacks==3.5.1"),
-}
-_FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
-#: The largest count of anything that an attack may be asked for.
-_MOST = 10**9
-_TARGET_RULES = ("none", "next", "least-likely", "random")
+#: What a kind of rows is called in the list of attacks, where that is another word.
+_LISTED_AS = {"certify": "certificate"}
 
-#: Words that every attack understands or refuses: what they are where it has none, and why it refuses.
+#: Parameters that every attack understands or refuses: their values where it has none, and why it refuses.
 _COMMON: Mapping[str, tuple[Scalar, str]] = {
     "targeted": ("none", "cannot be targeted"),
     "random_start": (False, "has no random start"),
@@ -57,102 +45,10 @@ def row_of(name: str) -> Attack:
     Raises:
         SpecError: no such attack.
     """
-    if name == CERTIFY.name:
-        return CERTIFY
-    if name not in ATTACKS:
-        raise unknown("attack", name, [*ATTACKS, CERTIFY.name])
-    return ATTACKS[name]
-
-
-def _norm(attack: Attack, norm: str) -> Norm:
-    for known in attack.norms:
-        if known == norm:
-            return known
-    raise SpecError(f"{attack.name} has no norm {norm!r}; it has {', '.join(attack.norms)}")
-
-
-def _amount_text(value: Scalar, what: str) -> str:
-    """Return an amount as exact text in one spelling: `8/255` stays, `1.0` and `"1"` are `1`."""
-    if isinstance(value, str) and "/" in value:
-        number(value, what)
-        return value.replace(" ", "")
-    amount = number(value, what)
-    if amount in (float("inf"), float("-inf")):
-        raise SpecError(f"{what}: {value!r} is not a finite number")
-    return str(int(amount)) if amount == int(amount) else repr(amount)
-
-
-def _radius(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
-    if attack.minimal:
-        if eps is not None:
-            raise SpecError(
-                f"{attack.name} looks for the smallest perturbation and takes no eps; leave it out"
-            )
-        return None
-    if eps is None:
-        raise SpecError(f"{attack.name} needs eps, the radius in {norm}, such as '8/255'")
-    text = _amount_text(eps, f"{attack.name}: eps")
-    value = number(text)
-    if value <= 0 or (norm == "linf" and value > 1):
-        bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
-        raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
-    if norm == "l0" and value != int(value):
-        raise SpecError(f"{attack.name}: eps={text} is no number of pixels; in l0 it must be whole")
-    return text
-
-
-def _target(value: Scalar, what: str) -> str:
-    text = str(value)
-    if isinstance(value, bool) or not (text in _TARGET_RULES or whole(text) is not None):
-        raise SpecError(
-            f"{what}: {value!r} is neither one of {', '.join(_TARGET_RULES)} nor a class"
-        )
-    return text if text in _TARGET_RULES else str(int(text))
-
-
-def _fit(value: Scalar, what: str) -> str:
-    found = _FIT.fullmatch(str(value).strip())
-    if found is None:
-        raise SpecError(
-            f"{what}: {value!r} is not a split and a number of images like 'train 1000'"
-        )
-    return f"{found[1]} {found[2]}"
-
-
-def _model(value: Scalar, what: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SpecError(f"{what}: {value!r} is neither the name of a model nor {ITSELF!r}")
-    return value.strip()
-
-
-def _value(what: str, rule: Parameter, value: Scalar, radius: str | None) -> Scalar:
-    text_of = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
-    if text_of is not None:
-        return text_of(value, what)
-    if rule.kind == "flag":
-        if not isinstance(value, bool):
-            raise SpecError(f"{what}: {value!r} is neither true nor false")
-        return value
-    if rule.kind == "count":
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise SpecError(f"{what}: {value!r} is not a whole number")
-        if rule.least is not None and value < rule.least:
-            raise SpecError(f"{what}: {value} is too small; it must be at least {rule.least:g}")
-        if value > _MOST:
-            raise SpecError(f"{what}: {value} is too large; it must be at most {_MOST}")
-        return value
-    if value == QUARTER_OF_EPS and radius is not None:
-        return str(Fraction(radius) / 4)
-    text = _amount_text(value, what)
-    if rule.least is None and number(text) <= 0:
-        raise SpecError(f"{what}: {text} is too small; it must be above 0")
-    if rule.least is not None and number(text) < rule.least:
-        raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
-    if rule.below is not None and number(text) >= rule.below:
-        raise SpecError(f"{what}: {text} is too large; it must be below {rule.below:g}")
-    if rule.most is not None and number(text) > rule.most:
-        raise SpecError(f"{what}: {text} is too large; it must be at most {rule.most:g}")
-    return text
+    row = ATTACKS.get(name) or MEASUREMENTS.get(name)
+    if row is None:
+        raise unknown("attack", name, [*ATTACKS, *MEASUREMENTS])
+    return row
 
 
 def resolve(
@@ -176,8 +72,8 @@ def resolve(
             out of range.
     """
     attack = row_of(name)
-    known_norm = _norm(attack, norm)
-    radius = _radius(attack, known_norm, eps)
+    known_norm = norm_of(attack, norm)
+    radius = radius_text(attack, known_norm, eps)
     given = dict(parameters or {})
     for parameter, (default, reason) in _COMMON.items():
         # Saying of an attack that knows no targets that it has none is true, so it is allowed.
@@ -188,56 +84,21 @@ def resolve(
         if parameter not in attack.parameters:
             raise unknown(f"parameter of {name}", parameter, [*attack.parameters, "goal", "source"])
     values = {
-        parameter: _value(f"{name}: {parameter}", rule, given.get(parameter, rule.default), radius)
+        parameter: parameter_value(
+            f"{name}: {parameter}", rule, given.get(parameter, rule.default), radius
+        )
         for parameter, rule in attack.parameters.items()
     }
     if values.get("restarts", 1) != 1 and values.get("random_start") is False:
         raise SpecError(
             f"{name}: restarts without a random start repeat one another; leave one out"
         )
-    if attack is CERTIFY:
-        _check_certify(values)
-    values |= _goal_words(attack, goal, source, str(values.get("targeted", "none")))
+    if attack.check is not None:
+        attack.check(values)
+    values |= goal_parameters(attack, goal, source, str(values.get("targeted", "none")))
     return AttackSpec(
         name=name, norm=known_norm, eps=radius, parameters=tuple(sorted(values.items()))
     )
-
-
-def _check_certify(values: Mapping[str, Scalar]) -> None:
-    """Raise where so few copies vote that nothing can be certified, whatever the model."""
-    from bench.adapters.certificates import check_enough, least_copies  # of scipy
-
-    alpha, n = number(values["alpha"]), int(values["n"])
-    check_enough(CERTIFY.name, n, alpha, least_copies(alpha), "certified")
-
-
-def _goal_words(
-    attack: Attack, goal: Scalar | None, source: Scalar | None, targeted: str
-) -> dict[str, Scalar]:
-    """Return the words of a goal that the target alone does not tell, checked against it."""
-    if goal is not None and goal not in GOALS:
-        raise unknown("goal", str(goal), list(GOALS))
-    if source is not None and (isinstance(source, bool) or whole(str(source)) is None):
-        raise SpecError(f"{attack.name}: source: {source!r} is not a class")
-    if source is not None and targeted == "none":
-        raise SpecError(
-            f"{attack.name}: source={source} needs a target; set `targeted` to next, least-likely, "
-            "random or a class"
-        )
-    if goal == "confidence-reduction":
-        if targeted != "none":
-            raise SpecError(f"{attack.name}: confidence reduction has no target; leave it out")
-        if attack.irreducible:
-            raise SpecError(f"{attack.name} cannot aim at less confidence: {attack.irreducible}")
-        return {"goal": goal}
-    told = "misclassification" if targeted == "none" else "targeted"
-    told = told if source is None else "source-target"
-    if goal not in (None, told):
-        raise SpecError(
-            f"{attack.name}: goal={goal}, but targeted={targeted} and source="
-            f"{'any' if source is None else source} say {told}"
-        )
-    return {} if source is None else {"source": int(str(source))}
 
 
 def available(name: str, norm: str) -> tuple[Toolkit, ...]:
@@ -247,7 +108,7 @@ def available(name: str, norm: str) -> tuple[Toolkit, ...]:
         SpecError: no such attack, or it has no such norm.
     """
     attack = row_of(name)
-    return attack.norms[_norm(attack, norm)]
+    return attack.norms[norm_of(attack, norm)]
 
 
 def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
@@ -299,36 +160,42 @@ def access(name: str) -> str:
 
 
 def row_kind(name: str) -> RowKind:
-    """Return what the rows of an attack are: `attack`, or what it measures instead."""
-    return row_of(name).rows
+    """Return what the rows of an attack are."""
+    return row_kind_named(row_of(name).rows)
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return one dictionary an attack, for tables and `--json`.
+    """Return one dictionary an attack, for tables and `--json`; see `record`."""
+    return [record(attack) for attack in ATTACKS.values()]
+
+
+def record(attack: Attack) -> dict[str, Any]:
+    """Return what is known of an attack, as plain JSON values.
 
     `where` holds the norms of each toolkit that has the attack, `absent` why one that seems to have
     it does not (wholly or in a norm), `unavailable` the command without which one cannot run it.
+    `kind` is `fixed` or `minimal`, or the kind of rows of what attacks nothing.
     """
-    return [
-        {
-            "name": attack.name,
-            "norms": list(attack.norms),
-            "toolkits": [kit for kit in TOOLKITS if any(kit in k for k in attack.norms.values())],
-            "kind": "minimal" if attack.minimal else "fixed",
-            "access": attack.access,
-            "targeted": "targeted" in attack.parameters,
-            "goals": _goals(attack),
-            "note": attack.note,
-            "where": {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))},
-            "absent": dict(attack.absent),
-            "unavailable": {
-                kit: command
-                for kit in TOOLKITS
-                if _norms_of(attack, kit) and (command := remedy(attack.name, kit))
-            },
-        }
-        for attack in ATTACKS.values()
-    ]
+    kind = row_kind_named(attack.rows)
+    where = {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))}
+    return {
+        "name": attack.name,
+        "norms": list(attack.norms),
+        "toolkits": list(where),
+        "kind": attacking_kind(attack) if kind.attacks else _LISTED_AS.get(kind.name, kind.name),
+        "access": attack.access,
+        "targeted": "targeted" in attack.parameters,
+        "goals": _goals(attack) if kind.attacks else [],
+        "note": attack.note,
+        "where": where,
+        "absent": dict(attack.absent),
+        "unavailable": {kit: command for kit in where if (command := remedy(attack, kit))},
+    }
+
+
+def attacking_kind(attack: Attack) -> str:
+    """Return what an attack does with a radius."""
+    return MINIMAL if attack.minimal else FIXED
 
 
 def _goals(attack: Attack) -> list[Goal]:
@@ -345,45 +212,11 @@ def _norms_of(attack: Attack, toolkit: Toolkit) -> list[str]:
 
 def optional() -> dict[str, list[tuple[str, Toolkit]]]:
     """Return the packages that some attacks need beside their toolkit, and which attacks do."""
-    found: dict[str, list[tuple[str, Toolkit]]] = {}
+    needed_by: dict[str, list[tuple[str, Toolkit]]] = {}
     for attack in ATTACKS.values():
         for toolkit, package in attack.packages.items():
-            found.setdefault(package, []).append((attack.name, toolkit))
-    return found
-
-
-def installed(toolkit: Toolkit) -> bool:
-    """Return whether a toolkit can be imported, without importing it."""
-    return toolkit == "native" or here(_PACKAGES[toolkit][0])
-
-
-def here(package: str) -> bool:
-    """Return whether a package can be imported, without importing it."""
-    return importlib.util.find_spec(package) is not None
-
-
-def remedy(name: str, toolkit: Toolkit) -> str | None:
-    """Return the command that installs what a toolkit lacks to run an attack; None if it can."""
-    if not installed(toolkit):
-        return install_command(toolkit)
-    needed = row_of(name).packages.get(toolkit)
-    return None if needed is None or here(needed) else f"pip install {needed}"
-
-
-def shortfall(name: str, toolkit: Toolkit) -> str | None:
-    """Return what must be installed before a toolkit can run an attack, with the command; else None."""
-    command = remedy(name, toolkit)
-    if command is None:
-        return None
-    if not installed(toolkit):
-        return f"{toolkit} is not installed; run: {command}"
-    needed = row_of(name).packages[toolkit]
-    return f"{toolkit}'s {name} needs {needed}, which is not installed; run: {command}"
-
-
-def install_command(toolkit: Toolkit) -> str:
-    """Return the command that installs a toolkit."""
-    return f"pip install {'crossfire-bench' if toolkit == 'native' else _PACKAGES[toolkit][1]}"
+            needed_by.setdefault(package, []).append((attack.name, toolkit))
+    return needed_by
 
 
 def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.attacks.catalogue import listing
+from bench.attacks.catalogue import record, row_of
 from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
-from bench.attacks.rows import ATTACKS, CERTIFY
-from bench.registry import unknown
 from bench.spec import TOOLKITS, Scalar
 
 #: What a parameter means, for an attack where it means something of its own, else for all.
@@ -86,18 +84,14 @@ _PIXELS = "number of pixels that may change"
 def described(name: str) -> dict[str, Any]:
     """Return all that is known of one attack, for a screen and for `--json`.
 
-    What `listing` says of it, and `parameters`: a dictionary each with `name, meaning, values,
+    What `record` says of it, and `parameters`: a dictionary each with `name, meaning, values,
     default` (None where it must be given), and `refused`: by toolkit, what it alone takes and why.
 
     Raises:
         SpecError: no such attack.
     """
-    attacks = {**ATTACKS, CERTIFY.name: CERTIFY}
-    if name not in attacks:
-        raise unknown("attack", name, list(attacks))
-    attack = attacks[name]
-    known = next((record for record in listing() if record["name"] == name), None)
-    return {**(known or _certificate()), "parameters": _parameters(attack)}
+    attack = row_of(name)
+    return {**record(attack), "parameters": _parameters(attack)}
 
 
 def meaning(attack: str, parameter: str) -> str:
@@ -111,11 +105,11 @@ def meaning(attack: str, parameter: str) -> str:
 
 
 def _parameters(attack: Attack) -> list[dict[str, Any]]:
-    found = []
+    parameters = []
     if not attack.minimal:
         pixels = set(attack.norms) == {"l0"}
         values = "a whole number from 1" if pixels else "above 0; linf: at most 1"
-        found.append(_parameter("eps", _PIXELS if pixels else _EPS, values, None, {}))
+        parameters.append(_parameter("eps", _PIXELS if pixels else _EPS, values, None, {}))
     for name, rule in attack.parameters.items():
         refused: dict[str, str] = {
             kit: f"{f'in {entry.norm} ' if entry.norm else ''}only {_text(entry.only)}: {kit} {entry.reason}"
@@ -124,8 +118,9 @@ def _parameters(attack: Attack) -> list[dict[str, Any]]:
             if entry.toolkit == kit and entry.parameter == name
         }
         default = "eps / 4" if rule.default == QUARTER_OF_EPS else rule.default
-        found.append(_parameter(name, meaning(attack.name, name), _values(rule), default, refused))
-    return found
+        meant = rule.meaning or meaning(attack.name, name)
+        parameters.append(_parameter(name, meant, _values(rule), default, refused))
+    return parameters
 
 
 def _parameter(
@@ -154,13 +149,3 @@ def _values(rule: Parameter) -> str:
 
 def _text(value: object) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
-
-
-def _certificate() -> dict[str, Any]:
-    """Return for certificates, which are no attack, what `listing` says of attacks."""
-    return {
-        "name": CERTIFY.name, "norms": list(CERTIFY.norms), "toolkits": ["native"],
-        "kind": "certificate", "access": CERTIFY.access, "targeted": False, "goals": [],
-        "note": CERTIFY.note, "where": {"native": list(CERTIFY.norms)}, "absent": {},
-        "unavailable": {},
-    }  # fmt: skip

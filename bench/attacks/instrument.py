@@ -76,11 +76,11 @@ class Probe(nn.Module):
     def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Note for which images a gradient says where to go, and return it as toolkits can read it."""
         if not self._all_guided:
-            told = (gradient.flatten(1).abs().amax(1) > 0).cpu()
+            useful = (gradient.flatten(1).abs().amax(1) > 0).cpu()
             if rows is None:
-                self.guided |= told
+                self.guided |= useful
             else:
-                self.guided[rows[told]] = True
+                self.guided[rows[useful]] = True
             self._all_guided = bool(self.guided.all())
         # Toolkits flatten gradients by `view`, which those of a channels-last network do not allow.
         return gradient.contiguous()

@@ -15,6 +15,20 @@ from bench.spec import AttackSpec
 _INSIDE = 1e-3
 
 
+class Batch(NamedTuple):
+    """Images that are attacked together.
+
+    Attributes:
+        x: images, float32 (N, C, H, W) in [0, 1].
+        y: int64 (N,), their labels.
+        target: int64 (N,), the wanted classes of a targeted attack; else None.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    target: torch.Tensor | None = None
+
+
 class Perturbation(NamedTuple):
     """What is added to every image alike.
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import torch
 
 from bench.attacks.job import Job, Perturbation
-from bench.attacks.native.deepfool import deepfool
-from bench.attacks.native.lbfgs import lbfgs
+from bench.attacks.native.deepfool import DeepFool, deepfool
+from bench.attacks.native.lbfgs import LBFGS, lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
-from bench.attacks.native.sparsefool import sparsefool
-from bench.attacks.native.universal import universal
+from bench.attacks.native.sparsefool import SparseFool, sparsefool
+from bench.attacks.native.universal import Universal, universal
 from bench.spec import Norm
 
 
@@ -26,46 +26,52 @@ def _noise(job: Job) -> torch.Tensor:
 
 def _deepfool(job: Job) -> torch.Tensor:
     spec = job.spec
-    found = deepfool(
+    result = deepfool(
         job.probe,
         job.x,
         job.y,
-        norm="l2" if spec.norm == "l2" else "linf",
-        steps=spec.parameter("steps"),
-        overshoot=spec.amount("overshoot"),
-        candidates=spec.parameter("candidates"),
+        DeepFool(
+            norm="l2" if spec.norm == "l2" else "linf",
+            steps=spec.parameter("steps"),
+            overshoot=spec.amount("overshoot"),
+            candidates=spec.parameter("candidates"),
+        ),
     )
-    job.probe.iterations = found.iterations
-    return found.x_adv
+    job.probe.iterations = result.iterations
+    return result.x_adv
 
 
 def _sparsefool(job: Job) -> torch.Tensor:
-    found = sparsefool(
+    result = sparsefool(
         job.probe,
         job.x,
         job.y,
-        lam=job.spec.amount("lambda"),
-        steps=job.spec.parameter("steps"),
-        overshoot=job.spec.amount("overshoot"),
-        candidates=job.spec.parameter("candidates"),
-        box=job.spec.amount("box"),
+        SparseFool(
+            lam=job.spec.amount("lambda"),
+            steps=job.spec.parameter("steps"),
+            overshoot=job.spec.amount("overshoot"),
+            candidates=job.spec.parameter("candidates"),
+            box=job.spec.amount("box"),
+        ),
     )
-    job.probe.iterations = found.iterations
-    return found.x_adv
+    job.probe.iterations = result.iterations
+    return result.x_adv
 
 
 def _lbfgs(job: Job) -> torch.Tensor:
-    found = lbfgs(
+    result = lbfgs(
         job.probe,
         job.x,
         job.y,
         job.target,
-        c=job.spec.amount("c"),
-        steps=job.spec.parameter("steps"),
-        search_steps=job.spec.parameter("search_steps"),
+        LBFGS(
+            c=job.spec.amount("c"),
+            steps=job.spec.parameter("steps"),
+            search_steps=job.spec.parameter("search_steps"),
+        ),
     )
-    job.probe.iterations = found.iterations
-    return found.x_adv
+    job.probe.iterations = result.iterations
+    return result.x_adv
 
 
 def _fgsm_radius(job: Job) -> torch.Tensor:
@@ -80,7 +86,7 @@ def _fgsm_radius(job: Job) -> torch.Tensor:
 
 
 def _ifgsm_radius(job: Job) -> torch.Tensor:
-    found = ifgsm_radius(
+    result = ifgsm_radius(
         job.probe,
         job.x,
         job.y,
@@ -88,8 +94,8 @@ def _ifgsm_radius(job: Job) -> torch.Tensor:
         steps=job.spec.parameter("steps"),
         project=job.spec.amount("project"),
     )
-    job.probe.iterations = found.iterations
-    return found.x_adv
+    job.probe.iterations = result.iterations
+    return result.x_adv
 
 
 def _universal(job: Job) -> Perturbation:
@@ -98,15 +104,21 @@ def _universal(job: Job) -> Perturbation:
         job.probe,
         job.x,
         job.y,
-        norm="l2" if spec.norm == "l2" else "linf",
-        xi=job.eps,
-        delta=spec.amount("delta"),
-        passes=spec.parameter("passes"),
-        batch=spec.parameter("batch"),
-        steps=spec.parameter("steps"),
-        overshoot=spec.amount("overshoot"),
-        candidates=spec.parameter("candidates"),
-        seed=job.seed,
+        Universal(
+            norm="l2" if spec.norm == "l2" else "linf",
+            xi=job.eps,
+            delta=spec.amount("delta"),
+            passes=spec.parameter("passes"),
+            batch=spec.parameter("batch"),
+            deepfool=DeepFool(
+                norm="l2",
+                steps=spec.parameter("steps"),
+                overshoot=spec.amount("overshoot"),
+                candidates=spec.parameter("candidates"),
+                every_gradient=False,
+            ),
+        ),
+        job.seed,
     )
 
 

@@ -20,11 +20,11 @@ def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Te
     def run(job: Job) -> torch.Tensor:
         best = attack(job)
         left = torch.arange(len(job.x), device=job.x.device)
-        found = best
+        tried = best
         for start in range(1, job.spec.parameter("restarts")):
             with job.probe.playing(left.tolist()), torch.no_grad():
-                said = job.probe(found).argmax(1)
-            missed = said == job.y[left] if job.target is None else said != job.target[left]
+                labels = job.probe(tried).argmax(1)
+            missed = labels == job.y[left] if job.target is None else labels != job.target[left]
             left = left[missed]
             if not len(left):
                 break
@@ -36,8 +36,8 @@ def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Te
                 seed=job.seed + start,
             )
             with job.probe.playing(left.tolist()):
-                found = attack(again)
-            best = best.index_copy(0, left, found)
+                tried = attack(again)
+            best = best.index_copy(0, left, tried)
         return best
 
     return run

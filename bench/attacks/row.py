@@ -1,13 +1,13 @@
-"""What a row of the attack table says: norms, toolkits, words, refusals and parity."""
+"""What a row of the attack table says: norms, toolkits, parameters, refusals and parity."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from bench.spec import Norm, RowKind, Scalar, Toolkit
+from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
 WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
@@ -27,17 +27,19 @@ class Parameter:
             (`train 1000`), `model` the name of a model, or `itself`.
         default: its value when nobody says otherwise.
         least: the smallest value allowed; for an amount, None means anything above 0.
-        once: of a count, that passes through the model do not grow in proportion to it.
+        constant_cost: the parameter is a count, such as of iterations, but cost does not scale with it.
         below: what an amount must stay below; None for no bound.
         most: the largest amount allowed; None for no bound.
+        meaning: what it means, in one line; empty where `bench.attacks.described` says it.
     """
 
     kind: WordKind
     default: Scalar
     least: float | None = None
-    once: bool = False
+    constant_cost: bool = False
     below: float | None = None
     most: float | None = None
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,13 @@ class Need:
     """What an attack needs of a model's images or classes, in every toolkit and norm or in one.
 
     Attributes:
-        kind: `classes` at least `least` of them; `candidates`: its word of that name is no fewer than
-            the classes; `square-images` with at least `least` pixels a side; `square`: room for the
+        kind: `classes` at least `least` of them; `candidates`: its parameter of that name is no less
+            than the number of classes; `square-images` with at least `least` pixels a side; `square`: room for the
             square of a share `p_init` of the pixels, and `least` more; `odd-square`: for that of an
             odd side from 3; `pairs`: a share `gamma` of the values is a pair at least.
         why: what the attack does that needs it, after its name.
         side: of a square, that images have so many pixels a side besides.
-        flag: a word of the attack, without which it needs nothing; None for always.
+        flag: a parameter of the attack, without which it needs nothing; None for always.
         instead: what else to do.
     """
 
@@ -67,7 +69,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A word of which a toolkit knows a single value, in one norm or (None) in any."""
+    """A parameter for which a toolkit takes a single value, in one norm or (None) in any."""
 
     toolkit: Toolkit
     parameter: str
@@ -124,16 +126,17 @@ class Attack:
         norms: the norms it exists for, and the toolkits that have it there.
         minimal: it looks for the nearest adversarial image and takes no radius.
         access: what it needs of a model.
-        rows: what its rows are: attacks on images, or measurements of their adversarial or certified
-            radii.
+        rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
         absent: why a toolkit that seems to have it does not.
         irreducible: why it cannot aim at less confidence in the label; empty where it can.
         packages: what must be installed beside a toolkit, by the name pip and Python both know.
         needs: what it needs of the model.
         every_class: each of its steps takes a gradient for every class of the model.
-        singly: toolkits that give the model one image at a time, which makes a pass dearer.
+        image_by_image: toolkits that attack image by image, which makes a pass through the model dearer.
         evidence: whether an image that withstands it shows anything of the threat; not so of noise
             drawn without a look at the model, nor of images that are not sought in the ball.
+        check: raises `SpecError` for values of its parameters that do not go together.
+        instead: of what is no attack, what to call in Python in place of `bench.attack`.
         note: one line for people.
     """
 
@@ -142,9 +145,9 @@ class Attack:
     note: str
     minimal: bool = False
     access: Literal["white", "score", "decision"] = "white"
-    rows: RowKind = "attack"
+    rows: str = "attack"
     every_class: bool = False
-    singly: tuple[Toolkit, ...] = ()
+    image_by_image: tuple[Toolkit, ...] = ()
     evidence: bool = True
     parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -153,6 +156,8 @@ class Attack:
     needs: tuple[Need, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     parity: tuple[Agreement, ...] = ()
+    check: Callable[[Mapping[str, Scalar]], None] | None = None
+    instead: str = "ask for it in a suite file"
 
 
 def identical(cause: str) -> Parity:

@@ -11,8 +11,9 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import Probe, attacked
-from bench.attacks.job import Job, Perturbation
+from bench.attacks.job import Batch, Job, Perturbation
 from bench.attacks.needs import unmet
+from bench.attacks.toolkits import shortfall
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
 from bench.spec import AttackSpec, Toolkit
 
@@ -76,10 +77,7 @@ def run_attack(
     spec: AttackSpec,
     toolkit: Toolkit,
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    *,
-    target: torch.Tensor | None,
+    batch: Batch,
     num_classes: int,
     seed: int,
 ) -> AttackResult:
@@ -88,22 +86,21 @@ def run_attack(
     Args:
         spec: from `catalogue.resolve`.
         toolkit: the library that runs it.
-        model: images in [0, 1] to logits, on the device of `x`; for attacks that take no gradient
-            any module will do.
-        x: images, float32 (N, C, H, W) in [0, 1].
-        y: int64 (N,), their labels.
-        target: int64 (N,), the wanted classes of a targeted attack, else None.
+        model: images in [0, 1] to logits, on the device of the images; for attacks that take no
+            gradient any module will do.
+        batch: the images, their labels and the wanted classes.
         num_classes: the number of logits.
         seed: of every random draw; the same seed gives the same images.
 
     Raises:
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
         PrerequisiteError: the toolkit is not installed.
         SpecError: images outside [0, 1], or targets where none belong.
         AttackError: the toolkit failed, or memory ran out.
     """
     if catalogue.is_fitted(spec.name):
         raise SpecError(f"{spec.name} is fitted on other images first; give them as `fit`")
+    x, y, target = batch
     _check_request(spec, toolkit, target, _shape(x), num_classes)
     images = _checked(x)
     driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
@@ -156,16 +153,14 @@ def _ineffective(spec: AttackSpec, probe: Probe, unmoved: torch.Tensor) -> list[
         useful, why = probe.answered, CONSTANT
     else:
         useful, why = ~unmoved, NO_START
-    return [None if told else why for told in useful.tolist()]
+    return [None if was_useful else why for was_useful in useful.tolist()]
 
 
 def fit(
     spec: AttackSpec,
     toolkit: Toolkit,
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    *,
+    batch: Batch,
     num_classes: int,
     seed: int,
 ) -> Fitted:
@@ -177,19 +172,19 @@ def fit(
     Args:
         spec: of a fitted attack, from `catalogue.resolve`.
         toolkit: the library that runs it.
-        model: images in [0, 1] to logits, on the device of `x`.
-        x: images to fit on, float32 (N, C, H, W) in [0, 1].
-        y: int64 (N,), their labels.
+        model: images in [0, 1] to logits, on the device of the images.
+        batch: the images to fit on and their labels, without wanted classes.
         num_classes: the number of logits.
         seed: of every random draw; the same seed gives the same perturbation.
 
     Raises:
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a word.
+        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
         PrerequisiteError: the toolkit is not installed.
         SpecError: images outside [0, 1], or none that the model gets right.
         AttackError: the toolkit failed, or memory ran out.
     """
-    _check_request(spec, toolkit, None, _shape(x), num_classes)
+    x, y, target = batch
+    _check_request(spec, toolkit, target, _shape(x), num_classes)
     images = _checked(x)
     right = _right(model, images, y)
     images, labels = images[right], y[right]
@@ -209,7 +204,7 @@ def fit(
                 seed=seed,
             )
             began = time.perf_counter()
-            found: Perturbation = driver.FITS[spec.name, spec.norm](job)
+            perturbation: Perturbation = driver.FITS[spec.name, spec.norm](job)
             seconds = time.perf_counter() - began
     except BenchError:
         raise
@@ -217,8 +212,8 @@ def fit(
         raise _wrapped(error, spec, toolkit, spec.parameter("batch"), "batch") from error
     passes = int(probe.forwards.sum()), int(probe.backwards.sum())
     return Fitted(
-        found.v.detach().float().contiguous(),
-        len(images), found.passes, found.fooling, *passes, seconds,
+        perturbation.v.detach().float().contiguous(),
+        len(images), perturbation.passes, perturbation.fooling, *passes, seconds,
     )  # fmt: skip
 
 
@@ -233,8 +228,8 @@ def apply(v: torch.Tensor, x: torch.Tensor) -> AttackResult:
     x_adv = (x + v.to(x)).clamp(0, 1)
     seconds = time.perf_counter() - began
     none = torch.zeros(len(x), dtype=torch.int64)
-    idle = [UNMOVED if still else None for still in _unmoved(x, x_adv).tolist()]
-    return AttackResult(x_adv, none, none.clone(), None, seconds, idle)
+    why = [UNMOVED if unmoved else None for unmoved in _unmoved(x, x_adv).tolist()]
+    return AttackResult(x_adv, none, none.clone(), None, seconds, why)
 
 
 def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -254,7 +249,7 @@ def _check_request(
     reason = catalogue.refusal(spec, toolkit) or unmet(spec, toolkit, shape, num_classes)
     if reason is not None:
         raise UnsupportedAttack(reason)
-    lacking = catalogue.shortfall(spec.name, toolkit)
+    lacking = shortfall(catalogue.row_of(spec.name), toolkit)
     if lacking is not None:
         raise PrerequisiteError(lacking)
     if (target is not None) != (spec.targeted != "none"):
@@ -297,8 +292,8 @@ def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
         or "queries" in parameters
     ):
         return None
-    once = int(catalogue.access(spec.name) == "white")
-    return torch.full((count,), int(parameters.get("steps", once)), dtype=torch.int64)
+    without_steps = int(catalogue.access(spec.name) == "white")
+    return torch.full((count,), int(parameters.get("steps", without_steps)), dtype=torch.int64)
 
 
 def _wrapped(

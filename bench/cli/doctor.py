@@ -48,7 +48,8 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _toolkits() -> list[dict[str, Any]]:
-    from bench.attacks.catalogue import here, install_command, installed, optional
+    from bench.attacks.catalogue import optional
+    from bench.attacks.toolkits import here, install_command, installed
     from bench.runner.manifest import versions
     from bench.spec import TOOLKITS
 

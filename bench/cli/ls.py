@@ -27,13 +27,13 @@ def ls(what: str, name: str | None, plugin: Path | None, results: Path, as_json:
     `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
     toolkit takes.
     """
-    if name is not None:
-        _one(what, name, as_json)
-        return
     if plugin is not None:
         from bench.registry import load_plugin
 
         load_plugin(plugin)
+    if name is not None:
+        _one(what, name, as_json)
+        return
     records = _runs(results) if what == "runs" else _RECORDS[what]()
     if as_json:
         for record in records:
@@ -62,7 +62,7 @@ def _screen_of_attack(record: dict[str, Any]) -> None:
     where = ", ".join(f"{kit} {' '.join(norms)}" for kit, norms in record["where"].items())
     print_list("", [
         ("toolkits", where),
-        ("kind", _KINDS[record["kind"]]),
+        ("kind", _KINDS.get(record["kind"], f"{record['kind']}: a measurement, and attacks nothing")),
         ("asks for", _ACCESS[record["access"]]),
         *([("goals", ", ".join(record["goals"]))] if record["goals"] else []),
     ])  # fmt: skip
@@ -252,7 +252,8 @@ def _datasets() -> list[dict[str, Any]]:
 
 
 def _toolkits() -> list[dict[str, Any]]:
-    from bench.attacks.catalogue import install_command, installed, listing
+    from bench.attacks.catalogue import listing
+    from bench.attacks.toolkits import install_command, installed
     from bench.spec import TOOLKITS
 
     return [
@@ -308,7 +309,8 @@ def _screen_of_runs(records: list[dict[str, Any]]) -> None:
 
 def _optional(toolkit: str) -> dict[str, str]:
     """Return which packages some attacks of a toolkit need beside it, and whether they are here."""
-    from bench.attacks.catalogue import here, optional
+    from bench.attacks.catalogue import optional
+    from bench.attacks.toolkits import here
 
     found = {}
     for package, attacks in optional().items():

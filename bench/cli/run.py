@@ -106,14 +106,19 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
 
         load_plugin(options["plugin"])
     from bench.runner.estimate import estimate
-    from bench.runner.execute import execute, parse_shard, todo
+    from bench.runner.execute import Scope, execute, parse_shard, todo
+    from bench.runner.loading import Setting
     from bench.runner.override import Overrides
     from bench.runner.plan import make_plan
+    from bench.runner.selection import Selection
     from bench.runner.suite import load_suite
     from bench.store.results import load_results
 
-    shard = parse_shard(options["shard"])
-    said = load_suite(suite)
+    scope = Scope(
+        overwrite=options["overwrite"], shard=options["shard"], keep_all=options["keep"] == "all"
+    )
+    parse_shard(scope.shard)  # before anything is loaded
+    as_written = load_suite(suite)
     asked = load_suite(suite, Overrides(
         eps=options["eps"], steps=options["steps"], seed=options["seed"],
         attacks=options["attacks"],
@@ -127,22 +132,20 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     with make_display(options["display"], options["as_json"]) as display:
         display.note(f"{asked.title}: loading models and images")
         plan = make_plan(
-            asked, whole=said, models=options["models"], attacks=options["attacks"],
-            toolkits=options["toolkits"], images=images, batch_size=options["batch_size"],
-            device=options["device"], data=options["data"], train=not options["dry_run"],
-            note=display.note,
+            asked,
+            Selection(models=options["models"], attacks=options["attacks"],
+                      toolkits=options["toolkits"], images=images),
+            Setting(batch_size=options["batch_size"], device=options["device"],
+                    data=options["data"]),
+            whole=as_written, train=not options["dry_run"], note=display.note,
         )  # fmt: skip
-        keep_all = options["keep"] == "all"
-        wanted = todo(plan, store, options["overwrite"], shard, keep_all)
+        wanted = todo(plan, store, scope)
         expected = estimate(plan, store, wanted)
         if options["dry_run"]:
             _print_plan(plan, store, expected, options["as_json"])
             return
         display.begin(plan, expected)
-        outcome = execute(
-            plan, store, overwrite=options["overwrite"], shard=options["shard"],
-            keep_all=keep_all, on_event=display, wanted=wanted,
-        )  # fmt: skip
+        outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
     results = load_results(options["results"], suite, plan.content, outcome.run)
     written = _finish(suite, results, options)
     if outcome.failed:
@@ -212,8 +215,8 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
         rows.append(row(cell, key, state, expected.seconds.get(key)))
     rows += [row(cell, None, "not known yet", None) for cell in plan.later]
     if as_json:
-        for one in rows:
-            click.echo(json.dumps(one))
+        for record in rows:
+            click.echo(json.dumps(record))
     else:
         print_table([{**row, "cell": (row["cell"] or "")[:12]} for row in rows], group="model")
     for line in plan.left_out:
@@ -283,11 +286,11 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     from bench.report.tables import headline_table, names
 
     if as_json:
-        for event, found in (
+        for event, table in (
             ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
             ("certificates", measured.certificates), ("sandwich", measured.sandwich),
         ):  # fmt: skip
-            for record in _plain(found):
+            for record in _plain(table):
                 click.echo(json.dumps({"event": event, **record}, default=str))
         return
     print_table(headline_table(results, measured.headline).to_dict("records"))
@@ -301,7 +304,7 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
         print_table(table.to_dict("records"))
 
 
-def _plain(found: pd.DataFrame) -> list[dict[Any, Any]]:
+def _plain(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the rows of a frame for JSON, which has no words for NaN and infinity."""
-    known = found.notna() & ~found.isin([float("inf")])
-    return found.astype(object).where(known, None).to_dict("records")
+    known = table.notna() & ~table.isin([float("inf")])
+    return table.astype(object).where(known, None).to_dict("records")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from bench.cli.options import results_option
-from bench.spec import BLACK_BOX_SURFACE
+from bench.cli.options import plugin_option, results_option
+from bench.spec import BLACK_BOX_SURFACE, row_kind_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +21,14 @@ _ROWS = 20
 @click.command()
 @click.argument("cell")
 @results_option
+@plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print all that is stored of it as JSON.")
-def show(cell: str, results: Path, as_json: bool) -> None:
+def show(cell: str, results: Path, plugin: Path | None, as_json: bool) -> None:
     """Show what came of CELL, or why it failed; the first letters of its key will do."""
+    if plugin is not None:
+        from bench.registry import load_plugin
+
+        load_plugin(plugin)
     from bench.cli.display import print_list, print_table
     from bench.measure.summary import summary
     from bench.report.formatting import parameters
@@ -34,13 +39,13 @@ def show(cell: str, results: Path, as_json: bool) -> None:
     key = store.find(cell)
     record, error = store.record(key), store.last_error(key)
     rows = None if record is None else store.rows(key)
-    found = None if rows is None else summary(rows)
+    figures = None if rows is None else summary(rows)
     # What failed is recorded in the log of the run that asked for it.
-    asked = (cell for run in runs(store) for cell in run["cells"] if cell["cell"] == key)
-    about = record or next(asked, None)
+    planned = (cell for run in runs(store) for cell in run["cells"] if cell["cell"] == key)
+    about = record or next(planned, None)
     if as_json:
-        told = {"summary": found} if record is not None else {"error": error}
-        click.echo(json.dumps({**(about or {"cell": key}), **told}, indent=2))
+        outcome = {"summary": figures} if record is not None else {"error": error}
+        click.echo(json.dumps({**(about or {"cell": key}), **outcome}, indent=2))
         return
     lines = [("cell", key)]
     if about is not None:
@@ -48,10 +53,10 @@ def show(cell: str, results: Path, as_json: bool) -> None:
         click.echo(f"{about['model']} · {attack} · {about['toolkit']}")
         lines += [
             ("parameters", parameters(about["words"]) or "none"),
-            ("climbed", _climbed(about)),
+            ("surface", _surface(about)),
         ]
-    if record is not None and rows is not None and found is not None:
-        print_list("", [*lines, *_outcome(record, found), *_made(record)])
+    if record is not None and rows is not None and figures is not None:
+        print_list("", [*lines, *_outcome(record, figures), *_made(record)])
         _print_rows(rows)
     elif error is not None:
         print_list("", [*lines, ("FAILED", f"{error['type']}: {error['message']}"),
@@ -61,39 +66,42 @@ def show(cell: str, results: Path, as_json: bool) -> None:
         print_table([dict(lines)])
 
 
-def _climbed(about: Mapping[str, Any]) -> str:
+def _surface(about: Mapping[str, Any]) -> str:
     if about["surface"] == BLACK_BOX_SURFACE:
-        return "nothing, the model is a black box to it"
+        return "none: the attack sees the answers of the model alone"
     whose = f" of {about['climbed']}" if about["climbed"] else ""
     return f"{about['surface']}{whose}"
 
 
-def _outcome(record: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _outcome(record: Mapping[str, Any], figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what came of a cell, a line each."""
     from bench.report import formatting
 
     made_on = record["identity"]["images"]
-    images = formatting.plural(found["images"], "image")
+    measured = row_kind_named(record["identity"]["kind"]).measures
+    images = formatting.plural(figures["images"], "image")
     where = f"{made_on['data']} ({made_on['split']})"
-    yield "images", f"{images} of {where}, {found['correct']} right, {found['attacked']} attacked"
-    if found["attacked"]:
-        rate = formatting.rate(found["success_rate"], found["low"], found["high"])
-        yield "success", f"{found['successes']} of {found['attacked']}: {rate} %"
-    if "found" in found:
-        what = "certified" if record["kind"] == "certify" else "labels that change"
-        yield what, f"{found['found']} of {images}"
-        if found["radius"]:
-            yield "radius", _spread(found["radius"])
-    for norm, spread in found["distances"].items():
+    yield (
+        "images",
+        f"{images} of {where}, {figures['correct']} right, {figures['attacked']} attacked",
+    )
+    if figures["attacked"]:
+        rate = formatting.rate(figures["success_rate"], figures["low"], figures["high"])
+        yield "success", f"{figures['successes']} of {figures['attacked']}: {rate} %"
+    if measured is not None:
+        yield measured.found, f"{figures['found']} of {images}"
+        if figures[measured.name]:
+            yield measured.name, _spread(figures[measured.name])
+    for norm, spread in figures["distances"].items():
         yield norm, f"{_spread(spread)}, of the successes"
-    for reason, count in found["invalid"].items():
+    for reason, count in figures["invalid"].items():
         yield "invalid", f"{count}: {reason}"
     for kind in ("borderline", "abstained"):
-        if found[kind]:
-            yield kind, str(found[kind])
-    if found["attacked"]:
-        passes = f"{formatting.count(found['forwards'])} forwards, {formatting.count(found['backwards'])} backwards"
-        yield "cost", f"{passes}, {formatting.milliseconds(found['seconds'])} ms an image"
+        if figures[kind]:
+            yield kind, str(figures[kind])
+    if figures["attacked"]:
+        passes = f"{formatting.count(figures['forwards'])} forwards, {formatting.count(figures['backwards'])} backwards"
+        yield "cost", f"{passes}, {formatting.milliseconds(figures['seconds'])} ms an image"
 
 
 def _spread(spread: Mapping[str, float]) -> str:

@@ -28,7 +28,7 @@ def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | N
     for name in models:
         recipe(name)  # a wrong name is said before hours of training
     from bench.cli.display import say
-    from bench.runner.plan import resolve_device
+    from bench.runner.loading import resolve_device
     from bench.store.files import check_folder
     from bench.train.cards import retrained_dir, weights_file
     from bench.train.weights import train_to

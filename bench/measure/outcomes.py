@@ -37,6 +37,7 @@ from bench.measure.validity import (
     scores_not_finite,
     valid_rows,
 )
+from bench.spec import measuring, predicting
 from bench.store.results import Results
 
 Floats = npt.NDArray[np.float64]
@@ -64,9 +65,8 @@ class Outcomes:
     @cached_property
     def clean(self) -> Mapping[str, pd.Series[bool]]:
         """Whether each model gets each clean image right, by model, indexed by image."""
-        # A certificate is another decision than a prediction, made from other noisy copies.
         rows = self.results.rows
-        rows = rows.loc[rows["kind"] != "certify", ["model", "index", "correct"]]
+        rows = rows.loc[rows["kind"].isin(predicting()), ["model", "index", "correct"]]
         rows = rows.drop_duplicates(["model", "index"])
         return {
             str(model): of_model.set_index("index")["correct"]
@@ -124,7 +124,8 @@ class Outcomes:
 
         0 where the model abstains or is wrong, so an image is certified within eps if it is above eps.
         """
-        rows = self.results.rows[self.results.rows["kind"] == "certify"]
+        rows = self.results.rows
+        rows = rows[rows["kind"].isin(measuring("certified_radius"))]
         radii = rows["certified_radius"].where(rows["correct"], 0.0).to_numpy(dtype=float)
         return by_cell(rows, radii)
 

@@ -26,7 +26,7 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from bench.measure.steepest import median_radius, mode_radius
-from bench.spec import number
+from bench.spec import measuring, number
 from bench.store.results import Results
 
 #: An image counts if the model is right about it with at least this confidence.
@@ -95,7 +95,7 @@ def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str
     An image counts if the model gets it right with at least this confidence (a probability). The
     radius is infinite if the label never changed.
     """
-    rows = results.rows[results.rows["kind"] == "radius"]
+    rows = results.rows[results.rows["kind"].isin(measuring("adversarial_radius"))]
     counts = (rows["correct"] & (rows["clean_confidence"] >= confidence)).to_numpy()
     radii = rows["adversarial_radius"].to_numpy(dtype=float)
     return {

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.measure.statistics import wilson
+from bench.spec import row_kind_named
 from bench.store.columns import attacked
 
 _NORMS = ("l0", "l1", "l2", "linf")
@@ -23,8 +24,9 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         `images, correct, attacked`; `successes, success_rate, low, high` (95 % Wilson, of the images
         attacked); `invalid` (counts by reason), `borderline, abstained`; `distances` (by norm, the
         `least, median, largest` of the successes), `forwards, backwards, seconds` (means over the images
-        attacked). A cell that measures or certifies radii also has `radius` (the same three, of the
-        radii found) and `found` (how many). Numbers that are not known are None.
+        attacked). A cell whose kind measures a number of each image also has, under the number's name
+        such as `radius`, the same three of those found, and `found` (how many). Numbers that are not
+        known are None.
     """
     tried = rows[attacked(rows)]
     successes = tried[tried["success"]]
@@ -44,12 +46,11 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         "distances": {norm: _spread(successes[norm]) for norm in _NORMS} if len(successes) else {},
         **{name: _known(tried[name].mean()) for name in ("forwards", "backwards", "seconds")},
     }
-    measured = {"certify": "certified_radius", "radius": "adversarial_radius"}
-    column = measured.get(str(rows["kind"].iloc[0])) if len(rows) else None
-    if column is not None:
-        radii = rows[column].astype("float64")
-        known = radii[np.isfinite(radii) & (radii > 0)]
-        figures |= {"found": len(known), "radius": _spread(known) if len(known) else None}
+    measured = row_kind_named(str(rows["kind"].iloc[0])).measures if len(rows) else None
+    if measured is not None:
+        values = rows[measured.column].astype("float64")
+        known = values[np.isfinite(values) & (values > 0)]
+        figures |= {"found": len(known), measured.name: _spread(known) if len(known) else None}
     return figures
 
 

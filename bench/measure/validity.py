@@ -19,7 +19,7 @@ from scipy.stats import binom
 
 from bench.attacks.catalogue import is_evidence
 from bench.measure.threats import same_radius
-from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
+from bench.spec import ATTACKING, EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -98,7 +98,7 @@ def flagged_cells(results: Results) -> pd.DataFrame:
         Rows of `Results.cells` with `flag` (why a cell cannot count, empty where it can) and
         `shows_robust` (bool, whether an image that withstands the cell can be called robust).
     """
-    cells = results.cells[results.cells["kind"] != "certify"]
+    cells = results.cells[results.cells["kind"].isin(ATTACKING)]
     rows = results.rows[attacked(results.rows)]
     faults, tried = _faults_on_all_images(rows), set(rows["cell"])
     like_noise = _no_better_than_noise(cells, rows)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.report import formatting
 from bench.report.tables import Table, identical, numeric
+from bench.spec import ATTACKING
 from bench.store.chosen import asked_in_words
 from bench.store.results import Results
 
@@ -150,7 +151,7 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     """Return the protocol as pairs of a word and what it was."""
     protocol: Mapping[str, Any] = results.protocol
     cells = results.cells
-    attacks = cells[cells["kind"] != "certify"]
+    attacks = cells[cells["kind"].isin(ATTACKING)]
     counts = _cell_counts(results)
     state = [f"{counts['done']} of {len(cells)} done"]
     state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]

@@ -3,7 +3,7 @@
 No toolkit has an attack of this goal. Attacks that change labels lower the confidence in the true class
 on their way, and a label lost is confidence lost, so that each of them is one of this goal too. With a
 budget, the image found is kept whole. Of a minimal-norm attack it is drawn back towards the clean one
-as far as the goal stays reached, by the same judge that has the last word: a surface that is climbed
+as far as the goal stays reached, by the same judge that has the last word: a surface that is attacked
 may be less sure, or surer, than the model itself.
 """
 
@@ -16,20 +16,13 @@ import torch
 
 from bench.attacks.catalogue import is_minimal
 from bench.attacks.run_attack import AttackResult
-from bench.runner.judge import decision, judge, readable
+from bench.runner.judge import Attempt, decision, judge, readable
 from bench.spec import Adapter, AttackSpec
 
 _HALVINGS = 15
 
 
-def bisect_to_boundary(
-    adapter: Adapter,
-    spec: AttackSpec,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    tried: AttackResult,
-    sure_before: torch.Tensor,
-) -> AttackResult:
+def bisect_to_boundary(adapter: Adapter, attempt: Attempt, tried: AttackResult) -> AttackResult:
     """Return for each image the nearest point on the way to what was tried that reaches the goal.
 
     Found by bisection to 2^-15 of the way; where confidence rises and falls again, it is one of the
@@ -38,20 +31,17 @@ def bisect_to_boundary(
 
     Args:
         adapter: the model, which judges.
-        spec: the attack, whose goal is confidence reduction.
-        x: clean images (N, C, H, W), labelled `y`.
-        y: labels (N,).
-        tried: what the attack found for them.
-        sure_before: the model's confidence in the clean images (N,).
+        attempt: what the attack was to do; its goal is confidence reduction.
+        tried: what the attack found.
     """
     began = time.perf_counter()
+    x = attempt.x
     shown = readable(x, tried.x_adv)
-    if shown is None or not is_minimal(spec.name):
+    if shown is None or not is_minimal(attempt.spec.name):
         return tried
 
     def reached(images: torch.Tensor) -> torch.Tensor:
-        said = decision(adapter, images)
-        verdict = judge(spec, adapter.spec, x, y, images, said, None, sure_before)
+        verdict = judge(attempt, adapter.spec, images, decision(adapter, images))
         return torch.tensor(verdict.success, device=x.device).view(-1, 1, 1, 1)
 
     whole = reached(shown)
@@ -76,4 +66,6 @@ def plain(spec: AttackSpec) -> AttackSpec:
     """
     if spec.goal != "confidence-reduction":
         return spec
-    return dataclasses.replace(spec, parameters=tuple(w for w in spec.parameters if w[0] != "goal"))
+    return dataclasses.replace(
+        spec, parameters=tuple(pair for pair in spec.parameters if pair[0] != "goal")
+    )

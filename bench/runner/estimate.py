@@ -13,11 +13,12 @@ import torch
 
 from bench.adapters.abilities import MayWait
 from bench.adapters.generators import device_of, seeded
-from bench.attacks.rows import ATTACKS, CERTIFY
+from bench.attacks.catalogue import row_of
 from bench.errors import StoreError
+from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.runner.training import counted
-from bench.spec import BLACK_BOX_SURFACE, Cell, Certifier, ModelRequest
+from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
 
@@ -32,11 +33,7 @@ _TRIES = 200
 _FEW = 3
 _TICK = 1e-6  # no time is so short that it can be divided by
 
-#: A search for a radius ends where the label flips, with the shipped networks after about so many
-#: passes, however many it may take.
-_UNTIL_A_FLIP = 30
-
-#: DeepFool ends likewise, with the shipped networks mostly within so many steps.
+#: DeepFool ends where the label flips, with the shipped networks mostly within so many steps.
 _STEPS_UNTIL_A_FLIP = {"deepfool": 4}
 
 #: A machine on which passes take so many times the processor's own time is said to be busy.
@@ -44,9 +41,6 @@ _BUSY = 1.5
 
 #: About what share of the images an attack is made on that wants the model to be sure of them.
 _SURE = 0.25
-
-#: A certificate is timed with so many noisy copies to choose from, and as many to bound with.
-_COPIES = 50
 
 #: What tells one kind of work from another, in a cell's record.
 _WORK = ("model", "surface", "toolkit", "attack", "norm")
@@ -124,23 +118,22 @@ def duration(seconds: float) -> str:
 def passes(name: str, parameters: Mapping[str, Any], num_classes: int) -> int:
     """Return about how many passes through the model an image takes.
 
-    It is the product of the attack's counts (steps, restarts, ...), but for those that its row
-    marks as `once`, and for steps that an attack does not take since it ends where the label flips.
+    The kind of its rows may say it. Else it is the product of the attack's counts (steps, restarts, ...)
+    without those of `constant_cost`, and without steps that are not taken since the label has changed.
 
     Args:
         name: of the attack.
         parameters: its parameters.
         num_classes: of the model.
     """
-    if name == CERTIFY.name:
-        return int(parameters["n0"]) + int(parameters["n"])
-    attack = ATTACKS[name]
-    if attack.rows == "radius":
-        return _UNTIL_A_FLIP
+    attack = row_of(name)
+    passes_of_kind = KINDS[attack.rows].passes
+    if passes_of_kind is not None:
+        return passes_of_kind(parameters)
     scaling = [
         parameter
         for parameter, rule in attack.parameters.items()
-        if rule.kind == "count" and not rule.once
+        if rule.kind == "count" and not rule.constant_cost
     ]
     counts = {
         parameter: int(parameters[parameter]) for parameter in scaling if parameter in parameters
@@ -173,18 +166,17 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         for key in wanted
     }
     paces = _stored(store, plan.device, classes)
-    measured: dict[tuple[ModelRequest, str, int, bool], Pass] = {}
+    measured: dict[tuple[ModelRequest, str, int, str], Pass] = {}
     stored, new = {}, {}
     for key in wanted:
         cell = plan.cells[key]
         kind, images = work(cell), _attacked(plan, cell)
-        if cell.maker() != cell and cell_key(cell.maker()) in plan.cells:
+        if cell.source() != cell and cell_key(cell.source()) in plan.cells:
             stored[key] = 0.0  # the images are made in another cell
             continue
-        certifies = cell.kind == "certify"
-        singly = not certifies and cell.toolkit in ATTACKS[cell.attack.name].singly
-        batch = 1 if singly else min(plan.batch_size, images)
-        view = cell.maker().model, cell.surface, batch, certifies
+        one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
+        batch = 1 if one_by_one else min(plan.batch_size, images)
+        view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
         if kind in paces:
             stored[key] = count * paces[kind]
@@ -244,7 +236,7 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
     return paces
 
 
-def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifies: bool) -> Pass:
+def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: str) -> Pass:
     """Return what a pass through a model takes: a gradient, an answer, a noisy copy."""
     adapter = plan.adapters[model]
     sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
@@ -257,10 +249,14 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
     waits = isinstance(adapter, MayWait) and adapter.may_wait
     own = not (x.is_cuda or waits)
 
+    timed = KINDS[kind].timed
+    passes_at_once = 1
+
     def ask(count: int) -> tuple[float, float]:
+        nonlocal passes_at_once
         began, used = time.perf_counter(), time.thread_time()
-        if certifies and isinstance(adapter, Certifier):
-            adapter.certify(x[:count], _COPIES, _COPIES, 0.5)
+        if timed is not None:
+            passes_at_once = timed(adapter, x[:count])
         elif surface == BLACK_BOX_SURFACE:
             adapter.predict(x[:count])
         else:
@@ -282,6 +278,6 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, certifi
                 break
             taken.append(ask(count))
         used, clock = (sum(times) for times in zip(*taken, strict=True))
-        least = min(used for used, _ in taken) / (count * (2 * _COPIES if certifies else 1))
+        least = min(used for used, _ in taken) / (count * passes_at_once)
         return Pass(least, used, clock)
     return Pass(0.0)

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import torch
 
 from bench.errors import PrerequisiteError, SpecError, StoreError
+from bench.registry import users_code
 from bench.runner.answers import check_answers, earlier_versions
-from bench.runner.cache import CleanPredictions, Climber, RunCache
-from bench.runner.cell import PICTURES, check_images, compute_chunk
+from bench.runner.cache import RunCache
+from bench.runner.cell import PICTURES, check_images, compute_chunk, part_of, task_of
 from bench.runner.fits import fitted
+from bench.runner.kinds import KINDS
 from bench.runner.manifest import cell_facts, made_by, manifest
 from bench.runner.plan import Plan
 from bench.spec import Cell, whole
@@ -36,6 +38,25 @@ class Outcome:
     failed: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which cells of a plan a run computes, and how many of the images tried it keeps.
+
+    Attributes:
+        overwrite: `missing` computes all that is not done, failed cells included; `failed` those
+            alone that failed; `always` everything again; `never` nothing.
+        shard: `I/N` to compute only the I-th of N shares of the cells.
+        keep_all: keep every image tried, not the first 16 of a cell.
+    """
+
+    overwrite: Overwrite = "missing"
+    shard: str | None = None
+    keep_all: bool = False
+
+
+ALL_MISSING = Scope()
+
+
 def parse_shard(text: str | None) -> tuple[int, int] | None:
     """Return (I, N) of `I/N`.
 
@@ -51,29 +72,27 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
     return share, shares
 
 
-def todo(
-    plan: Plan,
-    store: Store,
-    overwrite: Overwrite,
-    shard: tuple[int, int] | None,
-    keep_all: bool = False,
-) -> list[str]:
-    """Return the keys of the cells a run has to compute, in the plan's order."""
+def todo(plan: Plan, store: Store, scope: Scope) -> list[str]:
+    """Return the keys of the cells a run has to compute, in the plan's order.
+
+    Raises:
+        SpecError: a shard that is not I/N.
+    """
+    shard = parse_shard(scope.shard)
     keys = [key for key, cell in plan.cells.items() if _in_shard(cell, shard)]
-    if overwrite == "always":
+    if scope.overwrite == "always":
         return keys
-    if overwrite == "never":
+    if scope.overwrite == "never":
         return []
-    if overwrite == "failed":
-        return [
-            key for key in keys if not _held(plan, store, key, keep_all) and store.last_error(key)
-        ]
-    return [key for key in keys if not _held(plan, store, key, keep_all)]
+    keys = [key for key in keys if not _held(plan, store, key, scope.keep_all)]
+    if scope.overwrite == "failed":
+        return [key for key in keys if store.last_error(key)]
+    return keys
 
 
 def _in_shard(cell: Cell, shard: tuple[int, int] | None) -> bool:
     # Cells that judge the same images stay together, so that these are made once.
-    return shard is None or int(cell_key(cell.maker()), 16) % shard[1] == shard[0] - 1
+    return shard is None or int(cell_key(cell.source()), 16) % shard[1] == shard[0] - 1
 
 
 def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
@@ -86,7 +105,7 @@ def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
 
 def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
     """Return how many images tried are kept of a cell: none that lie in another's already."""
-    if cell.maker() != cell or cell.kind == "certify":
+    if cell.source() != cell or not KINDS[cell.kind].pictures:
         return 0
     return len(plan.images_of(cell)) if keep_all else PICTURES
 
@@ -94,10 +113,8 @@ def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
 def execute(
     plan: Plan,
     store: Store,
+    scope: Scope = ALL_MISSING,
     *,
-    overwrite: Overwrite = "missing",
-    shard: str | None = None,
-    keep_all: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
     wanted: Collection[str] | None = None,
 ) -> Outcome:
@@ -106,10 +123,7 @@ def execute(
     Args:
         plan: what to run.
         store: where rows go.
-        overwrite: `missing` computes all that is not done, failed cells included; `failed` those
-            alone that failed; `always` everything again; `never` nothing.
-        shard: `I/N` to compute only the I-th of N shares of the cells.
-        keep_all: keep every image tried, not the first 16 of a cell.
+        scope: which cells are computed, and how many images are kept.
         on_event: told of each cell as it starts, advances, ends or fails.
         wanted: what `todo` returned of the same, where it is at hand: it reads every finished cell.
 
@@ -124,13 +138,13 @@ def execute(
     for line in earlier_versions(plan, store):
         on_event({"event": "note", "note": line})
     if wanted is None:
-        wanted = todo(plan, store, overwrite, parse_shard(shard), keep_all)
-    log = start_run(store, manifest(plan, shard))
+        wanted = todo(plan, store, scope)
+    log = start_run(store, manifest(plan, scope.shard))
     kept = tuple(key for key in plan.cells if key not in wanted and store.is_done(key))
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    known = RunCache({one: CleanPredictions(model) for one, model in plan.adapters.items()})
+    known = RunCache(plan.adapters)
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -138,7 +152,7 @@ def execute(
         try:
             if cell.model in refused:
                 raise refused[cell.model]
-            for images in _compute(plan, store, key, known, overwrite, keep_all):
+            for images in _compute(plan, store, key, known, scope):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):
             raise
@@ -160,33 +174,27 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     on_event(event)
 
 
-def _compute(
-    plan: Plan, store: Store, key: str, known: RunCache, overwrite: Overwrite, keep_all: bool
-) -> Iterator[int]:
+def _compute(plan: Plan, store: Store, key: str, known: RunCache, scope: Scope) -> Iterator[int]:
     """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
     cell = plan.cells[key]
     adapter, images = plan.adapters[cell.model], plan.images_of(cell)
     check_images(adapter, images.first(1).images, images.labels[:1])
-    anew = overwrite == "always" or keep_all
+    anew = scope.overwrite == "always" or scope.keep_all
     done = set() if anew else store.done_chunks(key)
-    keep = _pictures(plan, cell, keep_all)
-    climber = None
-    if cell.climbed is not None:
-        maker = cell.climbed.model
-        climber = Climber(plan.adapters[maker], known.clean[maker], known.shared)
+    keep = _pictures(plan, cell, scope.keep_all)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     perturbation, fit = None, {}
     if cell.fit is not None:
         perturbation, said = fitted(
-            cell, plan.sources[key], store, key, known.fits, anew=overwrite == "always"
+            cell, plan.sources[key], store, key, known.fits, anew=scope.overwrite == "always"
         )
         fit = {"fit": said}
+    task = task_of(cell, known, perturbation)
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:
-            chunk = compute_chunk(
-                cell, adapter, known.clean[cell.model], images, start, perturbation, climber
-            )
+            with users_code():
+                chunk = compute_chunk(task, part_of(cell, images, adapter, start))
             pictures = None
             if start < keep:
                 kept = slice(0, min(stop, keep) - start)

@@ -15,12 +15,14 @@ from bench.attacks.catalogue import (
     is_fitted,
     refusal,
     row_kind,
-    shortfall,
+    row_of,
 )
 from bench.attacks.needs import unmet
+from bench.attacks.toolkits import shortfall
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
-from bench.runner.fits import Source, other_model, source_images
+from bench.runner.fits import FitSource, other_model, source_images
+from bench.runner.kinds import KINDS
 from bench.runner.training import Absent
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -29,9 +31,8 @@ from bench.spec import (
     AttackRequest,
     AttackSpec,
     Cell,
-    Certifier,
-    Climbed,
     Count,
+    CraftedOn,
     ImageSet,
     ModelRequest,
     Suite,
@@ -66,11 +67,11 @@ class Given:
     batch_size: int
     data: str | os.PathLike[str] | None
 
-    def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> Source:
+    def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:
         """Return what an attack is fitted on."""
         adapter = self.loaded(request)
         images = source_images(spec, self.image_set(adapter, None), self.data)
-        return Source(
+        return FitSource(
             adapter=adapter, fingerprint=self.fingerprint(request), surface=surface, images=images
         )
 
@@ -80,7 +81,8 @@ class Given:
 
     def image_set(self, adapter: Adapter, count: Count | None) -> ImageSet:
         """Return the images of a model's data set: as many as an attack, or the suite, asks for."""
-        return next(one for one in self.suite.images if one.data == adapter.spec.data).of(count)
+        data = adapter.spec.data
+        return next(images for images in self.suite.images if images.data == data).of(count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ class Made:
     """
 
     cells: dict[str, Cell]
-    sources: dict[str, Source]
+    sources: dict[str, FitSource]
     left_out: tuple[str, ...]
 
 
@@ -106,9 +108,9 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
         for attack in given.suite.attacks
     ]
     checksums = {wanted: images.checksum() for wanted, images in given.images.items()}
-    climbed = cache(lambda request: _climbed(request, given))
+    crafted_on = cache(lambda request: _crafted_on(request, given))
     groups: dict[str, dict[str, Cell]] = {}
-    sources: dict[str, Source] = {}
+    sources: dict[str, FitSource] = {}
     for request, adapter in adapters.items():
         fingerprint = given.fingerprint(request)
         for attack, able in runners:
@@ -128,12 +130,12 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                         checksum=checksums[images],
                         seed=given.suite.seed,
                         batch_size=given.batch_size,
-                        kind=row_kind(spec.name),
+                        kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
-                        climbed=None if _asks_itself(spec, surface) else climbed(request),
+                        crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),
                     )
                     key = cell_key(cell)
-                    groups.setdefault(cell_key(cell.maker()), {})[key] = cell
+                    groups.setdefault(cell_key(cell.source()), {})[key] = cell
                     if source is not None:
                         sources[key] = source
     cells = {key: cell for group in groups.values() for key, cell in group.items()}
@@ -145,17 +147,12 @@ def weights_of(request: ModelRequest) -> str:
     return trained_as(request.name, dict(request.options))
 
 
-def climbed_request(request: ModelRequest) -> ModelRequest:
-    """Return the variant of a model whose surfaces attacks on it climb."""
-    options = request.options if request.climbed is None else request.climbed
-    return dataclasses.replace(request, options=options)
-
-
-def _climbed(request: ModelRequest, given: Given) -> Climbed | None:
-    if request.climbed is None:
+def _crafted_on(request: ModelRequest, given: Given) -> CraftedOn | None:
+    """Return the variant of a model on whose surfaces images are crafted for it."""
+    if request.crafted_on is None:
         return None
-    climbed = climbed_request(request)
-    return Climbed(model=climbed, fingerprint=given.fingerprint(climbed))
+    variant = dataclasses.replace(request, options=request.crafted_on)
+    return CraftedOn(model=variant, fingerprint=given.fingerprint(variant))
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
@@ -175,7 +172,7 @@ def _ways(
     adapter: Adapter,
     given: Given,
     left_out: dict[str, None],
-) -> Iterator[tuple[AttackSpec, str, Source | None]]:
+) -> Iterator[tuple[AttackSpec, str, FitSource | None]]:
     """Yield the attack, the surface and what is fitted on, of each cell that a toolkit gets.
 
     Of a perturbation fitted on another model the one under attack shows nothing: it is a black box.
@@ -214,7 +211,7 @@ def _runners(
 
     Raises:
         UnsupportedAttack: the suite names a toolkit that does not have the attack or cannot honour
-            one of its words. Where it names none, such a toolkit is left out, and that is said.
+            one of its parameters. Where it names none, such a toolkit is left out, and that is said.
     """
     spec = attack.spec
     for toolkit in attack.toolkits or available(spec.name, spec.norm):
@@ -225,7 +222,7 @@ def _runners(
             if attack.toolkits is not None:
                 raise UnsupportedAttack(why)
             left_out[why] = None
-        elif (lacking := shortfall(spec.name, toolkit)) is not None:
+        elif (lacking := shortfall(row_of(spec.name), toolkit)) is not None:
             left_out[lacking] = None
         else:
             yield toolkit
@@ -257,8 +254,9 @@ def _fit_for(
 def _surfaces(
     attack: AttackRequest, request: ModelRequest, adapter: Adapter, left_out: dict[str, None]
 ) -> Sequence[str]:
-    if row_kind(attack.spec.name) == "certify" and not isinstance(adapter, Certifier):
-        left_out[f"{request.title()} guarantees nothing, so it has no certificates"] = None
+    refused = KINDS[row_kind(attack.spec.name).name].refuses(adapter)
+    if refused is not None:
+        left_out[f"{request.title()} {refused}"] = None
         return ()
     if access(attack.spec.name) != "white":
         return (BLACK_BOX_SURFACE,)

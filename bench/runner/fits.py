@@ -10,10 +10,12 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import fit_images
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import Fitted, fit
 from bench.data.datasets import LabelledImages, load
 from bench.errors import SpecError
-from bench.runner.cell import climbed, fit_identity, fit_seed
+from bench.runner.cell import fit_identity, fit_seed
+from bench.runner.task import surface_of
 from bench.spec import ITSELF, Adapter, AttackSpec, Cell, FittedOn, ImageSet, ModelRequest
 from bench.store.fits import read_fit, write_fit
 from bench.store.identity import canonical_json
@@ -23,12 +25,13 @@ _FACTS = ("images", "passes", "fooling", "forwards", "backwards", "seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class FitSource:
     """What a perturbation is fitted on.
 
     Attributes:
-        adapter: the model, of which `surface` is climbed.
+        adapter: the model.
         fingerprint: the model's.
+        surface: of the model, whose gradients are followed.
         images: the images and their labels.
     """
 
@@ -66,13 +69,13 @@ def source_images(
             f"{spec.name}: fit={spec.parameter('fit')} is of the split under attack, which would flatter "
             f"it; fit it on another split"
         )
-    found = load(wanted.data, wanted.split, data)
-    if (wanted.count or 0) > len(found):
+    labelled = load(wanted.data, wanted.split, data)
+    if (wanted.count or 0) > len(labelled):
         raise SpecError(
-            f"{spec.name}: fit={spec.parameter('fit')} asks for more images than the {len(found)} of "
+            f"{spec.name}: fit={spec.parameter('fit')} asks for more images than the {len(labelled)} of "
             f"{wanted.data} {wanted.split}"
         )
-    return found.first(wanted.count)
+    return labelled.first(wanted.count)
 
 
 def other_model(spec: AttackSpec, request: ModelRequest) -> str | None:
@@ -82,9 +85,9 @@ def other_model(spec: AttackSpec, request: ModelRequest) -> str | None:
 
 
 def fitted(
-    cell: Cell, source: Source, store: Store, key: str, known: dict[str, Fitted], *, anew: bool
+    cell: Cell, source: FitSource, store: Store, key: str, known: dict[str, Fitted], *, anew: bool
 ) -> tuple[torch.Tensor, dict[str, Any]]:
-    """Return the perturbation (C, H, W) of a cell, saved, and what is said of it in the cell's record.
+    """Return the perturbation (C, H, W) of a cell, saved, and what the cell's record says of it.
 
     It is the one an earlier start of the cell saved, else one that another cell of this run fitted,
     else it is fitted now.
@@ -100,16 +103,16 @@ def fitted(
     name = canonical_json(fit_identity(cell))
     saved = None if anew else read_fit(store.folder(key))
     if saved is not None:
-        v, said = saved
-        known.setdefault(name, Fitted(v, **{fact: said[fact] for fact in _FACTS}))
+        v, recorded = saved
+        known.setdefault(name, Fitted(v, **{fact: recorded[fact] for fact in _FACTS}))
         return saved
     if name not in known:
         adapter, device = source.adapter, device_of(source.adapter)
         known[name] = fit(
-            cell.attack, cell.toolkit, climbed(adapter, cell.attack, source.surface),
-            source.images.images.to(device), source.images.labels.to(device),
+            cell.attack, cell.toolkit, surface_of(adapter, cell.attack, source.surface),
+            Batch(source.images.images.to(device), source.images.labels.to(device)),
             num_classes=adapter.spec.num_classes, seed=fit_seed(cell),
         )  # fmt: skip
-    found = known[name]
-    facts = {fact: getattr(found, fact) for fact in _FACTS}
-    return found.v, write_fit(store.folder(key), found.v, facts)
+    fit_result = known[name]
+    facts = {fact: getattr(fit_result, fact) for fact in _FACTS}
+    return fit_result.v, write_fit(store.folder(key), fit_result.v, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,25 @@ SCORES = "scores not finite"
 #: What the draws of a random model are for: some judge an image, others choose the worst of several,
 #: since the least of several shares of one set of draws is too low.
 JUDGING, CHOOSING = "judge", "choose"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an attack is to do to some images.
+
+    Attributes:
+        spec: the attack, with its norm, radius and goal.
+        x: clean images (N, C, H, W), which the model labels `y`.
+        y: true labels (N,).
+        sure_before: the model's confidence in the clean images (N,).
+        target: wanted labels (N,) of a targeted attack; None for others.
+    """
+
+    spec: AttackSpec
+    x: torch.Tensor
+    y: torch.Tensor
+    sure_before: torch.Tensor
+    target: torch.Tensor | None = None
 
 
 class Verdict(NamedTuple):
@@ -97,14 +117,7 @@ def true_margins(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def judge(
-    spec: AttackSpec,
-    model: ModelSpec,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    x_adv: torch.Tensor,
-    prediction: Prediction | None,
-    target: torch.Tensor | None,
-    sure_before: torch.Tensor,
+    attempt: Attempt, model: ModelSpec, x_adv: torch.Tensor, prediction: Prediction | None
 ) -> Verdict:
     """Return the verdict on images that were tried.
 
@@ -115,15 +128,12 @@ def judge(
     so (`bench.train.families`): a tied vote is a wrong answer.
 
     Args:
-        spec: the attack, with its norm and radius.
+        attempt: what the attack was to do.
         model: what the judge is.
-        x: clean images (N, C, H, W).
-        y: true labels (N,).
         x_adv: the images tried.
         prediction: the model's decision about `readable(x, x_adv)`; None where shapes differ.
-        target: wanted labels (N,) of a targeted attack.
-        sure_before: the model's confidence in the clean images (N,), which it labels `y`.
     """
+    x, y = attempt.x, attempt.y
     n = len(x)
     if prediction is None:
         reason = f"shape {tuple(x_adv.shape[1:])} instead of {tuple(x.shape[1:])}"
@@ -135,47 +145,43 @@ def judge(
     lengths = distances(x, x_adv)
     known = scored(prediction.scores)
     invalid = [
-        why or (None if told else SCORES)
-        for why, told in zip(_reasons(spec, x_adv, lengths), known.tolist(), strict=True)
+        why or (None if scores_known else SCORES)
+        for why, scores_known in zip(
+            _reasons(attempt.spec, x_adv, lengths), known.tolist(), strict=True
+        )
     ]
     sure = confidence(prediction, model)
     sure_of_y = _confidence_in(prediction, model, y)
-    goal = _reached(spec, y, prediction.labels, target, sure_of_y, sure_before)
+    goal = _reached(attempt, prediction.labels, sure_of_y)
     if not abstaining_is_wrong(model.family):
         goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
-    told = [f and k for f, k in zip(finite, known.tolist(), strict=True)]
+    answered = [f and k for f, k in zip(finite, known.tolist(), strict=True)]
     abstained = (prediction.labels < 0).tolist()
     return Verdict(
         success=[g and why is None for g, why in zip(goal.tolist(), invalid, strict=True)],
         invalid=invalid,
         borderline=(margins(prediction).abs() < BORDERLINE).tolist(),
-        abstained=[a and t for a, t in zip(abstained, told, strict=True)],
-        adv_label=_where(told, prediction.labels.tolist()),
+        abstained=[a and t for a, t in zip(abstained, answered, strict=True)],
+        adv_label=_where(answered, prediction.labels.tolist()),
         adv_confidence=[
-            v if t and v == v else None for v, t in zip(sure.tolist(), told, strict=True)
+            v if t and v == v else None for v, t in zip(sure.tolist(), answered, strict=True)
         ],
-        adv_margin=_where(told, true_margins(prediction.scores, y).tolist()),
+        adv_margin=_where(answered, true_margins(prediction.scores, y).tolist()),
         distances={name: _where(finite, values.tolist()) for name, values in lengths.items()},
     )
 
 
 def _where(known: list[bool], values: list[Any]) -> list[Any]:
     """Return values, None where they are not known."""
-    return [value if told else None for value, told in zip(values, known, strict=True)]
+    return [value if is_known else None for value, is_known in zip(values, known, strict=True)]
 
 
-def _reached(
-    spec: AttackSpec,
-    y: torch.Tensor,
-    labels: torch.Tensor,
-    target: torch.Tensor | None,
-    sure_of_y: torch.Tensor,
-    sure_before: torch.Tensor,
-) -> torch.Tensor:
+def _reached(attempt: Attempt, labels: torch.Tensor, sure_of_y: torch.Tensor) -> torch.Tensor:
     """Return where the goal of an attack is reached, bool (N,)."""
-    if spec.goal == "confidence-reduction":
-        return (labels != y) | (sure_of_y <= sure_before / 2)
+    y, target = attempt.y, attempt.target
+    if attempt.spec.goal == "confidence-reduction":
+        return (labels != y) | (sure_of_y <= attempt.sure_before / 2)
     return labels != y if target is None else labels == target
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from bench.adapters.abilities import TellsFacts
-from bench.attacks.catalogue import access, is_minimal
+from bench.attacks.catalogue import access, attacking_kind, row_of
+from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.spec import Adapter, Cell, ModelRequest
 from bench.train.cards import read_card, snapshots_file, weights_folder
@@ -91,9 +92,8 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
 
 def _kind(cell: Cell) -> str:
     """Return what an attack does with a radius, or that the cell attacks nothing."""
-    if cell.kind == "certify":
-        return "certify"
-    return "minimal" if is_minimal(cell.attack.name) else "fixed"
+    kind = KINDS[cell.kind].rows
+    return attacking_kind(row_of(cell.attack.name)) if kind.attacks else kind.name
 
 
 def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "eps": spec.eps,
         "toolkit": cell.toolkit,
         "surface": cell.surface,
-        "climbed": None if cell.maker() == cell else cell.maker().model.title(),
+        "climbed": None if cell.source() == cell else cell.source().model.title(),
         "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.parameters),

@@ -44,11 +44,11 @@ class Overrides:
                 )
 
     def axes(self, name: str, given: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return the values of an attack's words, those of this command in place of the suite's.
+        """Return the values of an attack's parameters, those of this command in place of the suite's.
 
         Args:
             name: of the attack.
-            given: word to its values, of which each makes an attack.
+            given: parameter to its values, of which each makes an attack.
         """
         changed = {
             parameter: list(getattr(self, parameter))
@@ -63,10 +63,10 @@ class Overrides:
 
     def title(self, own: str) -> str:
         """Return a suite's title with what is said in place of its own words."""
-        said = [f"eps {', '.join(self.eps)}"] if self.eps else []
-        said += [f"steps {', '.join(map(str, self.steps))}"] if self.steps else []
-        said += [] if self.seed is None else [f"seed {self.seed}"]
-        return f"{own} ({', '.join(said)})" if said else own
+        changes = [f"eps {', '.join(self.eps)}"] if self.eps else []
+        changes += [f"steps {', '.join(map(str, self.steps))}"] if self.steps else []
+        changes += [] if self.seed is None else [f"seed {self.seed}"]
+        return f"{own} ({', '.join(changes)})" if changes else own
 
     def _takes(self, name: str, parameter: str) -> bool:
         if self.attacks and not any(fnmatch.fnmatchcase(name, glob) for glob in self.attacks):

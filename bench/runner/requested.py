@@ -22,15 +22,15 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
         `models` and `attacks` (how many, of how many), `joined` (models of a plug-in beside those of
         the suite), `added` (attacks likewise), `images` (how many, of how many the suite says, each pair once), `toolkits`, `seed` (None for the suite's own).
     """
-    own = [one for one in narrowed.models if one in whole.models]
-    by_spec = {one.spec: one for one in whole.attacks}
-    attacks = [one for one in narrowed.attacks if one.spec in by_spec]
+    own = [model for model in narrowed.models if model in whole.models]
+    by_spec = {attack.spec: attack for attack in whole.attacks}
+    attacks = [attack for attack in narrowed.attacks if attack.spec in by_spec]
     pairs = {
-        (_count(one, attack), _count(of, by_spec.get(attack.spec, attack)))
+        (_count(images, attack), _count(of, by_spec.get(attack.spec, attack)))
         for attack in narrowed.attacks
-        for one in narrowed.images
+        for images in narrowed.images
         for of in whole.images
-        if one.data == of.data
+        if images.data == of.data
     }
     return {
         "models": [len(own), len(whole.models)],

@@ -56,7 +56,7 @@ def is_later(cell: Cell) -> bool:
     """Return whether a cell's key is not known yet, since one of its models is not there."""
     prints = [cell.fingerprint]
     prints += [cell.fit.fingerprint] if cell.fit is not None else []
-    prints += [cell.climbed.fingerprint] if cell.climbed is not None else []
+    prints += [cell.crafted_on.fingerprint] if cell.crafted_on is not None else []
     return _UNKNOWN in prints
 
 

@@ -43,7 +43,7 @@ class _Model(BaseModel):
 
 
 class _Attack(BaseModel):
-    """An `[[attacks]]` table; further keys are the attack's words, and a list multiplies."""
+    """An `[[attacks]]` table; further keys are the attack's parameters, and a list multiplies."""
 
     model_config = _Open
     name: str | Annotated[list[str], Field(min_length=1)]
@@ -83,9 +83,9 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     path = suite_path(named)
     try:
         # Some editors begin a file with a byte order mark.
-        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        _check_lists(path, told)
-        given = _Suite.model_validate(told)
+        parsed = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _check_lists(path, parsed)
+        given = _Suite.model_validate(parsed)
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -98,7 +98,9 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         if name not in DATASETS:
             raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
     count = None if given.images == "all" else given.images
-    models = tuple(one for i, table in enumerate(given.models) for one in _models(path, i, table))
+    models = tuple(
+        model for i, table in enumerate(given.models) for model in _models(path, i, table)
+    )
     titles = [model.title() for model in models]
     over.check((name for table in given.attacks for name in _listed(table.name)), suite_name(path))
     attacks = tuple(
@@ -122,14 +124,14 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     )
 
 
-def _check_lists(path: Path, told: dict[str, Any]) -> None:
+def _check_lists(path: Path, parsed: dict[str, Any]) -> None:
     """Raise where a list is empty: it would multiply its table by nothing, or leave out what it names.
 
     Raises:
         SpecError: one is.
     """
-    tables = [("", told)]
-    for kind, entries in told.items():
+    tables = [("", parsed)]
+    for kind, entries in parsed.items():
         if isinstance(entries, list):
             tables += [
                 (f"{kind}[{turn}].", table)
@@ -182,27 +184,27 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
                     f"{path}: models[{index + 1}].{key}: {value!r} is not a number, text or "
                     f"true/false"
                 )
-    climbed = None if table.climbed is None else tuple(sorted(table.climbed.items()))
+    crafted_on = None if table.climbed is None else tuple(sorted(table.climbed.items()))
     variants = [
         tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
     ]
     bases = [name for name in _listed(table.name) if is_base(name)]
     if bases:
-        if climbed is not None or len(bases) < len(_listed(table.name)):
+        if crafted_on is not None or len(bases) < len(_listed(table.name)):
             raise SpecError(
                 f"{path}: models[{index + 1}]: {bases[0]} takes its options into its name; put "
                 "models that do not, and `climbed`, into another table"
             )
         return _written_out(path, index, bases, variants)
-    if climbed is not None and climbed not in variants:
+    if crafted_on is not None and crafted_on not in variants:
         raise SpecError(
             f"{path}: models[{index + 1}].climbed: {table.climbed!r} is none of the table's own "
             f"combinations of {', '.join(axes) or 'options, of which there are none'}"
         )
     return [
-        ModelRequest(name=name, options=one, climbed=climbed)
+        ModelRequest(name=name, options=options, crafted_on=crafted_on)
         for name in _listed(table.name)
-        for one in variants
+        for options in variants
     ]
 
 
@@ -212,7 +214,9 @@ def _written_out(
     """Return models whose names say all their options."""
     try:
         return [
-            ModelRequest(name=written_out(name, dict(one))) for name in bases for one in variants
+            ModelRequest(name=written_out(name, dict(options)))
+            for name in bases
+            for options in variants
         ]
     except SpecError as error:
         raise SpecError(f"{path}: models[{index + 1}]: {error}") from error
@@ -247,11 +251,11 @@ def _attacks(
 def _combinations(
     names: list[str], axes: dict[str, list[Any]], over: Overrides
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name and the words of each attack of a table."""
+    """Yield the name and the parameters of each attack of a table."""
     for name in names:
-        mine = over.axes(name, axes)
-        for values in itertools.product(*mine.values()):
-            yield name, dict(zip(mine, values, strict=True))
+        own_axes = over.axes(name, axes)
+        for values in itertools.product(*own_axes.values()):
+            yield name, dict(zip(own_axes, values, strict=True))
 
 
 def _listed(value: Any) -> list[Any]:

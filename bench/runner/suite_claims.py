@@ -57,7 +57,7 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
         SpecError: fields that contradict each other, or attacks that the suite does not have.
     """
     given = table.eps if isinstance(table.eps, list | None) else [table.eps]
-    eps = tuple(str(one) for one in given or ())
+    eps = tuple(str(radius) for radius in given or ())
     measure = _measure(table.measure, where)
     _check_measure(table, measure, where)
     _check_sides(table, measure, eps, where)
@@ -148,7 +148,7 @@ def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], w
     """Raise where it is not clear what is compared, models or attacks, or on which images."""
     if not eps and not measure.of_radii:
         raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
-    radii = [number(one, f"{where}.eps") for one in eps]
+    radii = [number(radius, f"{where}.eps") for radius in eps]
     if min(radii, default=0) < 0:
         raise SpecError(f"{where}.eps: a radius is not negative")
     apart = table.left_attacks is not None, table.right_attacks is not None
@@ -179,7 +179,7 @@ def _check_equality(table: ClaimTable, where: str) -> None:
 
 
 def _norm(asked: Norm | None, attacks: Sequence[AttackRequest], where: str) -> Norm:
-    there = [norm for norm in NORMS if norm in {one.spec.norm for one in attacks}]
+    there = [norm for norm in NORMS if norm in {attack.spec.norm for attack in attacks}]
     if asked is None:
         if "linf" not in there and len(there) > 1:
             raise SpecError(f"{where}.norm: this field is missing; it takes {', '.join(there)}")
@@ -199,14 +199,14 @@ def _check_attacked(
 ) -> None:
     """Raise where the suite does not make an attack at a radius, which is most often a slip."""
     radius = number(eps, f"{where}.eps")
-    specs = [one.spec for one in attacks if one.spec.norm == norm]
+    specs = [attack.spec for attack in attacks if attack.spec.norm == norm]
     for name in named:
-        mine = [spec.radius for spec in specs if spec.name == name]
-        if not mine:
+        made_at = [spec.radius for spec in specs if spec.name == name]
+        if not made_at:
             known = sorted({spec.name for spec in specs})
             raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
-        if radius > 0 and not {radius, None} & set(mine):
-            radii = ", ".join(dict.fromkeys(eps_text(one) for one in mine))
+        if radius > 0 and not {radius, None} & set(made_at):
+            radii = ", ".join(dict.fromkeys(eps_text(made) for made in made_at))
             raise SpecError(f"{where}.eps: the suite has no {name} {norm} {eps}; it has {radii}")
 
 
@@ -214,13 +214,18 @@ def _check_measured(
     named: Iterable[str], norm: Norm, attacks: Sequence[AttackRequest], where: str, field: str
 ) -> None:
     """Raise where the suite does not have an attack, or it measures no radius."""
-    known = sorted({one.spec.name for one in attacks if one.spec.norm == norm})
+    known = sorted({attack.spec.name for attack in attacks if attack.spec.norm == norm})
     for name in named:
         if name not in known:
             raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
-        if row_kind(name) != "radius":
-            measuring = [one for one in known if row_kind(one) == "radius"]
+        if not _measures_a_radius(name):
+            measuring = [attack for attack in known if _measures_a_radius(attack)]
             raise SpecError(
                 f"{where}.{field}: {name} measures no radius for a critical eps; "
                 f"of this suite {', '.join(measuring) or 'no attack'} does"
             )
+
+
+def _measures_a_radius(name: str) -> bool:
+    kind = row_kind(name)
+    return kind.attacks and kind.measures is not None

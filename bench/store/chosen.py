@@ -40,13 +40,13 @@ def choose_run(
 
 
 def _named(store: Store, suite: str, content: str | None, run: str) -> Chosen:
-    found = [start for start in runs(store) if start["run"].startswith(run)]
-    if len(found) != 1:
-        state = f"{len(found)} runs begin" if found else "no run begins"
+    named = [start for start in runs(store) if start["run"].startswith(run)]
+    if len(named) != 1:
+        state = f"{len(named)} runs begin" if named else "no run begins"
         raise SpecError(
             f"--run {run}: {state} so in {store.root}; bench ls runs --results {store.root} lists them"
         )
-    (start,) = found
+    (start,) = named
     name, held = Path(suite).stem, start.get("content")
     if start["suite"] != name and (held is None or held != content):
         raise SpecError(f"--run {run}: {start['run']} is a run of {start['suite']}, not of {name}")
@@ -79,20 +79,20 @@ def _last(store: Store, suite: str, content: str | None) -> Chosen:
 def _doubts(
     start: Mapping[str, Any], suite: str, content: str | None, other: Mapping[str, Any] | None
 ) -> list[str]:
-    said = []
+    doubts = []
     if other is not None:
-        said.append(
+        doubts.append(
             f"{other['run']}, the last run of that name, is of a suite that says other things; "
             f"{start['run']} is the last of {suite} as it is now"
         )
     if content is None:
-        said.append(f"there is no suite {suite}: {start['run']} is the last run of that name")
+        doubts.append(f"there is no suite {suite}: {start['run']} is the last run of that name")
     elif "content" not in start:
-        said.append(
+        doubts.append(
             f"{start['run']} was made by an older version, whose logs do not hold what the suite "
             "said: it is known by the suite's name alone"
         )
-    return said
+    return doubts
 
 
 def asked_in_words(asked: Mapping[str, Any] | None) -> str:
@@ -104,22 +104,22 @@ def asked_in_words(asked: Mapping[str, Any] | None) -> str:
     if asked is None:
         return "what it asked for of the suite was not recorded"
     models, attacks = asked["models"], asked["attacks"]
-    said = [
+    parts = [
         _share(models, "model"),
         _share(attacks, "attack"),
         " or ".join(dict.fromkeys(_share(pair, "image") for pair in asked["images"])),
     ]
     if asked["joined"]:
-        said[0] += f" and {_counted(asked['joined'], 'model')} of a plug-in"
+        parts[0] += f" and {_counted(asked['joined'], 'model')} of a plug-in"
     if asked["added"]:
-        said[1] += f" and {asked['added']} that it does not have"
+        parts[1] += f" and {asked['added']} that it does not have"
     if asked["seed"] is not None:
-        said.append(f"seed {asked['seed']}")
+        parts.append(f"seed {asked['seed']}")
     if asked["toolkits"]:
-        said.append(
+        parts.append(
             f"{_counted(len(asked['toolkits']), 'toolkit')} ({', '.join(asked['toolkits'])})"
         )
-    return f"{'the whole suite' if is_whole(asked) else 'part of the suite'}: {', '.join(said)}"
+    return f"{'the whole suite' if is_whole(asked) else 'part of the suite'}: {', '.join(parts)}"
 
 
 def is_whole(asked: Mapping[str, Any] | None) -> bool:

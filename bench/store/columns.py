@@ -11,31 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.spec import COLUMNS, LATER_COLUMNS
+from bench.spec import COLUMNS, ROW, Column
 
-_BOOLEAN = {"correct", "success", "borderline", "abstained"}
-_INTEGER = {"index", "label", "clean_label", "seed"}
-_INTEGER_OR_NULL = {"adv_label", "target", "iterations", "forwards", "backwards", "draws"}
-_FLOAT = {
-    "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
-    "certified_radius", "adversarial_radius", "adv_margin", "clean_share", "share", "chosen_share",
-}  # fmt: skip
-_TEXT_OR_NULL = {"invalid", "ineffective"}
-_REQUIRED = [
-    name for name in COLUMNS if name not in _INTEGER_OR_NULL | _FLOAT | _TEXT_OR_NULL
-]  # fmt: skip
+_TYPES = {"text": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+_REQUIRED = [name for name, column in ROW.items() if column.required]
+#: How pandas holds the columns that may not be null.
+_FIXED = {
+    name: {"int": "int64", "bool": "bool"}[column.type]
+    for name, column in ROW.items()
+    if column.required and column.type in ("int", "bool")
+}
 _PICTURES, _MADE = b"crossfire.pictures", b"crossfire.made"
 
-
-def _type(name: str) -> Any:
-    if name in _BOOLEAN:
-        return pa.bool_()
-    if name in _INTEGER | _INTEGER_OR_NULL:
-        return pa.int64()
-    return pa.float64() if name in _FLOAT else pa.string()
-
-
-SCHEMA = pa.schema([pa.field(name, _type(name)) for name in COLUMNS])
+SCHEMA = pa.schema([pa.field(name, _TYPES[column.type]) for name, column in ROW.items()])
 
 
 def encode(
@@ -68,13 +56,16 @@ def encode(
         writer.write_table(table)
         about = {_PICTURES: pictures, _MADE: made}
         writer.add_key_value_metadata(
-            {name: json.dumps(one).encode() for name, one in about.items()}
+            {name: json.dumps(value).encode() for name, value in about.items()}
         )
     return sink.getvalue()
 
 
 def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
     """Return the pyarrow table in the bytes of a part, and what it says of its pictures' file.
+
+    Columns that came after the part was written have their defaults; those of a later version, which
+    this one does not know, are left out.
 
     Raises:
         ValueError: the bytes are no parquet file, or not one with these columns.
@@ -86,22 +77,27 @@ def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
         pictures = json.loads(file.metadata.metadata[_PICTURES])
     except (pa.ArrowException, OSError, KeyError) as error:
         raise ValueError(str(error)) from error
-    for name in LATER_COLUMNS:
-        if name not in table.column_names:
-            field = SCHEMA.field(name)
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    if not set(table.column_names) == set(COLUMNS):
-        raise ValueError("other columns")
+    present = set(table.column_names)
+    for name, column in ROW.items():
+        if name not in present:
+            table = table.append_column(SCHEMA.field(name), _default(name, column, len(table)))
     table = table.select(list(COLUMNS))
     if not table.schema.equals(SCHEMA):
         raise ValueError("columns of other types")
     return table, pictures
 
 
+def _default(name: str, column: Column, count: int) -> Any:
+    """Return the values of a column that a part of an older version lacks."""
+    if column.required and column.default is None:
+        raise ValueError(f"no column {name}")
+    return pa.array([column.default] * count, type=_TYPES[column.type])
+
+
 def made_by(data: bytes) -> dict[str, Any] | None:
     """Return what the rows in the bytes of a sound part were made by; None where it does not say."""
-    told = pq.ParquetFile(pa.BufferReader(data)).metadata.metadata
-    made: dict[str, Any] | None = json.loads(told.get(_MADE, b"null"))
+    metadata = pq.ParquetFile(pa.BufferReader(data)).metadata.metadata
+    made: dict[str, Any] | None = json.loads(metadata.get(_MADE, b"null"))
     return made
 
 
@@ -112,7 +108,7 @@ def to_pandas(tables: list[Any]) -> pd.DataFrame:
     """
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return rows.astype(dict.fromkeys(_INTEGER, "int64") | dict.fromkeys(_BOOLEAN, "bool"))
+    return rows.astype(_FIXED)
 
 
 def attacked(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -40,29 +40,29 @@ def write_fit(folder: Path, v: torch.Tensor, facts: Mapping[str, Any]) -> dict[s
     data = save({"v": v})
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"perturbation-{sha256[:8]}"
-    said = {
+    recorded = {
         **facts,
         "file": f"{name}.safetensors",
         "picture": f"{name}.png",
         "bytes": len(data),
         "sha256": sha256,
     }
-    atomic_write(folder / "arrays" / said["picture"], picture(v.numpy()))
-    atomic_write(folder / "arrays" / said["file"], data)
-    atomic_write(folder / "fit.json", (json.dumps(said, indent=1) + "\n").encode())
-    return said
+    atomic_write(folder / "arrays" / recorded["picture"], picture(v.numpy()))
+    atomic_write(folder / "arrays" / recorded["file"], data)
+    atomic_write(folder / "fit.json", (json.dumps(recorded, indent=1) + "\n").encode())
+    return recorded
 
 
 def read_fit(folder: Path) -> tuple[torch.Tensor, dict[str, Any]] | None:
     """Return the perturbation last fitted for a cell and what is said of it; None without a sound one."""
     try:
-        said: dict[str, Any] = json.loads((folder / "fit.json").read_bytes())
-        return read_perturbation(folder, said), said
+        recorded: dict[str, Any] = json.loads((folder / "fit.json").read_bytes())
+        return read_perturbation(folder, recorded), recorded
     except (OSError, ValueError, StoreError):
         return None
 
 
-def read_perturbation(folder: Path, said: Mapping[str, Any]) -> torch.Tensor:
+def read_perturbation(folder: Path, recorded: Mapping[str, Any]) -> torch.Tensor:
     """Return a perturbation, float32 (C, H, W), by what is said of it.
 
     Raises:
@@ -70,24 +70,24 @@ def read_perturbation(folder: Path, said: Mapping[str, Any]) -> torch.Tensor:
     """
     from safetensors.torch import load
 
-    check_perturbation(folder, said)
-    path = folder / "arrays" / said["file"]
+    check_perturbation(folder, recorded)
+    path = folder / "arrays" / recorded["file"]
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != said["sha256"]:
+    if hashlib.sha256(data).hexdigest() != recorded["sha256"]:
         raise _damaged(path)
     return load(data)["v"]
 
 
-def check_perturbation(folder: Path, said: Mapping[str, Any] | None) -> None:
+def check_perturbation(folder: Path, recorded: Mapping[str, Any] | None) -> None:
     """Raise unless the file of a perturbation is there in its full size; None asks for none.
 
     Raises:
         StoreError: it is missing or damaged.
     """
-    if said is None:
+    if recorded is None:
         return
-    path = folder / "arrays" / str(said["file"])
-    if not path.is_file() or path.stat().st_size != said["bytes"]:
+    path = folder / "arrays" / str(recorded["file"])
+    if not path.is_file() or path.stat().st_size != recorded["bytes"]:
         raise _damaged(path)
 
 

@@ -34,14 +34,15 @@ def identity(cell: Cell) -> dict[str, Any]:
 
     Device, host and library versions are left out on purpose: they are recorded beside the rows,
     but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
-    the cells of fitted attacks alone, whose surface is climbed where that is said of the model.
+    the cells of fitted attacks alone, and the model that images are crafted on in the cells that have
+    another one for that.
     """
-    some: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
+    optional: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
-        some["rule"] = REDUCTION_RULE
-    if cell.climbed is not None:
-        some["climbed"] = _model(cell.climbed.model, cell.climbed.fingerprint)
-    return some | {
+        optional["rule"] = REDUCTION_RULE
+    if cell.crafted_on is not None:
+        optional["climbed"] = _model(cell.crafted_on.model, cell.crafted_on.fingerprint)
+    return optional | {
         "version": IDENTITY_VERSION,
         "kind": cell.kind,
         "model": _model(cell.model, cell.fingerprint),
@@ -74,7 +75,7 @@ def cell_key(cell: Cell) -> str:
 
 
 #: Fields that were called otherwise when the first suites were hashed: a new name is no new content.
-_FORMER = {"parameters": "words"}
+_FORMER = {"parameters": "words", "crafted_on": "climbed"}
 
 
 def suite_content(suite: Suite) -> str:
@@ -83,18 +84,19 @@ def suite_content(suite: Suite) -> str:
     Two files of one content are one suite, whatever they are called. What is as the nouns have it by
     default is left out, so that a noun that learns a new word later changes no content.
     """
-    said = {name: value for name, value in _said(suite).items() if name != "name"}
-    return hashlib.sha256(canonical_json(said).encode()).hexdigest()[:20]
+    content = {name: value for name, value in _plain(suite).items() if name != "name"}
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:20]
 
 
-def _said(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_said(one) for one in value]
-    if not dataclasses.is_dataclass(value):
-        return value
-    told = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+def _plain(noun: Any) -> Any:
+    """Return a noun as plain JSON values, without the fields that have their default."""
+    if isinstance(noun, tuple):
+        return [_plain(part) for part in noun]
+    if not dataclasses.is_dataclass(noun):
+        return noun
+    values = ((field, getattr(noun, field.name)) for field in dataclasses.fields(noun))
     return {
-        _FORMER.get(field.name, field.name): _said(one)
-        for field, one in told
-        if one != field.default
+        _FORMER.get(field.name, field.name): _plain(value)
+        for field, value in values
+        if value != field.default
     }

@@ -162,7 +162,7 @@ def load_results(
         rows=rows,
         models=start["models"],
         left_out=start["left_out"],
-        claims=tuple(_claim(said) for said in start["claims"]),
+        claims=tuple(_claim(fields) for fields in start["claims"]),
         store=store,
         run=start["run"],
         content=start.get("content"),
@@ -178,13 +178,13 @@ def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
     A cell that several had a part in counts for each. Parts of older versions do not say what made them;
     of these the record of the cell is believed, which says what finished it.
     """
-    found: dict[str, dict[str, Any]] = {}
+    makers: dict[str, dict[str, Any]] = {}
     for record in records:
-        for told in record.get("made") or [None]:
-            by = {name: (told or record).get(name) for name in _MADE}
-            one = found.setdefault(canonical_json(by), {"cells": 0, **by})
-            one["cells"] += 1
-    return tuple(sorted(found.values(), key=lambda one: -one["cells"]))
+        for part in record.get("made") or [None]:
+            made = {name: (part or record).get(name) for name in _MADE}
+            maker = makers.setdefault(canonical_json(made), {"cells": 0, **made})
+            maker["cells"] += 1
+    return tuple(sorted(makers.values(), key=lambda maker: -maker["cells"]))
 
 
 def _older(rows: pd.DataFrame) -> list[str]:
@@ -201,9 +201,9 @@ def _older(rows: pd.DataFrame) -> list[str]:
     return [said]
 
 
-def _claim(said: dict[str, Any]) -> Claim:
+def _claim(fields: dict[str, Any]) -> Claim:
     given: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
     return Claim(**given)
 

@@ -78,7 +78,7 @@ def runs(store: Store) -> Iterator[dict[str, Any]]:
     Raises:
         StoreError: a log's first line is damaged.
     """
-    for path in sorted(_logs(store), key=lambda one: (_turn(one), one.name), reverse=True):
+    for path in sorted(_logs(store), key=lambda log: (_turn(log), log.name), reverse=True):
         with path.open("rb") as file:
             try:
                 yield {**json.loads(file.readline()), "run": path.stem}
@@ -90,13 +90,13 @@ def runs(store: Store) -> Iterator[dict[str, Any]]:
 
 def _logs(store: Store) -> list[Path]:
     folder = store.root / "runs"
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [path for path in found if path.suffix == ".jsonl" and not path.name.startswith(".")]
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in paths if path.suffix == ".jsonl" and not path.name.startswith(".")]
 
 
 def _turn(path: Path) -> int:
-    found = _TURN.fullmatch(path.stem)
-    return int(found[1]) if found else 0
+    named = _TURN.fullmatch(path.stem)
+    return int(named[1]) if named else 0
 
 
 def _line(event: Mapping[str, Any]) -> bytes:

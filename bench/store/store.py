@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import hashlib
 import json
 import logging
 import re
@@ -32,6 +31,14 @@ from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
 from bench.store.files import TEMPORARY, atomic_write, check_folder
 from bench.store.fits import check_perturbation
+from bench.store.parts import (
+    MEND,
+    find_pictures,
+    read_part,
+    read_pictures,
+    sound_parts,
+    write_part,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -39,11 +46,9 @@ if TYPE_CHECKING:
 #: The layout of the folder; another number means another Crossfire wrote it.
 SCHEMA = 3
 
-_PART = re.compile(r"(\d{5,})-(\d{5,})-([0-9a-f]{8})\.parquet")
 _ERROR = re.compile(r"error-(\d+)\.json")
 _KEEPSAKES = ("README", "samples")  # what may lie in a results folder before its first run
 _DAY = 24 * 3600
-_MEND = "make it again with: bench run --suite NAME --overwrite"
 
 _log = logging.getLogger(__name__)
 
@@ -98,8 +103,8 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
 def _refuse_foreign(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise StoreError(f"{root} is a file; name a folder with --results DIR")
-    found = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    foreign = [name for name in found if not name.startswith((".", *_KEEPSAKES))]
+    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    foreign = [name for name in names if not name.startswith((".", *_KEEPSAKES))]
     if foreign:
         raise StoreError(
             f"{root} is not a results folder (it holds {', '.join(foreign[:3])}); name a new or an "
@@ -127,8 +132,8 @@ class Store:
             if record is None:
                 return False
             for part in record["parts"]:
-                self._read_part(key, part)
-                self._find_pictures(key, part)
+                read_part(self.folder(key), part)
+                find_pictures(self.folder(key), part)
             check_perturbation(self.folder(key), record.get("fit"))
         except StoreError as error:
             _log.warning("%s", error)
@@ -137,7 +142,7 @@ class Store:
 
     def done_chunks(self, key: str) -> set[int]:
         """Return where the chunks begin whose rows and pictures are safely written."""
-        return set(self._sound_parts(key))
+        return set(sound_parts(self.folder(key)))
 
     def write_chunk(
         self,
@@ -163,24 +168,8 @@ class Store:
         """
         if len(rows) != stop - start or not (rows["cell"] == key).all():
             raise StoreError(f"chunk {start} to {stop} of cell {key} came with rows of another")
-        span = f"{start:05d}-{stop - 1:05d}"
-        kept = self._write_pictures(key, span, pictures) if pictures else None
-        data = columns.encode(rows, kept, made)
-        part = _part(f"{span}-{_sha256(data)[:8]}.parquet", start, stop, data, kept)
-        atomic_write(self.folder(key) / "parts" / part["file"], data)
+        part = write_part(self.folder(key), start, rows, pictures, made)
         self._written.setdefault(key, {})[start] = part | {"made": made}
-
-    def _write_pictures(
-        self, key: str, span: str, pictures: Mapping[str, torch.Tensor]
-    ) -> dict[str, Any]:
-        from safetensors.torch import save
-
-        data = save({name: value.detach().cpu().contiguous() for name, value in pictures.items()})
-        sha256 = _sha256(data)
-        name = f"{span}-{sha256[:8]}.safetensors"
-        atomic_write(self.folder(key) / "arrays" / name, data)
-        images = len(pictures["index"])
-        return {"file": name, "images": images, "bytes": len(data), "sha256": sha256}
 
     def finish(self, key: str, record: Mapping[str, Any]) -> None:
         """Record a cell as done, over an earlier record if there is one.
@@ -195,7 +184,7 @@ class Store:
         Raises:
             StoreError: chunks are missing between the first row and the last, or the disk is full.
         """
-        sound = self._sound_parts(key) | self._written.get(key, {})
+        sound = sound_parts(self.folder(key)) | self._written.get(key, {})
         parts: list[dict[str, Any]] = []
         rows = 0
         while rows in sound:
@@ -207,22 +196,22 @@ class Store:
                 f"cell {key} has {rows} rows without a gap where {wanted} are wanted; run the same "
                 f"command again"
             )
-        by: list[Any] = []
+        makers: list[Any] = []
         for part in parts:
-            one = part.pop("made")
-            if one not in by:
-                by.append(one)
-        made = {
+            maker = part.pop("made")
+            if maker not in makers:
+                makers.append(maker)
+        finished = {
             "schema": SCHEMA,
             "cell": key,
             "status": "done",
             "rows": rows,
             "pictures": sum(part["pictures"]["images"] for part in parts if part["pictures"]),
             "finished": now(),
-            "made": by,
+            "made": makers,
             "parts": parts,
         }
-        atomic_write(self.folder(key) / "cell.json", to_json({**record, **made}))
+        atomic_write(self.folder(key) / "cell.json", to_json({**record, **finished}))
         self._written.pop(key, None)
 
     def fail(self, key: str, error: BaseException) -> None:
@@ -247,13 +236,13 @@ class Store:
         Raises:
             SpecError: no cell begins so, or several do.
         """
-        found = sorted(path.name for path in self.root.glob(f"cells/*/{glob.escape(prefix)}*"))
-        if len(found) != 1:
-            state = f"{len(found)} cells begin" if found else "no cell begins"
+        keys = sorted(path.name for path in self.root.glob(f"cells/*/{glob.escape(prefix)}*"))
+        if len(keys) != 1:
+            state = f"{len(keys)} cells begin" if keys else "no cell begins"
             raise SpecError(
                 f"{state} with {prefix!r} in {self.root}; bench run --dry-run prints the keys"
             )
-        return found[0]
+        return keys[0]
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Return what is recorded of a finished cell; None where it is not finished.
@@ -287,7 +276,7 @@ class Store:
         Raises:
             StoreError: as `rows`.
         """
-        return [self._read_part(key, part) for part in self._finished(key)["parts"]]
+        return [read_part(self.folder(key), part) for part in self._finished(key)["parts"]]
 
     def pictures(self, key: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept of a finished cell; an empty dict where none were kept.
@@ -299,20 +288,12 @@ class Store:
             StoreError: the cell is not finished, or a file is missing or damaged.
         """
         import torch
-        from safetensors.torch import load
 
-        loaded = []
-        for part in self._finished(key)["parts"]:
-            path = self._find_pictures(key, part)
-            if path is None:
-                continue
-            data = path.read_bytes()
-            if _sha256(data) != part["pictures"]["sha256"]:
-                raise StoreError(f"{path} is damaged; {_MEND} always")
-            loaded.append(load(data))
-        return (
-            {name: torch.cat([one[name] for one in loaded]) for name in loaded[0]} if loaded else {}
-        )
+        parts = [read_pictures(self.folder(key), part) for part in self._finished(key)["parts"]]
+        kept = [pictures for pictures in parts if pictures]
+        if not kept:
+            return {}
+        return {name: torch.cat([pictures[name] for pictures in kept]) for name in kept[0]}
 
     def sweep(self) -> int:
         """Remove what killed writers left, where it is older than a day; return how many files.
@@ -331,13 +312,13 @@ class Store:
     def _finished(self, key: str) -> dict[str, Any]:
         record = self.record(key)
         if record is None:
-            raise StoreError(f"cell {key} is not finished; {_MEND} missing")
+            raise StoreError(f"cell {key} is not finished; {MEND} missing")
         return record
 
     def _attempts(self, key: str) -> list[int]:
         folder = self.folder(key)
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return [int(found[1]) for found in map(_ERROR.fullmatch, names) if found]
+        return [int(named[1]) for named in map(_ERROR.fullmatch, names) if named]
 
     def _read_json(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -345,64 +326,5 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error}); {_MEND} missing") from error
+            raise StoreError(f"{path} is damaged ({error}); {MEND} missing") from error
         return read
-
-    def _read_part(self, key: str, part: Mapping[str, Any]) -> Any:
-        path = self.folder(key) / "parts" / part["file"]
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise StoreError(f"{path} is missing; {_MEND} missing") from error
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read ({error.strerror})") from error
-        if _sha256(data) != part["sha256"]:
-            raise StoreError(f"{path} is damaged; {_MEND} missing")
-        return columns.decode(data)[0]
-
-    def _find_pictures(self, key: str, part: Mapping[str, Any]) -> Path | None:
-        kept = part["pictures"]
-        if kept is None:
-            return None
-        path = self.folder(key) / "arrays" / str(kept["file"])
-        if not path.is_file() or path.stat().st_size != kept["bytes"]:
-            raise StoreError(f"{path} is missing or damaged; {_MEND} missing")
-        return path
-
-    def _sound_parts(self, key: str) -> dict[int, dict[str, Any]]:
-        """Return the parts that can be relied on, by start; the first by name where two are."""
-        folder = self.folder(key) / "parts"
-        sound: dict[int, dict[str, Any]] = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            named = _PART.fullmatch(path.name)
-            if named is None or int(named[1]) in sound:
-                continue
-            start, stop = int(named[1]), int(named[2]) + 1
-            try:
-                data = path.read_bytes()
-                table, kept = columns.decode(data)
-                part = _part(path.name, start, stop, data, kept)
-                self._find_pictures(key, part)
-            except (OSError, ValueError, StoreError) as error:
-                _log.warning("%s is not used: %s", path, error)
-                continue
-            if _sha256(data)[:8] == named[3] and table.num_rows == stop - start:
-                sound[start] = part | {"made": columns.made_by(data)}
-        return sound
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _part(
-    name: str, start: int, stop: int, data: bytes, pictures: dict[str, Any] | None
-) -> dict[str, Any]:
-    return {
-        "file": name,
-        "start": start,
-        "stop": stop,
-        "bytes": len(data),
-        "sha256": _sha256(data),
-        "pictures": pictures,
-    }

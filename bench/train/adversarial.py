@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench.attacks.catalogue import available, is_minimal, resolve
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 from bench.errors import SpecError
 from bench.spec import AttackSpec, Scalar, Toolkit
@@ -44,7 +45,7 @@ def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> Adversari
         seed = int(
             torch.randint(2**31, ())
         )  # of the training's own draws, which `run_attack` puts back
-        found = run_attack(spec, toolkit, net, x, y, target=None, num_classes=classes, seed=seed)
+        found = run_attack(spec, toolkit, net, Batch(x, y), num_classes=classes, seed=seed)
         return found.x_adv.contiguous(memory_format=torch.channels_last)
 
     return attacked

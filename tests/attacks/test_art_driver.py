@@ -27,12 +27,13 @@ from torch import nn
 from bench.adapters.generators import seeded
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 from bench.errors import UnsupportedAttack
 
 
 def driven(spec, model, x, y, num_classes: int = 10):
-    return run_attack(spec, "art", model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(spec, "art", model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
 def wrapped(model: nn.Module, shape=(1, 8, 8), classes: int = 10) -> PyTorchClassifier:
@@ -212,7 +213,7 @@ def test_dlr_needs_three_classes(toolkit) -> None:
     model, x, y = oracles.two_classes("linf", [0.1])
     spec = catalogue.resolve("apgd-dlr", "linf", 0.1)
     with pytest.raises(UnsupportedAttack, match="2 classes, 3 are needed"):
-        run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+        run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
     assert "eot=2" in catalogue.refusal(quick("apgd-ce", "l2", eot=2), "art")
 
 
@@ -242,9 +243,7 @@ def test_square_in_l2_divides_by_the_weight_of_its_window() -> None:
         )
         found = torch.from_numpy(raw.generate(x.numpy(), y.numpy()))
     spec = catalogue.resolve("square", "l2", eps, {"queries": 200})
-    theirs = run_attack(
-        spec, "torchattacks", model, x, y, target=None, num_classes=10, seed=0
-    ).x_adv
+    theirs = run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=10, seed=0).x_adv
     fallen = [(model(images).argmax(1) != y).sum() for images in (found, theirs)]
     assert fallen[0] < 0.8 * fallen[1]
     assert "should multiply" in catalogue.refusal(spec, "art")

@@ -22,7 +22,7 @@ from bench.attacks.art_driver.common import classifier
 from bench.attacks.brendel_bethge import Solver, compiled
 from bench.attacks.foolbox_driver import brendel_bethge as driver
 from bench.attacks.instrument import Probe, attacked
-from bench.attacks.job import Job
+from bench.attacks.job import Batch, Job
 from bench.attacks.native.start import far_start
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import PrerequisiteError
@@ -34,7 +34,7 @@ STEPS = {"steps": 10, "step_size": 0.2}
 
 def run(model, x, y, toolkit, norm="l2", num_classes: int = 10, **words) -> AttackResult:
     spec = catalogue.resolve("brendel-bethge", norm, None, {**STEPS, **words})
-    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(spec, toolkit, model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
 class Recorder:
@@ -174,10 +174,7 @@ def test_an_image_without_a_start_comes_back_clean() -> None:
     x = torch.full((2, 1, 8, 8), 0.3)
     spec = catalogue.resolve("brendel-bethge", "l2", None, {**STEPS, "targeted": "next"})
     for toolkit in ("art", "foolbox"):
-        tried = run_attack(
-            spec, toolkit, Bright(), x, torch.zeros(2, dtype=torch.int64),
-            target=torch.tensor([2, 1]), num_classes=3, seed=0,
-        )  # fmt: skip
+        tried = run_attack(spec, toolkit, Bright(), Batch(x, torch.zeros(2, dtype=torch.int64), torch.tensor([2, 1])), num_classes=3, seed=0)  # fmt: skip
         assert torch.equal(tried.x_adv[0], x[0])
         assert Bright()(tried.x_adv).argmax(1).tolist() == [0, 1]
 
@@ -197,10 +194,7 @@ def test_without_numba_it_is_left_out_and_the_rest_runs(trained, monkeypatch, tm
     planned = {cell.attack.name for cell in make_plan(load_suite(str(path))).cells.values()}
     assert planned == {"fgsm", "pgd", "deepfool", "noise"}
     spec = catalogue.resolve("fgsm", "linf", 0.1)
-    run_attack(
-        spec, "foolbox", trained.net, trained.x[:2], trained.y[:2],
-        target=None, num_classes=10, seed=0,
-    )  # fmt: skip
+    run_attack(spec, "foolbox", trained.net, Batch(trained.x[:2], trained.y[:2]), num_classes=10, seed=0)  # fmt: skip
 
 
 @pytest.mark.slow

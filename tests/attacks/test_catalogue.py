@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.attacks import catalogue
+from bench.attacks import toolkits as kits
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.spec import GOALS, TOOLKITS, number
@@ -204,7 +205,7 @@ def test_install_commands_pin_what_the_project_pins() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     tested = (ROOT / "constraints.txt").read_text().splitlines()
     for toolkit in TOOLKITS:
-        command = catalogue.install_command(toolkit)
+        command = kits.install_command(toolkit)
         requirement = command.removeprefix("pip install ").removeprefix("--no-deps ")
         if toolkit == "torchattacks":
             assert command == f"pip install --no-deps {requirement}"
@@ -212,7 +213,7 @@ def test_install_commands_pin_what_the_project_pins() -> None:
         else:
             assert requirement in [*project["dependencies"], project["name"]]
         assert requirement in [*tested, project["name"]]
-        assert catalogue.installed(toolkit)
+        assert kits.installed(toolkit)
 
 
 def test_the_catalogue_imports_neither_torch_nor_a_toolkit() -> None:

@@ -5,6 +5,7 @@ import pytest
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 
 
@@ -14,7 +15,7 @@ def test_counts_of_minimal_attacks_by_hand() -> None:
 
     def counts(name: str, toolkit, norm="l2", **words) -> list[list[int]]:
         spec = catalogue.resolve(name, norm, None, words)
-        tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+        tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
         return [tried.forwards.tolist(), tried.backwards.tolist()]
 
     # A jacobian of two classes, then the look that finds the class changed.
@@ -56,5 +57,5 @@ def test_counts_of_fmn_by_hand(norm) -> None:
     lines, x, y = oracles.two_classes("l2", [0.1, 0.2, 0.3])
     model = nn.Sequential(lines, nn.Tanh())
     spec = catalogue.resolve("fmn", norm, None, {"steps": 20})
-    tried = run_attack(spec, "foolbox", model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "foolbox", model, Batch(x, y), num_classes=2, seed=0)
     assert (tried.forwards.tolist(), tried.backwards.tolist()) == ([20] * 3, [20] * 3)

@@ -10,6 +10,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import UnsupportedAttack
 
@@ -18,9 +19,7 @@ def run(
     model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, **words
 ) -> AttackResult:
     spec = catalogue.resolve(name, norm, eps or EPS[norm], words)
-    return run_attack(
-        spec, "torchattacks", model, x, y, target=None, num_classes=num_classes, seed=0
-    )
+    return run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -16,13 +16,12 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.foolbox_driver import minimal
 from bench.attacks.instrument import attacked
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 
 
 def driven(spec, model, x, y, toolkit="foolbox", num_classes: int = 10) -> torch.Tensor:
-    return run_attack(
-        spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0
-    ).x_adv
+    return run_attack(spec, toolkit, model, Batch(x, y), num_classes=num_classes, seed=0).x_adv
 
 
 def wrapped(model: nn.Module) -> foolbox.PyTorchModel:

@@ -9,8 +9,9 @@ import bench
 from bench.attacks import catalogue
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
-from bench.runner.cache import ask_clean
-from bench.runner.cell import attack_images, targets
+from bench.runner.attack import attack_images
+from bench.runner.cache import CleanPredictions
+from bench.runner.task import Part, Source, Task
 from bench.spec import BLACK_BOX_SURFACE
 
 #: Budgets at which every attack reaches its goal, so that what is said of a success is tested.
@@ -26,9 +27,10 @@ def judged(trained, name, norm, toolkit, **words):
     spec = quick(name, norm, (NOISE_EPS if name == "noise" else EPS).get(norm), **words)
     x, y = trained.x[IMAGES], trained.y[IMAGES]
     surface = "network" if catalogue.access(name) == "white" else BLACK_BOX_SURFACE
-    clean = ask_clean(model, x, y)
-    target = targets(spec.targeted, clean.said.scores, y, 0)
-    chunk = attack_images(model, x, y, spec, toolkit, surface, clean, target, seed=0)
+    clean = CleanPredictions(model)
+    source = Source(surface=surface, clean=clean)
+    task = Task(spec=spec, toolkit=toolkit, clean=clean, source=source, named={})
+    chunk = attack_images(task, Part(x, y, 0, 0, 0))
     assert chunk.rows.invalid.isna().all(), chunk.rows.invalid.tolist()
     assert (chunk.rows.goal == spec.goal).all()
     return chunk.rows

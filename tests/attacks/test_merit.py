@@ -13,6 +13,7 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.brendel_bethge import Solver
+from bench.attacks.job import Batch
 from bench.attacks.native.noise import noise
 from bench.attacks.run_attack import run_attack
 from bench.measure.norms import distances
@@ -110,7 +111,7 @@ def test_a_minimal_attack_comes_close_to_the_optimum(name, norm, toolkit, classe
     x, y = x[:count], y[:count]
     words = ART_CW if (name, toolkit) == ("cw", "art") else WORDS.get(name, {})
     spec = catalogue.resolve(name, norm, None, words)
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=classes, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=classes, seed=0)
     assert (model(tried.x_adv).argmax(1) != y).all()
     ratio = distances(x, tried.x_adv)[norm] / optimum(model, x, y, norm)
     assert ratio.min() >= 1 - 1e-4
@@ -124,7 +125,7 @@ def fmn(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return which images (N,) FMN fools, and the ratios (N,) to the optimum."""
     spec = catalogue.resolve("fmn", norm, None, {})
-    tried = run_attack(spec, "foolbox", model, x, y, target=None, num_classes=classes, seed=0)
+    tried = run_attack(spec, "foolbox", model, Batch(x, y), num_classes=classes, seed=0)
     ratio = distances(x, tried.x_adv)[norm] / optimum(model, x, y, norm)
     return model(tried.x_adv).argmax(1) != y, ratio
 
@@ -180,7 +181,7 @@ def test_noise_never_beats_a_minimal_attack(name, norm, toolkit) -> None:
     by_noise = least_noise(model, x, y, norm)
     words = {**WORDS.get(name, {}), **({"steps": 5} if name in ALONE else {})}
     spec = catalogue.resolve(name, norm, None, words)
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
     found = distances(x, tried.x_adv)[norm]
     assert by_noise.isfinite().any()
     assert found.median() < by_noise.median()
@@ -196,6 +197,6 @@ def test_noise_never_beats_an_attack_with_a_budget(name, norm, toolkit) -> None:
     assert by_noise.isfinite().sum() >= 4
     eps = round(float(by_noise.median()), 4)
     spec = catalogue.resolve(name, norm, eps, {"steps": 10} if name != "fgsm" else {})
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=10, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=10, seed=0)
     assert ((model(tried.x_adv).argmax(1) != y) | (by_noise > eps)).all()
     assert (model(tried.x_adv).argmax(1) != y).sum() > (by_noise <= eps).sum()

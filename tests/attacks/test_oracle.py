@@ -10,6 +10,7 @@ from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 
 EPS = {"linf": 0.03, "l2": 0.25, "l1": 0.1}
@@ -55,7 +56,7 @@ def test_a_gradient_attack_succeeds_exactly_where_the_optimum_does(
     classes = CLASSES.get(name, 2)
     model = More(model, classes)
     x_, y_ = x[:count], y[:count]
-    tried = run_attack(spec, toolkit, model, x_, y_, target=None, num_classes=classes, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x_, y_), num_classes=classes, seed=0)
     fooled = model(tried.x_adv).argmax(1) != y[:count]
     assert fooled.tolist() == (optimum <= eps)[:count].tolist()
     assert (size(tried.x_adv - x[:count], norm) <= eps * (1 + 1e-5) + 1e-6).all()
@@ -72,7 +73,7 @@ def test_a_walk_along_the_boundary_nears_the_optimum(name, norm, toolkit) -> Non
 
     def ratios(queries: int) -> torch.Tensor:
         spec = catalogue.resolve(name, norm, None, {"queries": queries})
-        tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+        tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
         assert (model(tried.x_adv).argmax(1) != y).all()
         return size(tried.x_adv - x, norm) / optimum
 
@@ -95,7 +96,7 @@ def test_a_random_search_never_beats_the_optimum(name, norm, toolkit, count) -> 
     x, y = x[:count], y[:count]
     optimum = oracles.distances(model, x, y, norm)
     spec = catalogue.resolve(name, norm, eps, {"queries": 200})
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
     fooled = model(tried.x_adv).argmax(1) != y
     assert not fooled[optimum > eps].any()
     assert fooled[optimum <= 1.001 * WITHIN[norm] * eps].all()
@@ -110,7 +111,7 @@ def test_noise_never_beats_the_optimum(name, norm, toolkit) -> None:
 
     def fooled_at(eps: float) -> tuple[torch.Tensor, torch.Tensor]:
         spec = catalogue.resolve(name, norm, eps)
-        tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=10, seed=0)
+        tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=10, seed=0)
         return model(tried.x_adv).argmax(1) != y, size(tried.x_adv - x, norm)
 
     fooled, sizes = fooled_at(float(12 * optimum.min()))

@@ -10,7 +10,7 @@ from torch import nn
 import bench
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
-from bench.attacks.job import Job
+from bench.attacks.job import Batch, Job
 from bench.attacks.query_budget import BudgetedModel, BudgetExhausted
 from bench.attacks.rows import ATTACKS
 from bench.attacks.run_attack import AttackResult, run_attack
@@ -67,7 +67,7 @@ def dark(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def walk(name: str, norm: str, toolkit: str, model: nn.Module, x, y, queries: int) -> AttackResult:
     words = {"queries": queries} | ({"gradient_queries": 10} if name == "hopskipjump" else {})
     spec = catalogue.resolve(name, norm, None, words)
-    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    return run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), WALK)
@@ -235,7 +235,7 @@ def test_spatial_stops_where_it_has_found_one(name, norm, toolkit) -> None:
     words = {"max_rotation": 0, "rotations": 1, "max_translation": 2, "translations": 5}
     model = Bars()
     spec = catalogue.resolve(name, norm, None, words)
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
     # A look at the image, and one at the first shift, which leaves the corner black.
     assert tried.forwards.tolist() == [2, 2]
     assert model.seen == 4
@@ -250,7 +250,7 @@ def test_spatial_tries_its_whole_grid_and_leaves_what_withstands() -> None:
     for translations, rotations, tries in ((3, 2, 18), (1, 4, 4), (1, 1, 1)):
         words = {"translations": translations, "rotations": rotations}
         spec = catalogue.resolve("spatial", "linf", None, words)
-        tried = run_attack(spec, "foolbox", Bright(2.0), x, y, target=None, num_classes=2, seed=0)
+        tried = run_attack(spec, "foolbox", Bright(2.0), Batch(x, y), num_classes=2, seed=0)
         assert tried.forwards.tolist() == [1 + tries] * 2
         assert torch.equal(tried.x_adv, x)
 
@@ -259,4 +259,4 @@ def test_spatial_wants_square_images() -> None:
     x, y = torch.ones(1, 1, 4, 6), torch.zeros(1, dtype=torch.int64)
     spec = catalogue.resolve("spatial", "linf")
     with pytest.raises(UnsupportedAttack, match="square images only, not 4 by 6"):
-        run_attack(spec, "foolbox", Bright(), x, y, target=None, num_classes=2, seed=0)
+        run_attack(spec, "foolbox", Bright(), Batch(x, y), num_classes=2, seed=0)

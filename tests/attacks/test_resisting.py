@@ -9,6 +9,7 @@ from attack_cases import CASES, FITTED, MINIMAL, quick
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.rows import ATTACKS
 from bench.attacks.run_attack import CONSTANT, NO_GRADIENT, NO_START, AttackResult, fit, run_attack
 
@@ -75,7 +76,7 @@ def walled() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
 
 def driven(model, x, y, case, target=None, **words) -> AttackResult:
     spec = quick(*case[:2], **words)
-    tried = run_attack(spec, case[2], model, x, y, target=target, num_classes=CLASSES, seed=0)
+    tried = run_attack(spec, case[2], model, Batch(x, y, target), num_classes=CLASSES, seed=0)
     assert tried.x_adv.shape == x.shape
     assert tried.x_adv.isfinite().all()
     assert tried.x_adv.min() >= -1e-6
@@ -148,7 +149,7 @@ def test_a_perturbation_that_fools_nothing_is_one_all_the_same(case) -> None:
     words = {"passes": 2, "steps": 3, **({"batch": 1} if case[2] == "art" else {})}
     spec = catalogue.resolve(*case[:2], "0.3", words)
     for model in (Stone(), Slope()):
-        found = fit(spec, case[2], model, x, y, num_classes=CLASSES, seed=0)
+        found = fit(spec, case[2], model, Batch(x, y), num_classes=CLASSES, seed=0)
         assert found.v.isfinite().all()
         assert found.fooling == 0
         assert found.passes == 2
@@ -170,7 +171,7 @@ def test_fmn_begins_anew_beyond_the_boundary_where_its_steps_find_nothing(norm) 
     x, y = torch.full((3, *SHAPE), 0.1), torch.zeros(3, dtype=torch.int64)
     x[1] = 0.2
     spec = catalogue.resolve("fmn", norm, None, {"steps": 10})
-    tried = run_attack(spec, "foolbox", Steps(), x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "foolbox", Steps(), Batch(x, y), num_classes=2, seed=0)
     assert (Steps()(tried.x_adv).argmax(1) == 1).all()
     far = torch.ones_like(x) - x
     assert (oracles.size(tried.x_adv - x, norm) <= oracles.size(far, norm)).all()

@@ -9,6 +9,7 @@ from attack_cases import quick
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 from bench.errors import SpecError
 from bench.spec import TOOLKITS
@@ -43,9 +44,9 @@ def test_only_images_that_stand_are_tried_again(kit, norm) -> None:
     eps = {"linf": 0.03, "l2": 0.25}[norm]
     model, x, y = oracles.two_classes(norm, [0.1 * eps, 2 * eps] * 2)
     spec, single = (catalogue.resolve("pgd", norm, eps, {"restarts": many}) for many in (3, 1))
-    tried = run_attack(spec, kit, model, x, y, target=None, num_classes=2, seed=0)
-    once = run_attack(single, kit, model, x, y, target=None, num_classes=2, seed=0)
-    third = run_attack(single, kit, model, x[1::2], y[1::2], target=None, num_classes=2, seed=2)
+    tried = run_attack(spec, kit, model, Batch(x, y), num_classes=2, seed=0)
+    once = run_attack(single, kit, model, Batch(x, y), num_classes=2, seed=0)
+    third = run_attack(single, kit, model, Batch(x[1::2], y[1::2]), num_classes=2, seed=2)
     # Three times ten steps, and a question after the first two.
     assert tried.backwards.tolist() == [10, 30, 10, 30]
     assert tried.forwards.tolist() == [11, 32, 11, 32]
@@ -58,8 +59,7 @@ def test_restarts_break_no_fewer_images(trained) -> None:
     fooled = []
     for restarts in (1, 8):
         spec = catalogue.resolve("pgd", "linf", "0.1", {"steps": 1, "restarts": restarts})
-        tried = run_attack(spec, "torchattacks", trained.net, trained.x, trained.y,
-                      target=None, num_classes=10, seed=0)  # fmt: skip
+        tried = run_attack(spec, "torchattacks", trained.net, Batch(trained.x, trained.y), num_classes=10, seed=0)  # fmt: skip
         fooled.append(trained.net(tried.x_adv).argmax(1) != trained.y)
     assert (fooled[1] | ~fooled[0]).all()
     assert fooled[1].sum() > fooled[0].sum()
@@ -77,7 +77,7 @@ def test_a_step_takes_the_mean_of_several_gradients(trained, name, norm, kit) ->
     x, y = trained.x[:4], trained.y[:4]
     tried, once = (
         run_attack(
-            quick(name, norm, eot=eot), kit, trained.net, x, y, target=None, num_classes=10, seed=0
+            quick(name, norm, eot=eot), kit, trained.net, Batch(x, y), num_classes=10, seed=0
         )
         for eot in (2, 1)
     )
@@ -93,7 +93,7 @@ def test_the_mean_points_where_one_draw_does_not(name, norm, kit) -> None:
     aligned = []
     for eot in (1, 40):
         spec = quick(name, norm, eot=eot, **({} if name == "fgsm" else {"steps": 1}))
-        tried = run_attack(spec, kit, Noisy(model), x, y, target=None, num_classes=2, seed=0)
+        tried = run_attack(spec, kit, Noisy(model), Batch(x, y), num_classes=2, seed=0)
         away = (tried.x_adv - x).flatten(1) @ (model.weight[1] - model.weight[0])
         aligned.append((away * (1 - 2 * y)).mean().item())
     assert aligned[1] > aligned[0]

@@ -10,7 +10,8 @@ from attack_cases import CASES, EPS, EVERY, MINIMAL, quick
 from oracles import size
 from torch import nn
 
-from bench.attacks import catalogue
+from bench.attacks import catalogue, toolkits
+from bench.attacks.job import Batch
 from bench.attacks.rows import ATTACKS
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import AttackError, PrerequisiteError, SpecError, UnsupportedAttack
@@ -26,7 +27,8 @@ def run(trained, spec, toolkit, count: int = 6, seed: int = 0, **changes) -> Att
         "num_classes": 10,
         **changes,
     }
-    return run_attack(spec, toolkit, seed=seed, **arguments)
+    batch = Batch(*(arguments.pop(name) for name in ("x", "y", "target")))
+    return run_attack(spec, toolkit, batch=batch, seed=seed, **arguments)
 
 
 @pytest.mark.parametrize(("name", "norm", "toolkit"), CASES)
@@ -89,7 +91,7 @@ def test_everything_is_as_before_after_a_call(trained, name, norm, toolkit, caps
         torch.manual_seed(7), np.random.seed(7), random.seed(7)
         before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
         with torch.no_grad():
-            run_attack(quick(name, norm), toolkit, net, x, y, target=None, num_classes=10, seed=0)
+            run_attack(quick(name, norm), toolkit, net, Batch(x, y), num_classes=10, seed=0)
             assert not torch.is_grad_enabled()
         assert torch.equal(torch.get_rng_state(), before[0])
         assert (np.random.get_state()[1] == before[1]).all()
@@ -241,7 +243,7 @@ def test_a_refused_word_is_unsupported(trained) -> None:
 
 
 def test_a_missing_toolkit_names_the_command(trained, monkeypatch) -> None:
-    monkeypatch.setattr(catalogue, "installed", lambda toolkit: False)
+    monkeypatch.setattr(toolkits, "installed", lambda toolkit: False)
     with pytest.raises(PrerequisiteError, match="pip install foolbox==") as caught:
         run(trained, quick("fgsm", "linf"), "foolbox")
     assert caught.value.exit_code == 3
@@ -333,7 +335,7 @@ def test_queries_are_counted_though_images_leave_the_batch(toolkit, eps) -> None
     x = torch.tensor(levels).view(3, 1, 1, 1).expand(3, 3, 8, 8).clone()
     y = torch.zeros(3, dtype=torch.int64)
     spec = catalogue.resolve("square", "linf", eps, {"queries": 60})
-    tried = run_attack(spec, toolkit, model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=2, seed=0)
     assert tried.forwards.tolist() == model.seen
     assert tried.forwards.min() < tried.forwards.max()
 

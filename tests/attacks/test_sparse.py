@@ -8,6 +8,7 @@ import torch
 from attack_cases import quick
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import SpecError, UnsupportedAttack
 
@@ -20,7 +21,7 @@ def run(
 ) -> AttackResult:
     norm = "l2" if name == "salt-and-pepper" else "l0"
     spec = catalogue.resolve(name, norm, eps, words)
-    return run_attack(spec, toolkit, model, x, y, target=target, num_classes=num_classes, seed=seed)
+    return run_attack(spec, toolkit, model, Batch(x, y, target), num_classes=num_classes, seed=seed)
 
 
 def fooled(model, tried: AttackResult, y: torch.Tensor) -> list[bool]:
@@ -113,7 +114,7 @@ def test_what_an_image_does_depends_on_no_other(trained, toolkit, name) -> None:
 
     def found(rows: list[int]) -> AttackResult:
         x, y = trained.x[rows], trained.y[rows]
-        return run_attack(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
+        return run_attack(spec, toolkit, trained.net, Batch(x, y), num_classes=10, seed=0)
 
     one, other = found([0, 1, 2]), found([0, 9, 2])
     assert not torch.equal(one.x_adv[1], other.x_adv[1])

@@ -13,6 +13,7 @@ from torchattacks.attacks._differential_evolution import DifferentialEvolutionSo
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 from bench.attacks.torchattacks_driver.sparse import _jsma_class, _one_pixel_class
 from bench.errors import UnsupportedAttack
@@ -20,7 +21,7 @@ from bench.errors import UnsupportedAttack
 
 def driven(spec, model, x, y, num_classes: int = 10) -> torch.Tensor:
     return run_attack(
-        spec, "torchattacks", model, x, y, target=None, num_classes=num_classes, seed=0
+        spec, "torchattacks", model, Batch(x, y), num_classes=num_classes, seed=0
     ).x_adv
 
 
@@ -65,7 +66,7 @@ def test_cw_stops_on_the_loss_of_the_whole_batch(trained) -> None:
         torchattacks.CW(probe, c=10, steps=40, lr=0.5)(x, y)
         assert probe.forwards.max() < 40
     spec = catalogue.resolve("cw", "l2", None, {"c": 10, "steps": 40, "step_size": 0.5})
-    tried = run_attack(spec, "torchattacks", trained.net, x, y, target=None, num_classes=10, seed=0)
+    tried = run_attack(spec, "torchattacks", trained.net, Batch(x, y), num_classes=10, seed=0)
     assert tried.forwards.tolist() == [40] * len(x)
 
 
@@ -168,7 +169,7 @@ def test_ead_asks_its_confidence_of_every_label_in_the_batch() -> None:
 def test_fab_begins_again_where_it_failed(norm) -> None:
     model, x, y = oracles.two_classes(norm, [0.01, 0.02, 0.03])
     spec = catalogue.resolve("fab", norm, 0.015, {"steps": 5, "restarts": 3})
-    tried = run_attack(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=2, seed=0)
     assert (model(tried.x_adv).argmax(1) != y).tolist() == [True, False, False]
     # A look at the start; a look and a gradient for each of two classes, and a look, a step.
     once = 1 + 2 * 5
@@ -210,8 +211,8 @@ def test_jsma_to_a_class_is_torchattacks_own(trained) -> None:
     with attacked(trained.net, x, 0) as probe:
         raw = torchattacks.JSMA(probe, gamma=0.5)(x, y)
     spec = quick("jsma", "l0", targeted="next")
-    arguments = {"target": target, "num_classes": 10, "seed": 0}
-    ours = run_attack(spec, "torchattacks", trained.net, x, y, **arguments).x_adv
+    arguments = {"num_classes": 10, "seed": 0}
+    ours = run_attack(spec, "torchattacks", trained.net, Batch(x, y, target), **arguments).x_adv
     reached = trained.net(raw).argmax(1) == target
     assert reached.sum() >= 4
     assert torch.equal(ours[reached], raw[reached])
@@ -235,13 +236,13 @@ def test_channels_last_networks_and_images_are_attacked_like_others(toolkit, nor
         net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
     x, y = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
     spec = catalogue.resolve("pgd", norm, "0.1", {"steps": 3})
-    arguments = {"target": None, "num_classes": 3, "seed": 0}
-    plain = run_attack(spec, toolkit, net, x, y, **arguments).x_adv
+    arguments = {"num_classes": 3, "seed": 0}
+    plain = run_attack(spec, toolkit, net, Batch(x, y), **arguments).x_adv
     net, across = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     if (toolkit, norm) == ("torchattacks", "l2"):
         with pytest.raises(RuntimeError, match="view size is not compatible"):
             torchattacks.PGDL2(net, steps=1)(x, y)
-    tried = run_attack(spec, toolkit, net, across, y, **arguments).x_adv
+    tried = run_attack(spec, toolkit, net, Batch(across, y), **arguments).x_adv
     torch.testing.assert_close(tried, plain, atol=1e-5, rtol=0)
 
 
@@ -257,7 +258,7 @@ def test_jsma_moves_the_first_value_where_no_pair_helps() -> None:
         raw = attack(x, 1 - y)
     assert (raw != x).flatten().nonzero().tolist() == [[0]]
     spec = catalogue.resolve("jsma", "l0", None, {"gamma": 1})
-    tried = run_attack(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=2, seed=0)
     assert torch.equal(tried.x_adv, x)
     assert tried.backwards.tolist() == [2]  # and no more
 
@@ -300,7 +301,7 @@ def test_one_pixel_rounds_its_population_down() -> None:
         with pytest.raises(AttributeError, match="asfarray"):
             DifferentialEvolutionSolver(lambda _: 0, [(0, 1)] * 3, init=np.zeros((10, 3)))
     spec = catalogue.resolve("one-pixel", "l0", 1, {"population": 10, "generations": 2})
-    tried = run_attack(spec, "torchattacks", model, x, y, target=None, num_classes=2, seed=0)
+    tried = run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=2, seed=0)
     assert tried.forwards.tolist() == [10 * 3 + 2]
 
 

@@ -17,6 +17,7 @@ from oracles import size
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.native.universal import project, together
 from bench.attacks.run_attack import Fitted, apply, fit, run_attack
 from bench.errors import AttackError, SpecError, UnsupportedAttack
@@ -30,7 +31,7 @@ def fitted(
 ) -> Fitted:
     batch = words.pop("batch", 1 if toolkit == "art" else 8)
     spec = catalogue.resolve("universal", norm, eps, {"batch": batch, **words})
-    return fit(spec, toolkit, model, x, y, num_classes=classes, seed=seed)
+    return fit(spec, toolkit, model, Batch(x, y), num_classes=classes, seed=seed)
 
 
 class Planted(nn.Module):
@@ -278,7 +279,7 @@ def test_errors_name_what_to_do(trained, toolkit) -> None:
     x, y = trained.x[:4], trained.y[:4]
     spec = catalogue.resolve("universal", "l2", 1, {"batch": 1})
     with pytest.raises(SpecError, match="is fitted on other images first"):
-        run_attack(spec, toolkit, trained.net, x, y, target=None, num_classes=10, seed=0)
+        run_attack(spec, toolkit, trained.net, Batch(x, y), num_classes=10, seed=0)
 
     class Full(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -287,7 +288,7 @@ def test_errors_name_what_to_do(trained, toolkit) -> None:
             return trained.net(images)
 
     with pytest.raises(AttackError, match=r"out of memory.*use a smaller batch$"):
-        fit(spec, toolkit, Full(), x, y, num_classes=10, seed=0)
+        fit(spec, toolkit, Full(), Batch(x, y), num_classes=10, seed=0)
 
 
 def test_arts_deepfool_must_try_every_class(trained) -> None:

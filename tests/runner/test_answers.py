@@ -7,8 +7,9 @@ from torch import nn
 import bench
 from bench.errors import StoreError
 from bench.runner.answers import check_answers, earlier_versions
-from bench.runner.execute import execute
+from bench.runner.execute import Scope, execute
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.store import open_store
 
@@ -32,7 +33,7 @@ def registered(function, **settings):
 def planned(tiny_suite, registry):
     """Return a function that plans noise on the registered model alone."""
     suite = load_suite(str(tiny_suite))
-    return lambda: make_plan(suite, models=["remote"], attacks=["noise"])
+    return lambda: make_plan(suite, Selection(models=["remote"], attacks=["noise"]))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_answers_that_changed_under_one_fingerprint_stop_a_run_before_a_row(plan
     before = sorted(path for path in store.root.rglob("*") if path.is_file())
     registered(lambda x: linear(5.0)(x).softmax(1), fingerprint="v1")
     with pytest.raises(StoreError, match=r"remote answers otherwise .* fingerprint='v1' has to"):
-        execute(planned(), store, overwrite="always")
+        execute(planned(), store, Scope(overwrite="always"))
     assert sorted(path for path in store.root.rglob("*") if path.is_file()) == before
     registered(lambda x: linear(5.0)(x).softmax(1), fingerprint="v2")
     assert len(execute(planned(), store).computed) == 1
@@ -110,7 +111,7 @@ def test_scores_of_another_kind_on_the_data_fail_the_models_cells_and_no_others(
         return scores.softmax(1) if len(x) <= 2 else scores.log_softmax(1)
 
     registered(predict, fingerprint="v1")
-    plan = make_plan(load_suite(str(tiny_suite)), attacks=["noise"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(attacks=["noise"]))
     told = []
     outcome = execute(plan, store, on_event=told.append)
     assert (len(outcome.computed), len(outcome.failed)) == (1, 1)
@@ -136,6 +137,6 @@ def test_rows_of_another_version_are_spoken_of_once(planned, store):
 
 
 def test_crossfires_own_models_are_not_asked(tiny_suite, store):
-    plan = make_plan(load_suite(str(tiny_suite)), attacks=["noise"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(attacks=["noise"]))
     assert check_answers(plan, store) == {}
     assert not (store.root / "models").exists()

@@ -4,8 +4,9 @@ from torch import nn
 
 import bench
 from bench.errors import AdapterError, SpecError
-from bench.runner import cell as cells
-from bench.runner.cell import BlackBox, targets
+from bench.runner import attack as attacks
+from bench.runner.attack import targets
+from bench.runner.task import BlackBox
 
 SCORES = torch.tensor([[3.0, 2.0, 1.0], [0.0, 5.0, 4.0], [9.0, 0.5, 0.1]])
 LABELS = torch.tensor([0, 1, 2])
@@ -138,8 +139,9 @@ def test_targeted_attacks_leave_images_of_the_target_alone(model, images):
 
 @pytest.mark.parametrize("fault", ["nan", "range", "budget", "shape"])
 def test_what_a_toolkit_gets_wrong_is_a_failure_with_a_reason(model, images, monkeypatch, fault):
-    def broken(spec, toolkit, module, x, y, **settings):
-        tried = run_attack(spec, toolkit, module, x, y, **settings)
+    def broken(spec, toolkit, module, batch, **settings):
+        tried = run_attack(spec, toolkit, module, batch, **settings)
+        x = batch.x
         bad = {
             "nan": torch.full_like(x, torch.nan),
             "range": x + 2,
@@ -148,8 +150,8 @@ def test_what_a_toolkit_gets_wrong_is_a_failure_with_a_reason(model, images, mon
         }[fault]
         return tried._replace(x_adv=bad)
 
-    run_attack = cells.run_attack
-    monkeypatch.setattr(cells, "run_attack", broken)
+    run_attack = attacks.run_attack
+    monkeypatch.setattr(attacks, "run_attack", broken)
     x, y = images
     rows = bench.attack(model, x, y, "fgsm", norm="linf", eps=0.1, toolkit="torchattacks").rows
     words = {"nan": "not finite", "range": "outside", "budget": "over budget", "shape": "shape"}

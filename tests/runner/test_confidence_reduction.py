@@ -14,7 +14,7 @@ from bench.attacks import catalogue
 from bench.attacks.run_attack import AttackResult
 from bench.runner.cell import chunk_seed
 from bench.runner.confidence_reduction import bisect_to_boundary, plain
-from bench.runner.judge import confidence
+from bench.runner.judge import Attempt, confidence
 from bench.spec import Prediction
 from bench.store.identity import cell_key
 
@@ -115,15 +115,15 @@ def test_a_label_that_holds_to_the_end_is_drawn_back_too_and_each_question_count
     judge = Shares()
     before = confidence(judge.predict(x), judge.spec)
     none = torch.zeros(2, dtype=torch.int64)
-    made = bisect_to_boundary(judge, spec, x, y, AttackResult(x_adv, none, none, None, 0.0), before)
+    tried = AttackResult(x_adv, none, none, None, 0.0)
+    made = bisect_to_boundary(judge, Attempt(spec, x, y, before), tried)
     # 0.9 - 0.5 p is half of 0.9 at p = 0.9; the second does not come as far, and stays as it was.
     assert float(made.x_adv[0, 0, 0, 0]) == pytest.approx(0.9, abs=1e-4)
     assert torch.equal(made.x_adv[1], x_adv[1])
     assert made.forwards.tolist() == [judge.asked - 1] * 2 == [16, 16]
     # With a budget the image found is kept whole, without a question.
     spec = catalogue.resolve("fgsm", "linf", 1, {"goal": "confidence-reduction"})
-    tried = AttackResult(x_adv, none, none, None, 0.0)
-    assert bisect_to_boundary(judge, spec, x, y, tried, before) is tried
+    assert bisect_to_boundary(judge, Attempt(spec, x, y, before), tried) is tried
 
 
 def test_it_begins_where_misclassification_does(tiny_suite) -> None:

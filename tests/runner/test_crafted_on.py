@@ -9,9 +9,11 @@ from torch import nn
 
 import bench
 from bench.errors import SpecError
-from bench.runner import cell as cells
-from bench.runner.execute import execute
+from bench.runner import attack as attacks
+from bench.runner.execute import Scope, execute
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -65,7 +67,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def plan(path):
-    return make_plan(load_suite(str(path)), batch_size=25)
+    return make_plan(load_suite(str(path)), setting=Setting(batch_size=25))
 
 
 def rows(root):
@@ -94,19 +96,21 @@ def test_options_multiply_and_attacks_choose_their_models(plan):
 def test_a_surface_is_climbed_once_and_every_vote_judges_the_same_images(
     plan, tmp_path, monkeypatch
 ):
-    climbs = []
-    real = cells.run_attack
+    crafted = []
+    real = attacks.run_attack
 
-    def counting(spec, toolkit, module, x, y, **settings):
-        climbs.append((spec.title(), len(x)))
-        return real(spec, toolkit, module, x, y, **settings)
+    def counting(spec, toolkit, module, batch, **settings):
+        crafted.append((spec.title(), len(batch.x)))
+        return real(spec, toolkit, module, batch, **settings)
 
-    monkeypatch.setattr(cells, "run_attack", counting)
+    monkeypatch.setattr(attacks, "run_attack", counting)
     store = open_store(tmp_path / "r")
-    votes = [key for key, cell in plan.cells.items() if cell.climbed and cell.attack.name == "pgd"]
+    votes = [
+        key for key, cell in plan.cells.items() if cell.crafted_on and cell.attack.name == "pgd"
+    ]
     execute(plan, store, wanted=votes)
     # Three chunks of every image, for each of two radii; four votes judge them.
-    assert [count for _, count in climbs] == [25, 25, 10] * 2
+    assert [count for _, count in crafted] == [25, 25, 10] * 2
     found = {key: store.rows(key).set_index("index") for key in votes}
     for radius in ("0.1", "0.2"):
         group = [found[key] for key in votes if plan.cells[key].attack.eps == radius]
@@ -120,15 +124,15 @@ def test_a_surface_is_climbed_once_and_every_vote_judges_the_same_images(
 
 def test_votes_are_those_of_the_images_tried(plan, tmp_path):
     store = open_store(tmp_path / "r")
-    execute(plan, store, keep_all=True)
-    (maker, cell), *_ = of(plan, surface="nearest-other", model=plan.suite.models[1])
-    tried = store.pictures(maker)["x_adv"]
+    execute(plan, store, Scope(keep_all=True))
+    (source, cell), *_ = of(plan, surface="nearest-other", model=plan.suite.models[1])
+    tried = store.pictures(source)["x_adv"]
     for key, other in of(plan, surface="nearest-other", attack=cell.attack):
         told = store.rows(key)
         judged = plan.adapters[other.model].predict(tried).labels
         right = told.correct.to_numpy()
         assert judged[torch.tensor(right)].tolist() == told.adv_label[right].tolist()
-        assert (len(store.pictures(key)) == 0) == (key != maker)  # they lie in the maker's cell
+        assert (len(store.pictures(key)) == 0) == (key != source)  # they lie in the source's cell
     results = load_results(tmp_path / "r", "votes").cells.set_index("cell")
     assert results.climbed.notna().sum() == 2 * 3
     assert set(results.climbed.dropna()) == {f"{NAME}-knn1-cosine"}
@@ -138,10 +142,10 @@ def test_the_same_rows_whichever_votes_there_are_resumed_and_sharded(plan, path,
     execute(plan, open_store(tmp_path / "whole"))
     whole = rows(tmp_path / "whole")
     for part in ("1/3", "2/3", "3/3"):
-        execute(plan, open_store(tmp_path / "shards"), shard=part)
+        execute(plan, open_store(tmp_path / "shards"), Scope(shard=part))
     assert rows(tmp_path / "shards").equals(whole)
     path.write_text(SUITE.replace("k        = [1, 4]", "k        = [4, 1]"))
-    turned = make_plan(load_suite(str(path)), batch_size=25)
+    turned = make_plan(load_suite(str(path)), setting=Setting(batch_size=25))
     assert turned.cells.keys() == plan.cells.keys()
     execute(turned, open_store(tmp_path / "turned"), wanted=list(reversed(turned.cells)))
     assert rows(tmp_path / "turned").equals(whole)
@@ -149,7 +153,7 @@ def test_the_same_rows_whichever_votes_there_are_resumed_and_sharded(plan, path,
 
 def test_what_is_climbed_elsewhere_is_another_cell(plan, path):
     path.write_text(SUITE.replace('climbed  = { k = 1, distance = "cosine" }\n', ""))
-    alone = make_plan(load_suite(str(path)), batch_size=25)
+    alone = make_plan(load_suite(str(path)), setting=Setting(batch_size=25))
     same = [plan.cells[key].attack.name for key in alone.cells if key in plan.cells]
     assert sorted(same) == ["noise", "noise", "pgd", "pgd"]  # black boxes, and the network
 
@@ -200,8 +204,8 @@ toolkits = ["art"]
     assert told.size().tolist() == [5, 5]
     assert run.results.protocol["data"] == ["digits", "mnist"]
     suite = load_suite(str(path))
-    only = make_plan(suite, models=["digits/*"], data=tmp_path / "nowhere")
+    only = make_plan(suite, Selection(models=["digits/*"]), Setting(data=tmp_path / "nowhere"))
     assert [wanted.data for wanted in only.images] == ["digits"]  # the other set is not even read
     alone = dataclasses.replace(suite, images=suite.images[:1])
     with pytest.raises(SpecError, match="mnist/line classifies mnist, suite two is digits"):
-        make_plan(alone, data=tmp_path / "data")
+        make_plan(alone, setting=Setting(data=tmp_path / "data"))

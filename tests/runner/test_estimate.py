@@ -7,6 +7,7 @@ from attack_cases import CASES, EPS
 
 import bench
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.row import Parameter
 from bench.attacks.rows import ATTACKS
 from bench.attacks.run_attack import run_attack
@@ -14,6 +15,7 @@ from bench.runner import estimate as estimating
 from bench.runner.estimate import CELL_SECONDS, Estimate, Pass, duration, estimate, passes
 from bench.runner.execute import execute
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.store import open_store
 
@@ -28,8 +30,8 @@ def unmeasured(monkeypatch):
     """Say of every pass that it takes a millisecond; return the models that were asked about."""
     asked = []
 
-    def measured(plan, model, surface, batch, certifies):
-        assert not certifies  # nothing here is a certificate
+    def measured(plan, model, surface, batch, kind):
+        assert kind == "attack"
         asked.append((model.name, surface, batch))
         return Pass(0.001)
 
@@ -47,9 +49,7 @@ def test_passes_are_no_fewer_than_the_attacks_of_the_digits_suite_take():
     for spec in one_radius.values():
         said = passes(spec.name, dict(spec.parameters), 10)
         for toolkit in catalogue.available(spec.name, spec.norm):
-            tried = run_attack(
-                spec, toolkit, model.surfaces()["network"], x, y, target=None, num_classes=10, seed=0
-            )  # fmt: skip
+            tried = run_attack(spec, toolkit, model.surfaces()["network"], Batch(x, y), num_classes=10, seed=0)  # fmt: skip
             if spec.name == "deepfool":  # it ends sooner or later, by the image
                 assert said / 4 <= int(tried.backwards.max()) <= 4 * said, (spec.title(), toolkit)
                 continue
@@ -62,10 +62,7 @@ def test_a_gradient_for_every_class_counts_as_often_as_there_are_classes():
     model = bench.load_model("digits/mlp")
     x, _ = bench.load_data("digits", images=4)
     spec = catalogue.resolve("fab", "l2", 0.5, {"steps": 3})
-    tried = run_attack(
-        spec, "torchattacks", model.surfaces()["network"], x, model.predict(x).labels,
-        target=None, num_classes=10, seed=0,
-    )  # fmt: skip
+    tried = run_attack(spec, "torchattacks", model.surfaces()["network"], Batch(x, model.predict(x).labels), num_classes=10, seed=0)  # fmt: skip
     assert passes("fab", dict(spec.parameters), 10) == 30 == int(tried.backwards.max())
 
 
@@ -73,10 +70,10 @@ def test_counts_multiply_but_for_those_that_are_marked(monkeypatch):
     words = {"steps": 7, "restarts": 3, "pixels": 5, "size": "0.5"}
     rules = {
         "steps": Parameter("count", 1), "restarts": Parameter("count", 1),
-        "pixels": Parameter("count", 1, once=True), "size": Parameter("amount", 1.0),
+        "pixels": Parameter("count", 1, constant_cost=True), "size": Parameter("amount", 1.0),
     }  # fmt: skip
     row = dataclasses.replace(ATTACKS["pgd"], name="odd", parameters=rules)
-    monkeypatch.setattr(estimating, "ATTACKS", {"odd": row})
+    monkeypatch.setattr(catalogue, "ATTACKS", {"odd": row})
     assert passes("odd", words, 10) == 21
     assert passes("odd", {"steps": 7}, 10) == 7  # of a record older than the other words
 
@@ -102,7 +99,7 @@ def test_a_new_run_is_estimated_from_passes_through_each_model(plan, tmp_path, u
 def test_attacks_that_go_image_by_image_are_timed_so(tiny_suite, tmp_path, unmeasured):
     text = tiny_suite.read_text().replace('"foolbox"', '"foolbox", "torchattacks"')
     tiny_suite.write_text(text)
-    plan = make_plan(load_suite(str(tiny_suite)), attacks=["deepfool"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(attacks=["deepfool"]))
     estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
     assert unmeasured == [("digits/mlp", "network", 30), ("digits/mlp", "network", 1)]
 
@@ -135,7 +132,7 @@ def test_asking_leaves_random_states_alone_and_needs_no_gradient(registry, tiny_
         return (x.flatten(1)[:, :10] + 0 * torch.rand(len(x), 10)).softmax(1)
 
     bench.register_model("dice", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
-    plan = make_plan(load_suite(str(tiny_suite)), models=["dice"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(models=["dice"]))
     shown.clear()
     before = torch.get_rng_state()
     expected = estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
@@ -186,13 +183,13 @@ def test_waiting_for_a_turn_is_not_what_a_pass_takes(registry, tiny_suite):
     """Passes that have to wait, whichever they are, are not taken for slow ones."""
     net = Waits(2, 0.2)
     bench.register_model("waits", data="digits")(lambda: bench.wrap(net, 10, (1, 8, 8)))
-    plan = make_plan(load_suite(str(tiny_suite)), models=["waits"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(models=["waits"]))
     (request,) = plan.adapters
-    found = estimating._measured(plan, request, "network", 30, False)
+    found = estimating._measured(plan, request, "network", 30, "attack")
     assert 0 < found.seconds < 0.002  # of an image; 0.2 / 30 would be a pass that waits
     assert found.clock > 5 * found.used
     began = net.turn
-    estimating._measured(plan, request, "network", 30, False)
+    estimating._measured(plan, request, "network", 30, "attack")
     assert net.turn - began >= 5
 
 
@@ -202,8 +199,8 @@ def test_a_function_that_waits_for_something_else_takes_what_the_clock_says(regi
         return x.flatten(1)[:, :10].softmax(1)
 
     bench.register_model("far", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
-    plan = make_plan(load_suite(str(tiny_suite)), models=["far"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(models=["far"]))
     (request,) = plan.adapters
-    found = estimating._measured(plan, request, "predict", 30, False)
+    found = estimating._measured(plan, request, "predict", 30, "attack")
     assert found.clock == found.used
     assert found.seconds >= 0.02 / 30

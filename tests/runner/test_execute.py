@@ -7,10 +7,12 @@ from torch import nn
 
 import bench
 from bench.errors import AttackError, SpecError, StoreError
-from bench.runner import cell as cells
+from bench.runner import attack as attacks
 from bench.runner import execute as running
-from bench.runner.execute import execute, parse_shard, todo
+from bench.runner.execute import Scope, execute, parse_shard, todo
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -18,7 +20,7 @@ from bench.store.store import open_store
 
 @pytest.fixture
 def plan(tiny_suite):
-    return make_plan(load_suite(str(tiny_suite)), batch_size=8)
+    return make_plan(load_suite(str(tiny_suite)), setting=Setting(batch_size=8))
 
 
 def rows(root, suite="tiny"):
@@ -40,7 +42,7 @@ def test_the_same_rows_in_any_order_resumed_sharded_and_alone(plan, tmp_path):
     pd.testing.assert_frame_equal(rows(tmp_path / "backwards"), expected)
 
     shards = open_store(tmp_path / "shards")
-    shares = [execute(plan, shards, shard=f"{i}/3").computed for i in (1, 2, 3)]
+    shares = [execute(plan, shards, Scope(shard=f"{i}/3")).computed for i in (1, 2, 3)]
     assert sorted(sum(shares, ())) == sorted(plan.cells)
     pd.testing.assert_frame_equal(rows(tmp_path / "shards"), expected)
 
@@ -67,11 +69,11 @@ def test_a_run_that_stops_within_a_cell_goes_on_after_its_last_chunk(plan, tmp_p
     calls = []
     compute = running.compute_chunk
 
-    def stopping(cell, adapter, clean, images, start, *rest):
-        calls.append(start)
+    def stopping(task, part):
+        calls.append(part.start)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return compute(cell, adapter, clean, images, start, *rest)
+        return compute(task, part)
 
     monkeypatch.setattr(running, "compute_chunk", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -83,14 +85,14 @@ def test_a_run_that_stops_within_a_cell_goes_on_after_its_last_chunk(plan, tmp_p
 
 
 def failing(monkeypatch, attack, error):
-    run_attack = cells.run_attack
+    run_attack = attacks.run_attack
 
     def broken(spec, *args, **settings):
         if spec.name == attack:
             raise error
         return run_attack(spec, *args, **settings)
 
-    monkeypatch.setattr(cells, "run_attack", broken)
+    monkeypatch.setattr(attacks, "run_attack", broken)
 
 
 def test_a_failed_cell_is_told_and_the_others_go_on(plan, tmp_path, monkeypatch):
@@ -103,9 +105,9 @@ def test_a_failed_cell_is_told_and_the_others_go_on(plan, tmp_path, monkeypatch)
     results = load_results(tmp_path / "r", "tiny")
     failed = results.cells[results.cells.status == "failed"]
     assert failed.error.tolist() == ["AttackError: foolbox deepfool: boom"]
-    assert todo(plan, store, "failed", None) == list(outcome.failed)
+    assert todo(plan, store, Scope(overwrite="failed")) == list(outcome.failed)
     assert execute(plan, store).computed == outcome.failed
-    assert todo(plan, store, "failed", None) == []
+    assert todo(plan, store, Scope(overwrite="failed")) == []
 
 
 def test_a_failed_save_is_fatal_and_loses_nothing(plan, tmp_path, monkeypatch):
@@ -130,10 +132,10 @@ def test_a_failed_save_is_fatal_and_loses_nothing(plan, tmp_path, monkeypatch):
 
 def test_overwrite(plan, tmp_path):
     store = open_store(tmp_path / "r")
-    assert execute(plan, store, overwrite="never").computed == ()
-    assert set(execute(plan, store, overwrite="missing").computed) == set(plan.cells)
+    assert execute(plan, store, Scope(overwrite="never")).computed == ()
+    assert set(execute(plan, store, Scope(overwrite="missing")).computed) == set(plan.cells)
     before = rows(tmp_path / "r")
-    assert set(execute(plan, store, overwrite="always").computed) == set(plan.cells)
+    assert set(execute(plan, store, Scope(overwrite="always")).computed) == set(plan.cells)
     pd.testing.assert_frame_equal(rows(tmp_path / "r"), before)
 
 
@@ -142,14 +144,14 @@ def test_pictures_are_kept_for_the_first_sixteen_or_for_all(plan, tmp_path):
     execute(plan, store)
     key = next(iter(plan.cells))
     assert store.pictures(key)["index"].tolist() == list(range(16))
-    assert set(execute(plan, store, keep_all=True).computed) == set(plan.cells)
+    assert set(execute(plan, store, Scope(keep_all=True)).computed) == set(plan.cells)
     pictures = store.pictures(key)
     assert pictures["index"].tolist() == list(range(30))
     assert torch.equal(pictures["x"], plan.images[plan.suite.images[0]].images)
     gap = (pictures["x_adv"] - pictures["x"]).flatten(1).abs().amax(1).double()
     attacked = store.rows(key).linf.fillna(0.0)
     assert np.allclose(gap.numpy(), attacked.to_numpy(dtype=float), atol=1e-7)
-    assert execute(plan, store, keep_all=True).computed == ()
+    assert execute(plan, store, Scope(keep_all=True)).computed == ()
 
 
 def test_clean_images_are_predicted_once_a_model(plan, tmp_path, monkeypatch):
@@ -209,7 +211,7 @@ def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
     models = ["digits/mlp", {"name": "digits/dml-contrastive-adam", "k": 3}]
     attack = {"name": "fgsm", "norm": "linf", "eps": 0.1, "toolkits": ["torchattacks"]}
     path.write_text(build.suite(models, [attack], images=5))
-    asked = make_plan(load_suite(str(path)), batch_size=5)
+    asked = make_plan(load_suite(str(path)), setting=Setting(batch_size=5))
     execute(asked, open_store(tmp_path / "r"))
     plain, voted = load_results(tmp_path / "r", "two").models
     assert plain["surrogate"] is None
@@ -223,7 +225,9 @@ def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
 def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
     more = '[[attacks]]\nname = "bim"\nnorm = "linf"\neps = "0.1"\nimages = 44\n'
     tiny_suite.write_text(tiny_suite.read_text() + more)
-    plan = make_plan(load_suite(str(tiny_suite)), models=["digits/mlp"], attacks=["bim", "fgsm"])
+    plan = make_plan(
+        load_suite(str(tiny_suite)), Selection(models=["digits/mlp"], attacks=["bim", "fgsm"])
+    )
     execute(plan, open_store(tmp_path / "r"))
     results = load_results(tmp_path / "r", "tiny")
     assert set(results.cells["status"]) == {"done"}
@@ -234,7 +238,9 @@ def test_attacks_on_fewer_and_on_more_images_in_one_run(tiny_suite, tmp_path):
 
 
 def test_a_cell_begun_by_one_and_finished_by_another_names_both(tiny_suite, tmp_path, monkeypatch):
-    plan = make_plan(load_suite(str(tiny_suite)), attacks=["pgd"], batch_size=10)
+    plan = make_plan(
+        load_suite(str(tiny_suite)), Selection(attacks=["pgd"]), Setting(batch_size=10)
+    )
     store = open_store(tmp_path / "r")
     (key,) = plan.cells
 
@@ -254,7 +260,7 @@ def test_a_cell_begun_by_one_and_finished_by_another_names_both(tiny_suite, tmp_
     made = load_results(tmp_path / "r", "tiny").made
     assert {(one["threads"], one["cells"]) for one in made} == {(7, 1), (8, 1)}
     assert "made" not in store.record(key)["parts"][0]
-    execute(plan, store, overwrite="always")
+    execute(plan, store, Scope(overwrite="always"))
     assert [one["threads"] for one in load_results(tmp_path / "r", "tiny").made] == [8]
 
 
@@ -275,7 +281,8 @@ def test_quantised_networks_and_other_states_run_beside_the_others(tiny_suite, r
             lambda make=make: bench.wrap(make(), 10, (1, 8, 8))
         )
     plan = make_plan(
-        load_suite(str(tiny_suite)), attacks=["noise", "fgsm"], toolkits=["native", "foolbox"]
+        load_suite(str(tiny_suite)),
+        Selection(attacks=["noise", "fgsm"], toolkits=["native", "foolbox"]),
     )
     assert any(
         "quantised has no gradient: fgsm and other white-box" in line for line in plan.left_out

@@ -16,8 +16,10 @@ from bench.report.tables import measure, names
 from bench.report.write import write_report
 from bench.runner import execute as running
 from bench.runner import fits
-from bench.runner.execute import execute
+from bench.runner.execute import Scope, execute
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.fits import picture
 from bench.store.results import load_results
@@ -79,7 +81,7 @@ def written(tmp_path, second):
             text = text.replace(old, new)
         path = tmp_path / "uni.toml"
         path.write_text(text)
-        return make_plan(load_suite(str(path)), batch_size=8, **filters)
+        return make_plan(load_suite(str(path)), Selection(**filters), Setting(batch_size=8))
 
     return write
 
@@ -144,11 +146,11 @@ def test_a_run_that_stops_between_chunks_goes_on_with_the_same_perturbation(
     assert len(counted) == 2
     compute, calls = running.compute_chunk, []
 
-    def stopping(cell, adapter, clean, images, start, *rest):
-        calls.append(start)
+    def stopping(task, part):
+        calls.append(part.start)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return compute(cell, adapter, clean, images, start, *rest)
+        return compute(task, part)
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "compute_chunk", stopping)
@@ -159,7 +161,7 @@ def test_a_run_that_stops_between_chunks_goes_on_with_the_same_perturbation(
     assert len(counted) == 4  # the one that was saved is not fitted again, but for its own cell
     pd.testing.assert_frame_equal(rows(tmp_path / "r"), rows(tmp_path / "whole"))
     before = rows(tmp_path / "r")
-    execute(plan, open_store(tmp_path / "r"), overwrite="always")
+    execute(plan, open_store(tmp_path / "r"), Scope(overwrite="always"))
     assert len(counted) == 6
     pd.testing.assert_frame_equal(rows(tmp_path / "r"), before)
 
@@ -169,7 +171,7 @@ def test_any_shard_or_order_gives_the_same_rows(written, tmp_path):
     execute(plan, open_store(tmp_path / "whole"))
     shares = open_store(tmp_path / "shares")
     for share in ("3/3", "1/3", "2/3"):
-        execute(plan, shares, shard=share)
+        execute(plan, shares, Scope(shard=share))
     pd.testing.assert_frame_equal(rows(tmp_path / "shares"), rows(tmp_path / "whole"))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.attacks.catalogue import resolve
-from bench.runner.judge import confidence, judge, margins, readable
+from bench.runner.judge import Attempt, confidence, judge, margins, readable
 from bench.spec import ModelSpec, Prediction
 
 MODEL = ModelSpec(name="m", family="network", data="d", input_shape=(1, 2, 2), num_classes=3)
@@ -27,7 +27,7 @@ def verdict(x_adv, labels, spec=FIXED, y=0, target=None, sure=None):
     x = torch.full((len(labels), 1, 2, 2), 0.5)
     truth = torch.full((len(labels),), y)
     sure = torch.ones(len(labels)) if sure is None else sure
-    return judge(spec, MODEL, x, truth, x_adv, predicted(*labels), target, sure)
+    return judge(Attempt(spec, x, truth, sure, target), MODEL, x_adv, predicted(*labels))
 
 
 def test_another_label_within_the_budget_is_a_success():
@@ -84,7 +84,7 @@ def test_a_wrong_shape_is_a_failure_of_every_image():
     x = torch.zeros(2, 1, 2, 2)
     x_adv = torch.zeros(2, 1, 3, 3)
     assert readable(x, x_adv) is None
-    found = judge(FIXED, MODEL, x, torch.tensor([0, 0]), x_adv, None, None, torch.ones(2))
+    found = judge(Attempt(FIXED, x, torch.tensor([0, 0]), torch.ones(2)), MODEL, x_adv, None)
     assert found.success == [False, False]
     assert "shape (1, 3, 3) instead of (1, 2, 2)" in found.invalid[0]
 
@@ -110,7 +110,7 @@ def test_the_budget_has_the_slack_it_says_and_no_more(ulps):
     x_adv = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
     x_adv[0, 0, 0, 0] += limit + ulps * 1e-9
     x = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
-    found = judge(FIXED, MODEL, x, torch.tensor([0]), x_adv, predicted(1), None, torch.ones(1))
+    found = judge(Attempt(FIXED, x, torch.tensor([0]), torch.ones(1)), MODEL, x_adv, predicted(1))
     assert found.success == [bool(float(x_adv[0, 0, 0, 0] - 0.5) <= limit)]
 
 
@@ -118,14 +118,14 @@ def test_a_margin_below_a_ten_thousandth_is_borderline():
     prediction = Prediction(torch.tensor([0, 0]), torch.tensor([[1.0, 1 - 5e-5], [1.0, 0.99]]))
     x = torch.zeros(2, 1, 2, 2)
     two = ModelSpec(name="m", family="network", data="d", input_shape=(1, 2, 2), num_classes=2)
-    found = judge(FIXED, two, x, torch.tensor([1, 1]), x, prediction, None, torch.ones(2))
+    found = judge(Attempt(FIXED, x, torch.tensor([1, 1]), torch.ones(2)), two, x, prediction)
     assert found.borderline == [True, False]
 
 
 def test_abstaining_is_marked():
     prediction = Prediction(torch.tensor([-1]), torch.zeros(1, 3))
     x = torch.zeros(1, 1, 2, 2)
-    found = judge(FIXED, MODEL, x, torch.tensor([0]), x, prediction, None, torch.ones(1))
+    found = judge(Attempt(FIXED, x, torch.tensor([0]), torch.ones(1)), MODEL, x, prediction)
     assert found.abstained == [True]
     assert found.adv_label == [-1]
     assert found.adv_confidence == [None]
@@ -138,7 +138,7 @@ def test_whether_no_label_is_a_success_is_the_familys_rule(family, counts):
     model = dataclasses.replace(MODEL, family=family, scores="probabilities")
     prediction = Prediction(torch.tensor([-1, 1]), torch.tensor([[0.5, 0.5, 0], [0, 1, 0]]))
     x = torch.zeros(2, 1, 2, 2)
-    found = judge(FIXED, model, x, torch.zeros(2).long(), x, prediction, None, torch.ones(2))
+    found = judge(Attempt(FIXED, x, torch.zeros(2).long(), torch.ones(2)), model, x, prediction)
     assert found.success == [counts, True]
     assert found.abstained == [True, False]
 
@@ -165,7 +165,7 @@ def test_confidence_reduction_is_about_the_true_class_not_the_one_decided_on():
     prediction = Prediction(torch.zeros(3, dtype=torch.int64), scores)
     x = torch.zeros(3, 1, 2, 2)
     before = torch.full((3,), 0.9)
-    found = judge(reducing, shares, x, torch.zeros(3).long(), x, prediction, None, before)
+    found = judge(Attempt(reducing, x, torch.zeros(3).long(), before), shares, x, prediction)
     assert found.success == [True, True, False]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.runner.execute import execute
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
@@ -50,7 +51,10 @@ def run(suite: str, root: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    execute(make_plan(load_suite(suite), batch_size=10, device="cpu"), open_store(Path(root)))
+    execute(
+        make_plan(load_suite(suite), setting=Setting(batch_size=10, device="cpu")),
+        open_store(Path(root)),
+    )
 
 
 def rows(root: Path) -> pd.DataFrame:

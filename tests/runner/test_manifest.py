@@ -18,6 +18,7 @@ from bench.runner.estimate import estimate
 from bench.runner.execute import execute
 from bench.runner.manifest import manifest
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.spec import ModelSpec, Prediction
 from bench.store.store import open_store
@@ -63,7 +64,7 @@ def test_an_adapter_of_the_bare_interface_is_planned_run_and_told_of(
     model = bench.load_model("bare")
     for ability in (Judged, KnownAs, MayWait, Registrable, Remembers, TellsFacts):
         assert not isinstance(model, ability)
-    plan = make_plan(load_suite(str(tiny_suite)), models=["bare"], attacks=["fgsm"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(models=["bare"], attacks=["fgsm"]))
     store = open_store(tmp_path / "r")
     assert estimate(plan, store, list(plan.cells)).total > 0
     assert execute(plan, store).failed == ()
@@ -85,7 +86,7 @@ def test_an_adapter_of_the_bare_interface_is_planned_run_and_told_of(
 def test_models_tell_their_own_facts(tiny_suite, model, settings, expect):
     text = tiny_suite.read_text()
     tiny_suite.write_text(text.replace('name = "digits/mlp"', f'name = "{model}"\n{settings}'))
-    plan = make_plan(load_suite(str(tiny_suite)), attacks=["noise"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(attacks=["noise"]))
     (facts,) = facts_of(plan).values()
     assert {name: facts[name] for name in expect} == expect
     assert (facts["surrogate"] or {"k": 5})["k"] == 5

@@ -6,10 +6,12 @@ import torch
 from torch import nn
 
 import bench
-from bench.attacks import catalogue
+from bench.attacks import toolkits
 from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
-from bench.runner import plan as planning
-from bench.runner.plan import make_plan, resolve_device
+from bench.runner import selection as selecting
+from bench.runner.loading import Setting, resolve_device
+from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 
 FGSM = {"name": "fgsm", "norm": "linf", "eps": 0.1}
@@ -39,7 +41,7 @@ def test_cells_are_models_times_attacks_times_toolkits(tiny_suite):
 def test_keys_do_not_depend_on_the_filters(tiny_suite):
     suite = load_suite(str(tiny_suite))
     whole = make_plan(suite).cells
-    part = make_plan(suite, attacks=["fg*"], toolkits=["foolbox"]).cells
+    part = make_plan(suite, Selection(attacks=["fg*"], toolkits=["foolbox"])).cells
     assert len(part) == 2
     assert all(whole[key] == cell for key, cell in part.items())
 
@@ -50,8 +52,8 @@ def test_other_images_batches_or_seeds_are_other_cells(tiny_suite):
     suite = load_suite(str(tiny_suite))
     keys = [
         set(make_plan(suite).cells),
-        set(make_plan(suite, images=29).cells),
-        set(make_plan(suite, batch_size=7).cells),
+        set(make_plan(suite, Selection(images=29)).cells),
+        set(make_plan(suite, setting=Setting(batch_size=7)).cells),
         set(make_plan(dataclasses.replace(suite, seed=1)).cells),
     ]
     assert len(set.union(*keys)) == sum(len(part) for part in keys)
@@ -65,7 +67,7 @@ def test_other_images_batches_or_seeds_are_other_cells(tiny_suite):
 ])  # fmt: skip
 def test_a_filter_that_fits_nothing_is_said(tiny_suite, filters, words):
     with pytest.raises(SpecError, match=words):
-        make_plan(load_suite(str(tiny_suite)), **filters)
+        make_plan(load_suite(str(tiny_suite)), Selection(**filters))
 
 
 def test_a_plugged_in_model_joins_suites_of_its_data_set(tiny_suite, registered):
@@ -80,7 +82,7 @@ def test_a_model_without_gradient_gets_black_box_attacks_alone(tiny_suite, regis
         return x.flatten(1)[:, :10].softmax(1)
 
     registered("blind", data="digits")(lambda: bench.wrap_predict(predict, 10, (1, 8, 8)))
-    plan = make_plan(load_suite(str(tiny_suite)), models=["blind"])
+    plan = make_plan(load_suite(str(tiny_suite)), Selection(models=["blind"]))
     assert [cell.attack.name for cell in plan.cells.values()] == ["noise"]
     assert any("blind has no gradient" in line for line in plan.left_out)
 
@@ -99,10 +101,10 @@ def test_a_model_that_does_not_fit_is_left_out_and_the_others_run(
     registered("bad", data="digits")(make)
     suite = load_suite(str(tiny_suite))
     with pytest.raises(SpecError, match=f"nothing of suite tiny can be run: .*{words}"):
-        make_plan(suite, models=["bad"])
+        make_plan(suite, Selection(models=["bad"]))
     plan = make_plan(suite)
     assert [request.name for request in plan.adapters] == ["digits/mlp"]
-    assert set(plan.cells) == set(make_plan(suite, models=["digits/mlp"]).cells)
+    assert set(plan.cells) == set(make_plan(suite, Selection(models=["digits/mlp"])).cells)
     assert list(plan.broken) == ["bad"]
     assert sum(re.search(words, line) is not None for line in plan.left_out) == 1
 
@@ -113,7 +115,7 @@ def test_a_model_that_does_not_fit_is_left_out_and_the_others_run(
 ])  # fmt: skip
 def test_a_filter_that_nothing_matches_is_said_though_others_match(tiny_suite, filters, said):
     with pytest.raises(SpecError, match=re.escape(said)):
-        make_plan(load_suite(str(tiny_suite)), **filters)
+        make_plan(load_suite(str(tiny_suite)), Selection(**filters))
 
 
 def test_a_model_of_another_data_set_is_said(tmp_path):
@@ -142,16 +144,16 @@ def test_a_named_toolkit_that_cannot_is_an_error_and_an_unnamed_one_is_left_out(
 def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(
     tiny_suite, monkeypatch, absent, command
 ):
-    monkeypatch.setattr(planning, "installed", lambda kit: kit != absent)
-    monkeypatch.setattr(catalogue, "installed", lambda kit: kit != absent)
+    monkeypatch.setattr(selecting, "installed", lambda kit: kit != absent)
+    monkeypatch.setattr(toolkits, "installed", lambda kit: kit != absent)
     suite = load_suite(str(tiny_suite))
     plan = make_plan(suite)
     assert plan.cells
     assert absent not in {cell.toolkit for cell in plan.cells.values()}
-    assert catalogue.install_command(absent) == command
+    assert toolkits.install_command(absent) == command
     assert plan.left_out == (f"{absent} is not installed; run: {command}",)
     with pytest.raises(PrerequisiteError, match=f"is not installed; run: {command}$"):
-        make_plan(suite, toolkits=[absent])
+        make_plan(suite, Selection(toolkits=[absent]))
 
 
 def test_devices():
@@ -188,7 +190,7 @@ def test_an_attack_may_say_on_how_many_images_it_is_made(tiny_suite, said, count
     counts = {cell.attack.name: len(plan.images_of(cell)) for cell in plan.cells.values()}
     assert counts.pop("bim") == count
     assert set(counts.values()) == {30}
-    overruled = make_plan(suite, images=20)
+    overruled = make_plan(suite, Selection(images=20))
     assert {len(overruled.images_of(cell)) for cell in overruled.cells.values()} == {20}
 
 
@@ -230,7 +232,10 @@ def test_a_whole_name_is_that_model_alone_though_it_looks_like_a_glob(tiny_suite
     suite = load_suite(str(tiny_suite))
 
     def kept(*globs):
-        return [one.name for one in make_plan(suite, models=globs, attacks=["noise"]).adapters]
+        return [
+            one.name
+            for one in make_plan(suite, Selection(models=globs, attacks=["noise"])).adapters
+        ]
 
     assert kept("net[v2]") == ["net[v2]"]
     assert kept("net[v-z]") == ["netv"]
@@ -242,7 +247,7 @@ def test_a_model_is_chosen_by_the_title_that_tables_give_it_too(tmp_path):
     votes = {"name": "digits/dml-contrastive-adam", "k": [1, 3]}
     path.write_text(build.suite([votes], [{"name": "noise", "norm": "linf", "eps": 0.1}], images=5))
     title = "digits/dml-contrastive-adam-knn3"
-    plan = make_plan(load_suite(str(path)), models=[title])
+    plan = make_plan(load_suite(str(path)), Selection(models=[title]))
     assert [one.title() for one in plan.suite.models] == [title]
 
 
@@ -259,6 +264,6 @@ def test_an_option_a_model_does_not_take_names_those_it_does(tiny_suite, registe
         tiny_suite.write_text(text.replace("digits/mlp", name, 1).replace(
             f'name = "{name}"', f'name = "{name}"\ndistence = "cosine"', 1))  # fmt: skip
         with pytest.raises(SpecError, match=words):
-            make_plan(load_suite(str(tiny_suite)), models=[name], train=False)
+            make_plan(load_suite(str(tiny_suite)), Selection(models=[name]), train=False)
     tiny_suite.write_text(text.replace('"digits/mlp"', '"open"\ndistence = "cosine"'))
-    assert make_plan(load_suite(str(tiny_suite)), models=["open"]).cells
+    assert make_plan(load_suite(str(tiny_suite)), Selection(models=["open"])).cells

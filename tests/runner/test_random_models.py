@@ -10,8 +10,10 @@ import bench
 from bench.adapters.random import RandomAdapter
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
-from bench.runner.execute import execute
+from bench.runner.execute import Scope, execute
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -48,7 +50,10 @@ def said(registry, tiny_suite):
         bench.register_model("mine", data="digits")(lambda: bench.wrap(net(), 10, (1, 8, 8)))
         lines = []
         plan = make_plan(
-            load_suite(str(tiny_suite)), models=["mine"], batch_size=8, note=lines.append
+            load_suite(str(tiny_suite)),
+            Selection(models=["mine"]),
+            Setting(batch_size=8),
+            note=lines.append,
         )
         return plan, lines
 
@@ -76,7 +81,7 @@ def test_a_random_model_is_said_to_be_and_its_rows_repeat(said, tmp_path):
     assert list(again.cells) == list(plan.cells)
     shards = open_store(tmp_path / "shards")
     for i in (2, 1):
-        execute(again, shards, shard=f"{i}/2")
+        execute(again, shards, Scope(shard=f"{i}/2"))
     pd.testing.assert_frame_equal(rows(tmp_path / "shards"), expected)
     # One decision about a clean image, whichever cell asks.
     assert len(expected[["index", "correct"]].drop_duplicates()) == 30
@@ -111,7 +116,7 @@ def test_a_model_whose_images_see_each_other_is_said_to(said, tmp_path):
     assert "depend on the other images of the batch" in lines[0]
     assert "cannot be asked about one image alone" in lines[1]
     store = open_store(tmp_path / "r")
-    execute(plan, store, overwrite="never")
+    execute(plan, store, Scope(overwrite="never"))
     (model,) = load_results(tmp_path / "r", "tiny").models
     assert (model["random"], model["draws"]) == (False, None)
     assert [f"mine: {note}" for note in model["notes"]] == lines
@@ -120,7 +125,7 @@ def test_a_model_whose_images_see_each_other_is_said_to(said, tmp_path):
 def test_a_shipped_model_is_neither(tiny_suite, tmp_path):
     lines = []
     plan = make_plan(load_suite(str(tiny_suite)), note=lines.append)
-    execute(plan, open_store(tmp_path / "r"), overwrite="never")
+    execute(plan, open_store(tmp_path / "r"), Scope(overwrite="never"))
     (model,) = load_results(tmp_path / "r", "tiny").models
     assert (lines, model["notes"], model["random"], model["draws"]) == ([], [], False, None)
     assert not any(isinstance(adapter, RandomAdapter) for adapter in plan.adapters.values())
@@ -161,7 +166,7 @@ def test_the_headline_is_the_share_of_draws_that_the_worst_image_withstands(regi
     path.write_text(build.suite(["noisy"], attacks, images=200))
     plan = make_plan(load_suite(str(path)))
     store = open_store(tmp_path / "results")
-    execute(plan, store, keep_all=True)
+    execute(plan, store, Scope(keep_all=True))
     found = load_results(tmp_path / "results", "noise")
     row = headline(Outcomes(found)).iloc[0]
     assert row["attacks"] == row["planned"] >= 4

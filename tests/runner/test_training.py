@@ -10,6 +10,7 @@ from bench.runner import sketch, training
 from bench.runner.estimate import CELL_SECONDS, estimate
 from bench.runner.execute import execute
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.spec import Certifier
 from bench.store.store import open_store
@@ -83,7 +84,7 @@ def test_a_model_that_dies_is_left_out_with_its_reason(suite):
     assert {cell.attack.name for cell in plan.cells.values()} == {"fgsm"}
     assert plan.left_out == (f"{DEADLY}: {WHY}", f"universal fitted on {DEADLY}: {WHY}")
     said.clear()
-    make_plan(suite, models=[GOOD], attacks=["fgsm"], note=said.append)
+    make_plan(suite, Selection(models=[GOOD], attacks=["fgsm"]), note=said.append)
     assert said == []  # nothing is left to train
 
 
@@ -91,7 +92,7 @@ def test_a_suite_of_nothing_else_cannot_be_run(suite):
     with pytest.raises(
         UnsupportedAttack, match=r"nothing of suite trained can be run: .*blue wall"
     ):
-        make_plan(suite, models=[DEADLY])
+        make_plan(suite, Selection(models=[DEADLY]))
 
 
 def test_a_dry_plan_counts_the_cells_of_what_is_to_be_trained(suite, tmp_path):
@@ -158,6 +159,8 @@ def test_models_that_the_attacks_kept_are_not_made_on_are_not_loaded(tmp_path, m
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     text = SUITE.replace('name = "fgsm"', f'name = "fgsm"\nmodels = ["{GOOD}"]')
     (tmp_path / "some.toml").write_text(text)
-    plan = make_plan(load_suite(str(tmp_path / "some.toml")), attacks=["fgsm"], train=False)
+    plan = make_plan(
+        load_suite(str(tmp_path / "some.toml")), Selection(attacks=["fgsm"]), train=False
+    )
     assert plan.untrained == (GOOD,)
     assert plan.asked["models"] == [1, 2]

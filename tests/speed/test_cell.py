@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from bench.data.datasets import LabelledImages, load
 from bench.runner.execute import execute
+from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.store.store import open_store
@@ -68,7 +69,7 @@ def plan(tmp_path_factory):
     """Return a plan over 256 images that the model gets right, so that every image is attacked."""
     path = tmp_path_factory.mktemp("suite") / "speed.toml"
     path.write_text(SUITE)
-    plan = make_plan(load_suite(str(path)), batch_size=BATCH, device="cpu")
+    plan = make_plan(load_suite(str(path)), setting=Setting(batch_size=BATCH, device="cpu"))
     (adapter,) = plan.adapters.values()
     data = load("cifar10", "test").first(400)
     right = (adapter.predict(data.images).labels == data.labels).nonzero().squeeze(1)[:IMAGES]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scenes import stored_run
 
 from bench.errors import StoreError
-from bench.spec import COLUMNS, LATER_COLUMNS
+from bench.spec import COLUMNS, ROW, Column
 from bench.store import columns
 
 CELL = next(stored_run.cells())[0]
@@ -19,24 +19,13 @@ ROWS = stored_run.make_rows(CELL)[0]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 INTEGER = st.integers(-(2**62), 2**62)
-FLOAT = st.none() | st.floats(allow_nan=False)
-KINDS: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(COLUMNS, TEXT) | {
-    **dict.fromkeys(("invalid", "ineffective"), st.none() | TEXT),
-    **dict.fromkeys(("correct", "success", "borderline", "abstained"), st.booleans()),
-    **dict.fromkeys(("index", "label", "clean_label", "seed"), INTEGER),
-    **dict.fromkeys(
-        ("adv_label", "target", "iterations", "forwards", "backwards", "draws"),
-        st.none() | INTEGER,
-    ),
-    **dict.fromkeys(
-        (
-            "eps", "clean_confidence", "adv_confidence", "l0", "l1", "l2", "linf", "seconds",
-            "certified_radius", "adversarial_radius", "adv_margin", "clean_share", "share",
-            "chosen_share",
-        ),
-        FLOAT,
-    ),
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": TEXT, "bool": st.booleans(), "int": INTEGER, "float": st.floats(allow_nan=False),
 }  # fmt: skip
+ANY = {
+    name: VALUES[column.type] if column.required else st.none() | VALUES[column.type]
+    for name, column in ROW.items()
+}
 
 
 def back(rows: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +33,7 @@ def back(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @settings(max_examples=40)
-@given(st.lists(st.fixed_dictionaries(KINDS), min_size=1, max_size=4))
+@given(st.lists(st.fixed_dictionaries(ANY), min_size=1, max_size=4))
 def test_round_trip(rows: list[dict[str, Any]]) -> None:
     # Each column as a list of Python objects, the least helpful thing a caller can hand over.
     frame = pd.DataFrame(
@@ -100,17 +89,36 @@ def test_rows_that_break_the_schema(rows: pd.DataFrame, message: str) -> None:
         columns.encode(rows, None)
 
 
-def test_rows_written_before_some_columns_came_are_read() -> None:
-    table = columns.decode(columns.encode(ROWS, None))[0]
+def written(table: Any) -> bytes:
+    """Return a part with these columns, as another version may have written it."""
     sink = io.BytesIO()
-    with pq.ParquetWriter(
-        sink, table.drop(list(LATER_COLUMNS)).schema, store_schema=False
-    ) as writer:
-        writer.write_table(table.drop(list(LATER_COLUMNS)))
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
         writer.add_key_value_metadata({b"crossfire.pictures": b"null"})
-    read = columns.to_pandas([columns.decode(sink.getvalue())[0], table])
+    return sink.getvalue()
+
+
+def test_rows_written_before_some_columns_came_are_read() -> None:
+    later = ["adv_margin", "ineffective", "draws", "clean_share", "share", "chosen_share"]
+    table = columns.decode(columns.encode(ROWS, None))[0]
+    before = columns.decode(written(table.drop(later)))[0]
+    read = columns.to_pandas([before, table])
     assert tuple(read.columns) == COLUMNS
-    assert read.loc[: len(ROWS) - 1, list(LATER_COLUMNS)].isna().all(axis=None)
+    assert read.loc[: len(ROWS) - 1, later].isna().all(axis=None)
+
+
+def test_a_column_that_came_later_has_its_default_and_one_of_a_later_version_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = columns.decode(columns.encode(ROWS, None))[0]
+    newer = table.append_column("colour", table["model"])
+    assert columns.decode(written(newer))[0].equals(table)
+    grown = {**ROW, "success": Column("bool", True, False)}
+    monkeypatch.setattr(columns, "ROW", grown)
+    read = columns.decode(written(table.drop(["success"])))[0]
+    assert not any(read["success"].to_pylist())
+    with pytest.raises(ValueError, match="no column correct"):
+        columns.decode(written(table.drop(["correct"])))
 
 
 @pytest.mark.parametrize("cut", [0, 3, 1000, -1])

@@ -12,7 +12,7 @@ from bench.spec import (
     AttackRequest,
     AttackSpec,
     Cell,
-    Climbed,
+    CraftedOn,
     FittedOn,
     ImageSet,
     ModelRequest,
@@ -36,7 +36,9 @@ CELL = Cell(
 
 FITTED_ON = FittedOn(fingerprint="89abcdef", surface="network", checksum="beef")
 
-CLIMBED = Climbed(model=ModelRequest(name="cifar10/cnn", options=(("k", 3),)), fingerprint="0123")
+CRAFTED_ON = CraftedOn(
+    model=ModelRequest(name="cifar10/cnn", options=(("k", 3),)), fingerprint="0123"
+)
 NAMES = st.text(min_size=1, max_size=8)
 COUNTS = st.integers(0, 10**6)
 WORDS = st.dictionaries(
@@ -87,7 +89,7 @@ CHANGES = [
     {"seed": 1},
     {"batch_size": 99},
     {"fit": FITTED_ON},
-    {"climbed": CLIMBED},
+    {"crafted_on": CRAFTED_ON},
 ]
 
 
@@ -109,14 +111,14 @@ def test_a_perturbation_fitted_otherwise_is_another_cell(field: str) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"fingerprint": "4567"}, {"model": dataclasses.replace(CLIMBED.model, options=(("k", 5),))},
+    {"fingerprint": "4567"}, {"model": dataclasses.replace(CRAFTED_ON.model, options=(("k", 5),))},
 ], ids=str)  # fmt: skip
-def test_what_another_model_was_climbed_for_is_another_cell(change: dict[str, object]) -> None:
-    climbed = dataclasses.replace(CELL, climbed=CLIMBED)
-    other = dataclasses.replace(CLIMBED, **change)  # type: ignore[arg-type]
-    assert cell_key(dataclasses.replace(CELL, climbed=other)) != cell_key(climbed)
-    assert climbed.maker().model == CLIMBED.model
-    assert CELL.maker() == CELL
+def test_images_crafted_on_another_model_are_another_cell(change: dict[str, object]) -> None:
+    crafted = dataclasses.replace(CELL, crafted_on=CRAFTED_ON)
+    other = dataclasses.replace(CRAFTED_ON, **change)  # type: ignore[arg-type]
+    assert cell_key(dataclasses.replace(CELL, crafted_on=other)) != cell_key(crafted)
+    assert crafted.source().model == CRAFTED_ON.model
+    assert CELL.source() == CELL
 
 
 def test_every_field_of_a_cell_is_tried() -> None:
@@ -185,12 +187,12 @@ def test_a_noun_that_learns_a_word_changes_no_content() -> None:
 
 
 def test_fields_with_new_names_keep_content_and_key_of_what_was_stored_under_the_old() -> None:
-    climbed = ModelRequest(name="m", options=(("k", 3),), climbed=(("k", 1),))
+    request = ModelRequest(name="m", options=(("k", 3),), crafted_on=(("k", 1),))
     suite = Suite(
         name="a", title="T", images=(ImageSet(data="digits", split="test", count=20),), seed=1,
-        models=(climbed,), attacks=(AttackRequest(spec=CELL.attack),),
+        models=(request,), attacks=(AttackRequest(spec=CELL.attack),),
     )  # fmt: skip
     assert suite_content(suite) == "b4d7c2c147bb77b2b479"
     assert cell_key(CELL) == "54dc9c3475474fe415c4"
-    crafted = Climbed(model=ModelRequest(name="m"), fingerprint="f")
-    assert cell_key(dataclasses.replace(CELL, climbed=crafted)) == "35c66c9e10b467d40aaf"
+    crafted = CraftedOn(model=ModelRequest(name="m"), fingerprint="f")
+    assert cell_key(dataclasses.replace(CELL, crafted_on=crafted)) == "35c66c9e10b467d40aaf"

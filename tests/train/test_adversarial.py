@@ -8,6 +8,7 @@ from torch import nn
 
 from bench.adapters.network import Normalised
 from bench.attacks.catalogue import resolve
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
 from bench.data.datasets import load
 from bench.errors import SpecError
@@ -44,7 +45,7 @@ def test_the_attack_is_the_one_that_evaluates_models(batch):
     torch.manual_seed(5)
     seed = int(torch.randint(2**31, ()))
     spec = resolve("pgd", "linf", "0.1", {"steps": 3, "step_size": "0.05"})
-    found = run_attack(spec, "torchattacks", net, x, y, target=None, num_classes=10, seed=seed)
+    found = run_attack(spec, "torchattacks", net, Batch(x, y), num_classes=10, seed=seed)
     assert torch.equal(tried, found.x_adv)
     assert all(weight.requires_grad for weight in net.parameters())
 
@@ -89,7 +90,7 @@ def test_training_under_attack_repeats_itself_and_resists(batch):
     for name, rules in (("plain", PLAIN), ("under", UNDER), ("again", UNDER)):
         net = Normalised(train(rules, data), rules.mean, rules.std).eval()
         tried = run_attack(
-            spec, "torchattacks", net, test.images, test.labels, target=None, num_classes=10, seed=0
+            spec, "torchattacks", net, Batch(test.images, test.labels), num_classes=10, seed=0
         ).x_adv
         stands[name] = float((net(tried).argmax(1) == test.labels).float().mean())
         weights.append(torch.cat([one.flatten() for one in net.parameters()]))

@@ -94,7 +94,7 @@ def asked(suite, title: str, norm: str) -> pd.DataFrame:
          "radius": one.spec.radius, "parameters": dict(one.spec.parameters), "surface": "any", "goal": "misclassification",
          "family": "smoothed" if smoothed else "votes" if "dml-" in title else "network"}
         for turn, one in enumerate(suite.attacks)
-        if one.spec.norm == norm and row_kind(one.spec.name) == "attack"
+        if one.spec.norm == norm and row_kind(one.spec.name).name == "attack"
         and (one.models is None or any(fnmatch.fnmatchcase(title, glob) for glob in one.models))
         for toolkit in one.toolkits or available(one.spec.name, norm)
     ])  # fmt: skip

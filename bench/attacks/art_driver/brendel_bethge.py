@@ -52,14 +52,14 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
     attack._optimizer = _solver(job.spec.norm)
     labels = one_hot(job).cpu().numpy()
 
-    def one(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
+    def attack_image(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
         found = attack.generate(
             image.cpu().numpy(), labels[row : row + 1], starting_points=start.cpu().numpy()
         )
         return torch.from_numpy(found).to(job.x)
 
     with _quiet():
-        return from_far(job, one)
+        return from_far(job, attack_image)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

@@ -47,12 +47,12 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
         steps=job.spec.parameter("steps"), lr=job.spec.amount("step_size")
     )
 
-    def one(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
+    def attack_image(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
         wanted = criterion(job, slice(row, row + 1))
         found: torch.Tensor = attack.run(model(job), image, wanted, starting_points=start)
         return found
 
-    return from_far(job, one)
+    return from_far(job, attack_image)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

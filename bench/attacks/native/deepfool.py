@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 
 from bench.attacks.instrument import Probe
+from bench.attacks.native.result import NativeResult
 
 #: What the authors' code and Foolbox add to the length of every step and to every slope.
 NUDGE = 1e-4
@@ -16,30 +18,47 @@ TINY = 1e-8
 _STEEPER = 1.5
 
 
-class Crossed(NamedTuple):
-    """Where DeepFool came out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeepFool:
+    """The parameters of DeepFool.
 
     Attributes:
-        x_adv: float32 (N, C, H, W) in [0, 1]; of an image that crossed nothing, its last step.
-        iterations: int64 (N,), the steps each image took, on the CPU.
+        norm: in which distances are measured.
+        steps: at most so many.
+        overshoot: by what share a boundary is overstepped.
+        candidates: how many classes are tried, the label among them.
+        every_gradient: whether each class tried gets its gradient; otherwise, in l2, only those that
+            are likely to be the nearest: see `nearest_boundary`.
     """
 
-    x_adv: torch.Tensor
-    iterations: torch.Tensor
+    norm: Literal["l2", "linf"]
+    steps: int
+    overshoot: float
+    candidates: int
+    every_gradient: bool = True
+
+
+class Boundaries(NamedTuple):
+    """The boundaries to other classes as they are linearised at some points.
+
+    Attributes:
+        others: int64 (N, K), the candidates.
+        gaps: (N, K), their |f_k - f_y|.
+        w: (N, C, H, W), the gradients of f_k - f_y for those of the least gap.
+    """
+
+    others: torch.Tensor
+    gaps: torch.Tensor
+    w: torch.Tensor
 
 
 def deepfool(
     model: Probe,
     x: torch.Tensor,
     y: torch.Tensor,
-    *,
-    norm: Literal["l2", "linf"],
-    steps: int,
-    overshoot: float,
-    candidates: int,
+    parameters: DeepFool,
     rows: torch.Tensor | None = None,
-    every_gradient: bool = True,
-) -> Crossed:
+) -> NativeResult:
     """Step to the nearest linearised boundary until the class changes.
 
     Moosavi-Dezfooli et al., 'DeepFool', CVPR 2016, algorithm 2, and section 3.3 for linf. With f the
@@ -57,38 +76,36 @@ def deepfool(
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
         y: int64 (N,), the classes to get away from.
-        norm: in which distances are measured.
-        steps: at most so many.
-        overshoot: by what share a boundary is overstepped.
-        candidates: how many classes are tried, y among them.
+        parameters: of the attack.
         rows: int64 (N,), which of the attacked images these are; None for all.
-        every_gradient: whether each class tried gets its gradient; otherwise, in l2, only those that
-            are likely to be the nearest: see `nearest_boundary`.
+
+    Returns:
+        The images, the last step where no boundary was crossed, and the steps each took.
     """
     rows = torch.arange(len(x)) if rows is None else rows
     x_adv, total = x.clone(), torch.zeros_like(x)
     iterations = torch.zeros(len(x), dtype=torch.int64)
     at, others = torch.arange(len(x), device=x.device), None
-    for _ in range(steps):
+    for _ in range(parameters.steps):
         if not len(at):
             break
         with model.playing(rows[at.cpu()].tolist()):
             point = x_adv[at].requires_grad_()
             logits = model(point)
             if others is None:
-                others = likeliest_others(logits.detach(), y, candidates - 1)
-            if every_gradient:
-                step = _step(point, logits, y[at], others[at], norm)
+                others = likeliest_others(logits.detach(), y, parameters.candidates - 1)
+            if parameters.every_gradient:
+                step = _step(point, logits, y[at], others[at], parameters.norm)
             else:
                 step = _likely_step(model, point, logits, y[at], others[at], rows[at.cpu()])
             # Only the first step can meet an image of another class: the rest have left.
             stays = (logits.detach().argmax(1) != y[at]).view(-1, 1, 1, 1)
             total[at] += step.masked_fill(stays, 0)
-            x_adv[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
+            x_adv[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)
             iterations[at.cpu()] += 1
             with torch.no_grad():
                 at = at[model(x_adv[at]).argmax(1) == y[at]]
-    return Crossed(x_adv, iterations)
+    return NativeResult(x_adv, iterations)
 
 
 def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch.Tensor:
@@ -135,27 +152,19 @@ def _likely_step(
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     away = gaps.detach().abs()
     (w,) = torch.autograd.grad(gaps.gather(1, away.argmin(1, keepdim=True)).sum(), x)
-    length, direction = nearest_boundary(model, x.detach(), y, others, away, w, rows)
+    length, direction = nearest_boundary(model, x.detach(), y, Boundaries(others, away, w), rows)
     return length.view(-1, 1, 1, 1) * direction
 
 
 def nearest_boundary(
-    model: Probe,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    others: torch.Tensor,
-    gaps: torch.Tensor,
-    w: torch.Tensor,
-    rows: torch.Tensor,
+    model: Probe, x: torch.Tensor, y: torch.Tensor, boundaries: Boundaries, rows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the distance (N,) to the nearest of the linearised boundaries in l2, and the way there.
 
     A class gets a gradient of its own only where its gap is under 1.5 times the least: one farther
     off would have to be that much steeper, which is rare.
-
-    `others` are the candidates (N, K), `gaps` their |f_k - f_y|, and `w` the gradients for those of
-    the least gap.
     """
+    others, gaps, w = boundaries
     least, first = gaps.min(1, keepdim=True)
     rivals = (gaps < _STEEPER * least).scatter(1, first, value=False)
     slopes = w.flatten(1).norm(dim=1) + TINY

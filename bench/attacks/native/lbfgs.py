@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,24 @@ import torch
 from scipy.optimize import minimize
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.deepfool import Crossed
+from bench.attacks.native.result import NativeResult
 
 _FACTOR = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LBFGS:
+    """The parameters of L-BFGS.
+
+    Attributes:
+        c: the weight of the distance in the first minimisation.
+        steps: at most so many iterations of L-BFGS-B in each.
+        search_steps: how many minimisations.
+    """
+
+    c: float
+    steps: int
+    search_steps: int
 
 
 def lbfgs(
@@ -19,11 +35,8 @@ def lbfgs(
     x: torch.Tensor,
     y: torch.Tensor,
     target: torch.Tensor | None,
-    *,
-    c: float,
-    steps: int,
-    search_steps: int,
-) -> Crossed:
+    parameters: LBFGS,
+) -> NativeResult:
     """Minimise a weighted distance plus the loss within the box, and search for the weight.
 
     Szegedy et al., 'Intriguing properties of neural networks', ICLR 2014, section 4.1:
@@ -47,9 +60,7 @@ def lbfgs(
         x: float32 (N, C, H, W) in [0, 1].
         y: int64 (N,), the labels to get away from.
         target: int64 (N,), the wanted classes; None for any but y.
-        c: the weight of the distance in the first minimisation.
-        steps: at most so many iterations of L-BFGS-B in each.
-        search_steps: how many minimisations.
+        parameters: of the attack.
 
     Returns:
         The images, the clean one where none was found, and the iterations each took in all.
@@ -58,11 +69,11 @@ def lbfgs(
     iterations = torch.zeros(len(x), dtype=torch.int64)
     for row in range(len(x)):
         wanted = None if target is None else int(target[row])
-        one = _Image(model, x[row], int(y[row]), wanted)
+        image = _Image(model, x[row], int(y[row]), wanted)
         with model.playing([row]):
-            iterations[row] = _search(one, c, steps, search_steps)
-        found[row] = one.nearest
-    return Crossed(found, iterations)
+            iterations[row] = _search(image, parameters)
+        found[row] = image.nearest
+    return NativeResult(found, iterations)
 
 
 class _Image:
@@ -105,23 +116,23 @@ class _Image:
         return torch.nn.functional.softplus(logits[self.y] - others.amax())
 
 
-def _search(one: _Image, c: float, steps: int, search_steps: int) -> int:
+def _search(image: _Image, parameters: LBFGS) -> int:
     """Search for the largest c whose minimiser fools the model; return the iterations it took."""
     low, high = 0.0, np.inf  # the largest c that fooled, the smallest that did not
-    box = [(0.0, 1.0)] * len(one.start)
-    iterations = 0
-    for _ in range(search_steps):
+    box = [(0.0, 1.0)] * len(image.start)
+    c, iterations = parameters.c, 0
+    for _ in range(parameters.search_steps):
         done = minimize(
-            one,
-            one.start,
+            image,
+            image.start,
             args=(c,),
             jac=True,
             method="L-BFGS-B",
             bounds=box,
-            options={"maxiter": steps},
+            options={"maxiter": parameters.steps},
         )
         iterations += int(done.nit)
-        if one.fooled(done.x):
+        if image.fooled(done.x):
             low = c
         else:
             high = c

@@ -7,23 +7,12 @@ from typing import NamedTuple
 import torch
 
 from bench.attacks.instrument import Probe
+from bench.attacks.native.result import NativeResult
 
 #: How closely the least eps along a line is found, in pixel units of [0, 1].
 PRECISION = 1e-6
 #: How often eps may grow, by twice as much each time, where a batch of another size rounds otherwise.
 _NUDGES = 8
-
-
-class Walked(NamedTuple):
-    """Where the iterated steps came out.
-
-    Attributes:
-        x_adv: float32 (N, C, H, W) in [0, 1]; of an image that never flipped, its last step.
-        iterations: int64 (N,), the steps each image took, on the CPU.
-    """
-
-    x_adv: torch.Tensor
-    iterations: torch.Tensor
 
 
 def fgsm_radius(
@@ -76,7 +65,7 @@ def fgsm_radius(
 
 def ifgsm_radius(
     model: Probe, x: torch.Tensor, y: torch.Tensor, *, step_size: float, steps: int, project: float
-) -> Walked:
+) -> NativeResult:
     """Take steps of signs of gradients until the label is not y.
 
     x_{i+1} = P(x_i + step_size sign(g_i)), g_i the gradient of the cross-entropy at x_i, P the
@@ -108,7 +97,7 @@ def ifgsm_radius(
             # whatever keeps its label there takes a step more.
             kept = ~_flips(model, x_adv, y, everyone)
             at = everyone[kept & (iterations < steps)]
-    return Walked(x_adv, iterations.cpu())
+    return NativeResult(x_adv, iterations.cpu())
 
 
 class _Line(NamedTuple):

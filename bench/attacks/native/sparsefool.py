@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.deepfool import Crossed, likeliest_others, nearest_boundary
+from bench.attacks.native.deepfool import Boundaries, likeliest_others, nearest_boundary
+from bench.attacks.native.result import NativeResult
 
 #: The authors' code lets DeepFool take 50 steps and goes this far beyond the plane.
 _DEEPFOOL_STEPS = 50
@@ -13,17 +16,28 @@ _BETA = 1e-3
 _LEAST = 1e-30
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparseFool:
+    """The parameters of SparseFool.
+
+    Attributes:
+        lam: lambda; more of it crosses sooner and changes more pixels.
+        steps: at most so many planes.
+        overshoot: by what share each boundary, and the image found, are overstepped.
+        candidates: how many classes DeepFool tries, the label among them.
+        box: how far a value may be moved, the paper's delta on the scale of [0, 1].
+    """
+
+    lam: float
+    steps: int
+    overshoot: float
+    candidates: int
+    box: float
+
+
 def sparsefool(
-    model: Probe,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    *,
-    lam: float,
-    steps: int,
-    overshoot: float,
-    candidates: int,
-    box: float,
-) -> Crossed:
+    model: Probe, x: torch.Tensor, y: torch.Tensor, parameters: SparseFool
+) -> NativeResult:
     """Move few coordinates, each as far as the box allows, until the class changes.
 
     Modas et al., 'SparseFool', CVPR 2019, algorithm 2. With f the logits, from x_0 = x on:
@@ -41,24 +55,19 @@ def sparsefool(
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
         y: int64 (N,), the classes to get away from.
-        lam: lambda; more of it crosses sooner and changes more pixels.
-        steps: at most so many planes.
-        overshoot: by what share each boundary, and the image found, are overstepped.
-        candidates: how many classes DeepFool tries, y among them.
-        box: how far a value may be moved, the paper's delta on the scale of [0, 1].
+        parameters: of the attack.
 
     Returns:
         The images, the clean one where the class never changed, and the planes each took.
     """
-    low, high = (x - box).clamp(min=0), (x + box).clamp(max=1)
+    lam, overshoot = parameters.lam, parameters.overshoot
+    low, high = (x - parameters.box).clamp(min=0), (x + parameters.box).clamp(max=1)
     reached, found = x.clone(), x.clone()
     iterations = torch.zeros(len(x), dtype=torch.int64)
     at = torch.arange(len(x), device=x.device)
-    for _ in range(steps):
+    for _ in range(parameters.steps):
         here, clean, bounds, rows = reached[at], x[at], (low[at], high[at]), at.cpu()
-        boundary, w = _boundary(
-            model, here, y[at], rows=rows, overshoot=overshoot, candidates=candidates
-        )
+        boundary, w = _boundary(model, here, y[at], rows, parameters)
         moved = sparse_step(here, w, here + lam * (boundary - here), *bounds)
         tried = (clean + (1 + overshoot) * (moved - clean)).clamp(*bounds)
         with torch.no_grad(), model.playing(rows.tolist()):
@@ -69,17 +78,15 @@ def sparsefool(
         at = at[~crossed]
         if not len(at):
             break
-    return Crossed(found, iterations)
+    return NativeResult(found, iterations)
 
 
 def _boundary(
     model: Probe,
     x: torch.Tensor,
     y: torch.Tensor,
-    *,
     rows: torch.Tensor,
-    overshoot: float,
-    candidates: int,
+    parameters: SparseFool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return where l2-DeepFool crosses a boundary, and the normals there, of length 1.
 
@@ -95,7 +102,7 @@ def _boundary(
             logits = model(here)
             seen = logits.detach()
             if step == 0:
-                others = likeliest_others(seen, y, candidates - 1)
+                others = likeliest_others(seen, y, parameters.candidates - 1)
             done = seen.argmax(1) != label
             if step == _DEEPFOOL_STEPS:
                 done = torch.ones_like(done)
@@ -109,10 +116,10 @@ def _boundary(
         if not len(at):
             break
         length, direction = nearest_boundary(
-            model, point[at], y[at], others[at], gaps, w, rows[at.cpu()]
+            model, point[at], y[at], Boundaries(others[at], gaps, w), rows[at.cpu()]
         )
         total[at] += length.view(-1, 1, 1, 1) * direction
-        point[at] = (x[at] + (1 + overshoot) * total[at]).clamp(0, 1)
+        point[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)
     size = normal.flatten(1).norm(dim=1).clamp(min=_LEAST)
     return point, normal / size.view(-1, 1, 1, 1)
 

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from bench.attacks.instrument import Probe
 from bench.attacks.job import Perturbation
-from bench.attacks.native.deepfool import deepfool
+from bench.attacks.native.deepfool import DeepFool, deepfool
 
 #: How many images are looked at together, at least, when those that v fools are counted.
 _LOOK = 100
 _TINY = 1e-12
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Universal:
+    """The parameters of a universal perturbation.
+
+    Attributes:
+        norm: of the ball that v is kept in.
+        xi: its radius.
+        delta: one less the share of images to be fooled.
+        passes: at most so many over all images, each in another order.
+        batch: how many images v is improved with at a time; 1 is the published algorithm.
+        deepfool: of the minimal steps, in l2.
+    """
+
+    norm: Literal["l2", "linf"]
+    xi: float
+    delta: float
+    passes: int
+    batch: int
+    deepfool: DeepFool
+
+
 def universal(
-    f: Probe,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    *,
-    norm: Literal["l2", "linf"],
-    xi: float,
-    delta: float,
-    passes: int,
-    batch: int,
-    steps: int,
-    overshoot: float,
-    candidates: int,
-    seed: int,
+    f: Probe, x: torch.Tensor, y: torch.Tensor, parameters: Universal, seed: int
 ) -> Perturbation:
     """Fit one perturbation on a set of images.
 
@@ -47,38 +57,22 @@ def universal(
         f: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1], all of class y.
         y: int64 (N,).
-        norm: of the ball that v is kept in.
-        xi: its radius.
-        delta: one less the share of images to be fooled.
-        passes: at most so many over all images, each in another order.
-        batch: how many images v is improved with at a time; 1 is the published algorithm.
-        steps: of DeepFool, at most.
-        overshoot: by what share DeepFool oversteps a boundary.
-        candidates: how many classes DeepFool tries, y among them.
+        parameters: of the attack.
         seed: of the orders, drawn on the CPU so that devices agree.
     """
     generator = torch.Generator().manual_seed(seed)
     v, err, done = torch.zeros_like(x[0]), 0.0, 0
-    while err < 1 - delta and done < passes:
+    batch = parameters.batch
+    while err < 1 - parameters.delta and done < parameters.passes:
         for rows in torch.split(torch.randperm(len(x), generator=generator), batch):
             at = rows[held(f, x, y, v, rows)]
             if not len(at):
                 continue
             start = (x[at] + v).clamp(0, 1)
-            found = deepfool(
-                f,
-                start,
-                y[at],
-                norm="l2",
-                steps=steps,
-                overshoot=overshoot,
-                candidates=candidates,
-                rows=at,
-                every_gradient=False,
-            )
-            dv = (found.x_adv - start)[found.iterations < steps]
+            crossed = deepfool(f, start, y[at], parameters.deepfool, at)
+            dv = (crossed.x_adv - start)[crossed.iterations < parameters.deepfool.steps]
             if len(dv):
-                v = project(v + together(dv), norm, xi)
+                v = project(v + together(dv), parameters.norm, parameters.xi)
         done += 1
         err = fooling(f, x, y, v, max(batch, _LOOK))
     return Perturbation(v, done, err)

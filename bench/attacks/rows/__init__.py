@@ -1,4 +1,4 @@
-"""One row an attack: its norms and toolkits, its words, what each toolkit refuses, and parity.
+"""One row an attack: its norms and toolkits, its parameters, what each toolkit refuses, and parity.
 
 To add an attack, add a row here and a function of the same (name, norm) to the `ATTACKS` table of
 each driver that has it; the tests that are made from this table then cover it.
@@ -11,13 +11,22 @@ from types import MappingProxyType
 
 from bench.attacks.row import Attack, Parameter
 from bench.attacks.rows import fixed, minimal, queries, sparse
+from bench.spec import Scalar, number
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
     {row.name: row for row in (*fixed.ROWS, *minimal.ROWS, *sparse.ROWS, *queries.ROWS)}
 )
 
-#: What a suite may ask of models that guarantee their decisions; it attacks nothing, so that no
-#: driver has it.
+
+def _check_certify(values: Mapping[str, Scalar]) -> None:
+    """Raise where so few copies vote that nothing can be certified, whatever the model."""
+    from bench.adapters.certificates import check_enough, least_copies  # of scipy
+
+    alpha, n = number(values["alpha"]), int(values["n"])
+    check_enough("certify", n, alpha, least_copies(alpha), "certified")
+
+
+#: The radius that is certified around each image.
 CERTIFY = Attack(
     name="certify",
     norms={"l2": ("native",)},
@@ -30,6 +39,12 @@ CERTIFY = Attack(
         "alpha": Parameter("amount", "0.001", below=1),
     },
     irreducible="it attacks nothing",
+    check=_check_certify,
+    instead="call model.certify(x, n0=..., n=..., alpha=...)",
     note="the radius within which a smoothed model keeps its decision: a class chosen from n0 noisy "
     "copies, its share bounded by n others, wrong with probability alpha",
 )
+
+#: What a suite may ask for in an `[[attacks]]` table that attacks nothing, so that no driver has it:
+#: the rows by which kinds are asked for, `bench.register_kind` adds to them.
+MEASUREMENTS: dict[str, Attack] = {CERTIFY.name: CERTIFY}

@@ -172,7 +172,7 @@ ROWS = (
         name="autoattack",
         norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
         parameters={
-            "steps": Parameter("count", 100, least=1, once=True),
+            "steps": Parameter("count", 100, least=1, constant_cost=True),
             "queries": Parameter("count", 5000, least=1),
             "apgd_t": Parameter("flag", True),
             "fab_t": Parameter("flag", True),
@@ -208,7 +208,7 @@ ROWS = (
         parameters={
             "delta": Parameter("amount", 0.2, least=0, below=1),
             "passes": Parameter("count", 10, least=1),
-            "batch": Parameter("count", 100, least=1, once=True),
+            "batch": Parameter("count", 100, least=1, constant_cost=True),
             "steps": Parameter("count", 10, least=1),
             "overshoot": Parameter("amount", 0.02, least=0),
             "candidates": Parameter("count", 10, least=2),

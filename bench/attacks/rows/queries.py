@@ -73,7 +73,7 @@ ROWS = (
         access="decision",
         parameters={
             "queries": _QUERIES,
-            "gradient_queries": Parameter("count", 100, least=1, once=True),
+            "gradient_queries": Parameter("count", 100, least=1, constant_cost=True),
         },
         parity=(
             Agreement(

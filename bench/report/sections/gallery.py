@@ -21,6 +21,7 @@ from bench.report.pictures import (
     label_of,
     to_png,
 )
+from bench.spec import ATTACKING
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -81,7 +82,7 @@ def gallery(results: Results) -> list[Sheet]:
 
 
 def _sheet(results: Results, model: str) -> Sheet | None:
-    cells = results.cells[(results.cells["model"] == model) & (results.cells["kind"] != "certify")]
+    cells = results.cells[(results.cells["model"] == model) & results.cells["kind"].isin(ATTACKING)]
     changed = _changed(results, model)
     if changed.empty:
         return None

@@ -9,7 +9,8 @@ from torch import nn
 
 from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
-from bench.attacks.native.deepfool import deepfool, likeliest_others
+from bench.attacks.job import Batch
+from bench.attacks.native.deepfool import DeepFool, deepfool, likeliest_others
 from bench.attacks.run_attack import AttackResult, run_attack
 
 ORDER = {"l2": 2.0, "linf": torch.inf}
@@ -21,7 +22,7 @@ def size(delta: torch.Tensor, norm: str) -> torch.Tensor:
 
 def run(model, x, y, norm, toolkit="native", num_classes: int = 10, **words) -> AttackResult:
     spec = catalogue.resolve("deepfool", norm, None, words)
-    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(spec, toolkit, model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
@@ -113,7 +114,7 @@ def test_candidates_are_the_likeliest_classes_but_the_images_own() -> None:
 def test_rows_say_which_images_are_meant(trained) -> None:
     with attacked(trained.net, trained.x[:5], 0) as probe:
         deepfool(
-            probe, trained.x[[4, 1]], trained.y[[4, 1]], norm="l2", steps=5, overshoot=0.02,
-            candidates=10, rows=torch.tensor([4, 1]),
+            probe, trained.x[[4, 1]], trained.y[[4, 1]],
+            DeepFool(norm="l2", steps=5, overshoot=0.02, candidates=10), torch.tensor([4, 1]),
         )  # fmt: skip
     assert (probe.forwards > 0).tolist() == [False, True, False, False, True]

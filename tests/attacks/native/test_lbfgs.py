@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.measure.norms import distances
 
@@ -16,7 +17,7 @@ def run(model, x, y, target=None, num_classes: int = 10, **words) -> AttackResul
     spec = catalogue.resolve(
         "l-bfgs", "l2", None, {**words, "targeted": "none" if target is None else "next"}
     )
-    return run_attack(spec, "native", model, x, y, target=target, num_classes=num_classes, seed=0)
+    return run_attack(spec, "native", model, Batch(x, y, target), num_classes=num_classes, seed=0)
 
 
 @pytest.mark.parametrize("c", [1e-3, 1e4])

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 import bench
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.native.radius import PRECISION
 from bench.attacks.run_attack import AttackResult, run_attack
 
@@ -27,7 +28,7 @@ def run(
     model: nn.Module, x: torch.Tensor, y: torch.Tensor, name: str, classes: int = 10, **words: Any
 ) -> AttackResult:
     spec = catalogue.resolve(name, "linf", None, words)
-    return run_attack(spec, "native", model, x, y, target=None, num_classes=classes, seed=0)
+    return run_attack(spec, "native", model, Batch(x, y), num_classes=classes, seed=0)
 
 
 def linf(x: torch.Tensor, tried: AttackResult) -> torch.Tensor:
@@ -77,7 +78,7 @@ def test_the_direction_is_that_of_fgsm(trained) -> None:
             spec = catalogue.resolve("fgsm", "linf", size)
             x, y = trained.x[row : row + 1], trained.y[row : row + 1]
             fgsm = run_attack(
-                spec, "torchattacks", trained.net, x, y, target=None, num_classes=10, seed=0
+                spec, "torchattacks", trained.net, Batch(x, y), num_classes=10, seed=0
             )
             assert (trained.net(fgsm.x_adv).argmax(1) != y).item() is flips
             assert torch.allclose(fgsm.x_adv, tried.x_adv[row], atol=6 * PRECISION)

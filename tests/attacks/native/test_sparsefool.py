@@ -11,6 +11,7 @@ import torchattacks
 from torch import nn
 
 from bench.attacks import catalogue
+from bench.attacks.job import Batch
 from bench.attacks.native.sparsefool import sparse_step
 from bench.attacks.run_attack import AttackResult, run_attack
 from bench.errors import UnsupportedAttack
@@ -20,7 +21,7 @@ from bench.spec import number
 
 def run(model, x, y, toolkit="native", num_classes: int = 10, **words) -> AttackResult:
     spec = catalogue.resolve("sparsefool", "l0", None, words)
-    return run_attack(spec, toolkit, model, x, y, target=None, num_classes=num_classes, seed=0)
+    return run_attack(spec, toolkit, model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
 def changed(x: torch.Tensor, x_adv: torch.Tensor) -> list[int]:

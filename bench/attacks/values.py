@@ -1,0 +1,157 @@
+"""The values of an attack's parameters as people write them, checked against its row."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
+from bench.errors import SpecError
+from bench.registry import unknown
+from bench.spec import GOALS, ITSELF, Norm, Scalar, number, whole
+
+_FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
+#: The largest count of anything that an attack may be asked for.
+_MOST = 10**9
+_TARGET_RULES = ("none", "next", "least-likely", "random")
+
+
+def norm_of(attack: Attack, norm: str) -> Norm:
+    """Return one of an attack's norms.
+
+    Raises:
+        SpecError: the attack has no such norm.
+    """
+    for known in attack.norms:
+        if known == norm:
+            return known
+    raise SpecError(f"{attack.name} has no norm {norm!r}; it has {', '.join(attack.norms)}")
+
+
+def _amount_text(value: Scalar, what: str) -> str:
+    """Return an amount as exact text in one spelling: `8/255` stays, `1.0` and `"1"` are `1`."""
+    if isinstance(value, str) and "/" in value:
+        number(value, what)
+        return value.replace(" ", "")
+    amount = number(value, what)
+    if amount in (float("inf"), float("-inf")):
+        raise SpecError(f"{what}: {value!r} is not a finite number")
+    return str(int(amount)) if amount == int(amount) else repr(amount)
+
+
+def radius_text(attack: Attack, norm: Norm, eps: float | str | None) -> str | None:
+    """Return the radius of an attack as exact text; None for a minimal-norm attack.
+
+    Raises:
+        SpecError: it is missing, out of range, or not wanted.
+    """
+    if attack.minimal:
+        if eps is not None:
+            raise SpecError(
+                f"{attack.name} looks for the smallest perturbation and takes no eps; leave it out"
+            )
+        return None
+    if eps is None:
+        raise SpecError(f"{attack.name} needs eps, the radius in {norm}, such as '8/255'")
+    text = _amount_text(eps, f"{attack.name}: eps")
+    value = number(text)
+    if value <= 0 or (norm == "linf" and value > 1):
+        bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
+        raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
+    if norm == "l0" and value != int(value):
+        raise SpecError(f"{attack.name}: eps={text} is no number of pixels; in l0 it must be whole")
+    return text
+
+
+def _target(value: Scalar, what: str) -> str:
+    text = str(value)
+    if isinstance(value, bool) or not (text in _TARGET_RULES or whole(text) is not None):
+        raise SpecError(
+            f"{what}: {value!r} is neither one of {', '.join(_TARGET_RULES)} nor a class"
+        )
+    return text if text in _TARGET_RULES else str(int(text))
+
+
+def _fit(value: Scalar, what: str) -> str:
+    match = _FIT.fullmatch(str(value).strip())
+    if match is None:
+        raise SpecError(
+            f"{what}: {value!r} is not a split and a number of images like 'train 1000'"
+        )
+    return f"{match[1]} {match[2]}"
+
+
+def _model(value: Scalar, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SpecError(f"{what}: {value!r} is neither the name of a model nor {ITSELF!r}")
+    return value.strip()
+
+
+def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | None) -> Scalar:
+    """Return the value of a parameter in one spelling.
+
+    Args:
+        what: the attack and the parameter, for messages.
+        rule: what it may be.
+        value: as it was given.
+        radius: of the attack, as exact text.
+
+    Raises:
+        SpecError: it is out of range, or of another type.
+    """
+    checked = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
+    if checked is not None:
+        return checked(value, what)
+    if rule.kind == "flag":
+        if not isinstance(value, bool):
+            raise SpecError(f"{what}: {value!r} is neither true nor false")
+        return value
+    if rule.kind == "count":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise SpecError(f"{what}: {value!r} is not a whole number")
+        if rule.least is not None and value < rule.least:
+            raise SpecError(f"{what}: {value} is too small; it must be at least {rule.least:g}")
+        if value > _MOST:
+            raise SpecError(f"{what}: {value} is too large; it must be at most {_MOST}")
+        return value
+    if value == QUARTER_OF_EPS and radius is not None:
+        return str(Fraction(radius) / 4)
+    text = _amount_text(value, what)
+    if rule.least is None and number(text) <= 0:
+        raise SpecError(f"{what}: {text} is too small; it must be above 0")
+    if rule.least is not None and number(text) < rule.least:
+        raise SpecError(f"{what}: {text} is too small; it must be at least {rule.least:g}")
+    if rule.below is not None and number(text) >= rule.below:
+        raise SpecError(f"{what}: {text} is too large; it must be below {rule.below:g}")
+    if rule.most is not None and number(text) > rule.most:
+        raise SpecError(f"{what}: {text} is too large; it must be at most {rule.most:g}")
+    return text
+
+
+def goal_parameters(
+    attack: Attack, goal: Scalar | None, source: Scalar | None, targeted: str
+) -> dict[str, Scalar]:
+    """Return the parameters of a goal that the target alone does not tell, checked against it."""
+    if goal is not None and goal not in GOALS:
+        raise unknown("goal", str(goal), list(GOALS))
+    if source is not None and (isinstance(source, bool) or whole(str(source)) is None):
+        raise SpecError(f"{attack.name}: source: {source!r} is not a class")
+    if source is not None and targeted == "none":
+        raise SpecError(
+            f"{attack.name}: source={source} needs a target; set `targeted` to next, least-likely, "
+            "random or a class"
+        )
+    if goal == "confidence-reduction":
+        if targeted != "none":
+            raise SpecError(f"{attack.name}: confidence reduction has no target; leave it out")
+        if attack.irreducible:
+            raise SpecError(f"{attack.name} cannot aim at less confidence: {attack.irreducible}")
+        return {"goal": goal}
+    implied = "misclassification" if targeted == "none" else "targeted"
+    implied = implied if source is None else "source-target"
+    if goal not in (None, implied):
+        raise SpecError(
+            f"{attack.name}: goal={goal}, but targeted={targeted} and source="
+            f"{'any' if source is None else source} say {implied}"
+        )
+    return {} if source is None else {"source": int(str(source))}

@@ -1,0 +1,244 @@
+"""Rows of attacks: images are crafted, and what comes out is judged by the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from bench.attacks.catalogue import row_kind
+from bench.attacks.job import Batch
+from bench.attacks.run_attack import AttackResult, apply, run_attack
+from bench.errors import SpecError
+from bench.runner.confidence_reduction import bisect_to_boundary
+from bench.runner.judge import (
+    BORDERLINE,
+    CHOOSING,
+    JUDGING,
+    SCORES,
+    Attempt,
+    Verdict,
+    confidence,
+    decision,
+    judge,
+    margins,
+    readable,
+    scored,
+    share_right,
+)
+from bench.runner.task import BlackBox, Chunk, Part, Source, Task, rows_of, surface_of
+from bench.spec import Adapter, AttackSpec, Prediction, Random, Toolkit
+
+_NORMS = ("l0", "l1", "l2", "linf")
+
+
+class Judged(NamedTuple):
+    """What came of the images that were attacked.
+
+    Attributes:
+        at: which images of the part these are.
+        attempt: what the attack was to do to them.
+        tried: what it came up with.
+        verdict: of the judge.
+        shares: column to the share of a random model's draws that are right; empty of other models.
+    """
+
+    at: list[int]
+    attempt: Attempt
+    tried: AttackResult
+    verdict: Verdict
+    shares: dict[str, list[float | None]]
+
+
+def attack_images(task: Task, part: Part) -> Chunk:
+    """Attack the images a model gets right, judge what was tried, and return a row an image."""
+    adapter, spec, (x, y, *_) = task.adapter, task.spec, part
+    clean = task.clean_of(part)
+    target = _targets(task, part)
+    labels, sure = clean.prediction.labels, confidence(clean.prediction, adapter.spec)
+    chosen = labels == y
+    if target is not None:
+        chosen &= target != y
+    if spec.source is not None:
+        chosen &= y == _class(spec.source, "source", adapter.spec.num_classes)
+    chosen &= sure >= spec.least_confidence
+    at = chosen.nonzero().squeeze(1)
+    x_adv, judged = x.clone(), None
+    if len(at):
+        aim = None if target is None else target[at]
+        attempt = Attempt(spec, x[at], y[at], sure[at], aim)
+        tried = _tried(task, part, attempt, at, target)
+        shown = readable(attempt.x, tried.x_adv)
+        prediction = None if shown is None else decision(adapter, shown)
+        verdict = judge(attempt, adapter.spec, tried.x_adv, prediction)
+        shares = {}
+        if shown is not None:
+            x_adv[at] = tried.x_adv
+            shares = _shares(adapter, shown, y[at], verdict)
+        judged = Judged(at.tolist(), attempt, tried, verdict, shares)
+    rows = rows_of(task, part, row_kind(spec.name).name, {
+        "clean_label": labels.tolist(), "clean_confidence": sure.tolist(),
+        "correct": (labels == y).tolist(),
+        "draws": adapter.draws if isinstance(adapter, Random) else None,
+        "clean_share": None if clean.share is None else clean.share.tolist(),
+        **_costs(len(x), judged), **_verdicts(len(x), clean.prediction, judged),
+    })  # fmt: skip
+    return Chunk(rows, x, x_adv)
+
+
+def _targets(task: Task, part: Part) -> torch.Tensor | None:
+    """Return the label each image is to get by the model that it is crafted on."""
+    clean = task.source.clean.of(part.start, part.x, part.y)
+    return targets(task.spec.targeted, clean.prediction.scores, part.y, part.target_seed)
+
+
+def _tried(
+    task: Task, part: Part, attempt: Attempt, at: torch.Tensor, target: torch.Tensor | None
+) -> AttackResult:
+    """Return what is tried on the images `at` of a part."""
+    source = task.source
+    if source.perturbation is not None:
+        return _of(apply(source.perturbation, part.x), at)
+    if source.crafted is not None:
+        if part.start not in source.crafted:
+            every = Batch(part.x, part.y, target)
+            source.crafted[part.start] = _craft(task.spec, task.toolkit, source, every, part.seed)
+        return _of(source.crafted[part.start], at)
+    batch = Batch(attempt.x, attempt.y, attempt.target)
+    tried = _craft(task.spec, task.toolkit, source, batch, part.seed)
+    if task.spec.goal == "confidence-reduction":
+        tried = bisect_to_boundary(task.adapter, attempt, tried)
+    return tried
+
+
+def _craft(
+    spec: AttackSpec, toolkit: Toolkit, source: Source, batch: Batch, seed: int
+) -> AttackResult:
+    net = surface_of(source.adapter, spec, source.surface)
+    classes = net.classes if isinstance(net, BlackBox) else source.adapter.spec.num_classes
+    return run_attack(spec, toolkit, net, batch, num_classes=classes, seed=seed)
+
+
+def _shares(
+    adapter: Adapter, shown: torch.Tensor, y: torch.Tensor, verdict: Verdict
+) -> dict[str, list[float | None]]:
+    """Return the shares of a random model's draws that are right about images tried."""
+    if not isinstance(adapter, Random):
+        return {}
+    counts = [why is None for why in verdict.invalid]
+    shares = {}
+    for column, purpose in (("share", JUDGING), ("chosen_share", CHOOSING)):
+        right = share_right(adapter, shown, y, purpose)
+        assert right is not None
+        shares[column] = [
+            value if known else None for value, known in zip(right.tolist(), counts, strict=True)
+        ]
+    return shares
+
+
+def _of(every: AttackResult, at: torch.Tensor) -> AttackResult:
+    """Return what was found for some of the images, and their share of the time."""
+    rows = at.cpu()
+    return AttackResult(
+        every.x_adv[at],
+        every.forwards[rows],
+        every.backwards[rows],
+        None if every.iterations is None else every.iterations[rows],
+        every.seconds * len(at) / len(every.x_adv),
+        None if every.ineffective is None else [every.ineffective[i] for i in rows.tolist()],
+    )
+
+
+def _spread(n: int, at: list[int], values: Iterable[Any] | None, empty: Any) -> list[Any]:
+    """Return values of the attacked images as a column of all n; the others are empty."""
+    column = [empty] * n
+    for i, value in zip(at, values or [], strict=False):
+        column[i] = value
+    return column
+
+
+def _costs(n: int, judged: Judged | None) -> dict[str, list[Any]]:
+    """Return the columns of what the attack did, spread over all n images of the part."""
+    spread = partial(_spread, n, judged.at if judged else [])
+    tried, target = (judged.tried, judged.attempt.target) if judged else (None, None)
+    iterations = tried.iterations if tried else None
+    return {
+        "forwards": spread(tried and tried.forwards.tolist(), 0),
+        "backwards": spread(tried and tried.backwards.tolist(), 0),
+        "iterations": spread(None if iterations is None else iterations.tolist(), None),
+        "seconds": spread(judged and [judged.tried.seconds / len(judged.at)] * len(judged.at), 0.0),
+        "ineffective": spread(tried and tried.ineffective, None),
+        "target": spread(None if target is None else target.tolist(), None),
+    }
+
+
+def _verdicts(n: int, clean: Prediction, judged: Judged | None) -> dict[str, list[Any]]:
+    """Return the columns of the judge, spread over all n images of the part."""
+    at = judged.at if judged else []
+    spread = partial(_spread, n, at)
+    verdict, shares = (judged.verdict, judged.shares) if judged else (None, {})
+    columns = {
+        "adv_label": spread(verdict and verdict.adv_label, None),
+        "adv_confidence": spread(verdict and verdict.adv_confidence, None),
+        "adv_margin": spread(verdict and verdict.adv_margin, None),
+        "success": spread(verdict and verdict.success, False),
+        "invalid": spread(verdict and verdict.invalid, None),
+        "borderline": spread(verdict and verdict.borderline, False),
+        "abstained": spread(verdict and verdict.abstained, False),
+        **{norm: spread(verdict and verdict.distances[norm], None) for norm in _NORMS},
+        **{column: spread(shares.get(column), None) for column in ("share", "chosen_share")},
+        "adversarial_radius": spread(judged and _radii(judged), None),
+    }
+    near = (margins(clean).abs() < BORDERLINE).tolist()
+    abstained = (clean.labels < 0).tolist()
+    known = scored(clean.scores).tolist()
+    for i in set(range(n)) - set(at):
+        columns["borderline"][i], columns["abstained"][i] = near[i], abstained[i] and known[i]
+        columns["invalid"][i] = None if known[i] else f"clean {SCORES}"
+    return columns
+
+
+def _radii(judged: Judged) -> list[float | None]:
+    """Return how far each image went until its label changed, infinity where it did not.
+
+    None of an attack that does not measure that.
+    """
+    spec, verdict = judged.attempt.spec, judged.verdict
+    if row_kind(spec.name).measures is None:
+        return [None] * len(verdict.success)
+    distances = zip(verdict.success, verdict.distances[spec.norm], strict=True)
+    return [distance if success else math.inf for success, distance in distances]
+
+
+def targets(how: str, scores: torch.Tensor, y: torch.Tensor, seed: int) -> torch.Tensor | None:
+    """Return the label each image is to get, (N,); None for an untargeted attack.
+
+    `next` is the class after the true one, `least-likely` the one of the lowest clean score,
+    `random` any other class, and a number that class (images of it are left alone).
+
+    Raises:
+        SpecError: a class the model does not have.
+    """
+    classes = scores.shape[1]
+    if how == "none":
+        return None
+    if how == "next":
+        return (y + 1) % classes
+    if how == "least-likely":
+        return scores.scatter(1, y[:, None], torch.inf).argmin(1)
+    if how == "random":
+        generator = torch.Generator().manual_seed(seed)
+        step = torch.randint(1, classes, (len(y),), generator=generator).to(y.device)
+        return (y + step) % classes
+    return torch.full_like(y, _class(int(how), "targeted", classes))
+
+
+def _class(named: int, what: str, classes: int) -> int:
+    if named >= classes:
+        raise SpecError(
+            f"{what}: the model has no class {named}; its classes are 0 to {classes - 1}"
+        )
+    return named

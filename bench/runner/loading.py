@@ -1,0 +1,135 @@
+"""The models of a plan, each loaded, watched and told apart once, on one device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from bench.adapters.abilities import Judged, Remembers
+from bench.data.datasets import load
+from bench.data.table import DATASETS
+from bench.errors import AdapterError, PrerequisiteError, SpecError
+from bench.runner.sketch import sketched
+from bench.spec import Adapter, ModelRequest, Suite
+from bench.trust.behaviour import IMAGES, Behaviour, judged
+from bench.zoo import MODELS, load_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How and where the cells of a plan are computed.
+
+    Attributes:
+        batch_size: images attacked together; part of a cell's identity.
+        device: `auto`, `cpu` or `cuda`.
+        data: the data folder.
+    """
+
+    batch_size: int = 100
+    device: str = "auto"
+    data: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Loads the models of a suite, each once.
+
+    Attributes:
+        suite: that attacks them.
+        device: `cpu` or `cuda`.
+        data: the data folder.
+        train: whether models are to be run; else they are only sketched.
+        note: told what is to be known of a model.
+        behaviours: how models that are not shipped were found to answer; it grows with each of them.
+    """
+
+    suite: Suite
+    device: str
+    data: str | os.PathLike[str] | None
+    train: bool
+    note: Callable[[str], None]
+    behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
+    _loaded: dict[ModelRequest, tuple[Adapter, str]] = field(default_factory=dict)
+
+    def adapter(self, request: ModelRequest) -> Adapter:
+        """Return a model, as it is judged."""
+        return self._known(request)[0]
+
+    def fingerprint(self, request: ModelRequest) -> str:
+        """Return what tells a model from others.
+
+        Raises:
+            AdapterError: it cannot be told apart, or does not take the suite's images.
+        """
+        return self._known(request)[1]
+
+    def _known(self, request: ModelRequest) -> tuple[Adapter, str]:
+        if request not in self._loaded:
+            self._loaded[request] = self._load(request)
+        return self._loaded[request]
+
+    def _load(self, request: ModelRequest) -> tuple[Adapter, str]:
+        if self.train:
+            options = dict(request.options)
+            adapter = load_model(request.name, options, device=self.device, data=self.data)
+        else:
+            adapter = sketched(request, device=self.device, data=self.data)
+        _check_fits(self.suite, request, adapter)
+        try:
+            # Before it is asked anything, since some networks keep what they were last shown.
+            fingerprint = adapter.fingerprint()
+        except AdapterError as error:
+            raise AdapterError(f"{request.title()}: {error}") from error
+        facts = MODELS[request.name].facts
+        if facts["ours"]:
+            return adapter, fingerprint  # made of what is known to answer as it should
+        watched = load(facts["data"], "test", self.data).first(IMAGES).images
+        adapter, self.behaviours[request] = judged(adapter, watched)
+        for line in self.behaviours[request].notes():
+            self.note(f"{request.title()}: {line}")
+        if isinstance(adapter, Judged):
+            fingerprint = adapter.judging(fingerprint)
+        return adapter, fingerprint
+
+
+def resolve_device(named: str) -> str:
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        PrerequisiteError: `cuda` where torch sees none.
+    """
+    if named == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if named == "cuda" and not torch.cuda.is_available():
+        raise PrerequisiteError("--device cuda: torch sees no CUDA device; use --device cpu")
+    return named
+
+
+def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
+    """Raise where a model does not take the images that the suite attacks, or remembers them."""
+    registered = MODELS[request.name].facts["data"]
+    attacked = next((images for images in suite.images if images.data == registered), None)
+    if attacked is None:
+        sets = ", ".join(images.data for images in suite.images)
+        raise SpecError(f"{request.name} classifies {registered}, suite {suite.name} is {sets}")
+    data = DATASETS[registered]
+    if tuple(adapter.spec.input_shape) != data.input_shape:
+        raise AdapterError(
+            f"{request.name} takes images of shape {tuple(adapter.spec.input_shape)}, "
+            f"{data.name} has {data.input_shape}"
+        )
+    if adapter.spec.num_classes != len(data.classes):
+        raise AdapterError(
+            f"{request.name} has {adapter.spec.num_classes} classes, "
+            f"{data.name} has {len(data.classes)}"
+        )
+    if isinstance(adapter, Remembers):
+        held = adapter.remembered
+        if (held.data, held.split) == (attacked.data, attacked.split):
+            raise SpecError(
+                f"{request.title()} remembers the images of {held.data} {held.split}, which suite "
+                f"{suite.name} attacks; attack another split"
+            )

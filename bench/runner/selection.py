@@ -1,0 +1,111 @@
+"""What of a suite is wanted: models, attacks and toolkits by filters, and how many images."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.attacks.toolkits import install_command, installed
+from bench.errors import PrerequisiteError, SpecError
+from bench.registry import literal, unknown
+from bench.runner.expand_cells import is_for
+from bench.runner.suite_claims import check_models
+from bench.spec import TOOLKITS, ModelRequest, Suite
+from bench.zoo import MODELS, check_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What of a suite is wanted.
+
+    Attributes:
+        models: globs; only models whose name matches. None given: all.
+        attacks: globs over attack names, likewise.
+        toolkits: names of toolkits, likewise.
+        images: how many images for every attack, whatever the suite says; `all` for every one.
+    """
+
+    models: Sequence[str] = ()
+    attacks: Sequence[str] = ()
+    toolkits: Sequence[str] = ()
+    images: int | str | None = None
+
+
+def narrowed(suite: Suite, selection: Selection) -> Suite:
+    """Return what is left of a suite; models that a plug-in registered for its data sets join it.
+
+    Raises:
+        SpecError: a filter that matches nothing.
+        PrerequisiteError: a toolkit that is named is not installed.
+    """
+    models, attacks, images = selection.models, selection.attacks, selection.images
+    for toolkit in selection.toolkits:
+        _check_toolkit(toolkit)
+    sets = [image_set.data for image_set in suite.images]
+    listed = {request.name for request in suite.models}  # with whatever options
+    plugged = [
+        ModelRequest(name=name)
+        for name in MODELS
+        if not MODELS[name].facts["ours"]
+        and MODELS[name].facts["data"] in sets
+        and name not in listed
+    ]
+    every = [*suite.models, *plugged]
+    check_models(suite.name, suite.claims, [request.title() for request in every])
+    titles = [name for request in every for name in (request.name, request.title())]
+    exact = literal(models, titles)
+    _check_filters("model", models, exact, titles)
+    kept_models = [
+        request
+        for request in every
+        if _matches(request.name, exact) or _matches(request.title(), exact)
+    ]
+    for request in every:
+        check_options(request.name, dict(request.options))
+    _check_filters("attack", attacks, attacks, [asked.spec.name for asked in suite.attacks])
+    kept_attacks = [asked for asked in suite.attacks if _matches(asked.spec.name, attacks)]
+    # A model that the attacks kept are not made on need not be loaded, let alone trained.
+    kept_models = [
+        request
+        for request in kept_models
+        if any(is_for(attack, request) for attack in kept_attacks)
+        or not any(is_for(attack, request) for attack in suite.attacks)
+    ]
+    if not kept_models:
+        raise SpecError(f"suite {suite.name} makes none of these attacks on these models")
+    sets_used = {MODELS[request.name].facts["data"] for request in kept_models}
+    image_sets = [image_set for image_set in suite.images if image_set.data in sets_used]
+    image_sets = image_sets or list(suite.images)
+    if images is not None:
+        count = None if images == "all" else int(images)
+        image_sets = [dataclasses.replace(image_set, count=count) for image_set in image_sets]
+        kept_attacks = [dataclasses.replace(asked, images=None) for asked in kept_attacks]
+    return dataclasses.replace(
+        suite,
+        models=tuple(kept_models),
+        attacks=tuple(kept_attacks),
+        images=tuple(image_sets),
+    )
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return not globs or any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+
+
+def _check_filters(
+    kind: str, asked: Sequence[str], globs: Sequence[str], known: Sequence[str]
+) -> None:
+    """Raise unless each filter lets something through: what was asked for is not dropped unsaid."""
+    for text, glob in zip(asked, globs, strict=True):
+        if not any(_matches(name, [glob]) for name in known):
+            error = unknown(f"{kind} in this suite", text, sorted(set(known)))
+            raise SpecError(f"--{kind}: {error}")
+
+
+def _check_toolkit(name: str) -> None:
+    if name not in TOOLKITS:
+        raise unknown("toolkit", name, list(TOOLKITS))
+    if not installed(name):
+        raise PrerequisiteError(f"{name} is not installed; run: {install_command(name)}")

@@ -1,0 +1,50 @@
+"""The columns of a result row; one row is one image of one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from bench.spec.words import Scalar
+
+ColumnType = Literal["text", "bool", "int", "float"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a result row.
+
+    Attributes:
+        type: of its values.
+        required: whether every row has a value; otherwise it may be null.
+        default: the value in rows that were written before the column was there; None for null,
+            which a required column cannot have, so that it has to be in every file.
+    """
+
+    type: ColumnType
+    required: bool = False
+    default: Scalar | None = None
+
+
+_TEXT, _FLAG, _COUNT = Column("text", True), Column("bool", True), Column("int", True)
+
+#: Name to column, in order. A new one needs a default (None where it may be null), so that results
+#: written before stay readable; the schema number of the store rises only when a meaning changes.
+ROW: Mapping[str, Column] = MappingProxyType({
+    "cell": _TEXT, "kind": _TEXT, "dataset": _TEXT, "split": _TEXT, "index": _COUNT,
+    "model": _TEXT, "family": _TEXT, "attack": _TEXT, "toolkit": _TEXT, "surface": _TEXT,
+    "norm": _TEXT, "eps": Column("float"), "goal": _TEXT, "targeted": _TEXT,
+    "target": Column("int"), "label": _COUNT, "clean_label": _COUNT, "adv_label": Column("int"),
+    "clean_confidence": Column("float"), "adv_confidence": Column("float"), "correct": _FLAG,
+    "success": _FLAG, "invalid": Column("text"), "borderline": _FLAG, "abstained": _FLAG,
+    "l0": Column("float"), "l1": Column("float"), "l2": Column("float"), "linf": Column("float"),
+    "iterations": Column("int"), "forwards": Column("int"), "backwards": Column("int"),
+    "seconds": Column("float"), "seed": _COUNT, "certified_radius": Column("float"),
+    "adversarial_radius": Column("float"), "adv_margin": Column("float"),
+    "ineffective": Column("text"), "draws": Column("int"), "clean_share": Column("float"),
+    "share": Column("float"), "chosen_share": Column("float"),
+})  # fmt: skip
+
+COLUMNS: tuple[str, ...] = tuple(ROW)

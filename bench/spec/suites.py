@@ -1,0 +1,118 @@
+"""What a suite asks for: images, models, attacks and claims."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from bench.spec.attacks import AttackSpec
+from bench.spec.words import Count, Expected, Figure, Norm, Scalar, Toolkit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSet:
+    """The first `count` images of a split, in file order; None means all of them."""
+
+    data: str
+    split: str
+    count: int | None = None
+
+    def of(self, count: Count | None) -> ImageSet:
+        """Return the first `count` images of the same split; None for the same images."""
+        if count is None:
+            return self
+        return dataclasses.replace(self, count=None if count == "all" else count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """A model a suite asks for, with options for its factory.
+
+    Attributes:
+        crafted_on: the options of the same model on whose surfaces images are crafted in place of
+            this one's (`climbed` in a suite file); None for its own.
+    """
+
+    name: str
+    options: tuple[tuple[str, Scalar], ...] = ()
+    crafted_on: tuple[tuple[str, Scalar], ...] | None = None
+
+    def title(self) -> str:
+        """Return the name with its options written out: `...-knn1-cosine`, others as `key=value`."""
+        given = dict(self.options)
+        parts = [f"knn{given.pop('k')}"] if "k" in given else []
+        parts += [str(given.pop("distance"))] if "distance" in given else []
+        return "-".join([self.name, *parts, *(f"{key}={value}" for key, value in given.items())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackRequest:
+    """An attack a suite asks for; None stands for every toolkit, surface or model that there is.
+
+    Attributes:
+        models: globs over the titles of the models that are attacked.
+        images: how many it is made on, or `all`; None for as many as the suite says.
+    """
+
+    spec: AttackSpec
+    toolkits: tuple[Toolkit, ...] | None = None
+    surfaces: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    images: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A sentence of a study, as what it says of accuracies on the same images, or of critical eps.
+
+    In a pattern of model titles `*` stands for any text, and `{name}` for a text that is the same
+    wherever this name stands, in both patterns.
+
+    Attributes:
+        left: pattern of the models on the left.
+        right: of those on the right; None for the models of the left, each against itself, or all
+            of them in order.
+        attacks: names of the attacks the study made; on the left, where the sides differ.
+        right_attacks: those on the right; None where both sides are attacked alike.
+        surfaces: those the study may have attacked through; None for all that a model has.
+        eps: radii as exact text; `"0"` is the clean image. None of critical eps.
+        expect: which side has the higher accuracy or critical eps, or that they are equal; of an
+            order, whether the models are ordered alike by both sides.
+        within: half the width of what counts as equal, in percentage points; None unless equal.
+        measure: what is compared, one of `bench.trust.claim_measures`; `order` is that of critical eps
+            under the attacks of either side, or of clean accuracy and critical eps where there is one
+            side alone.
+        figure: which figure of the radii is the critical eps; None for R of the fitted logistic where
+            all have one, and else for the median.
+    """
+
+    says: str
+    left: str
+    right: str | None
+    attacks: tuple[str, ...]
+    right_attacks: tuple[str, ...] | None = None
+    surfaces: tuple[str, ...] | None = None
+    norm: Norm
+    eps: tuple[str, ...]
+    expect: Expected
+    within: float | None = None
+    measure: str = "accuracy"
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """What a suite file says, checked.
+
+    Attributes:
+        images: one set of images for each data set; a model is attacked on those of its own, by
+            attacks that do not say how many.
+    """
+
+    name: str
+    title: str
+    images: tuple[ImageSet, ...]
+    seed: int
+    models: tuple[ModelRequest, ...]
+    attacks: tuple[AttackRequest, ...]
+    claims: tuple[Claim, ...] = ()

@@ -1,0 +1,32 @@
+"""The words that models, attacks and suites are told with: norms, toolkits, goals, surfaces."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Norm = Literal["l0", "l1", "l2", "linf"]
+Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
+Loss = Literal["ce", "margin", "dlr"]
+Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
+#: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.
+Figure = Literal["logistic", "median", "mode"]
+Expected = Literal["left > right", "left < right", "left = right", "same order", "opposite order"]
+Scalar = bool | int | float | str
+Count = int | Literal["all"]
+
+NORMS: tuple[Norm, ...] = get_args(Norm)
+TOOLKITS: tuple[Toolkit, ...] = get_args(Toolkit)
+GOALS: tuple[Goal, ...] = get_args(Goal)
+
+#: The surface of a random model on which a gradient is that of a single draw, and the one on which it
+#: is that of the expectation: what withstands the first alone may only hide its gradient.
+ONE_DRAW_SURFACE, EXPECTED_SURFACE = "one-draw", "expected"
+
+#: The surface of a random model that is the network without its noise.
+NOISELESS_SURFACE = "base"
+
+#: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
+BLACK_BOX_SURFACE = "predict"
+
+#: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
+ITSELF = "itself"
