@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
+    from bench.runner.kinds import Kind as Kind
     from bench.runner.kinds import register_kind as register_kind
     from bench.train.families import Family as Family
     from bench.train.recipe import Recipe as Recipe
@@ -33,6 +34,7 @@ _PUBLIC = {
     "Check": "bench.trust.checks.registry",
     "Family": "bench.train.families",
     "Finding": "bench.trust.checks.registry",
+    "Kind": "bench.runner.kinds",
     "Recipe": "bench.train.recipe",
     "Run": "bench.api",
     "attack": "bench.api",

@@ -3,7 +3,6 @@
 PLUGIN = """\
 import bench
 from bench.attacks.row import Attack, Parameter
-from bench.runner.kinds import Kind
 from bench.runner.task import Chunk, rows_of
 from bench.spec import Measurement, RowKind
 
@@ -24,7 +23,7 @@ def refuses(adapter):
     return "has no logits" if adapter.spec.scores != "logits" else None
 
 
-bench.register_kind(Kind(
+bench.register_kind(bench.Kind(
     rows=RowKind(
         name="logits", attacks=False, predicts=True,
         measures=Measurement("adv_margin", "mean logit", "measured"),

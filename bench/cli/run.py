@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     from bench.report.tables import Measured
     from bench.runner.estimate import Estimate
+    from bench.runner.execute import Scope
     from bench.runner.plan import Plan
-    from bench.spec import Cell
+    from bench.spec import Cell, Suite
     from bench.store.results import Results
     from bench.store.store import Store
 
@@ -100,29 +102,17 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     the headline is printed and the report is written to `reports/` (`--out`), but not over that of a
     run that asked for more.
     """
-    images = _images(options["images"])
+    options["images"] = _images(options["images"])
     if options["plugin"] is not None:
         from bench.registry import load_plugin
 
         load_plugin(options["plugin"])
     from bench.runner.estimate import estimate
-    from bench.runner.execute import Scope, execute, parse_shard, todo
-    from bench.runner.loading import Setting
-    from bench.runner.override import Overrides
-    from bench.runner.plan import make_plan
-    from bench.runner.selection import Selection
-    from bench.runner.suite import load_suite
+    from bench.runner.execute import execute, todo
     from bench.store.results import load_results
 
-    scope = Scope(
-        overwrite=options["overwrite"], shard=options["shard"], keep_all=options["keep"] == "all"
-    )
-    parse_shard(scope.shard)  # before anything is loaded
-    as_written = load_suite(suite)
-    asked = load_suite(suite, Overrides(
-        eps=options["eps"], steps=options["steps"], seed=options["seed"],
-        attacks=options["attacks"],
-    ))  # fmt: skip
+    scope = _scope(options)
+    as_written, asked = _suites(suite, options)
     store = _store(options["results"], options["dry_run"])
     from bench.cli.display import make_display, say
 
@@ -131,14 +121,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         say(f"{hindered}; the headline will be printed all the same")
     with make_display(options["display"], options["as_json"]) as display:
         display.note(f"{asked.title}: loading models and images")
-        plan = make_plan(
-            asked,
-            Selection(models=options["models"], attacks=options["attacks"],
-                      toolkits=options["toolkits"], images=images),
-            Setting(batch_size=options["batch_size"], device=options["device"],
-                    data=options["data"]),
-            whole=as_written, train=not options["dry_run"], note=display.note,
-        )  # fmt: skip
+        plan = _planned(asked, as_written, options, display.note)
         wanted = todo(plan, store, scope)
         expected = estimate(plan, store, wanted)
         if options["dry_run"]:
@@ -157,6 +140,50 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         ctx.exit(1)
     if not written:
         ctx.exit(PrerequisiteError.exit_code)
+
+
+def _scope(options: Mapping[str, Any]) -> Scope:
+    """Return which cells are to be computed, having checked it before anything is loaded."""
+    from bench.runner.execute import Scope, parse_shard
+
+    parse_shard(options["shard"])
+    return Scope(
+        overwrite=options["overwrite"], shard=options["shard"], keep_all=options["keep"] == "all"
+    )
+
+
+def _suites(suite: str, options: Mapping[str, Any]) -> tuple[Suite, Suite]:
+    """Return a suite as its file says it, and with what the command says in place of its words."""
+    from bench.runner.override import Overrides
+    from bench.runner.suite import load_suite
+
+    changes = Overrides(
+        eps=options["eps"], steps=options["steps"], seed=options["seed"],
+        attacks=options["attacks"],
+    )  # fmt: skip
+    return load_suite(suite), load_suite(suite, changes)
+
+
+def _planned(
+    asked: Suite, as_written: Suite, options: Mapping[str, Any], note: Callable[[str], None]
+) -> Plan:
+    from bench.runner.loading import Setting
+    from bench.runner.plan import make_plan
+    from bench.runner.selection import Selection
+
+    return make_plan(
+        asked,
+        Selection(
+            models=options["models"],
+            attacks=options["attacks"],
+            toolkits=options["toolkits"],
+            images=options["images"],
+        ),
+        Setting(batch_size=options["batch_size"], device=options["device"], data=options["data"]),
+        whole=as_written,
+        train=not options["dry_run"],
+        note=note,
+    )
 
 
 def _store(results: Path, dry_run: bool) -> Store:
