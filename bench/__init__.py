@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
+    from bench.report.rules import SectionRule as SectionRule
+    from bench.report.rules import register_section as register_section
     from bench.runner.kinds import Kind as Kind
     from bench.runner.kinds import register_kind as register_kind
+    from bench.suite_files import register_study as register_study
     from bench.train.families import Family as Family
     from bench.train.recipe import Recipe as Recipe
     from bench.trust.checks.registry import Check as Check
@@ -37,6 +40,7 @@ _PUBLIC = {
     "Kind": "bench.runner.kinds",
     "Recipe": "bench.train.recipe",
     "Run": "bench.api",
+    "SectionRule": "bench.report.rules",
     "attack": "bench.api",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
@@ -44,6 +48,8 @@ _PUBLIC = {
     "register_family": "bench.zoo",
     "register_kind": "bench.runner.kinds",
     "register_model": "bench.zoo",
+    "register_section": "bench.report.rules",
+    "register_study": "bench.suite_files",
     "run": "bench.api",
     "wrap": "bench.adapters.network",
     "wrap_predict": "bench.adapters.predict_only",

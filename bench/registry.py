@@ -141,14 +141,23 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     Raises:
         BenchError: the file does not exist or fails; the message names file and line.
     """
+    load_file(path)
+
+
+def load_file(path: str | os.PathLike[str]) -> ModuleType:
+    """Run a user's Python file once and return it as a module.
+
+    Raises:
+        BenchError: the file does not exist or fails; the message names file and line.
+    """
     path = Path(path).resolve()
     name = f"bench_plugin_{path.stem}_{abs(hash(str(path))):x}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SpecError(f"--plugin {path}: no such Python file")
-    _execute(importlib.util.module_from_spec(spec), spec.loader, path)
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise SpecError(f"--plugin {path}: no such Python file")
+        _execute(importlib.util.module_from_spec(spec), spec.loader, path)
+    return sys.modules[name]
 
 
 def _execute(module: ModuleType, loader: Any, path: Path) -> None:

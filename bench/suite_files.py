@@ -1,30 +1,89 @@
 """Where suites lie: plain ones in `bench/suites`, those of studies each in its folder in `bench/studies`.
 
-A study is a folder with `suite.toml`, `published.csv` (the published figures) and `document.json` (what
-was published); of a plain suite file, `NAME.csv` and `NAME.json` beside it make it a study too.
+A study is a folder with `suite.toml`, `published.csv` (the published figures), `document.json` (what was
+published) and, where its report differs from that of a plain suite, `report.py`; `register_study` adds a
+folder that lies elsewhere. Of a plain suite file, `NAME.csv` and `NAME.json` beside it make it a study
+too, but no code beside it is run.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from bench.errors import SpecError
-from bench.registry import unknown
+from bench.registry import load_file, unknown
 
-_BENCH = Path(__file__).parent
+_BENCH = Path(__file__).resolve().parent
 #: The files in the folder of a study; the study has the folder's name.
 _SUITE, _FIGURES, _DOCUMENT = "suite.toml", "published.csv", "document.json"
 _STUDY = {_SUITE, _FIGURES}
 
 
-def shipped_suites() -> dict[str, Path]:
-    """Return the suites that come with the package, by name, each with its file."""
-    files = [*(_BENCH / "suites").glob("*.toml"), *(_BENCH / "studies").glob(f"*/{_SUITE}")]
+#: Folders of studies that plug-ins have registered.
+_REGISTERED: list[Path] = []
+
+
+def register_study(folder: str | Path) -> None:
+    """Let a study in a folder of your own be run and reported by its name, which is the folder's.
+
+    The folder holds `suite.toml` and `published.csv` (with the columns of
+    `bench.measure.published.COLUMNS`); `document.json`, which names what was published, and `report.py`,
+    whose `STUDY` says how its report differs, may be there too. `report.py` is run.
+
+    Raises:
+        SpecError: a file is missing, or another suite has this name.
+    """
+    folder = Path(folder).resolve()
+    for name in (_SUITE, _FIGURES):
+        if not (folder / name).is_file():
+            raise SpecError(f"the study in {folder} has no {name}; put one there")
+    named = suite_name(folder / _SUITE)
+    held = known_suites().get(named)
+    if held is not None and held.resolve() != folder / _SUITE:
+        raise SpecError(f"a suite named {named!r} is there already, {held}; rename the folder")
+    if folder not in _REGISTERED:
+        _REGISTERED.append(folder)
+
+
+def study_folders() -> list[Path]:
+    """Return the folders of all studies, those of plug-ins last."""
+    own = sorted(file.parent for file in (_BENCH / "studies").glob(f"*/{_SUITE}"))
+    return [*own, *_REGISTERED]
+
+
+def study_module(folder: Path, name: str) -> ModuleType | None:
+    """Return a module in the folder of a study; None where it has none.
+
+    Only code of studies that come with the package, or that a plug-in has registered, is ever run.
+    """
+    folder = folder.resolve()
+    file = folder / f"{name}.py"
+    if folder not in study_folders() or not file.is_file():
+        return None
+    if folder.parent == _BENCH / "studies":
+        return import_module(f"bench.studies.{folder.name}.{name}")
+    return load_file(file)
+
+
+def study_modules(name: str) -> list[ModuleType]:
+    """Return the modules of a name of all studies that have one."""
+    found = (study_module(folder, name) for folder in study_folders())
+    return [module for module in found if module is not None]
+
+
+def known_suites() -> dict[str, Path]:
+    """Return the suites of the package and of plug-ins, by name, each with its file."""
+    files = [
+        *(_BENCH / "suites").glob("*.toml"),
+        *(folder / _SUITE for folder in study_folders()),
+    ]
     return dict(sorted((suite_name(file), file) for file in files))
 
 
 def suite_path(named: str) -> Path:
-    """Return the file of a suite: a shipped one by name, or a path ending in `.toml`.
+    """Return the file of a suite: a known one by name, or a path ending in `.toml`.
 
     Raises:
         SpecError: there is no such suite or file.
@@ -33,10 +92,10 @@ def suite_path(named: str) -> Path:
         if not Path(named).is_file():
             raise SpecError(f"--suite {named}: no such file")
         return Path(named)
-    shipped = shipped_suites()
-    if named not in shipped:
-        raise unknown("suite", named, list(shipped))
-    return shipped[named]
+    known = known_suites()
+    if named not in known:
+        raise unknown("suite", named, list(known))
+    return known[named]
 
 
 def suite_name(path: Path) -> str:
@@ -48,9 +107,9 @@ def published_file(named: str) -> Path | None:
     """Return the file of published figures beside a suite's; None where it is no study.
 
     Args:
-        named: a shipped suite, or a path ending in `.toml`, which need not be there any more.
+        named: a known suite, or a path ending in `.toml`, which need not be there any more.
     """
-    path = Path(named) if named.endswith(".toml") else shipped_suites().get(named)
+    path = Path(named) if named.endswith(".toml") else known_suites().get(named)
     figures = None if path is None else _beside(path, _FIGURES)
     return figures if figures is not None and figures.is_file() else None
 

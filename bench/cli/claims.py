@@ -7,13 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import results_option, suite_option
+from bench.cli.options import plugin_option, results_option, suite_option
 from bench.cli.stored import stored
 
 
 @click.command()
 @suite_option
 @results_option
+@plugin_option
 @click.pass_context
 def claims(ctx: click.Context, suite: str, results: Path) -> None:
     """Test the suite's claims on its last run; exit 1 where one cannot be judged at all.
@@ -25,7 +26,8 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
     from bench.measure.outcomes import Outcomes
-    from bench.report.sections.claims import claim_table, comparison_table, stacked
+    from bench.report.sections.claims import claim_table
+    from bench.report.sections.comparisons import comparison_table, stacked
     from bench.trust.claims import claims as judge
     from bench.trust.comparisons import comparisons
 
@@ -35,12 +37,12 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
         return
     compared = comparisons(Outcomes(found))
     judged = judge(found, compared)
-    table = comparison_table(found, compared)
-    if not fits(table.to_dict("records"), width_of(sys.stdout)):
+    table = comparison_table(compared, found.claims)
+    if not fits(table.frame.to_dict("records"), width_of(sys.stdout)):
         table = stacked(table)
-    print_table(table.to_dict("records"), group=str(table.columns[0]))
+    print_table(table.frame.to_dict("records"), group=table.columns[0].title)
     click.echo()
-    print_table(claim_table(found, judged).to_dict("records"))
+    print_table(claim_table(judged).frame.to_dict("records"))
     without = judged["unjudged"] + judged["unequal"]
     unjudged = int((without == judged["comparisons"]).sum())
     say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")

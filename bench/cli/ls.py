@@ -21,16 +21,12 @@ _LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "checks", "run
 @plugin_option
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def ls(what: str, name: str | None, plugin: Path | None, results: Path, as_json: bool) -> None:
+def ls(what: str, name: str | None, results: Path, as_json: bool) -> None:
     """List models, attacks, suites, datasets, toolkits, checks, or the runs in a folder of results.
 
     `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
     toolkit takes.
     """
-    if plugin is not None:
-        from bench.registry import load_plugin
-
-        load_plugin(plugin)
     if name is not None:
         _one(what, name, as_json)
         return
@@ -218,9 +214,9 @@ def _attacks() -> list[dict[str, Any]]:
 def _suites() -> list[dict[str, Any]]:
     from bench.measure.source import read_source
     from bench.runner.suite import load_suite
-    from bench.suite_files import document_file, shipped_suites
+    from bench.suite_files import document_file, known_suites
 
-    files = shipped_suites()
+    files = known_suites()
     suites = [load_suite(name) for name in files]
     sources = {name: read_source(document_file(file)) for name, file in files.items()}
     return [

@@ -9,7 +9,7 @@ import rich_click as click
 from click.shell_completion import CompletionItem
 
 from bench.spec import TOOLKITS
-from bench.suite_files import shipped_suites
+from bench.suite_files import known_suites
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -24,7 +24,7 @@ def completion(names: Callable[[], list[str]]) -> Completion:
 
 
 def _suites() -> list[str]:
-    return list(shipped_suites())
+    return list(known_suites())
 
 
 def _models() -> list[str]:
@@ -68,7 +68,19 @@ device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
     help="Where models compute.",
 )  # fmt: skip
+
+
+def _load_plugins(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
+    if files and not ctx.resilient_parsing:  # no code is run for a completion
+        from bench.registry import load_plugin
+
+        for file in files:
+            load_plugin(file)
+
+
 plugin_option = click.option(
     "--plugin", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="A Python file that registers models of your own; it is run.",
+    multiple=True, callback=_load_plugins, expose_value=False,
+    help="A Python file that registers models, studies or sections of your own; it is run first. May be "
+    "given more than once.",
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from bench.cli.options import results_option, suite_option
+from bench.cli.options import plugin_option, results_option, suite_option
 from bench.cli.stored import stored
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @suite_option
 @results_option
+@plugin_option
 @click.pass_context
 def parity(ctx: click.Context, suite: str, results: Path) -> None:
     """Compare each attack between toolkits; exit 1 where two differ more than they should.
@@ -30,13 +31,14 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
     (median norms alike, and as many fall), differs (two algorithms under one name: shown, never judged).
     """
     from bench.cli.display import say
-    from bench.report.tables import parity_table
+    from bench.report.labels import attack_names
+    from bench.report.sections.parity import parity_table
     from bench.trust.checks.parity import parity as compare
     from bench.trust.checks.parity import parity_findings
 
     run = stored(suite, results)
     compared = compare(run)
-    _show(parity_table(run, compared))
+    _show(parity_table(compared, attack_names(run)).frame)
     counts = Counter(finding.status for finding in parity_findings(compared))
     parts = [
         f"{counts['pass']} agree as expected",
@@ -55,7 +57,7 @@ def _show(table: pd.DataFrame) -> None:
     from bench.cli.display import print_list, print_table, say
     from bench.cli.screen import fits, width_of
     from bench.report.formatting import lettered, plural
-    from bench.report.tables import identical
+    from bench.report.sections.parity import identical
 
     rows = table.to_dict("records")
     if not rows or fits(rows, width_of(sys.stdout)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import force_option, out_option, results_option, suite_option
+from bench.cli.options import force_option, out_option, plugin_option, results_option, suite_option
 from bench.cli.stored import stored
 from bench.errors import SpecError
 
@@ -27,6 +27,7 @@ FORMATS = ("pdf", "csv", "latex")
 )  # fmt: skip
 @out_option
 @force_option
+@plugin_option
 def report(
     suite: str, results: Path, formats: str, run: str | None, out: Path, force: bool
 ) -> None:
@@ -41,8 +42,9 @@ def report(
             raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
     from bench.cli.display import print_table
     from bench.report.kept import fuller
+    from bench.report.labels import attack_names
+    from bench.report.measured import measure
     from bench.report.sections.radius import radius_table
-    from bench.report.tables import measure, names
     from bench.report.write import write_report
     from bench.store.files import check_folder
     from bench.suite_files import published_file
@@ -57,4 +59,5 @@ def report(
         for path in paths:
             click.echo(path)
     # On stderr: a line of stdout is a file.
-    print_table(radius_table(measured.radii, names(found)).to_dict("records"), to=sys.stderr)
+    radii = radius_table(measured.radii, attack_names(found)).frame
+    print_table(radii.to_dict("records"), to=sys.stderr)

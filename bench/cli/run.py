@@ -28,7 +28,7 @@ from bench.spec import whole
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.report.tables import Measured
+    from bench.report.measured import Measured
     from bench.runner.estimate import Estimate
     from bench.runner.execute import Scope
     from bench.runner.plan import Plan
@@ -103,10 +103,6 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     run that asked for more.
     """
     options["images"] = _images(options["images"])
-    if options["plugin"] is not None:
-        from bench.registry import load_plugin
-
-        load_plugin(options["plugin"])
     from bench.runner.estimate import estimate
     from bench.runner.execute import execute, todo
     from bench.store.results import load_results
@@ -258,7 +254,7 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
 def _finish(suite: str, results: Results, options: dict[str, Any]) -> bool:
     """Print what a run that ended has found, and write its report; return False where it cannot be."""
     from bench.cli.display import say
-    from bench.report.tables import measure
+    from bench.report.measured import measure
 
     measured = measure(results)
     for line in results.notes:
@@ -306,29 +302,32 @@ def _report(
 def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     """Print headline, goals, critical eps, claims and certificates."""
     from bench.cli.display import print_table
-    from bench.report.sections.certified import certificate_table, sandwich_table
+    from bench.report.labels import attack_names
+    from bench.report.sections.certified import bounds_table, certificate_table
     from bench.report.sections.claims import claim_table
     from bench.report.sections.goals import goal_table
+    from bench.report.sections.headline import headline_table
     from bench.report.sections.radius import radius_table
-    from bench.report.tables import headline_table, names
 
     if as_json:
         for event, table in (
             ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
-            ("certificates", measured.certificates), ("sandwich", measured.sandwich),
+            ("certificates", measured.certificates),
+            ("certified-bounds", measured.certified_bounds),
         ):  # fmt: skip
             for record in _plain(table):
                 click.echo(json.dumps({"event": event, **record}, default=str))
         return
-    print_table(headline_table(results, measured.headline).to_dict("records"))
-    for table in (
-        goal_table(measured.attacks, names(results)), radius_table(measured.radii, names(results)),
-        claim_table(results, measured.claims),
-        certificate_table(measured.certificates), sandwich_table(measured.sandwich),
+    called = attack_names(results)
+    print_table(headline_table(results, measured.headline).frame.to_dict("records"))
+    for shown in (
+        goal_table(measured.attacks, called), radius_table(measured.radii, called),
+        claim_table(measured.claims), certificate_table(measured.certificates),
+        bounds_table(measured.certified_bounds),
     ):  # fmt: skip
-        if len(table):
+        if len(shown.frame):
             click.echo()
-        print_table(table.to_dict("records"))
+        print_table(shown.frame.to_dict("records"))
 
 
 def _plain(table: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -23,12 +23,8 @@ _ROWS = 20
 @results_option
 @plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print all that is stored of it as JSON.")
-def show(cell: str, results: Path, plugin: Path | None, as_json: bool) -> None:
+def show(cell: str, results: Path, as_json: bool) -> None:
     """Show what came of CELL, or why it failed; the first letters of its key will do."""
-    if plugin is not None:
-        from bench.registry import load_plugin
-
-        load_plugin(plugin)
     from bench.cli.display import print_list, print_table
     from bench.measure.summary import summary
     from bench.report.formatting import parameters

@@ -14,7 +14,7 @@ from bench.cli.options import complete_models, data_option, plugin_option
 @plugin_option
 @data_option
 @click.pass_context
-def validate(ctx: click.Context, model: str, plugin: Path | None, data: Path | None) -> None:
+def validate(ctx: click.Context, model: str, data: Path | None) -> None:
     """Check MODEL and say in words what is wrong with it; exit 1 where something is.
 
     Runs every check that needs a model (`bench ls checks`), those that the plug-in registers too.
@@ -24,7 +24,7 @@ def validate(ctx: click.Context, model: str, plugin: Path | None, data: Path | N
     from bench.trust.checks.registry import run_checks
     from bench.zoo import MODELS, load_model
 
-    adapter = load_model(model, plugin=plugin, data=data)
+    adapter = load_model(model, data=data)
     checked = CheckedModel(adapter, MODELS[model].facts["data"], data)
     results = run_checks("model", checked)
     print_table([

@@ -10,6 +10,7 @@ class Dataset:
     """A data set's facts.
 
     Attributes:
+        title: the name as people write it.
         input_shape: (C, H, W) of an image.
         classes: names, in the order of the labels.
         splits: name to number of images.
@@ -23,6 +24,7 @@ class Dataset:
     splits: dict[str, int]
     torchvision: str | None
     note: str
+    title: str
 
 
 _TEN = tuple(str(digit) for digit in range(10))
@@ -39,18 +41,19 @@ DATASETS: dict[str, Dataset] = {
     for entry in (
         Dataset(
             "digits", (1, 8, 8), _TEN, {"train": 1297, "test": 500}, None,
-            "8x8 handwritten digits, embedded in scikit-learn; no download",
+            "8x8 handwritten digits, embedded in scikit-learn; no download", "digits",
         ),
         Dataset(
-            "mnist", (1, 28, 28), _TEN, _MNIST_SPLITS, "MNIST", "28x28 handwritten digits"
+            "mnist", (1, 28, 28), _TEN, _MNIST_SPLITS, "MNIST", "28x28 handwritten digits",
+            "MNIST",
         ),
         Dataset(
             "fashion-mnist", (1, 28, 28), _FASHION, _MNIST_SPLITS, "FashionMNIST",
-            "28x28 pictures of clothing",
+            "28x28 pictures of clothing", "Fashion-MNIST",
         ),
         Dataset(
             "cifar10", (3, 32, 32), _CIFAR10, {"train": 50_000, "test": 10_000}, "CIFAR10",
-            "32x32 colour photographs",
+            "32x32 colour photographs", "CIFAR-10",
         ),
     )
 }  # fmt: skip

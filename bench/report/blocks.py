@@ -1,235 +1,382 @@
-"""What the templates place: tables as plain values, the protocol, agreement in words."""
+"""What a report is made of: sections of blocks. Sections make blocks; renderers know nothing else.
+
+Every text is printed as it stands. A block with a `name` is also written as a file of its own where a
+format has such files (LaTeX: a table as `SUITE-NAME.tex`, a figure as `SUITE-NAME.pdf`).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
-from bench.report import formatting
-from bench.report.tables import Table, identical, numeric
-from bench.spec import ATTACKING
-from bench.store.chosen import asked_in_words
-from bench.store.results import Results
-
-#: Of more models than these, the protocol says how many there are.
-_MANY = 12
+#: What the cells of a column are: `text`; `subject`, which says what a row is about; `pair`, two names
+#: that stay on one line; `threat`, such as `linf 8/255`; `norm`; `verdict`; `number`; `rate`, in percent.
+Kind = Literal["text", "subject", "pair", "threat", "norm", "verdict", "number", "rate"]
 
 
-def table_block(
-    frame: pd.DataFrame, caption: str, notes: Collection[str] = (), group: str = "model"
-) -> dict[str, Any] | None:
-    """Return a table for the template, None for an empty one.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its head.
+        kind: what its cells are.
+        share: of the width that is left, for texts that break into lines; 0 for as wide as its texts.
+    """
+
+    title: str
+    kind: Kind = "text"
+    share: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether its cells are numbers, which are set to the right."""
+        return self.kind in ("number", "rate")
+
+    @property
+    def always(self) -> bool:
+        """Whether it is shown even where it is the same in all rows."""
+        return self.kind in ("subject", "pair", "threat", "verdict", "rate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A paragraph.
+
+    Attributes:
+        lead: bold words before it.
+        see: the label of a section that is named where `{see}` stands.
+    """
+
+    text: str
+    lead: str = ""
+    see: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of a list of facts; `threats` are separated by commas."""
+
+    name: str
+    text: str
+    kind: Literal["text", "threats"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """A list of facts, as the protocol is."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of texts with what stands above and below it.
+
+    Attributes:
+        name: of its own file; empty for none.
+        caption: printed above.
+        columns: in order.
+        frame: all text; its columns are the titles of `columns`.
+        group: the column that is printed once above the rows that share it, where there is one.
+        notes: printed below.
+        inline: whether it stands in the document too, or in its own file alone.
+    """
+
+    name: str = ""
+    caption: str
+    columns: tuple[Column, ...]
+    frame: pd.DataFrame
+    group: str = "model"
+    notes: tuple[str, ...] = ()
+    inline: bool = True
+
+
+#: What a column says of each row: the name of a column of the frame, or a function of its row.
+Say = str | Callable[[Any], str]
+
+
+def tabulate(
+    found: pd.DataFrame, columns: Mapping[Column, Say], caption: str, **more: Any
+) -> Table:
+    """Return a table with a row for each row of a frame.
 
     Args:
-        frame: all text.
+        found: raw numbers.
+        columns: what each column says.
         caption: printed above.
-        notes: printed below.
-        group: the column that is printed once above the rows that share it, where there is one.
+        more: further attributes of the table.
     """
-    if frame.empty:
-        return None
-    shown, same = _telling(frame, group)
-    alone = group in shown and _alone(shown[group])
-    columns = [column for column in shown.columns if alone or column != group]
-    grouped = group in shown and not alone
-    groups = list(shown.groupby(group, sort=False)) if grouped else [("", shown)]
-    return {
-        "caption": caption,
-        "notes": [*same, *notes],
-        "columns": [
-            {"title": column, "align": "right" if numeric(column) else "left"} for column in columns
-        ],
-        "groups": [
-            {"title": str(model), "rows": rows[columns].astype(str).to_numpy().tolist()}
-            for model, rows in groups
-        ],
-    }
+    rows = list(found.itertuples())
+    frame = pd.DataFrame(
+        {
+            column.title: found[say].astype(str) if isinstance(say, str)
+            else pd.Series([say(row) for row in rows], index=found.index, dtype=object)
+            for column, say in columns.items()
+        }
+    )  # fmt: skip
+    return Table(caption=caption, columns=tuple(columns), frame=frame, **more)
 
 
-def _alone(named: pd.Series[str]) -> bool:
-    """Return whether a group is a column like others: short, and most of its values come once."""
-    return len(named) < 1.5 * named.nunique() and int(named.str.len().max()) <= _SHORT
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A drawing.
+
+    Attributes:
+        name: of its own file; empty for none.
+        pdf: the file, text selectable.
+        caption: printed below.
+        wide: whether it takes the full width of the text, or half.
+    """
+
+    name: str = ""
+    pdf: bytes
+    caption: str
+    wide: bool = True
 
 
-#: Names of more characters stand above their rows, where they have the width of the page.
-_SHORT = 40
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One cell of a published table.
 
-#: What a row is about and what came of it: shown even where it is the same in all rows.
-_ALWAYS = frozenset(
-    {
-        "threat",
-        "attack",
-        "toolkits",
-        "claim",
-        "verdict",
-        "result",
-        "status",
-        "expected",
-        "its comparisons",
-    }
+    Attributes:
+        published: the figure as printed, with the letter of its note.
+        ours: our figure, empty text never: `–` where there is none.
+        interval: of ours, such as `[78.8, 88.9]`, marked where some attacks have no result.
+    """
+
+    published: str
+    ours: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One model under one attack in a published table, an entry a column."""
+
+    model: str
+    attack: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedTable:
+    """A table in the published shape: data sets or measures across; models and attacks down.
+
+    Attributes:
+        number: as published.
+        data: what heads the columns; each has the published figure, ours and its interval below.
+        groups: title and rows of each radius.
+        notes: one line each.
+        interval: what heads the third column of each.
+        stacked: whether the three stand one below the other, where there are many columns.
+    """
+
+    number: str
+    caption: str
+    data: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+    notes: tuple[str, ...]
+    interval: str = "95 % interval"
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Robust accuracy of one model under one threat, in percent.
+
+    Attributes:
+        text: the figure, or `invalid`.
+        interval: its bounds, `78.8, 88.9`; empty where there is no figure.
+        mark: the letter of its note, or empty.
+        best: whether it is the best of its column.
+    """
+
+    text: str
+    interval: str
+    mark: str
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreatMatrix:
+    """The headline in the shape of a paper's table: a row a model, a column a threat. In files only.
+
+    Attributes:
+        name: of its own file; several matrices may share one.
+        label: tells those of one file apart.
+        threats: norm and eps of each column.
+        rows: the model, its clean accuracy in percent, and a score a column, None where it has none.
+        notes: the letter of each, and what it says.
+    """
+
+    name: str
+    label: str
+    caption: str
+    threats: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, str, tuple[Score | None, ...]], ...]
+    notes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRows:
+    """The comparisons of one claim.
+
+    Attributes:
+        title: the claim.
+        tests: what its comparisons compare.
+        rows: case, threat, then under the study's attack and under the strongest both sides, their
+            difference and p, and last the verdict.
+    """
+
+    title: str
+    tests: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparisons:
+    """The comparisons behind the claims: two sides of one threat, under two attacks."""
+
+    caption: str
+    groups: tuple[ClaimRows, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image as PNG, and the words under it."""
+
+    png: bytes
+    below: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackColumn:
+    """One attack over the images of a grid.
+
+    Attributes:
+        factor: what the perturbations are multiplied with before they are shown around grey.
+        pairs: perturbation and adversarial image, one pair an image.
+    """
+
+    attack: str
+    threat: str
+    toolkit: str
+    factor: int
+    pairs: tuple[tuple[Picture, Picture], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureGrid:
+    """A few images of one model under a few attacks."""
+
+    model: str
+    originals: tuple[Picture, ...]
+    columns: tuple[AttackColumn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """What one attack made of the image of a sheet.
+
+    Attributes:
+        size: the norm of what was added.
+        factor: what it is multiplied with before it is shown around grey.
+        fooled: whether the attack succeeded.
+        tried: the image tried; below it the model's decision.
+        added: what was added, as PNG.
+    """
+
+    attack: str
+    toolkit: str
+    norm: str
+    size: str
+    factor: int
+    fooled: bool
+    tried: Picture
+    added: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One image of one model under every attack that has a picture of it.
+
+    Attributes:
+        index: of the image in its split.
+        without: the attacks of the run that tried nothing for this image, or kept no picture.
+        explained: whether a sheet before it says how to read it.
+    """
+
+    model: str
+    index: int
+    original: Picture
+    panels: tuple[Panel, ...]
+    without: tuple[str, ...]
+    explained: bool = False
+
+
+Block = (
+    Text
+    | Facts
+    | Table
+    | Figure
+    | PublishedTable
+    | ThreatMatrix
+    | Comparisons
+    | PictureGrid
+    | Sheet
 )
 
 
-def _telling(frame: pd.DataFrame, group: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table without the columns that are empty or the same in all rows, and what these said."""
-    absent = [name for name in frame if frame[name].isin(["", formatting.NONE]).all()]
-    same = [
-        name
-        for turn, name in enumerate(frame)
-        if turn
-        and len(frame) > 1
-        and name not in {*absent, *_ALWAYS, group}
-        and not str(name).endswith("(%)")
-        and (frame[name] == frame[name].iloc[0]).all()
-        and not formatting.loud(str(frame[name].iloc[0]))
-    ]
-    said = "; ".join(f"{name} {frame[name].iloc[0]}" for name in same)
-    return frame.drop(columns=[*absent, *same]), [f"In all rows: {said}."] if same else []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the report under one heading.
 
-
-def parity_block(table: Table, where: str) -> dict[str, Any] | None:
-    """Return the comparisons that found any difference, with their causes as lettered notes.
-
-    Args:
-        table: all comparisons.
-        where: the file that has all of them.
+    Attributes:
+        label: by which texts refer to it.
+        title: the heading.
+        blocks: in order.
     """
-    alike = identical(table.frame)
-    frame = table.frame[~alike]
-    marks = formatting.lettered(frame["cause"])
-    expected = [
-        f"{expected} ({marks[cause]})" if cause else expected
-        for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
-    ]
-    return table_block(
-        frame.assign(expected=expected).drop(columns="cause"),
-        f"{table.caption} Those with the same verdict on every image are left out; all are in {where}.",
-        [f"({mark}) {cause}." for cause, mark in marks.items()],
-    )
+
+    label: str
+    title: str
+    blocks: tuple[Block, ...]
 
 
-def agreement(frame: pd.DataFrame) -> str:
-    """Return in words how many comparisons came out as expected, and how many found no difference."""
-    counts = frame["result"].value_counts()
-    many = formatting.plural(len(frame), "comparison")
-    said = [f"{counts.get('pass', 0)} of {many} of two toolkits came out as expected"]
-    if counts.get("FAIL", 0):
-        said.append(f"{counts['FAIL']} did not (FAIL)")
-    incomparable = int((frame["expected"] == "differs").sum())
-    unjudged = counts.get("not judged", 0) - incomparable
-    if unjudged:
-        said.append(f"{unjudged} could not be judged")
-    if incomparable:
-        said.append(f"{incomparable} compared two algorithms of one name, which is not judged")
-    alike = int(identical(frame).sum())
-    none = f" In {alike} of them all images had the same verdict." if alike else ""
-    return f"{'; '.join(said)}.{none}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The run that a report is of, as its files name it.
+
+    Attributes:
+        started: ISO 8601 in UTC.
+        version: of Crossfire; None where it was not recorded.
+        data: the data sets of the run, by name.
+        data_of: the data set of each model.
+    """
+
+    suite: str
+    title: str
+    started: str
+    version: str | None
+    images: int
+    data: str
+    split: str
+    seed: int
+    data_of: Mapping[str, str]
 
 
-def front_block(results: Results) -> dict[str, Any]:
-    """Return what every report begins with."""
-    return {
-        "title": results.title,
-        "suite": results.suite,
-        "date": formatting.date(results.started),
-        "cells": _cell_counts(results),
-        "protocol": _protocol(results),
-        "left_out": list(results.left_out),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A whole report.
 
+    Attributes:
+        cells: how many cells are `done`, `failed` and `missing`.
+    """
 
-def _cell_counts(results: Results) -> dict[str, int]:
-    """Return how many cells are `done`, `failed` and `missing`."""
-    counts = results.cells["status"].value_counts()
-    return {status: int(counts.get(status, 0)) for status in ("done", "failed", "missing")}
-
-
-def _protocol(results: Results) -> list[tuple[str, str]]:
-    """Return the protocol as pairs of a word and what it was."""
-    protocol: Mapping[str, Any] = results.protocol
-    cells = results.cells
-    attacks = cells[cells["kind"].isin(ATTACKING)]
-    counts = _cell_counts(results)
-    state = [f"{counts['done']} of {len(cells)} done"]
-    state += [f"{counts[status]} {status}" for status in ("failed", "missing") if counts[status]]
-    images = protocol["images"]
-    smoke = f" (smoke: n < {formatting.SMOKE})" if images < formatting.SMOKE else ""
-    each = " of each" if len(protocol["data"]) > 1 else ""
-    counted = f"{formatting.plural(images, 'image')}{each}{smoke}{_more_images(cells, images)}"
-    said = [
-        (
-            "Data",
-            f"{formatting.data(protocol)}, split {protocol['split']}, first {counted}",
-        ),
-        ("Models", _models(results)),
-        ("Attacks", ", ".join(attacks["attack"].unique())),
-        ("Threats", ", ".join(_threats(attacks))),
-        ("Cells", ", ".join(state)),
-        ("Seed, batch size", f"{protocol['seed']}, {protocol['batch_size']}"),
-        ("Run", _run(results)),
-        ("Versions", ", ".join(_versions(results.made))),
-        ("Machine", _machines(results.made)),
-    ]
-    return [(name, value) for name, value in said if value]
-
-
-def _run(results: Results) -> str:
-    """Return what the run is called and how much of its suite it asked for."""
-    return f"{results.run}: {asked_in_words(results.asked)}" if results.run else ""
-
-
-def _versions(made: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the versions that made the cells: `torch 2.9.0 (120 cells), 2.8.1 (11 cells)`."""
-    counts: dict[str, Counter[str]] = {}
-    for one in made:
-        for name, version in (one["versions"] or {}).items():
-            counts.setdefault(name, Counter())[version] += one["cells"]
-    return [f"{name} {_counted(of)}" for name, of in counts.items()]
-
-
-def _machines(made: Sequence[Mapping[str, Any]]) -> str:
-    """Return the machines that made the cells, with the threads that torch had there."""
-    counts: Counter[str] = Counter()
-    for one in made:
-        threads = one["threads"]
-        said = "threads not recorded" if threads is None else formatting.plural(threads, "thread")
-        counts[f"{one['host']} {one['device']}, {said}"] += one["cells"]
-    return _counted(counts, "; ")
-
-
-def _counted(counts: Counter[str], between: str = ", ") -> str:
-    """Return the names counted, with how many cells each has where there are several."""
-    if len(counts) == 1:
-        return next(iter(counts))
-    said = (f"{name} ({formatting.plural(count, 'cell')})" for name, count in counts.most_common())
-    return between.join(said)
-
-
-def _more_images(cells: pd.DataFrame, images: int) -> str:
-    """Return which attacks were made on more images than the suite says, and on how many."""
-    more = cells[cells["images"].fillna(0) > images]
-    said = [
-        f"; {count} under {', '.join(mine['attack'].unique())}"
-        for count, mine in more.groupby("images")
-    ]
-    return "".join(said)
-
-
-def _models(results: Results) -> str:
-    names = [model["model"] for model in results.models]
-    if len(names) <= _MANY:
-        return ", ".join(names)
-    families = pd.Series([model["family"] for model in results.models]).value_counts(sort=False)
-    if len(families) == 1:
-        return f"{len(names)}, all {families.index[0]}"
-    return f"{len(names)}: {', '.join(f'{count} {family}' for family, count in families.items())}"
-
-
-def _threats(cells: pd.DataFrame) -> list[str]:
-    said = (
-        formatting.threat(norm, eps) for norm, eps in zip(cells["norm"], cells["eps"], strict=True)
-    )
-    return list(dict.fromkeys(said))
+    origin: Origin
+    cells: Mapping[str, int]
+    sections: tuple[Section, ...]

@@ -1,39 +1,18 @@
-"""Numbers as people read them: one place, so that the PDF, LaTeX and the terminal say the same."""
+"""Numbers as people read them: one place, so that all formats and the terminal print the same."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from bench.spec import BLACK_BOX_SURFACE, eps_text
+from bench.spec import eps_text
 
 #: What stands where there is no number.
 NONE = "–"
-
-_MATHEMATICS = {
-    "<": "<", ">": ">", "±": r"\pm", "²": "^2", "³": "^3", "×": r"\times", "≤": r"\le", "≥": r"\ge",
-    "≠": r"\ne", "≈": r"\approx", "∞": r"\infty", "ℓ": r"\ell", "−": "-", "→": r"\to", "·": r"\cdot",
-    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "η": r"\eta",
-    "θ": r"\theta", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "µ": r"\mu", "ν": r"\nu",
-    "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi",
-    "χ": r"\chi", "ω": r"\omega", "Δ": r"\Delta", "Σ": r"\Sigma", "Ω": r"\Omega",
-}  # fmt: skip
-_LATEX = (
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"|": r"\textbar{}", '"': r"\char34{}", "–": "--", "—": "---", "…": r"\dots{}"}
-    | {"†": r"\dag{}", "‡": r"\ddag{}", "’": "'", "‘": "`", "“": "``", "”": "''"}
-    | {"\n": " ", "\r": " ", "\t": " "}
-    | {character: f"${sign}$" for character, sign in _MATHEMATICS.items()}
-)
-
-#: Combining signs that every font of LaTeX can set over or under a letter.
-_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030b\u030c\u0327"
 
 #: Below this many images a rate is a smoke test, not evidence: its interval is 20 points wide.
 SMOKE = 100
@@ -122,7 +101,7 @@ def data(protocol: Mapping[str, Any]) -> str:
 
 
 def parameters(given: Mapping[str, object]) -> str:
-    """Return the words of an attack in one line: `random_start yes, steps 10`."""
+    """Return the parameters of an attack in one line: `random_start yes, steps 10`."""
     flags = {True: "yes", False: "no"}
     return ", ".join(
         f"{name} {flags[value] if isinstance(value, bool) else value}"
@@ -130,9 +109,9 @@ def parameters(given: Mapping[str, object]) -> str:
     )
 
 
-def loud(said: str) -> bool:
+def loud(words: str) -> bool:
     """Return whether a text of a table says that something is wrong."""
-    return said in ("FAIL", "failed", "missing") or said.startswith("INVALID")
+    return words in ("FAIL", "failed", "missing") or words.startswith("INVALID")
 
 
 def text(value: Any) -> str:
@@ -150,21 +129,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def each(found: pd.DataFrame, say: Callable[..., str]) -> pd.Series[str]:
-    """Return what is said of each row of a frame."""
-    return pd.Series([say(row) for row in found.itertuples()], index=found.index, dtype=object)
-
-
-def without_plain_surface(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table without its surface column where every model is attacked as it is."""
-    plain = set(table["surface"]) <= {"network", BLACK_BOX_SURFACE}
-    return table.drop(columns="surface") if plain else table
-
-
 def lettered(notes: Iterable[str]) -> dict[str, str]:
     """Return a letter for each note that says something: a, b, ..., z, aa, ab, ..."""
-    said = dict.fromkeys(note for note in notes if note)
-    return {note: _letter(turn) for turn, note in enumerate(said)}
+    distinct = dict.fromkeys(note for note in notes if note)
+    return {note: _letter(turn) for turn, note in enumerate(distinct)}
+
+
+def in_letters(letters: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the notes with their letters, such as `(a) why.`, as they stand below a table."""
+    return tuple(f"({letter}) {note}." for note, letter in letters.items())
 
 
 def _letter(turn: int) -> str:
@@ -181,24 +154,3 @@ def date(started: str) -> str:
     """Return the start of a run in words: `20 November 2025, 22:48 UTC`."""
     time = moment(started)
     return f"{time.day} {time:%B %Y, %H:%M} UTC"
-
-
-def latex(said: str) -> str:
-    """Return a text so that LaTeX prints it as it stands.
-
-    A sign that pdfLaTeX has no font for is printed as its number there, and as it is by XeLaTeX and
-    LuaLaTeX.
-    """
-    # Two hyphens would become a dash.
-    return "-{}-".join("".join(map(_latex_sign, part)) for part in said.split("--"))
-
-
-def _latex_sign(sign: str) -> str:
-    if sign in _LATEX:
-        return _LATEX[sign]
-    if sign < "\x80":
-        return sign if sign.isprintable() else ""
-    letter, *accents = list(unicodedata.normalize("NFD", sign))
-    if sign in "ßæœøåÆŒØÅ" or (letter < "\x80" and len(accents) == 1 and accents[0] in _ACCENTS):
-        return sign
-    return f"\\ifdefined\\Umathcode {sign}\\else[U+{ord(sign):04X}]\\fi{{}}"

@@ -13,6 +13,9 @@ from matplotlib.axes import Axes
 LINE = 30
 LONG = 24
 
+#: Up to this many models share half the width, with bands; more get the whole of it, without.
+FEW = 4
+
 #: Of more models than these, those between the best and the worst are drawn alike and named as a group.
 MOST = 10
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 
 from bench.data.table import DATASETS
 from bench.report import formatting
-from bench.report.tables import names
+from bench.report.blocks import AttackColumn, Picture, PictureGrid
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -28,41 +27,13 @@ _FACTORS = (500, 200, 100, 50, 30, 20, 15, 10, 5, 3, 2, 1)
 _PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its pixels away
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One image as PNG, and the words under it."""
+def picture_grid(results: Results, called: Mapping[str, str]) -> PictureGrid | None:
+    """Return the first attacked images of the first model that has any; None where none has.
 
-    png: bytes
-    below: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One attack over the images of the grid.
-
-    Attributes:
-        factor: what the perturbations are multiplied with before they are shown around grey.
-        pairs: perturbation and adversarial image, one pair an image.
+    Args:
+        results: of the run.
+        called: what the attack of each cell is called.
     """
-
-    attack: str
-    threat: str
-    toolkit: str
-    factor: int
-    pairs: tuple[tuple[Picture, Picture], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """A few images of one model under a few attacks."""
-
-    model: str
-    originals: tuple[Picture, ...]
-    columns: tuple[Column, ...]
-
-
-def picture_grid(results: Results) -> Grid | None:
-    """Return the first attacked images of the first model that has any; None where none has."""
     if results.rows.empty:
         return None
     for model in results.cells["model"].unique():
@@ -79,13 +50,12 @@ def picture_grid(results: Results) -> Grid | None:
                 )
                 for index in indices
             )
-            called = names(results)
             asked = {cell["cell"]: cell for cell in results.cells.to_dict("records")}
             columns = tuple(
                 _column(called[cell], asked[cell], rows[cell], kept[cell], indices, classes)
                 for cell in kept
             )
-            return Grid(model=model, originals=originals, columns=columns)
+            return PictureGrid(model=model, originals=originals, columns=columns)
     return None
 
 
@@ -134,7 +104,7 @@ def _column(
     kept: Kept,
     indices: list[int],
     classes: tuple[str, ...],
-) -> Column:
+) -> AttackColumn:
     changes = [image_of(kept, "x_adv", index) - image_of(kept, "x", index) for index in indices]
     largest = max(float(np.abs(change).max()) for change in changes)
     factor = 1
@@ -145,7 +115,7 @@ def _column(
         added = Picture(png=to_png(shown), below=distance)
         below = label_of(rows[index], "adv", classes)
         pairs.append((added, Picture(png=to_png(image_of(kept, "x_adv", index)), below=below)))
-    return Column(
+    return AttackColumn(
         attack=called,
         threat=formatting.threat(cell["norm"], cell["eps"]),
         toolkit=str(cell["toolkit"]),

@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import PrerequisiteError, SpecError
 from bench.store.runlog import runs
 from bench.store.store import Store
+from bench.suite_files import suite_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def _named(store: Store, suite: str, content: str | None, run: str) -> Chosen:
             f"--run {run}: {state} so in {store.root}; bench ls runs --results {store.root} lists them"
         )
     (start,) = named
-    name, held = Path(suite).stem, start.get("content")
+    name, held = suite_name(Path(suite)), start.get("content")
     if start["suite"] != name and (held is None or held != content):
         raise SpecError(f"--run {run}: {start['run']} is a run of {start['suite']}, not of {name}")
     if content is not None and held is not None and held != content:
@@ -57,7 +58,7 @@ def _named(store: Store, suite: str, content: str | None, run: str) -> Chosen:
 
 def _last(store: Store, suite: str, content: str | None) -> Chosen:
     """Return the last run of a suite's content; of older logs, which do not say it, of its name."""
-    name = Path(suite).stem
+    name = suite_name(Path(suite))
     other: dict[str, Any] | None = None
     for start in runs(store):
         held = start.get("content")

@@ -16,6 +16,7 @@ from bench.store.chosen import choose_run
 from bench.store.fits import read_perturbation
 from bench.store.identity import canonical_json
 from bench.store.store import Store, open_store
+from bench.suite_files import suite_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,7 +155,7 @@ def load_results(
             cell |= {"status": "failed" if error else "missing", "error": error and _why(error)}
     rows = columns.to_pandas(tables)
     return Results(
-        suite=Path(suite).stem,
+        suite=suite_name(Path(suite)),
         title=start["title"],
         started=start["started"],
         protocol=start["protocol"],

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 
-import build
 import pandas as pd
 import pytest
 from command import call
+
+import build
 
 SUITE = """\
 title = "Two"
@@ -255,7 +256,7 @@ def test_a_short_try_beside_a_long_run_does_not_become_its_table(folder, cache):
 
 
 def test_versions_and_machine_in_a_report_are_those_of_the_cells(invoke, folder):
-    from bench.report.blocks import front_block
+    from bench.report.sections.protocol import protocol
     from bench.store.results import load_results
 
     events, _ = run(invoke, folder)
@@ -266,7 +267,8 @@ def test_versions_and_machine_in_a_report_are_those_of_the_cells(invoke, folder)
     del record["threads"], record["made"]  # as older versions wrote it
     path.write_text(json.dumps({**record, "host": "Elsewhere vax"}))
     events, _ = run(invoke, folder)  # both cells are kept
-    said = dict(front_block(load_results(folder / "results", "s.toml"))["protocol"])
+    facts = protocol(load_results(folder / "results", "s.toml"))
+    said = {fact.name: fact.text for fact in facts}
     assert "1.0.0 (1 cell)" in said["Versions"]
     assert said["Versions"].count("(1 cell)") == 2  # of torch alone
     assert "Elsewhere vax cpu, threads not recorded (1 cell)" in said["Machine"]

@@ -9,9 +9,9 @@ from bench.measure.published import read_published
 from bench.measure.source import Cause, read_source
 from bench.runner.suite import load_suite
 from bench.store.identity import suite_content
-from bench.suite_files import document_file, published_file, shipped_suites, suite_path
+from bench.suite_files import document_file, known_suites, published_file, suite_path
 
-STUDIES = [name for name in shipped_suites() if published_file(name)]
+STUDIES = [name for name in known_suites() if published_file(name)]
 BARE = {
     "title": "On Attacks", "authors": [], "kind": "report", "institution": None, "year": None,
     "cites": 2020,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from scenes import stored_run
 
-from bench.report.tables import Measured, measure
+from bench.report.findings import Findings, find
+from bench.report.measured import Measured, measure
 from bench.store.results import Results, load_results
 
 
@@ -17,3 +18,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="session")
 def measured(results: Results) -> Measured:
     return measure(results)
+
+
+@pytest.fixture(scope="session")
+def findings(results: Results, measured: Measured) -> Findings:
+    return find(results, measured)

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.report import formatting
+from bench.report.render.latex_text import latex
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ from bench.report import formatting
         (formatting.join("", "a", "", "b"), "a; b"),
         (formatting.date("2025-11-20T23:48:13.25+01:00"), "20 November 2025, 22:48 UTC"),
         (formatting.date("2025-01-02T03:04:05"), "2 January 2025, 03:04 UTC"),
-        (formatting.latex(r"50 % of a_b & {c} <1 \ #"), r"50 \% of a\_b \& \{c\} $<$1 \textbackslash{} \#"),
+        (latex(r"50 % of a_b & {c} <1 \ #"), r"50 \% of a\_b \& \{c\} $<$1 \textbackslash{} \#"),
     ],
 )  # fmt: skip
 def test_numbers_read_as_people_write_them(said: str, expected: str) -> None:

@@ -9,12 +9,19 @@ import torch
 from PIL import Image
 from scenes import stored_run
 
-from bench.report.pictures import ATTACKS, IMAGES, picture_grid
+from bench.report.blocks import PictureGrid
+from bench.report.labels import attack_names
+from bench.report.pictures import ATTACKS, IMAGES
+from bench.report.pictures import picture_grid as made_grid
 from bench.store.results import Results
 
 
 def _pixels(png: bytes) -> Any:
     return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def picture_grid(results: Results) -> PictureGrid | None:
+    return made_grid(results, attack_names(results))
 
 
 class _Store:

@@ -14,21 +14,21 @@ from bench.measure.curves import surface_curves
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.measure.published import comparison, read_published
-from bench.report.source import opening
-from bench.report.study_kind import Study, study_named
-from bench.report.study_tables import (
-    published_latex,
-    published_tables,
-    short_cost,
-    short_failures,
-    short_headline,
-    surrogate_table,
-)
-from bench.report.tables import Measured
+from bench.report.findings import Findings
+from bench.report.measured import Measured
+from bench.report.render.latex import published_lines
+from bench.report.sections.cost import brief_cost
+from bench.report.sections.failures import brief_failures
+from bench.report.sections.headline import brief_headline
+from bench.report.sections.opening import used
+from bench.report.sections.published import published_tables
+from bench.report.sections.surrogates import surrogate_table
+from bench.report.study import Study, study_of
 from bench.report.write import write_report
 from bench.store.results import Results
 from bench.studies.dml.embedding import embedding_figure
 
+DML = study_of(dml.PUBLISHED)
 MODELS = [
     "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine",
     "mnist/dml-contrastive-sgd-knn3-cosine", "cifar10/dml-triplet-sgd-knn1-cosine",
@@ -86,22 +86,31 @@ def _text(path: Path) -> str:
 def _measured(results: Results) -> Measured:
     nothing, outcomes = pd.DataFrame(), Outcomes(results)
     return Measured(
-        outcomes=outcomes,
-        headline=headline(outcomes), grid=nothing, curve=nothing, attacks=attack_rates(outcomes), parity=nothing,
+        outcomes=outcomes, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), parity=nothing,
         transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
-        certificates=nothing, certified=nothing, sandwich=nothing,
+        certificates=nothing, certified=nothing, certified_bounds=nothing,
     )  # fmt: skip
+
+
+def _findings(results: Results, study: Study | None = None) -> Findings:
+    """Return the findings of a study of which no published figure is looked at."""
+    return Findings(
+        results=results,
+        measured=_measured(results),
+        study=study or Study(),
+        beside=pd.DataFrame(),
+    )
 
 
 def test_every_format_is_written(report: dict[str, list[Path]]) -> None:
     names = {kind: [path.name for path in paths] for kind, paths in report.items()}
     assert names["pdf"] == ["dml.pdf"]
     assert names["csv"] == [
-        f"dml-{one}.csv" for one in ("headline", "attacks", "parity", "published")
+        f"dml-{one}.csv" for one in ("headline", "published", "parity", "attacks")
     ]
     assert names["latex"] == [
-        "dml-headline.tex", "dml-agreement.tex", "dml-cost.tex", "dml-surrogates.tex",
-        *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
+        "dml-headline.tex", *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
+        "dml-agreement.tex", "dml-surrogates.tex", "dml-cost.tex",
         "dml-surfaces.pdf", "dml-embedding.pdf", "dml-bars-mnist.pdf", "dml-bars-cifar10.pdf",
     ]  # fmt: skip
 
@@ -119,7 +128,7 @@ def test_the_pdf_is_a_study_s(
     assert "97.73 (a)" in text  # with the note of its misprint
     assert "printed so; probably 67.73" in text
     assert "AttackError: out of memory" in text
-    assert opening(partial, partly, study_named("dml"), None).used in text
+    assert used(Findings(results=partial, measured=None, study=DML, beside=partly)) in text
 
 
 def test_the_figures_are_drawings_with_text(report: dict[str, list[Path]]) -> None:
@@ -135,14 +144,14 @@ def test_the_csv_file_holds_the_comparison(
     partly: pd.DataFrame, report: dict[str, list[Path]]
 ) -> None:
     read = pd.read_csv(
-        report["csv"][3], dtype={"table": "str", "eps": "str", "eps_published": "str"}
+        report["csv"][1], dtype={"table": "str", "eps": "str", "eps_published": "str"}
     )
     read = read[list(partly.columns)]
     pd.testing.assert_frame_equal(read, partly.assign(note=partly["note"].replace("", None)))
 
 
 def test_a_published_table_has_its_shape_and_no_blank(beside: pd.DataFrame) -> None:
-    tables = {table.number: table for table in published_tables(beside, study_named("dml"))}
+    tables = {table.number: table for table in published_tables(beside, DML)}
     assert list(tables) == [f"5.{turn}" for turn in range(1, 8)]
     table = tables["5.2"]
     assert table.data == ("MNIST", "Fashion-MNIST", "CIFAR-10")
@@ -163,7 +172,7 @@ def test_a_published_table_has_its_shape_and_no_blank(beside: pd.DataFrame) -> N
 
 
 def test_a_figure_that_lacks_attacks_is_marked(partly: pd.DataFrame) -> None:
-    (table,) = published_tables(partly[partly["table"] == "5.1"], study_named("dml"))
+    (table,) = published_tables(partly[partly["table"] == "5.1"], DML)
     at_two = dict(table.groups)["ε = 0.02"]
     assert at_two[0].entries[0].interval.endswith("†")
     assert not dict(table.groups)["ε = 0.01"][0].entries[0].interval.endswith("†")
@@ -171,9 +180,9 @@ def test_a_figure_that_lacks_attacks_is_marked(partly: pd.DataFrame) -> None:
 
 
 def test_latex_has_a_line_a_row_and_as_many_columns_everywhere(beside: pd.DataFrame) -> None:
-    (table,) = published_tables(beside[beside["table"] == "5.5"], study_named("dml"))
-    made = published_latex(table, "tab:x")
-    body = made[made.index("\\endhead") :].splitlines()
+    (table,) = published_tables(beside[beside["table"] == "5.5"], DML)
+    lines = published_lines(table, "tab:x")
+    made, body = "\n".join(lines), lines[lines.index("\\endhead") :]
     rows = [line for line in body if "&" in line]
     assert len(rows) == 52
     assert {line.count("&") for line in rows} == {10}
@@ -182,7 +191,7 @@ def test_latex_has_a_line_a_row_and_as_many_columns_everywhere(beside: pd.DataFr
 
 
 def test_the_short_headline_has_a_row_a_model_shown(partial: Results) -> None:
-    table = short_headline(partial, _measured(partial), study_named("dml")).frame
+    table = brief_headline(_findings(partial, DML)).frame
     assert list(table["model"]) == ["DL, SGD", "contrastive, SGD, k = 1, cosine",
                                     "triplet, SGD, k = 1, cosine"]  # fmt: skip
     assert list(table.columns[2:]) == [
@@ -193,17 +202,15 @@ def test_the_short_headline_has_a_row_a_model_shown(partial: Results) -> None:
 
 
 def test_cells_without_a_result_are_counted_by_kind(partial: Results) -> None:
-    table = short_failures(partial)
+    table = brief_failures(_findings(partial)).frame
     unfinished = (partial.cells["status"] != "done").sum()
     assert table["cells"].astype(int).sum() == unfinished > len(table)
     assert set(table.loc[table["status"] == "failed", "error"]) == {"AttackError: out of memory"}
 
 
 def test_surface_curves_lie_above_the_worst_case(whole: Results) -> None:
-    lines, worst = (
-        surface_curves(Outcomes(whole)),
-        headline(Outcomes(whole)).set_index(["model", "eps"]),
-    )
+    outcomes = Outcomes(whole)
+    lines, worst = surface_curves(outcomes), headline(outcomes).set_index(["model", "eps"])
     assert set(lines["surface"]) == {"network", *dml.SURFACES}
     for row in lines[lines["eps"] > 0].itertuples():
         assert row.accuracy >= worst.loc[(row.model, row.eps), "robust_accuracy"]
@@ -244,18 +251,17 @@ def test_a_study_of_which_nothing_was_run(whole: Results, tmp_path: Path, what: 
 
 
 def test_a_study_with_nothing_of_its_own_has_its_tables(beside: pd.DataFrame) -> None:
-    assert study_named("another") == Study()
-    table = published_tables(beside, study_named("another"))[1]
-    assert table.data[0] == "mnist"
+    table = published_tables(beside, Study())[1]
+    assert table.data[0] == "MNIST"
     assert table.groups[0][1][0].model == "dml-contrastive-sgd-knn1-cosine"
 
 
 def test_surrogates_are_told_of_once_a_trunk_and_their_climbing_is_counted_once() -> None:
     votes = dml.titles(data=("mnist",), losses=("triplet",))
     results = dml.results(votes, attacks=("pgd",), radii=("0.01",))
-    found = surrogate_table(results, Study()).frame
+    found = surrogate_table(_findings(results)).frame
     assert found["vote"].tolist() == ["dml-triplet-sgd-knn1-cosine", "dml-triplet-adam-knn1-cosine"]
     assert found["clean test images (%)"].tolist() == ["99.0 [98.1, 99.5]"] * 2
-    cost = short_cost(results, _measured(results), Study()).frame
+    cost = brief_cost(_findings(results)).frame
     surfaces = cost.set_index("surface")["cells"]
     assert surfaces["network"] == surfaces["soft-knn"] == "2"  # of two trunks, not of twelve votes

@@ -1,4 +1,3 @@
-import build
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +5,7 @@ import torch
 from torch import nn
 
 import bench
+import build
 from bench.errors import AttackError, SpecError, StoreError
 from bench.runner import attack as attacks
 from bench.runner import execute as running

@@ -11,8 +11,9 @@ from torch import nn
 
 import bench
 from bench.errors import SpecError
+from bench.report.labels import attack_names
+from bench.report.measured import measure
 from bench.report.sections.transfer import transfer_table
-from bench.report.tables import measure, names
 from bench.report.write import write_report
 from bench.runner import execute as running
 from bench.runner import fits
@@ -240,7 +241,9 @@ def test_the_transfer_table_by_hand(written, tmp_path):
     plan = written(('"digits/mlp"]', '"digits/mlp", "second"]'))
     execute(plan, open_store(tmp_path / "r"))
     results = load_results(tmp_path / "r", "uni")
-    table = transfer_table(measure(results).transfer, names(results)).set_index("fitted on")
+    table = transfer_table(measure(results).transfer, attack_names(results)).frame.set_index(
+        "fitted on"
+    )
     expected = {}
     for key, cell in universal(plan).items():
         named = cell.attack.parameter("fitted_on")

@@ -7,7 +7,7 @@ import bench
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.runner.suite import load_suite
-from bench.suite_files import shipped_suites
+from bench.suite_files import known_suites
 
 GOOD = """\
 title  = "T"
@@ -102,8 +102,8 @@ def test_an_unknown_suite_names_the_nearest():
         load_suite("nowhere.toml")
 
 
-@pytest.mark.parametrize("name", shipped_suites())
-def test_shipped_suites_are_sound(name):
+@pytest.mark.parametrize("name", known_suites())
+def test_known_suites_are_sound(name):
     suite = load_suite(name)
     assert {one.count for one in suite.images} <= {100, 200}
     if suite.name not in ("digits", "digits-full", "mnist", "fashion-mnist", "cifar10"):
@@ -117,12 +117,12 @@ def test_the_full_suite_has_every_attack_in_every_norm():
     assert asked == {(name, norm) for name, row in ATTACKS.items() for norm in row.norms}
 
 
-def test_shipped_suites_are_the_files_of_the_folder_and_one_a_study():
+def test_known_suites_are_the_files_of_the_folder_and_one_a_study():
     root = Path(bench.__file__).parent
     plain = {p.stem for p in (root / "suites").iterdir() if p.suffix == ".toml"}
     studies = {p.name.replace("_", "-") for p in (root / "studies").iterdir() if p.is_dir()}
-    assert set(shipped_suites()) == plain | (studies - {"--pycache--"})
-    assert {"digits", "local-learning"} <= set(shipped_suites())
+    assert set(known_suites()) == plain | (studies - {"--pycache--"})
+    assert {"digits", "local-learning"} <= set(known_suites())
 
 
 LOCAL = """\

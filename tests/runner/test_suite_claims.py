@@ -10,7 +10,7 @@ from bench.errors import SpecError
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.spec import Claim
-from bench.suite_files import shipped_suites
+from bench.suite_files import known_suites
 
 SUITE = """\
 title  = "T"
@@ -136,8 +136,8 @@ def test_models_that_the_suite_lacks_are_named(tmp_path, old, new, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", shipped_suites())
-def test_claims_of_shipped_suites_are_about_their_models(name):
+@pytest.mark.parametrize("name", known_suites())
+def test_claims_of_known_suites_are_about_their_models(name):
     from bench.runner.suite_claims import check_models
 
     suite = load_suite(name)

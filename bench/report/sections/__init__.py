@@ -1,1 +1,1 @@
-"""The sections of a report, one file each."""
+"""The sections of a report: a file each, with a `SECTION` that says what it is and where it stands."""

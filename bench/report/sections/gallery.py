@@ -1,9 +1,9 @@
-"""One image of each model under every attack of a run, a small panel an attack."""
+"""Examples: a few images under a few attacks, and one image of each model under every attack."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,16 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report import formatting
+from bench.report.blocks import Block, Panel, Picture, Section, Sheet, Text
+from bench.report.findings import Findings
 from bench.report.pictures import (
     Kept,
-    Picture,
     Row,
     amplified,
     classes_of,
     image_of,
     label_of,
+    picture_grid,
     to_png,
 )
+from bench.report.rules import SectionRule
 from bench.spec import ATTACKING
 from bench.store.columns import attacked
 from bench.store.results import Results
@@ -37,48 +40,28 @@ _COARSE = 16
 _FRAME = (0.85, 0.33, 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """What one attack made of the image.
-
-    Attributes:
-        size: the norm of what was added.
-        factor: what it is multiplied with before it is shown around grey.
-        fooled: whether the attack succeeded.
-        tried: the image tried as PNG; what the model says of it is below.
-        added: what was added, as PNG.
-    """
-
-    attack: str
-    toolkit: str
-    norm: str
-    size: str
-    factor: int
-    fooled: bool
-    tried: Picture
-    added: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
-    """One image of one model under every attack that has a picture of it.
-
-    Attributes:
-        index: of the image in its split.
-        without: the attacks of the run that tried nothing for this image, or kept no picture.
-    """
-
-    model: str
-    index: int
-    original: Picture
-    panels: tuple[Panel, ...]
-    without: tuple[str, ...]
+def section(findings: Findings) -> Section | None:
+    """Return examples: a few images under a few attacks, then one image of each model under every attack."""
+    if findings.study.brief:
+        return None
+    results = findings.results
+    grid, sheets = picture_grid(results, findings.attack_names), gallery(results)
+    blocks: list[Block] = [grid or Text(text="No pictures: no attacked image was kept."), *sheets]
+    unseen = len(results.models) - len(sheets)
+    if sheets and unseen:
+        blocks.append(
+            Text(
+                text=f"Of the {len(results.models)} models of this run, {unseen} are not shown here."
+            )
+        )
+    return Section(label="examples", title="Examples", blocks=tuple(blocks))
 
 
 def gallery(results: Results) -> list[Sheet]:
     """Return a sheet of each of the first `MODELS`: the first image that most attacks changed."""
     sheets = (_sheet(results, model) for model in results.cells["model"].unique())
-    return list(islice((sheet for sheet in sheets if sheet is not None), MODELS))
+    found = list(islice((sheet for sheet in sheets if sheet is not None), MODELS))
+    return [replace(sheet, explained=turn > 0) for turn, sheet in enumerate(found)]
 
 
 def _sheet(results: Results, model: str) -> Sheet | None:
@@ -127,8 +110,7 @@ def _strongest(
         return not row["success"], order[row["norm"]], size if row["success"] else -size
 
     for name in names:
-        of_it = rows[rows["attack"] == name].to_dict("records")
-        for row in sorted(of_it, key=weakness):
+        for row in sorted(rows[rows["attack"] == name].to_dict("records"), key=weakness):
             kept = results.pictures(str(row["cell"]))
             if kept and int(row["index"]) in np.asarray(kept["index"]):
                 yield row, kept
@@ -185,3 +167,6 @@ def _framed(shown: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[
         marked[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = False
     colour[:, marked] = np.asarray(_FRAME, dtype=np.float32)[:, None]
     return colour
+
+
+SECTION = SectionRule(name="gallery", place=120, make=section)

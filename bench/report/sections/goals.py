@@ -1,36 +1,54 @@
-"""The table of attacks that want more, or less, than any other label: how often they reached it."""
+"""Attacks that want more, or less, than any other label: how often they reached it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from bench.report import formatting
+from bench.report.blocks import Column, Say, Section, Table, tabulate
+from bench.report.findings import Findings
+from bench.report.labels import ATTACK, COUNT, MODEL, THREAT, TOOLKIT, surface_column, threat_of
+from bench.report.rules import SectionRule
 from bench.spec import GOALS
 
-CAPTION = (
-    "Attacks with a goal of their own: how often it was reached on the n images attacked, with its 95 % "
-    "Wilson interval, and on how many of them the right label was lost. A lost label counts in the "
-    "headline whatever the goal was."
-)
+
+def section(findings: Findings) -> Section | None:
+    """Return the table of goals, of a run with attacks that have some."""
+    table = goal_table(findings.measured.attacks, findings.attack_names)
+    if table.frame.empty:
+        return None
+    return Section(label="goals", title="Goals", blocks=(table,))
 
 
-def goal_table(found: pd.DataFrame, called: dict[str, str]) -> pd.DataFrame:
+def goal_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     """Return a row a cell whose attack has a target, or aims at less confidence.
 
     Args:
-        found: of `bench.measure.attack_rates`.
-        called: what each cell's attack is called, by cell.
+        found: of `bench.measure.attack_rates.attack_rates`.
+        called: what each cell's attack is called.
     """
     found = found[found["goal"] != GOALS[0]]
-    table = pd.DataFrame({
-        "model": found["model"],
-        "goal": found["goal"].str.replace("-", " "),
-        "attack": found["cell"].map(called),
-        "threat": formatting.each(found, lambda row: formatting.threat(row.norm, row.eps_text)),
-        "toolkit": found["toolkit"],
-        "surface": found["surface"],
-        "n": formatting.each(found, lambda row: formatting.count(row.attacked)),
-        "reached (%)": formatting.each(found, lambda row: formatting.rate(row.success_rate, row.low, row.high)),
-        "label lost (%)": formatting.each(found, lambda row: formatting.percent(row.lost_rate)),
-    })  # fmt: skip
-    return formatting.without_plain_surface(table)
+    columns: dict[Column, Say] = {
+        MODEL: "model",
+        Column("goal", "subject"): lambda row: row.goal.replace("-", " "),
+        ATTACK: lambda row: called[row.cell],
+        THREAT: threat_of,
+        TOOLKIT: "toolkit",
+        **surface_column(found),
+        COUNT: lambda row: formatting.count(row.attacked),
+        Column("reached (%)", "rate"): lambda row: formatting.rate(row.success_rate, row.low, row.high),
+        Column("label lost (%)", "rate"): lambda row: formatting.percent(row.lost_rate),
+    }  # fmt: skip
+    return tabulate(
+        found,
+        columns,
+        "Attacks with a goal of their own: how often it was reached on the n images attacked, with its "
+        "95 % Wilson interval, and on how many of them the right label was lost. A lost label counts in "
+        "the headline whatever the goal was.",
+        name="goals",
+    )
+
+
+SECTION = SectionRule(name="goals", place=50, make=section)

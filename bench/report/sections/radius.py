@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit
+from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit, measured_radii
 from bench.report import formatting
-from bench.report.figures import NORM, is_wide, look, size, style, to_pdf
+from bench.report.blocks import Column, Figure, Say, Section, Table, tabulate
+from bench.report.drawing import NORM, canvas, is_wide, look, percent_axis, size, style, to_pdf
+from bench.report.findings import Findings
+from bench.report.labels import ATTACK, COUNT, MODEL, NOTE, data_name, surface_column
 from bench.report.legends import BESIDE, legend
+from bench.report.rules import SectionRule
 
-RADII = (
+_CAPTION = (
     "The eps at which labels flip, of the "
     f"images that the model gets right with a confidence of at least {CONFIDENCE:g}, n in number; each "
     "figure with its standard error. Median radius: half of the labels have flipped, those that never "
@@ -34,49 +37,63 @@ _SHOWN = 0.99
 _DECADES = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curves:
-    """The accuracy of all models under one attack that measures radii, drawn.
+def section(findings: Findings) -> Section | None:
+    """Return the critical eps and their curves, of a run that measured radii; in brief the table alone."""
+    found, called = findings.measured.radii, findings.attack_names
+    if found.empty:
+        return None
+    table = radius_table(found, called)
+    if findings.beside is not None:
+        table = _of_study(table, findings)
+    if findings.study.brief:
+        return Section(label="radius", title="Critical eps", blocks=(table,))
+    curves = radius_figures(found, measured_radii(findings.results), called)
+    return Section(label="radius", title="Critical eps", blocks=(table, *curves))
 
-    Attributes:
-        pdf: the file, text selectable.
-        wide: whether it takes the full width of the text.
-        caption: what stands below it.
-    """
 
-    pdf: bytes
-    wide: bool
-    caption: str
+def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
+    """Return the raw critical eps, of a run that measured radii."""
+    found = findings.measured.radii
+    return {"radius": found} if len(found) else {}
 
 
-def radius_table(found: pd.DataFrame, called: Mapping[str, str]) -> pd.DataFrame:
+def radius_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     """Return a row a model and attack: its critical eps, or why there is none.
 
     Args:
         found: of `bench.measure.radius.critical_eps`.
         called: what the attack of each cell is called.
     """
-    table = pd.DataFrame({
-        "model": found["model"],
-        "attack": found["cell"].map(called),
-        "surface": found["surface"],
-        "n": formatting.each(found, lambda row: formatting.count(row.n)),
-        "never flipped": formatting.each(found, lambda row: formatting.count(row.censored)),
-        "median radius": formatting.each(found, _median),
-        "mode": formatting.each(found, lambda row: formatting.with_error(row.mode, row.mode_error)),
-        "critical eps": formatting.each(
-            found, lambda row: formatting.with_error(row.critical_eps, row.error)
+    columns: dict[Column, Say] = {
+        MODEL: "model",
+        ATTACK: lambda row: called[row.cell],
+        **surface_column(found),
+        COUNT: lambda row: formatting.count(row.n),
+        Column("not broken (censored)", "number"): lambda row: formatting.count(row.censored),
+        Column("median radius", "number"): _median,
+        Column("mode", "number"): lambda row: formatting.with_error(row.mode, row.mode_error),
+        Column("critical eps", "number"): lambda row: formatting.with_error(
+            row.critical_eps, row.error
         ),
-        "R²": formatting.each(found, lambda row: formatting.amount(row.r2, 4)),
-        "note": formatting.each(found, _note),
-    })  # fmt: skip
-    return formatting.without_plain_surface(table)
+        Column("R²", "number"): lambda row: formatting.amount(row.r2, 4),
+        NOTE: _note,
+    }
+    return tabulate(found, columns, _CAPTION, name="radius")
+
+
+def _of_study(table: Table, findings: Findings) -> Table:
+    """Return the table with models as the study calls them, by data set."""
+    models = table.frame["model"]
+    frame = table.frame.assign(model=[findings.called(model) for model in models])
+    frame.insert(0, "data", [data_name(findings.data_of[model]) for model in models])
+    columns = (Column("data"), Column("model", "subject"), *table.columns[1:])
+    return replace(table, columns=columns, frame=frame, group="data")
 
 
 def _median(row: Any) -> str:
     """Return a median with its error; of few images, or where many never flipped, without."""
-    said = formatting.with_error(row.median, row.median_error)
-    return formatting.amount(row.median) if said == formatting.NONE else said
+    figure = formatting.with_error(row.median, row.median_error)
+    return formatting.amount(row.median) if figure == formatting.NONE else figure
 
 
 def _note(row: Any) -> str:
@@ -88,7 +105,7 @@ def _note(row: Any) -> str:
 
 def radius_figures(
     found: pd.DataFrame, radii: Mapping[str, Array], called: Mapping[str, str]
-) -> list[Curves]:
+) -> list[Figure]:
     """Return accuracy against eps, measured and fitted, a figure for each attack.
 
     Args:
@@ -101,18 +118,20 @@ def radius_figures(
     drawn = []
     for attack, lines in titled.groupby("attack", sort=False):
         with style():
-            figure = Figure(figsize=size(list(lines["title"])), layout="constrained")
+            figure = canvas(*size(list(lines["title"])))
             draw_radii(figure.subplots(), lines, radii)
             pdf = to_pdf(figure)
         drawn.append(
-            Curves(
-                pdf=pdf, wide=is_wide(list(lines["title"])), caption=_caption(str(attack), lines)
+            Figure(
+                pdf=pdf,
+                wide=is_wide(list(lines["title"])),
+                caption=_figure_caption(str(attack), lines),
             )
         )
     return drawn
 
 
-def _caption(attack: str, lines: pd.DataFrame) -> str:
+def _figure_caption(attack: str, lines: pd.DataFrame) -> str:
     alone = f"{lines['title'].iloc[0]}, " if len(lines) == 1 else ""
     without = " The table says why a model has none." if lines["refused"].any() else ""
     return (
@@ -135,20 +154,29 @@ def draw_radii(axes: Axes, lines: pd.DataFrame, radii: Mapping[str, Array]) -> N
     eps = np.geomspace(left, right, _GRID) if left else np.linspace(0, right, _GRID)
     keys = []
     for turn, line in enumerate(lines.to_dict("records")):
-        mine, own = look(turn), radii[line["cell"]]
+        own_look, own = look(turn), radii[line["cell"]]
         stands = 100 * (1 - np.searchsorted(own, eps, side="right") / len(own))
-        (pale,) = axes.step(eps, stands, where="post", color=mine.colour, **_MEASURED)
+        (pale,) = axes.step(eps, stands, where="post", color=own_look.colour, **_MEASURED)
         key = [pale]
         if not line["refused"]:
             critical = line["critical_eps"]
             fit = Fit(critical=critical, b=line["b"], nu=line["nu"], r2=line["r2"])
             height = 100 * float(fit.accuracy(np.array([critical]))[0])
             drawn = axes.plot(
-                eps, 100 * fit.accuracy(eps), color=mine.colour, linestyle=mine.dashes, **_FITTED
+                eps,
+                100 * fit.accuracy(eps),
+                color=own_look.colour,
+                linestyle=own_look.dashes,
+                **_FITTED,
             )
-            axes.vlines(critical, 0, height, color=mine.colour, linewidth=0.5, zorder=2)
+            axes.vlines(critical, 0, height, color=own_look.colour, linewidth=0.5, zorder=2)
             spot = axes.errorbar(
-                critical, height, xerr=line["error"], color=mine.colour, marker=mine.marker, **_SPOT
+                critical,
+                height,
+                xerr=line["error"],
+                color=own_look.colour,
+                marker=own_look.marker,
+                **_SPOT,
             )
             key += [*drawn, spot.lines[0]]
         keys.append((tuple(key), line["title"]))
@@ -189,12 +217,8 @@ def _label(axes: Axes, ends: tuple[float, float], norm: str) -> None:
     if ends[0]:
         axes.set_xscale("log")
     axes.set_xlim(*ends)
-    axes.set_ylim(0, 102)
-    axes.set_yticks(range(0, 101, 20))
     axes.set_xlabel(f"{NORM[norm]} radius $\\varepsilon$ (pixels in [0, 1])")
-    axes.set_ylabel("accuracy (%)")
-    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    percent_axis(axes, "accuracy (%)")
 
 
 def _legend(axes: Axes, keys: list[tuple[tuple[Any, ...], str]]) -> None:
@@ -210,3 +234,6 @@ def _titles(found: pd.DataFrame) -> list[str]:
         f"{model}, {surface}" if several[model] else str(model)
         for model, surface in zip(found["model"], found["surface"], strict=True)
     ]
+
+
+SECTION = SectionRule(name="radius", place=60, make=section, frames=frames)

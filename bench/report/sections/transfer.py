@@ -1,4 +1,4 @@
-"""The table of universal perturbations, from model to model."""
+"""Universal perturbations, from model to model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.report import formatting
-
-TRANSFER = (
-    "Universal perturbations from model to model: the share of the images that the "
-    "model in the column gets right which the perturbation fitted on the model in the row "
-    "takes to another class. Then the share of the images it was fitted on, and what the fit "
-    "took in all: passes over them, passes through the model, seconds."
-)
+from bench.report.blocks import Column, Section, Table
+from bench.report.findings import Findings
+from bench.report.labels import ATTACK, THREAT, TOOLKIT
+from bench.report.rules import SectionRule
 
 
-def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> pd.DataFrame:
+def section(findings: Findings) -> Section | None:
+    """Return the table of universal perturbations, of a run that has some."""
+    found = findings.measured.transfer
+    if found.empty:
+        return None
+    table = transfer_table(found, findings.attack_names)
+    return Section(label="transfer", title="Universal perturbations", blocks=(table,))
+
+
+def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
+    """Return the raw shares of images that perturbations fool."""
+    found = findings.measured.transfer
+    return {"transfer": found} if len(found) else {}
+
+
+def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     """Return a row a universal perturbation: how it was fitted, and the share of images it fools.
 
     A model's column is the share of the images it gets right that fall to the perturbation; of
@@ -28,24 +40,42 @@ def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> pd.DataFra
     """
     tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for one in found.to_dict("records"):
-        parts = called[one["cell"]].split(", ")
+    for cell in found.to_dict("records"):
+        parts = called[cell["cell"]].split(", ")
         attack = ", ".join(part for part in parts if not part.startswith("fitted on "))
-        threat = formatting.threat(one["norm"], one["eps_text"])
-        row = rows.setdefault((one["fitted_on"], attack, threat, one["toolkit"]), {})
-        row.setdefault(f"{one['model']} (%)", formatting.percent(one["fooling"]))
-        if not formatting.missing(one["passes"]):
+        threat = formatting.threat(cell["norm"], cell["eps_text"])
+        row = rows.setdefault((cell["fitted_on"], attack, threat, cell["toolkit"]), {})
+        row.setdefault(f"{cell['model']} (%)", formatting.percent(cell["fooling"]))
+        if not formatting.missing(cell["passes"]):
             row |= {
-                "fitted (%)": formatting.percent(one["fit_fooling"]),
-                "passes": formatting.count(one["passes"]),
-                "forwards": formatting.count(one["forwards"]),
-                "backwards": formatting.count(one["backwards"]),
-                "s": formatting.amount(one["seconds"]),
+                "fitted (%)": formatting.percent(cell["fit_fooling"]),
+                "passes": formatting.count(cell["passes"]),
+                "forwards": formatting.count(cell["forwards"]),
+                "backwards": formatting.count(cell["backwards"]),
+                "s": formatting.amount(cell["seconds"]),
             }
-    named = ["fitted on", "attack", "threat", "toolkit"]
-    columns = [*tested, "fitted (%)", "passes", "forwards", "backwards", "s"]
-    table = [
-        [*key, *(row.get(column, formatting.NONE) for column in columns)]
-        for key, row in rows.items()
-    ]
-    return pd.DataFrame(table, columns=[*named, *columns], dtype=object)
+    columns = (
+        Column("fitted on", "subject"), ATTACK, THREAT, TOOLKIT,
+        *(Column(title, "rate") for title in (*tested, "fitted (%)")),
+        *(Column(title, "number") for title in ("passes", "forwards", "backwards", "s")),
+    )  # fmt: skip
+    titles = [column.title for column in columns]
+    return Table(
+        name="transfer",
+        caption="Universal perturbations from model to model: the share of the images that the "
+        "model in the column gets right which the perturbation fitted on the model in the row "
+        "takes to another class. Then the share of the images it was fitted on, and what the fit "
+        "took in all: passes over them, passes through the model, seconds.",
+        columns=columns,
+        frame=pd.DataFrame(
+            [
+                [*key, *(row.get(title, formatting.NONE) for title in titles[len(key) :])]
+                for key, row in rows.items()
+            ],
+            columns=titles,
+            dtype=object,
+        ),
+    )
+
+
+SECTION = SectionRule(name="transfer", place=180, make=section, frames=frames)

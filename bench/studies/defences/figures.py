@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.measure.published import CLEAN
 from bench.measure.validity import ONE_DRAW
-from bench.report.figures import NORM, TEXT_WIDTH, style, to_pdf
+from bench.report.blocks import Figure
+from bench.report.drawing import NORM, PUBLISHED, TEXT_WIDTH, canvas, percent_axis, style, to_pdf
+from bench.report.findings import Findings
+from bench.report.measured import Measured
 from bench.report.sections.certified import draw_certified, markers
-from bench.report.study_kind import Picture
-from bench.report.tables import Measured
 from bench.spec import ONE_DRAW_SURFACE, number
 from bench.store.results import Results
 
@@ -25,35 +25,34 @@ _SHORT = {
     "pgd-linf-at": "PGD-$\\ell_\\infty$", "mixed-at": "mixed", "randomized-smoothing": "smoothed",
 }  # fmt: skip
 _STUDY, _WORST = "#a6bddb", "#2b5c8a"
-_PUBLISHED: dict[str, Any] = {
-    "marker": "D", "markersize": 3, "markerfacecolor": "white", "markeredgecolor": "black",
-    "markeredgewidth": 0.6,
-}  # fmt: skip
 _HATCH = "/////"
 
 
-def figures(results: Results, measured: Measured, beside: pd.DataFrame) -> Sequence[Picture]:
+def figures(findings: Findings) -> Sequence[Figure]:
     """Return the certified accuracy of the smoothed models, and every model under each threat."""
-    found = (_certified(results, measured), _bars(measured, beside))
-    return [picture for picture in found if picture is not None]
+    found = [_certified(findings.results, findings.measured)]
+    if findings.beside is not None:
+        found.append(_bars(findings.measured, findings.beside))
+    return [figure for figure in found if figure is not None]
 
 
 # ---- figure 1 ----
 
 
-def _certified(results: Results, measured: Measured) -> Picture | None:
+def _certified(results: Results, measured: Measured) -> Figure | None:
     """Return the curves for several numbers of copies, and those for several sigma."""
     points = measured.certified
     if points.empty:
         return None
     copies = {
-        one["cell"]: int(one["parameters"].get("n", 0)) for one in results.cells.to_dict("records")
+        cell["cell"]: int(cell["parameters"].get("n", 0))
+        for cell in results.cells.to_dict("records")
     }
     cells = points.drop_duplicates("cell")[["cell", "model"]].assign(
-        sigma=lambda them: them["model"].map(
-            {one["model"]: one["sigma"] for one in results.models}
+        sigma=lambda frame: frame["model"].map(
+            {model["model"]: model["sigma"] for model in results.models}
         ),
-        n=lambda them: them["cell"].map(copies),
+        n=lambda frame: frame["cell"].map(copies),
     )
     # Of the copies the sigma that was certified with the most numbers, of sigma the reverse.
     own, most = _commonest(cells, "sigma", "n"), int(_commonest(cells, "n", "sigma"))
@@ -62,22 +61,28 @@ def _certified(results: Results, measured: Measured) -> Picture | None:
         ("(b)", cells[cells["n"] == most].sort_values("sigma"), "sigma", "σ = {:g}"),
     )
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 2.5), layout="constrained")
-        for axes, (letter, mine, column, said) in zip(
+        figure = canvas(TEXT_WIDTH, 2.5)
+        for axes, (letter, panel, column, title) in zip(
             figure.subplots(1, 2, sharey=True), panels, strict=True
         ):
-            lines = pd.concat([points[points["cell"] == key] for key in mine["cell"]])
-            between = measured.sandwich if column == "sigma" else measured.sandwich.head(0)
-            titles = {str(row.cell): said.format(getattr(row, column)) for row in mine.itertuples()}
-            draw_certified(axes, lines, between, titles)
+            lines = pd.concat([points[points["cell"] == key] for key in panel["cell"]])
+            bounds = (
+                measured.certified_bounds
+                if column == "sigma"
+                else measured.certified_bounds.head(0)
+            )
+            titles = {
+                str(row.cell): title.format(getattr(row, column)) for row in panel.itertuples()
+            }
+            draw_certified(axes, lines, bounds, titles)
             axes.set_title(letter, fontsize=8, loc="left", pad=3)
         pdf = to_pdf(figure)
     counted = int(points["n"].max())
-    return Picture(
+    return Figure(
         name="certified",
         caption=f"Randomized smoothing: share of images (n = {counted} at most) that are certified within "
         f"the radius, (a) by the number N of noisy copies, at σ = {own:g}; (b) by the standard deviation "
-        f"σ of the noise, at N = {most:,}. {markers(measured.sandwich)} Published as figure 1, without "
+        f"σ of the noise, at N = {most:,}. {markers(measured.certified_bounds)} Published as figure 1, without "
         "figures to compare.",
         pdf=pdf,
     )
@@ -92,7 +97,7 @@ def _commonest(cells: pd.DataFrame, column: str, other: str) -> float:
 # ---- table 1 ----
 
 
-def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
+def _bars(measured: Measured, beside: pd.DataFrame) -> Figure | None:
     """Return a panel a threat: each model under the study's attack, and under all attacks."""
     attacked = beside[(beside["attack"] != CLEAN) & beside["ours"].notna()]
     if attacked.empty:
@@ -100,7 +105,7 @@ def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
     threats = list(attacked[["norm", "eps"]].drop_duplicates().itertuples(index=False, name=None))
     down = -(-len(threats) // 2)
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 0.5 + 1.75 * down), layout="constrained")
+        figure = canvas(TEXT_WIDTH, 0.5 + 1.75 * down)
         grid = figure.subplots(down, 2, sharey=True, squeeze=False)
         for axes, (norm, eps) in zip(grid.flat, threats, strict=False):
             rows = beside[(beside["norm"] == norm) & (beside["eps"] == eps)]
@@ -108,12 +113,12 @@ def _bars(measured: Measured, beside: pd.DataFrame) -> Picture | None:
             axes.set_title(f"{NORM[norm]}, $\\varepsilon$ = {eps}", fontsize=8, pad=3)
         for axes in list(grid.flat)[len(threats) :]:
             axes.set_axis_off()
-        for axes in grid[:, 0]:
-            axes.set_ylabel("accuracy (%)")
+        for turn, axes in enumerate(list(grid.flat)[: len(threats)]):
+            percent_axis(axes, "accuracy (%)" if turn % 2 == 0 else "", top=100)
         figure.legend(handles=_keys(), loc="outside upper center", ncols=4, frameon=False)
         pdf = to_pdf(figure)
     counted = int(attacked["n"].max())
-    return Picture(
+    return Figure(
         name="defences",
         caption=f"Each defence under each threat (n = {counted}): PGD of ten steps as in the study (on the "
         "smoothed model through one noise draw, hatched, since it hides the gradient), the worst case "
@@ -133,26 +138,22 @@ def _threat_panel(axes: Axes, rows: pd.DataFrame, headline: pd.DataFrame) -> Non
         headline: of the whole run.
     """
     worst = {
-        str(one["model"]): one
-        for one in headline.to_dict("records")
-        if one["norm"] == rows["norm"].iloc[0] and one["eps"] == number(rows["eps"].iloc[0])
+        str(row["model"]): row
+        for row in headline.to_dict("records")
+        if row["norm"] == rows["norm"].iloc[0] and row["eps"] == number(rows["eps"].iloc[0])
     }
-    for turn, one in enumerate(rows.to_dict("records")):
-        drawn = float(one.get(f"ours on {ONE_DRAW_SURFACE}", float("nan")))
+    for turn, row in enumerate(rows.to_dict("records")):
+        drawn = float(row.get(f"ours on {ONE_DRAW_SURFACE}", float("nan")))
         single = not pd.isna(drawn)
         axes.bar(
-            turn - 0.2, drawn if single else one["ours"], 0.38, color=_STUDY, hatch=_HATCH if single else "",
+            turn - 0.2, drawn if single else row["ours"], 0.38, color=_STUDY, hatch=_HATCH if single else "",
             edgecolor="white", linewidth=0, zorder=2,
         )  # fmt: skip
-        _worst_bar(axes, turn + 0.2, worst.get(f"{one['data']}/{one['model']}", {}))
-        axes.plot(turn - 0.2, one["published"], linestyle="none", zorder=4, clip_on=False,
-                  **_PUBLISHED)  # fmt: skip
+        _worst_bar(axes, turn + 0.2, worst.get(f"{row['data']}/{row['model']}", {}))
+        axes.plot(turn - 0.2, row["published"], linestyle="none", zorder=4, clip_on=False,
+                  **PUBLISHED)  # fmt: skip
     axes.set_xticks(range(len(rows)), [_SHORT.get(model, model) for model in rows["model"]])
     axes.tick_params(axis="x", length=0, pad=2)
-    axes.set_ylim(0, 100)
-    axes.set_yticks(range(0, 101, 20))
-    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _worst_bar(axes: Axes, at: float, found: Mapping[Any, Any]) -> None:
@@ -172,5 +173,5 @@ def _keys() -> list[Any]:
         Patch(facecolor=_STUDY, label="PGD as in the study, ours"),
         Patch(facecolor=_STUDY, edgecolor="white", hatch=_HATCH, label="the same, one noise draw"),
         Patch(facecolor=_WORST, label="worst case, ours"),
-        Line2D([], [], linestyle="none", label="published", **_PUBLISHED),
+        Line2D([], [], linestyle="none", label="published", **PUBLISHED),
     ]

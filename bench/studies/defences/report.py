@@ -10,9 +10,11 @@ import pandas as pd
 from bench.measure.published import CLEAN, comparison
 from bench.measure.statistics import wilson
 from bench.report import formatting
-from bench.report.study_kind import Entry, PublishedTable, Row, Study
-from bench.report.study_tables import BY_ONE_DRAW, figure_entry, mark_notes
-from bench.report.tables import Measured
+from bench.report.blocks import Entry, PublishedTable, Row
+from bench.report.labels import BY_ONE_DRAW, mark_notes
+from bench.report.measured import Measured
+from bench.report.sections.published import figure_entry
+from bench.report.study import Study
 from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE
 from bench.store.results import Results
 from bench.studies.defences.figures import figures
@@ -71,8 +73,8 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
     columns = list(rows[keys].drop_duplicates().itertuples(index=False, name=None))
     letters = formatting.lettered(rows["note"])
     lines = []
-    for model, mine in rows.groupby("model", sort=False):
-        found = {tuple(one[key] for key in keys): one for one in mine.to_dict("records")}
+    for model, group in rows.groupby("model", sort=False):
+        found = {tuple(row[key] for key in keys): row for row in group.to_dict("records")}
         lines.append(
             Row(
                 model=_called(str(model)),
@@ -81,14 +83,13 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
             )
         )
         lines += _by_surface(found, columns)
-    noted = [f"({letter}) {note}." for note, letter in letters.items()]
-    texts = (row.model + "".join(one.interval for one in row.entries) for row in lines)
+    marked = (row.model + "".join(entry.interval for entry in row.entries) for row in lines)
     return PublishedTable(
         number=number,
         caption="Accuracy of each defence, in percent",
         data=tuple(_column(*column) for column in columns),
         groups=(("", tuple(lines)),),
-        notes=(*noted, *mark_notes("".join(texts))),
+        notes=(*formatting.in_letters(letters), *mark_notes(marked)),
         interval="95 %",
         stacked=True,
     )
@@ -97,15 +98,15 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
 def _by_surface(
     found: Mapping[tuple[Any, ...], Mapping[Hashable, Any]], columns: Sequence[tuple[Any, ...]]
 ) -> list[Row]:
-    """Return a row a surface of a model that has several: ours where it alone was climbed."""
+    """Return a row a surface of a model that has several: ours where attacks followed it alone."""
     lines = []
     for surface, title in _SURFACES.items():
         ours = [found[column].get(f"ours on {surface}") for column in columns]
-        if all(formatting.missing(one) for one in ours):
+        if all(formatting.missing(figure) for figure in ours):
             continue
         entries = [
-            _surface_entry(one, int(found[column]["n"]))
-            for one, column in zip(ours, columns, strict=True)
+            _surface_entry(figure, int(found[column]["n"]))
+            for figure, column in zip(ours, columns, strict=True)
         ]
         lines.append(Row(model=f"  {title}", attack="", entries=tuple(entries)))
     return lines
@@ -129,8 +130,8 @@ def _column(attack: str, norm: str, eps: str) -> str:
 
 
 STUDY = Study(
-    names={"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "digits"},
     called=_called,
+    brief=True,
     figures=figures,
     beside=_beside,
     tables=_tables,

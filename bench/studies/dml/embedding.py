@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.data.table import DATASETS
 from bench.report import formatting
-from bench.report.figures import TEXT_WIDTH, style, to_pdf
-from bench.report.study_kind import Picture
+from bench.report.blocks import Figure
+from bench.report.drawing import TEXT_WIDTH, canvas, style, to_pdf
 from bench.store.results import Results
 
 #: The model the study shows, where the run has it.
@@ -25,7 +24,7 @@ _COLOURS = (
 _MARKERS = "os^Dv"
 
 
-def embedding_figure(results: Results) -> Picture | None:
+def embedding_figure(results: Results) -> Figure | None:
     """Return a panel a moment of training; None where no model of the run was watched.
 
     Of several models the one that the study of metric learning shows is taken, else the first.
@@ -33,11 +32,11 @@ def embedding_figure(results: Results) -> Picture | None:
     watched = [model for model in results.models if model.get("moments")]
     if not watched:
         return None
-    model = next((one for one in watched if _trunk(one["model"]) == _SHOWN), watched[0])
+    model = next((model for model in watched if _trunk(model["model"]) == _SHOWN), watched[0])
     labels = np.asarray(model["moments"]["labels"])
     epochs = sorted(model["moments"]["epochs"].items(), key=lambda pair: int(pair[0]))
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 2.45), layout="constrained")
+        figure = canvas(TEXT_WIDTH, 2.45)
         for axes, (epoch, points) in zip(
             np.atleast_1d(figure.subplots(1, len(epochs))), epochs, strict=True
         ):
@@ -45,12 +44,12 @@ def embedding_figure(results: Results) -> Picture | None:
             axes.set_title(f"epoch {epoch}", fontsize=8)
         classes = sorted(set(labels.tolist()))
         figure.legend(
-            [_key(one) for one in classes], _names(model["model"], classes),
+            [_key(label) for label in classes], _class_names(model["data"], classes),
             loc="outside lower center", ncols=min(len(classes), 10), frameon=False,
             handletextpad=0.1, columnspacing=0.9, fontsize=7,
         )  # fmt: skip
         pdf = to_pdf(figure)
-    return Picture(
+    return Figure(
         name="embedding",
         caption=f"The embedding of {formatting.plural(len(labels), 'test image')} by "
         f"{_trunk(model['model'])} as it is trained, projected onto a plane; one colour and marker a "
@@ -61,16 +60,16 @@ def embedding_figure(results: Results) -> Picture | None:
 
 
 def _trunk(title: str) -> str:
-    """Return what a model is called without the rule of its vote, which the embedding knows not of."""
+    """Return what a model is called without the rule of its vote, which its embedding does not depend on."""
     return title.partition("-knn")[0]
 
 
 def _panel(axes: Any, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> None:
-    for one in sorted(set(labels.tolist())):
-        at = labels == one
+    for label in sorted(set(labels.tolist())):
+        at = labels == label
         axes.scatter(
-            points[at, 0], points[at, 1], s=8, color=_COLOURS[one % len(_COLOURS)],
-            marker=_MARKERS[one % len(_MARKERS)], linewidths=0.2, edgecolors="white",
+            points[at, 0], points[at, 1], s=8, color=_COLOURS[label % len(_COLOURS)],
+            marker=_MARKERS[label % len(_MARKERS)], linewidths=0.2, edgecolors="white",
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])
@@ -78,13 +77,13 @@ def _panel(axes: Any, points: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]
     axes.set_box_aspect(1)
 
 
-def _key(one: int) -> Line2D:
+def _key(label: int) -> Line2D:
     return Line2D(
-        [], [], linestyle="none", marker=_MARKERS[one % len(_MARKERS)], markersize=4,
-        color=_COLOURS[one % len(_COLOURS)], markeredgewidth=0,
+        [], [], linestyle="none", marker=_MARKERS[label % len(_MARKERS)], markersize=4,
+        color=_COLOURS[label % len(_COLOURS)], markeredgewidth=0,
     )  # fmt: skip
 
 
-def _names(title: str, classes: list[int]) -> list[str]:
-    known = DATASETS.get(title.partition("/")[0])
-    return [known.classes[one] if known else str(one) for one in classes]
+def _class_names(data: str, classes: list[int]) -> list[str]:
+    known = DATASETS.get(data)
+    return [known.classes[label] if known else str(label) for label in classes]

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench.measure.curves import surface_curves
 from bench.measure.published import CLEAN
-from bench.report.figures import TEXT_WIDTH, style, to_pdf
-from bench.report.study_kind import Picture, Study
-from bench.report.tables import Measured
+from bench.report.blocks import Figure
+from bench.report.drawing import PUBLISHED, TEXT_WIDTH, canvas, percent_axis, style, to_pdf
+from bench.report.findings import Findings
+from bench.report.labels import data_name
+from bench.report.study import Study
 from bench.spec import eps_text
-from bench.store.results import Results
 from bench.studies.dml.embedding import embedding_figure
 
 _DL_BAR, _DML_BAR = "#9970ab", "#a6dba0"  # pale enough for a whisker in front
@@ -35,7 +35,6 @@ _PANELS = (
 _FIRST_CHART = {"mnist": 1, "fashion-mnist": 5, "cifar10": 9}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 _VOTE = "-knn1-cosine"  # of the bar charts
-_NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 _LINES = {  # dashes and marker of a surface's line
     "soft-knn": ((0, (4, 1.5)), "s"),
     "nearest-other": ((0, (1, 1)), "^"),
@@ -46,64 +45,58 @@ _LINES = {  # dashes and marker of a surface's line
 def _called(model: str) -> str:
     """Return `contrastive, SGD, k = 1, cosine` for `dml-contrastive-sgd-knn1-cosine`."""
     parts = model.removeprefix("dml-").removeprefix("dl-").replace("cross-entropy", "DL").split("-")
-    said = [_OPTIMISERS.get(part, part) for part in parts]
-    return ", ".join(part.replace("knn", "k = ") for part in said)
+    words = [_OPTIMISERS.get(part, part) for part in parts]
+    return ", ".join(word.replace("knn", "k = ") for word in words)
 
 
 def _shown(model: str) -> bool:
     return model.startswith("dl-") or model.endswith(_VOTE)
 
 
-def figures(results: Results, measured: Measured, comparison: pd.DataFrame) -> Sequence[Picture]:
+def figures(findings: Findings) -> Sequence[Figure]:
     """Return accuracy on each surface, the embedding, and the bar charts of each data set run."""
-    charts = [
+    beside = findings.beside
+    charts = [] if beside is None else [
         _bars(rows, str(data))
-        for data, rows in comparison.groupby("data", sort=False)
+        for data, rows in beside.groupby("data", sort=False)
         if rows["ours"].notna().any()
-    ]
-    first = (_surfaces(results, measured), embedding_figure(results))
-    return [*(picture for picture in first if picture is not None), *charts]
+    ]  # fmt: skip
+    first = (_surfaces(findings), embedding_figure(findings.results))
+    return [*(figure for figure in first if figure is not None), *charts]
 
 
 # ---- figures 5.1 to 5.12 ----
 
 
-def _bars(comparison: pd.DataFrame, data: str) -> Picture:
+def _bars(comparison: pd.DataFrame, data: str) -> Figure:
     """Return the four charts of a data set: a loss a row, an optimiser a column."""
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 4.05), layout="constrained")
+        figure = canvas(TEXT_WIDTH, 4.05)
         grid = figure.subplots(2, 2, sharey=True)
         for turn, (axes, (loss, optimiser)) in enumerate(zip(grid.flat, _PANELS, strict=True)):
             pair = (f"dl-cross-entropy-{optimiser}", f"dml-{loss}-{optimiser}{_VOTE}")
             _bar_panel(axes, comparison, pair)
             number = f"  (5.{_FIRST_CHART[data] + turn})" if data in _FIRST_CHART else ""
             axes.set_title(f"{loss} loss, {_OPTIMISERS[optimiser]}{number}", fontsize=8, pad=3)
-        for axes in grid[:, 0]:
-            axes.set_ylabel("accuracy (%)")
+            percent_axis(axes, "accuracy (%)" if turn % 2 == 0 else "", top=103)
         figure.legend(
             handles=[
                 Patch(facecolor=_DL_BAR, label="DL, ours"), Patch(facecolor=_DML_BAR, label="DML, ours"),
-                Line2D([], [], linestyle="none", label="published", **_PUBLISHED),
+                Line2D([], [], linestyle="none", label="published", **PUBLISHED),
                 Line2D([], [], color="black", linewidth=0.7, label="95 % interval of ours"),
             ],
             loc="outside upper center", ncols=4, frameon=False,
         )  # fmt: skip
         pdf = to_pdf(figure)
     counted = set(comparison.loc[comparison["ours"].notna(), "n"])
-    said = f"n = {max(counted)}" if len(counted) == 1 else f"n at most {max(counted)}"
-    return Picture(
+    images = f"n = {max(counted)}" if len(counted) == 1 else f"n at most {max(counted)}"
+    return Figure(
         name=f"bars-{data}",
-        caption=f"{_NAMES.get(data, data)}: accuracy of DL (cross-entropy) and DML (k = 1, cosine) "
-        f"under each attack, ours as bars ({said}) and the published figures as diamonds. The "
+        caption=f"{data_name(data)}: accuracy of DL (cross-entropy) and DML (k = 1, cosine) "
+        f"under each attack, ours as bars ({images}) and the published figures as diamonds. The "
         "published ε = 14 is shown at both its readings, 14/255 and 1.",
         pdf=pdf,
     )
-
-
-_PUBLISHED: dict[str, Any] = {
-    "marker": "D", "markersize": 2.6, "markerfacecolor": "white", "markeredgecolor": "black",
-    "markeredgewidth": 0.6,
-}  # fmt: skip
 
 
 def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> None:
@@ -117,7 +110,7 @@ def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> N
         if len(rows):  # nothing drawn without clipping upsets the layout
             axes.plot(
                 rows["at"], rows["published"], linestyle="none", zorder=4, clip_on=False,
-                **_PUBLISHED,
+                **PUBLISHED,
             )  # fmt: skip
         if len(done):
             reach = np.abs(done[["low", "high"]].to_numpy(dtype=float).T - done["ours"].to_numpy())
@@ -138,10 +131,6 @@ def _bar_panel(axes: Axes, comparison: pd.DataFrame, pair: tuple[str, str]) -> N
             textcoords="offset points", ha="center", va="top", fontsize=7,
         )  # fmt: skip
     axes.set_xlim(-0.8, max(slots.values()) + 0.8)
-    axes.set_ylim(0, 103)
-    axes.set_yticks(range(0, 101, 20))
-    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _slots(
@@ -165,36 +154,36 @@ def _slots(
 # ---- how real the robustness is ----
 
 
-def _surfaces(results: Results, measured: Measured) -> Picture | None:
+def _surfaces(findings: Findings) -> Figure | None:
     """Return accuracy against eps of DL and of DML on each surface; a data set a row."""
-    lines = surface_curves(measured.outcomes)
-    worst = measured.curve
+    lines, worst = surface_curves(findings.measured.outcomes), findings.measured.curve
     lines, worst = lines[lines["norm"] == "linf"], worst[worst["norm"] == "linf"]
-    data = [
-        one for one in dict.fromkeys(model.partition("/")[0] for model in worst["model"])
-        if any(_titles(one, *panel)[1] in set(worst["model"]) for panel in _PANELS)
+    run = set(worst["model"])
+    sets = [
+        data for data in dict.fromkeys(findings.data_of[model] for model in worst["model"])
+        if any(_titles(data, *panel)[1] in run for panel in _PANELS)
     ]  # fmt: skip
-    if not data:
+    if not sets:
         return None
     grid = sorted(set(worst["eps"]))
     with style():
-        figure = Figure(figsize=(TEXT_WIDTH, 1.0 + 1.35 * len(data)), layout="constrained")
-        panels = figure.subplots(len(data), len(_PANELS), sharex=True, sharey=True, squeeze=False)
-        for row, one in zip(panels, data, strict=True):
+        figure = canvas(TEXT_WIDTH, 1.0 + 1.35 * len(sets))
+        panels = figure.subplots(len(sets), len(_PANELS), sharex=True, sharey=True, squeeze=False)
+        for row, data in zip(panels, sets, strict=True):
             for axes, (loss, optimiser) in zip(row, _PANELS, strict=True):
-                _surface_panel(axes, lines, worst, _titles(one, loss, optimiser), grid)
-            row[0].set_ylabel(f"{_NAMES.get(one, one)}\naccuracy (%)")
+                _surface_panel(axes, lines, worst, _titles(data, loss, optimiser), grid)
+            row[0].set_ylabel(f"{data_name(data)}\naccuracy (%)")
         for axes, (loss, optimiser) in zip(panels[0], _PANELS, strict=True):
             axes.set_title(f"{loss} loss, {_OPTIMISERS[optimiser]}", fontsize=8, pad=3)
         for axes in panels[-1]:
             axes.set_xlabel(r"$\varepsilon$", labelpad=1)
         figure.legend(handles=_keys(), loc="outside upper center", ncols=5, frameon=False)
         pdf = to_pdf(figure)
-    return Picture(
+    return Figure(
         name="surfaces",
         caption="Is the robustness of DML real? Accuracy under the strongest attack at each radius, "
-        "per image: of DL (cross-entropy), and of DML (k = 1, cosine) where only one surface was "
-        "climbed, and where an image counts as lost as soon as it falls on any of them (bold). "
+        "per image: of DL (cross-entropy), and of DML (k = 1, cosine) where attacks followed only one "
+        "surface, and where an image counts as lost as soon as it falls on any of them (bold). "
         "Bands: 95 % Wilson intervals. Steps of the axis are not to scale.",
         pdf=pdf,
     )
@@ -215,20 +204,18 @@ def _surface_panel(
             at, 100 * line["low"], 100 * line["high"], color=colour, alpha=0.15, linewidth=0
         )
         axes.plot(at, 100 * line["accuracy"], color=colour, marker=marker, **_BOLD)
-    of_it = lines[lines["model"] == titles[1]].dropna(subset="accuracy")
-    for surface, line in of_it.groupby("surface", sort=False):
+    by_surface = lines[lines["model"] == titles[1]].dropna(subset="accuracy")
+    for surface, line in by_surface.groupby("surface", sort=False):
         dashes, marker = _LINES.get(str(surface), ("-", "."))
         axes.plot(
             [places[eps] for eps in line["eps"]], 100 * line["accuracy"], color=_SURFACE,
             linestyle=dashes, marker=marker, **_THIN,
         )  # fmt: skip
-    if of_it.empty and titles[0] not in set(worst["model"]):
+    if by_surface.empty and titles[0] not in set(worst["model"]):
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=7)
     axes.set_xticks(list(places.values()), [_tick(eps) for eps in grid], rotation=90, fontsize=6.5)
+    percent_axis(axes, "", step=25)
     axes.set_ylim(-2, 102)
-    axes.set_yticks(range(0, 101, 25))
-    axes.grid(axis="y", linewidth=0.3, color="0.85", zorder=0)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 _BOLD: dict[str, Any] = {
@@ -268,14 +255,12 @@ def _keys() -> list[Line2D]:
 
 
 def _captions() -> dict[str, str]:
-    said = {"5.1": "Deep learning: cross-entropy"}
+    captions = {"5.1": "Deep learning: cross-entropy"}
     for turn, (loss, k) in enumerate(
         (loss, k) for loss in ("contrastive", "triplet") for k in (1, 3, 5)
     ):
-        said[f"5.{turn + 2}"] = f"Deep metric learning: {loss} loss, k = {k}"
-    return said
+        captions[f"5.{turn + 2}"] = f"Deep metric learning: {loss} loss, k = {k}"
+    return captions
 
 
-STUDY = Study(
-    captions=_captions(), names=_NAMES, called=_called, shown=_shown, figures=figures
-)  # fmt: skip
+STUDY = Study(captions=_captions(), called=_called, shown=_shown, brief=True, figures=figures)

@@ -1,4 +1,4 @@
-"""Pictures of filters: over the training, and those of local learning beside those of back-propagation."""
+"""Figures of filters: over the training, and those of local learning beside those of back-propagation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
-from bench.report.figures import TEXT_WIDTH, style, to_pdf
-from bench.report.study_kind import Picture
+from bench.report.blocks import Figure
+from bench.report.drawing import TEXT_WIDTH, canvas, style, to_pdf
 from bench.store.results import Results
 from bench.studies.local_learning.repeated_runs import configuration, rule_of
 
@@ -24,7 +23,7 @@ _RULES = {"ll": "LL", "bp": "BP"}
 _MOST = 4
 
 
-def filter_figures(results: Results) -> list[Picture]:
+def filter_figures(results: Results) -> list[Figure]:
     """Return the figures of filters that a run has pictures for."""
     watched: list[_Model] = [
         model
@@ -47,13 +46,11 @@ def _shared(model: _Model) -> str:
     return re.sub(r"/(ll|bp)-|-m\d+-p\d+(-delta[\d.]+)?", "", model["model"])
 
 
-def _training(models: Sequence[_Model]) -> Picture:
+def _training(models: Sequence[_Model]) -> Figure:
     """Return the filters of one or two models, a row each, at the epochs that were watched."""
     across = max(len(model["filters"]["epochs"]) for model in models)
     with style():
-        figure = Figure(
-            figsize=(TEXT_WIDTH, len(models) * (TEXT_WIDTH / across + 0.22)), layout="constrained"
-        )
+        figure = canvas(TEXT_WIDTH, len(models) * (TEXT_WIDTH / across + 0.22))
         rows = figure.subplots(len(models), across, squeeze=False)
         for row, model in zip(rows, models, strict=True):
             for axes in row:
@@ -65,7 +62,7 @@ def _training(models: Sequence[_Model]) -> Picture:
                 )
         pdf = to_pdf(figure)
     called = " and ".join(model["model"] for model in models)
-    return Picture(
+    return Figure(
         name="filters-training",
         caption=f"Filters of {called} as they are trained, each scaled from its least value (black) to "
         f"its largest. {_counted(models[0])} (published as figures 8.1 to 8.3).",
@@ -73,15 +70,13 @@ def _training(models: Sequence[_Model]) -> Picture:
     )
 
 
-def _beside(watched: Sequence[_Model]) -> Picture:
+def _beside(watched: Sequence[_Model]) -> Figure:
     """Return the trained filters of each model, local learning above and back-propagation below."""
     by_rule = {rule: [m for m in watched if rule_of(m["model"]) == rule][:_MOST] for rule in _RULES}
     rules = [rule for rule, models in by_rule.items() if models]
     across = max(len(models) for models in by_rule.values())
     with style():
-        figure = Figure(
-            figsize=(TEXT_WIDTH, len(rules) * (TEXT_WIDTH / across + 0.25)), layout="constrained"
-        )
+        figure = canvas(TEXT_WIDTH, len(rules) * (TEXT_WIDTH / across + 0.25))
         rows = figure.subplots(len(rules), across, squeeze=False)
         for row, rule in zip(rows, rules, strict=True):
             for axes in row:
@@ -90,7 +85,7 @@ def _beside(watched: Sequence[_Model]) -> Picture:
                 _show(axes, _epochs(model)[-1][1])
                 axes.set_title(_titled(model), fontsize=6.5, pad=3)
         pdf = to_pdf(figure)
-    return Picture(
+    return Figure(
         name="filters",
         caption="Filters after training, of local learning (LL) above and of back-propagation (BP) below, "
         f"each scaled from its least value to its largest. {_counted(watched[0])}. f-score: the share of "

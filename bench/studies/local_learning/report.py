@@ -13,13 +13,14 @@ import pandas as pd
 
 from bench.measure.published import CLEAN
 from bench.report import formatting
-from bench.report.study_kind import Entry, PublishedTable, Row, Study
-from bench.report.tables import Measured
+from bench.report.blocks import Entry, PublishedTable, Row
+from bench.report.labels import data_name
+from bench.report.measured import Measured
+from bench.report.study import Study
 from bench.store.results import Results
 from bench.studies.local_learning.figures import figures
 from bench.studies.local_learning.repeated_runs import beside_published, configuration
 
-_NAMES = {"cifar10": "CIFAR-10", "digits": "digits"}
 _CAPTIONS = {
     "A.1": "Share of filters that are positive throughout and of unit norm (f-score)",
     "A.2": "Accuracy of local learning by hyperparameter, in the study's first grid; over the configurations "
@@ -61,10 +62,10 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
     metrics = list(dict.fromkeys(rows["metric"]))
     letters = formatting.lettered(rows["note"])
     lines = []
-    for model, mine in rows.groupby("model", sort=False):
-        by_metric = {one["metric"]: _entry(one, letters) for one in mine.to_dict("records")}
+    for model, group in rows.groupby("model", sort=False):
+        by_metric = {row["metric"]: _entry(row, letters) for row in group.to_dict("records")}
         absent = Entry(published=formatting.NONE, ours=formatting.NONE, interval="")
-        attack = str(mine["attack"].iloc[0])
+        attack = str(group["attack"].iloc[0])
         lines.append(
             Row(
                 model=_called_row(str(model)),
@@ -72,13 +73,13 @@ def _table(number: str, rows: pd.DataFrame) -> PublishedTable:
                 entries=tuple(by_metric.get(metric, absent) for metric in metrics),
             )
         )
-    data = ", ".join(_NAMES.get(str(one), str(one)) for one in rows["data"].unique())
+    data = ", ".join(data_name(str(name)) for name in rows["data"].unique())
     return PublishedTable(
         number=number,
         caption=_CAPTIONS.get(number, "As published, and ours"),
         data=tuple(_METRICS[metric] for metric in metrics),
         groups=((data, tuple(lines)),),
-        notes=tuple(f"({letter}) {note}." for note, letter in letters.items()),
+        notes=formatting.in_letters(letters),
         interval="ours from",
     )
 
@@ -95,21 +96,23 @@ def _called_row(model: str) -> str:
     return setting.replace("=", " = ") if grid else model
 
 
-def _entry(one: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Entry:
-    places = _PLACES.get(str(one["metric"]), 1)
-    note = f" ({letters[str(one['note'])]})" if one["note"] else ""
-    published = f"{one['published']:.{places}f}"
-    if not formatting.missing(one["published_spread"]):
-        published += f" ± {one['published_spread']:.{places}f}"
+def _entry(row: Mapping[Hashable, Any], letters: Mapping[str, str]) -> Entry:
+    places = _PLACES.get(str(row["metric"]), 1)
+    note = f" ({letters[str(row['note'])]})" if row["note"] else ""
+    published = f"{row['published']:.{places}f}"
+    if not formatting.missing(row["published_spread"]):
+        published += f" ± {row['published_spread']:.{places}f}"
     published += note
-    if formatting.missing(one["ours"]):
+    if formatting.missing(row["ours"]):
         return Entry(published=published, ours=formatting.NONE, interval="")
-    several = not formatting.missing(one["spread"])
-    error = one["spread"] if several else one["error"]
-    said = "" if formatting.missing(error) else f" ± {error:.{places}f}"
-    count = int(one["trainings"])
+    several = not formatting.missing(row["spread"])
+    error = row["spread"] if several else row["error"]
+    spread_text = "" if formatting.missing(error) else f" ± {error:.{places}f}"
+    count = int(row["trainings"])
     interval = formatting.plural(count, "model" if several or count > 1 else "training")
-    return Entry(published=published, ours=f"{one['ours']:.{places}f}{said}", interval=interval)
+    return Entry(
+        published=published, ours=f"{row['ours']:.{places}f}{spread_text}", interval=interval
+    )
 
 
 def _shown(model: str) -> bool:
@@ -117,6 +120,6 @@ def _shown(model: str) -> bool:
 
 
 STUDY = Study(
-    captions=_CAPTIONS, names=_NAMES, called=_called, shown=_shown, figures=figures, beside=_beside, tables=_tables,
-    how=_HOW,
+    captions=_CAPTIONS, called=_called, shown=_shown, stands_for=configuration, brief=True,
+    figures=figures, beside=_beside, tables=_tables, how=_HOW,
 )  # fmt: skip

@@ -1,24 +1,26 @@
 """Certificates in a report: their tables, their figure, and their place in the PDF and beside it."""
 
-import build
 import numpy as np
 import pymupdf
 import pytest
-from build import cell
 from matplotlib.figure import Figure
 from scenes import smoothed
 
 import bench
+import build
 from bench.measure.certified import certificates, certified_bounds, certified_curve
 from bench.measure.outcomes import Outcomes
+from bench.report.labels import attack_names
+from bench.report.measured import measure
+from bench.report.sections.attacks import attack_table
 from bench.report.sections.certified import (
+    bounds_table,
     certificate_table,
     certified_figures,
     draw_certified,
-    sandwich_table,
 )
-from bench.report.tables import attack_table, measure
 from bench.report.write import write_report
+from build import cell
 
 RADII = np.linspace(0, 0.5, 200)
 
@@ -37,7 +39,7 @@ def run():
 
 
 def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
-    table = certificate_table(certificates(Outcomes(run)))
+    table = certificate_table(certificates(Outcomes(run))).frame
     assert table["certificate"].tolist() == [
         "n0 100, n 100, alpha 0.001",
         "n0 100, n 1000, alpha 0.001",
@@ -45,7 +47,7 @@ def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
     assert table.map(lambda value: isinstance(value, str)).all(axis=None)
     assert table["certified (%)"].iloc[0].startswith("99.5 [")
     assert table["largest"].tolist() == ["0.450", "0.495"]
-    between = sandwich_table(certified_bounds(Outcomes(run)))
+    between = bounds_table(certified_bounds(Outcomes(run))).frame
     assert between["threat"].tolist() == ["l2 0.25"] * 2
     assert between["under attack (%)"].iloc[0].startswith("70.0 [")
 
@@ -71,9 +73,8 @@ def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run)
 
 def test_without_certificates_there_is_no_figure():
     plain = build.results([cell("a", "pgd", "0.1", [1])])
-    assert (
-        certified_figures(certified_curve(Outcomes(plain)), certified_bounds(Outcomes(plain))) == []
-    )
+    outcomes = Outcomes(plain)
+    assert certified_figures(certified_curve(outcomes), certified_bounds(outcomes)) == []
 
 
 def test_the_report_of_a_run_has_certificates_and_marks_attacks_through_one_draw(
@@ -85,16 +86,16 @@ def test_the_report_of_a_run_has_certificates_and_marks_attacks_through_one_draw
     results = bench.run(path, results=tmp_path / "results").results
     measured = measure(results)
     assert "through one noise draw only" in measured.headline["flag"].iloc[0]
-    notes = attack_table(results, measured.attacks).set_index("model")["note"]
+    notes = attack_table(measured.attacks, attack_names(results)).frame.set_index("model")["note"]
     assert "through one noise draw only" in notes["lines"]
     assert "draw" not in notes["plain"]
     written = write_report(results, tmp_path, ("pdf", "csv", "latex"), measured=measured)
     names = {path.name for paths in written.values() for path in paths}
-    for one in ("certificates", "certified", "sandwich"):
+    for one in ("certificates", "certified", "certified-bounds"):
         assert f"proofs-{one}.csv" in names
-    assert "proofs-sandwich.tex" in names
+    assert "proofs-certified-bounds.tex" in names
     text = " ".join(page.get_text() for page in pymupdf.open(written["pdf"][0]))
     text = " ".join(text.split())
     assert "Certificates in l2" in text
     assert "share of images certified within the radius" in text.lower()
-    assert "changed inside" in text
+    assert "label changed within radius" in text

@@ -3,20 +3,23 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import build
 import pandas as pd
 import pymupdf
 import pytest
-from build import cell, claim
 from scenes import stored_run
 
+import build
 from bench.measure.outcomes import Outcomes
-from bench.report import tables
-from bench.report.sections.claims import claim_table, compact, comparison_table
+from bench.report.document import document, frames
+from bench.report.findings import Findings
+from bench.report.measured import measure
+from bench.report.sections.claims import claim_table
+from bench.report.sections.comparisons import compact, comparison_table
 from bench.report.write import write_report
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
+from build import cell, claim
 
 A, B = stored_run.MODELS
 CLAIMS = (
@@ -39,8 +42,13 @@ def report(claimed: Results, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return write_report(claimed, tmp_path_factory.mktemp("claims"), ("pdf", "csv", "latex"))
 
 
+def judged(results: Results) -> pd.DataFrame:
+    """Return what became of the claims of a run."""
+    return claims(results, comparisons(Outcomes(results)))
+
+
 def test_a_row_a_claim_in_words(claimed: Results) -> None:
-    table = claim_table(claimed)
+    table = claim_table(judged(claimed)).frame
     assert list(table["claim"]) == [one.says for one in CLAIMS]
     assert list(table["threat"]) == ["linf 0, 8/255, 24/255", "linf 24/255", "linf 8/255"]
     assert list(table["study's attack"]) == ["pgd", "noise against pgd", "pgd"]
@@ -52,7 +60,8 @@ def test_a_row_a_comparison_with_both_attacks() -> None:
     cells = [cell("a", "pgd", "0.1", [1]), cell("b", "pgd", "0.1", range(40))]
     cells += [cell("a", "bim", "0.1", range(60)), cell("b", "bim", "0.1", [])]
     asked = [claim(eps=("0", "0.1")), claim(left="*", right=None, right_attacks=("bim",))]
-    table = comparison_table(build.results(cells, *asked))
+    run = build.results(cells, *asked)
+    table = comparison_table(comparisons(Outcomes(run)), run.claims).frame
     row = table.iloc[1]
     assert (row["left"], row["right"], row["threat"], row["n"]) == ("a", "b", "linf 0.1", "200")
     assert (row["left (%)"], row["right (%)"]) == ("99.5", "80.0")
@@ -71,15 +80,15 @@ def test_a_row_a_comparison_with_both_attacks() -> None:
 
 
 def test_the_compact_table_leaves_out_what_its_headings_say(claimed: Results) -> None:
-    made = compact(claimed, comparisons(Outcomes(claimed)))
-    assert [group["tests"] for group in made["groups"]] == [
+    made = compact(comparisons(Outcomes(claimed)), claimed.claims)
+    assert [group.tests for group in made.groups] == [
         "wide > cnn",
         "digits/… under noise > digits/… under pgd",
         "digits/oak = digits/elm within 5 points",
     ]
-    assert [row[0] for row in made["groups"][1]["rows"]] == ["cnn", "wide"]
-    assert made["groups"][2]["rows"][0][-1].startswith("not judged (")
-    assert made["caption"].endswith("Each on 40 images.")
+    assert [row[0] for row in made.groups[1].rows] == ["cnn", "wide"]
+    assert made.groups[2].rows[0][-1].startswith("not judged (")
+    assert made.caption.endswith("Each on 40 images.")
 
 
 def test_every_format_has_the_claims(claimed: Results, report: dict[str, list[Path]]) -> None:
@@ -101,12 +110,12 @@ def test_pdf_has_the_claims_after_the_headline_and_their_comparisons(
     pages = [page.get_text() for page in pymupdf.open(report["pdf"][0])]
     text = " ".join(" ".join(pages).split())
     order = [
-        "Robust accuracy Table", "3 Claims The comparisons that each claim is made of are in Table",
+        "Robust accuracy Table", "Claims The comparisons that each claim is made of are in Section",
         "Claims, one comparison at a time Table",
     ]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
-    for row in claim_table(claimed).to_dict("records"):
+    for row in claim_table(judged(claimed)).frame.to_dict("records"):
         said = " ".join((row["no."], row["claim"], row["study's attack"]))
         assert said in text
     assert "under the study’s attack" in text
@@ -115,8 +124,8 @@ def test_pdf_has_the_claims_after_the_headline_and_their_comparisons(
     assert "wide is more robust" in first
 
 
-def test_a_suite_without_claims_has_no_such_tables(results: Results) -> None:
-    made = [table.name for table in tables.all_tables(results, tables.measure(results))]
-    assert "claims" not in made
-    assert compact(results, comparisons(Outcomes(results))) is None
-    assert claim_table(results, claims(results, comparisons(Outcomes(results)))).empty
+def test_a_suite_without_claims_has_no_such_sections(results: Results) -> None:
+    findings = Findings(results=results, measured=measure(results))
+    labels = {section.label for section in document(findings).sections}
+    assert not labels & {"claims", "comparisons"}
+    assert not frames(findings).keys() & {"claims", "comparisons"}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import build
 import pytest
-from build import cell
 
+import build
 from bench.measure.attack_rates import attack_rates
 from bench.measure.outcomes import Outcomes
+from bench.report.labels import attack_names
+from bench.report.sections.attacks import attack_table
 from bench.report.sections.goals import goal_table
-from bench.report.tables import attack_table, names
+from build import cell
 
 
 def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
@@ -28,11 +29,12 @@ def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
     rows.loc[missed, "success"] = False
     made = dataclasses.replace(made, rows=rows)
     rates = attack_rates(Outcomes(made))
-    table = goal_table(rates, names(made))
+    called = attack_names(made)
+    table = goal_table(rates, called).frame
     assert len(table) == 1
     row = table.iloc[0]
     assert row["goal"] == "targeted"
     assert row["reached (%)"].startswith("15.0")
     assert row["label lost (%)"] == "50.0"
-    assert len(attack_table(made, rates)) == 1
+    assert len(attack_table(rates, called).frame) == 1
     assert rates["lost_rate"].tolist() == pytest.approx([0.2, 0.5])

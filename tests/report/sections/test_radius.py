@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import build
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
-from build import cell
 from matplotlib.figure import Figure
 
+import build
 from bench.measure.radius import critical_eps, measured_radii
-from bench.report import figures
+from bench.report.document import document
+from bench.report.drawing import TEXT_WIDTH
+from bench.report.findings import Findings
+from bench.report.labels import attack_names as names
+from bench.report.measured import measure
 from bench.report.sections.radius import draw_radii, radius_figures, radius_table
-from bench.report.tables import all_tables, measure, names
 from bench.report.write import write_report
 from bench.store.results import Results
+from build import cell
 
 N = 600
 SHARES = (np.arange(N) + 0.5) / N
@@ -46,17 +49,17 @@ def _drawn(run: Results, found: pd.DataFrame):
 
 
 def test_the_table_has_the_figure_its_error_or_the_refusal(run, found) -> None:
-    table = radius_table(found, names(run)).set_index("model")
+    table = radius_table(found, names(run)).frame.set_index("model")
     assert table.map(lambda value: isinstance(value, str)).all(axis=None)
     assert table.loc["a", "critical eps"].startswith("0.020")
     assert " ± 0.000" in table.loc["a", "critical eps"]
     assert table.loc["a", "R²"] == "1.000"
-    assert table["never flipped"].tolist() == ["0", "120", "420"]
+    assert table["not broken (censored)"].tolist() == ["0", "120", "420"]
     assert table.loc["c", "critical eps"] == table.loc["c", "R²"] == "–"
     assert table["note"].tolist() == ["", "", "420 of 600 images never flipped"]
     assert "surface" not in table
     several = found.assign(surface=["network", "soft-knn", "nearest-other"])
-    assert "surface" in radius_table(several, names(run))
+    assert "surface" in radius_table(several, names(run)).frame
 
 
 def test_what_is_drawn_is_measured_and_fitted(run, found) -> None:
@@ -90,7 +93,7 @@ def test_figures_are_reproducible_and_say_whose_they_are(run, found) -> None:
     (large,) = radius_figures(wide, radii, called)
     assert large.wide
     width = pymupdf.open(stream=large.pdf, filetype="pdf")[0].rect.width
-    assert abs(width - 72 * figures.TEXT_WIDTH) < 1
+    assert abs(width - 72 * TEXT_WIDTH) < 1
 
 
 def test_a_model_of_several_surfaces_has_a_line_for_each(run, found) -> None:
@@ -105,11 +108,12 @@ def test_where_no_image_counts_there_is_a_row_and_no_figure(run) -> None:
     none = critical_eps(run, confidence=0.95)
     assert none["n"].tolist() == [0, 0, 0]
     assert radius_figures(none, measured_radii(run, 0.95), names(run)) == []
-    assert radius_table(none, names(run))["note"].tolist() == ["0 images, 500 are needed"] * 3
+    assert radius_table(none, names(run)).frame["note"].tolist() == ["0 images, 500 are needed"] * 3
 
 
 def test_a_run_without_radii_says_nothing_of_them(results, measured, tmp_path: Path) -> None:
-    assert "radius" not in [table.name for table in all_tables(results, measured)]
+    made = document(Findings(results=results, measured=measured))
+    assert "radius" not in [section.label for section in made.sections]
     made = write_report(results, tmp_path, ("csv",), measured=measured)
     assert not [path for path in made["csv"] if "radius" in path.name]
 

@@ -11,9 +11,10 @@ from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.measure.published import read_published
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE, unseen_noise
-from bench.report.study import reported
-from bench.report.study_tables import BY_ONE_DRAW
-from bench.report.tables import measure
+from bench.report.findings import find
+from bench.report.labels import BY_ONE_DRAW
+from bench.report.measured import measure
+from bench.report.sections.headline import brief_headline
 from bench.report.write import write_report
 
 
@@ -25,7 +26,7 @@ def run():
 
 @pytest.fixture(scope="module")
 def study(run):
-    return reported(*run, defences.PUBLISHED)
+    return find(*run, defences.PUBLISHED)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def by_one_draw():
 
 
 def rows_of(study):
-    (table,) = study.published
+    (table,) = study.study.tables(study.beside)
     return table, {row.model.strip(): row for row in table.groups[0][1]}
 
 
@@ -48,7 +49,7 @@ def test_the_table_has_the_published_shape_and_further_radii(study):
     assert [one.published for one in basic] == ["58.20", "3.81", "0.29 (a)", "0.29 (a)", "–"]
     # Of 190 right ones 135, 180 and 162 fell; those that were wrong fall too.
     assert [one.ours for one in basic] == ["95.0", "27.5", "5.0", "14.0", "14.0"]
-    assert len(study.comparison) == 24 + 6
+    assert len(study.beside) == 24 + 6
 
 
 def test_the_smoothed_model_has_a_row_a_surface_and_one_draw_is_marked(study):
@@ -72,22 +73,23 @@ def test_only_published_figures_are_counted(study, run, tmp_path):
 
 
 def test_figures_are_those_of_certificates_and_of_every_threat(study):
-    assert [figure.name for figure in study.figures] == ["certified", "defences"]
-    text = pymupdf.open(stream=study.figures[0].pdf)[0].get_text()
+    figures = study.study.figures(study)
+    assert [figure.name for figure in figures] == ["certified", "defences"]
+    text = pymupdf.open(stream=figures[0].pdf)[0].get_text()
     for said in ("= 100", "= 1,000", "= 10,000", "= 0.12", "= 0.25", "= 0.5"):
         assert said in text
-    assert "at N = 1,000" in study.figures[0].caption
+    assert "at N = 1,000" in figures[0].caption
 
 
 def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw, tmp_path):
     results, measured = by_one_draw
-    study = reported(results, measured, defences.PUBLISHED)
+    study = find(results, measured, defences.PUBLISHED)
     _, rows = rows_of(study)
     assert all(
         one.interval.endswith(BY_ONE_DRAW) for one in rows["randomized smoothing"].entries[1:]
     )
     assert not any(BY_ONE_DRAW in one.interval for one in rows["basic"].entries)
-    headline = study.tables[0].frame.set_index("model")
+    headline = brief_headline(study).frame.set_index("model")
     assert headline.loc["randomized smoothing", "linf 0.03 (%)"].endswith(BY_ONE_DRAW)
     assert not headline.loc["mixed training", "linf 0.03 (%)"].endswith(BY_ONE_DRAW)
     flags = measured.headline.set_index("model")["flag"]
@@ -97,9 +99,9 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
         f"left: {ONE_DRAW}; strongest, unequal attacks, right attacked harder: autoattack by torchattacks"
     )
     assert measured.claims["summary"].str.endswith(ONE_DRAW).all()
-    between = measured.sandwich.set_index("model")["flag"]
+    between = measured.certified_bounds.set_index("model")["flag"]
     assert between[SMOOTHED].str.contains(ONE_DRAW).all()
-    assert f"some attacked {ONE_DRAW}" in study.figures[0].caption
+    assert f"some attacked {ONE_DRAW}" in study.study.figures(study)[0].caption
     made = write_report(results, tmp_path, ("pdf", "latex"), defences.PUBLISHED, measured)
     text = "".join(page.get_text() for page in pymupdf.open(made["pdf"][0]))
     assert f"{BY_ONE_DRAW} {ONE_DRAW}" in " ".join(text.split())

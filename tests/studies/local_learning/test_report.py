@@ -10,9 +10,11 @@ import pytest
 from scenes import local_learning
 
 from bench.measure.published import read_published
-from bench.report.study import reported
-from bench.report.study_kind import study_named
-from bench.report.tables import measure
+from bench.report.findings import find
+from bench.report.measured import measure
+from bench.report.sections.headline import brief_headline
+from bench.report.sections.opening import used
+from bench.report.study import study_of
 from bench.report.write import write_report
 from bench.runner.suite import load_suite
 from bench.studies.local_learning.figures import _cloud
@@ -29,19 +31,29 @@ def run():
 
 @pytest.fixture(scope="module")
 def study(run):
-    return reported(*run, local_learning.PUBLISHED)
+    return find(*run, local_learning.PUBLISHED)
 
 
-def test_every_figure_is_drawn(study):
-    assert [figure.name for figure in study.figures] == [
+@pytest.fixture(scope="module")
+def figures(study):
+    return study.study.figures(study)
+
+
+@pytest.fixture(scope="module")
+def published(study):
+    return study.study.tables(study.beside)
+
+
+def test_every_figure_is_drawn(figures):
+    assert [figure.name for figure in figures] == [
         "filters-training", "filters", "accuracy-critical-eps",
         "radius-0", "radius-1", "trainings",
     ]  # fmt: skip
-    assert all(figure.pdf.startswith(b"%PDF") for figure in study.figures)
+    assert all(figure.pdf.startswith(b"%PDF") for figure in figures)
 
 
-def test_tables_hold_the_published_figures_and_ours(study):
-    tables = {table.number: table for table in study.published}
+def test_tables_hold_the_published_figures_and_ours(published):
+    tables = {table.number: table for table in published}
     first = tables["B.1"].groups[0][1][0]
     assert first.entries[1].published == "0.01770 ± 0.00010 (a)"
     assert first.entries[1].ours.startswith("0.017")
@@ -55,11 +67,11 @@ def test_every_published_figure_is_read():
     assert set(published["metric"]) == {
         "accuracy", "critical_eps", "f_score", "mean_accuracy", "max_accuracy",
     }  # fmt: skip
-    assert study_named("local-learning").captions.keys() == set(published["table"])
+    assert study_of(local_learning.PUBLISHED).captions.keys() == set(published["table"])
 
 
 def test_repeated_trainings_are_not_in_the_headline_of_the_pdf(study):
-    shown = study.tables[0].frame["model"]
+    shown = brief_headline(study).frame["model"]
     assert not shown.str.contains("seed").any()
 
 
@@ -71,8 +83,8 @@ def test_it_is_set_and_written(run, tmp_path):
     assert (tmp_path / "local-learning.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_of_each_attack_there_is_one_panel_and_of_each_configuration_one_key(study):
-    (picture,) = [one for one in study.figures if one.name == "accuracy-critical-eps"]
+def test_of_each_attack_there_is_one_panel_and_of_each_configuration_one_key(figures):
+    (picture,) = [one for one in figures if one.name == "accuracy-critical-eps"]
     text = pymupdf.open(stream=picture.pdf)[0].get_text()
     lines = [line.strip() for line in text.splitlines()]
     configurations = {
@@ -95,19 +107,19 @@ def test_of_more_configurations_than_a_legend_holds_the_rule_is_coloured(run):
     assert not any("K10" in word for word in text)
 
 
-def test_f_scores_are_printed_with_the_filters(study):
-    (picture,) = [one for one in study.figures if one.name == "filters"]
+def test_f_scores_are_printed_with_the_filters(figures):
+    (picture,) = [one for one in figures if one.name == "filters"]
     text = pymupdf.open(stream=picture.pdf)[0].get_text()
     learnt = {name.partition("-seed")[0] for name in local_learning.MODELS if "/ll-" in name}
     assert text.count("f-score 0.97") == len(learnt)
 
 
-def test_only_networks_of_the_run_have_rows(study):
-    rows = {row.model for table in study.published for _, group in table.groups for row in group}
+def test_only_networks_of_the_run_have_rows(study, published):
+    rows = {row.model for table in published for _, group in table.groups for row in group}
     assert "ll-K10-w4-m3-p2-n4-pool5-gelu" in rows
     assert "bp-K10-w4-n4-pool5-elu" not in rows
-    assert "bp-K10-w4-n4-pool5-elu" in set(study.comparison["model"])
-    assert "609 published figures" in study.opening.used
+    assert "bp-K10-w4-n4-pool5-elu" in set(study.beside["model"])
+    assert "609 published figures" in used(study)
 
 
 def test_the_suite_claims_only_what_its_models_can_decide():

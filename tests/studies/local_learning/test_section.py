@@ -2,8 +2,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from bench.studies.local_learning.configurations import PARTS, grid
-from bench.studies.local_learning.configurations_table import grid_table
+from bench.studies.local_learning.section import PARTS, configuration_table, configurations
 
 LL = {"rule": "ll", "K": 5, "w": 4, "m": 3, "p": 2, "delta": 0.2, "n": 4, "pool": 3,
       "activation": "elu", "seed": 0}  # fmt: skip
@@ -26,14 +25,14 @@ def headline(**accuracies):
 
 def test_a_row_a_configuration_with_every_threat():
     run = results(("a", LL, 0.5), ("plain", None, None), ("b", BP, None))
-    found = grid(run, headline(
+    found = configurations(run, headline(
         a={"0.1": 0.25, "0.2": 0.125}, plain={"0.1": 0.75}, b={"0.1": float("nan"), "0.2": 0.0}
     ))  # fmt: skip
     assert list(found) == ["model", *PARTS, "f_score", "images", "clean_accuracy",
                            "robust linf 0.1", "robust linf 0.2"]  # fmt: skip
     assert found["model"].tolist() == ["a", "b"]
     assert found.loc[0, list(PARTS)].to_dict() == LL
-    table = grid_table(found)
+    table = configuration_table(found).frame
     assert table.loc[0].tolist() == [
         "ll", "5", "4", "3", "2", "0.2", "4", "3", "elu", "0", "0.50", "90.0", "25.0", "12.5",
     ]  # fmt: skip
@@ -46,7 +45,6 @@ def test_a_row_a_configuration_with_every_threat():
 
 def test_runs_without_such_models_have_none():
     run = SimpleNamespace(models=[{"model": "a"}, {"model": "b", "options": None}])
-    assert grid(run, headline(a={"0.1": 0.5})).empty
-    assert grid_table(grid(run, headline(a={"0.1": 0.5}))).empty
-    alone = grid(results(("b", BP, None)), headline(b={"0.1": 0.5}))
+    assert configurations(run, headline(a={"0.1": 0.5})).empty
+    alone = configurations(results(("b", BP, None)), headline(b={"0.1": 0.5}))
     assert alone["m"].isna().all()

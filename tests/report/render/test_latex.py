@@ -7,15 +7,24 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
+from latex_checker import check
+from scenes import defences, local_learning
 
 from bench.report import formatting
-from bench.report.latex import appendix_latex, first, headline_latex
-from bench.report.tables import Measured, Table, all_tables, measure
+from bench.report.blocks import Block, Column, Document, Section, Table
+from bench.report.document import document, origin
+from bench.report.findings import Findings, find
+from bench.report.measured import Measured, measure
+from bench.report.render.latex import longtable, render
+from bench.report.render.latex_text import first, latex
+from bench.report.sections.attacks import attack_table
+from bench.report.sections.headline import matrices
 from bench.report.write import write_report
 from bench.store.results import Results
 
@@ -38,6 +47,19 @@ def renamed(results: Results, called: dict[str, str], suite: str) -> Results:
         rows=results.rows.replace(names),
         models=[{**model, "model": called[model["model"]]} for model in results.models],
     )
+
+
+def headline_latex(results: Results, measured: Measured) -> str:
+    """Return the file of the headline."""
+    made = rendered(results, *matrices(Findings(results=results, measured=measured)))
+    return made[f"{results.suite}-headline.tex"]
+
+
+def rendered(results: Results, *blocks: Block) -> dict[str, str]:
+    """Return the LaTeX files of a document of these blocks."""
+    section = Section(label="x", title="X", blocks=blocks)
+    made = Document(origin=origin(results), cells={}, sections=(section,))
+    return {name: content.decode() for name, content in render(made).items()}
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +118,10 @@ def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured
 
 
 def test_every_table_says_where_it_is_from(odd: Results) -> None:
-    tables = all_tables(odd, measure(odd))
-    assert tables
-    for table in tables:
-        lines = appendix_latex(odd, table).splitlines()
+    made = render(document(find(odd, measure(odd))))
+    assert len(made) == 4
+    for name, content in made.items():
+        lines = content.decode().splitlines()
         assert lines[0] == (
             "% Made by `bench report --suite top-10% --format latex`, Crossfire 0.1.0."
         )
@@ -107,19 +129,27 @@ def test_every_table_says_where_it_is_from(odd: Results) -> None:
         assert "40 images of digits (test), seed 0." in lines[1]
         assert "booktabs" in lines[2]
         label = next(line for line in lines if "\\label" in line)
-        assert re.search(rf"\\label{{tab:top-10--{table.name}}}", label)
+        table = name.removeprefix("top-10%-").removesuffix(".tex")
+        assert re.search(rf"\\label{{tab:top-10--{table}}}", label)
 
 
-def test_an_appendix_has_the_table_s_rows(results: Results, measured: Measured) -> None:
-    table = next(one for one in all_tables(results, measured) if one.name == "attacks")
-    made = appendix_latex(results, table)
+def test_an_appendix_has_the_table_s_rows(findings: Findings, measured: Measured) -> None:
+    table = attack_table(measured.attacks, findings.attack_names)
+    made = "\n".join(longtable(table, "tab:x"))
     assert made.count(r"\begin{longtable}") == made.count(r"\end{longtable}") == 1
     rows = _rows(made[made.index(r"\endhead") :].replace(r"\endhead", r"\midrule", 1))
     assert len(rows) == len(table.frame)
-    said = table.frame["success (%)"].tolist()
-    assert [row[3 if "n" not in table.frame else 4] for row in rows] == [
-        formatting.latex(one) for one in said
-    ]
+    assert [row[4] for row in rows] == [latex(text) for text in table.frame["success (%)"]]
+
+
+def test_norms_are_symbols() -> None:
+    columns = (Column("threat", "threat"), Column("n", "number"))
+    frame = pd.DataFrame({"threat": ["linf 8/255", "l2 minimal"], "n": ["1", "2"]})
+    made = "\n".join(longtable(Table(caption="50 %", columns=columns, frame=frame), "tab:x"))
+    assert r"$\ell_{\infty}$ 8/255 & 1 \\" in made
+    assert r"$\ell_{2}$ minimal & 2 \\" in made
+    assert r"\caption{50 \%}" in made
+    assert r"{lr}" in made
 
 
 @pytest.mark.parametrize(
@@ -127,6 +157,52 @@ def test_an_appendix_has_the_table_s_rows(results: Results, measured: Measured) 
 )
 def test_a_row_does_not_begin_with_an_option(cell: str, safe: str) -> None:
     assert first(cell) == safe
+
+
+@pytest.mark.parametrize("source", [
+    "σ", "τ", "‡", "\\sigma", "$\\sigma", "{", "}", "\\frobnicate", "\\begin{tabular}{l}", "50 %", "a^b",
+    "\\begin{longtable}{lr}\na & b & c \\\\\n\\end{longtable}",
+])  # fmt: skip
+def test_the_checker_refuses_what_latex_would(source: str) -> None:
+    with pytest.raises(AssertionError):
+        check(source)
+
+
+SIGNS = 'σ τ ε ‡ † ± ² ³ × ≤ ≥ ≠ ≈ ∞ ℓ − → · – — … ’ “ ” é ß 模 < > | " -- [x] *y*'
+
+
+def test_every_sign_is_one_that_latex_sets(results: Results) -> None:
+    frame = pd.DataFrame({"model": ["m"] * 2, "note": [SIGNS, ODD["digits/cnn"]]})
+    columns = (Column("model"), Column("note", share=1))
+    (made,) = rendered(
+        results, Table(name="x", caption=SIGNS, columns=columns, frame=frame)
+    ).values()
+    check(made)
+    for sign in (r"$\sigma$", r"$\tau$", r"\ddag{}", r"\dag{}"):
+        assert sign in made
+
+
+def test_latex_takes_every_file_of_a_run(odd: Results, tmp_path: Path) -> None:
+    made = write_report(odd, tmp_path, ["latex"])["latex"]
+    assert {path.name for path in made} == {
+        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "cost")
+    }
+    for path in made:
+        check(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("study", [defences, local_learning], ids=["defences", "local-learning"])
+def test_latex_takes_every_file_of_a_study(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.radius._REPLICATES", 3)
+    made = write_report(study.results(), tmp_path, ["latex"], study.PUBLISHED)["latex"]
+    texts = {path.name: path.read_text("utf-8") for path in made if path.suffix == ".tex"}
+    for text in texts.values():
+        check(text)
+    if study is defences:  # its models have a sigma, and one surface a mark
+        assert r"$\sigma$" in texts["defences-headline.tex"]
+        assert r"\ddag{}" in texts["defences-table-1.tex"]
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +278,12 @@ def test_long_text_breaks_its_lines(results: Results, pdflatex: str, tmp_path: P
         "model": ["m"] * 3, "attack": ["pgd"] * 3, "note": ["words of a note " * 12] * 2 + [""],
         "success (%)": ["50.0 [40.0, 60.0]"] * 3,
     })  # fmt: skip
-    made = appendix_latex(results, Table(name="x", caption="50 %", frame=frame))
+    columns = (
+        Column("model"), Column("attack", "subject"), Column("note", share=1),
+        Column("success (%)", "rate"),
+    )  # fmt: skip
+    table = Table(name="x", caption="50 %", columns=columns, frame=frame)
+    (made,) = rendered(results, table).values()
     log, text = _compiled(pdflatex, tmp_path, made, "onecolumn")
     assert "Overfull \\hbox" not in log
     assert " ".join(text.split()).count("words of a note") == 24

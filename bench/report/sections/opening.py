@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,17 @@ import pandas as pd
 from bench.measure.published import CLEAN
 from bench.measure.source import Source
 from bench.report import formatting
-from bench.report.study_kind import Study
-from bench.store.results import Results
-from bench.studies.local_learning.repeated_runs import configuration
+from bench.report.blocks import Section, Text
+from bench.report.findings import Findings
+from bench.report.labels import data_name
+from bench.report.rules import SectionRule
+from bench.report.study import Study
 
-#: So many of the largest differences are told of, each cause once.
+#: So many of the largest differences are described, each cause once.
 _LARGEST = 5
 #: Of a normal distribution, for figures that come with a standard error alone.
 _Z = 1.96
-#: Measures whose differences are told in percent of the published figure, not in points.
+#: Measures whose differences are given in percent of the published figure, not in points.
 _RELATIVE = "critical_eps"
 UNKNOWN = "cause not known"
 
@@ -28,50 +29,34 @@ UNKNOWN = "cause not known"
 _FIGURE = ["table", "data", "model", "attack", "norm", "eps_published", "metric"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """What stands before all else in the report of a study.
-
-    Attributes:
-        reference: of its document.
-        used: how many of the published figures have ours beside them, and why others have none.
-        notes: what one must know to read them, a sentence each.
-        differs: where ours differs and why: what is said of all, then a text a difference.
-    """
-
-    reference: str
-    used: str
-    notes: tuple[str, ...]
-    differs: tuple[str, ...]
-
-
-def opening(results: Results, beside: pd.DataFrame, study: Study, source: Source | None) -> Opening:
-    """Return what the report of a study opens with.
-
-    Args:
-        results: the cells of the run.
-        beside: the published figures beside ours, of `Study.beside`.
-        study: how things are called.
-        source: the document; None where no file tells of one.
-    """
-    beside = _figures(beside)
-    return Opening(
-        reference=(
-            source.reference()
-            if source
-            else "No document is named: a file of the suite's name that ends in .json would tell of it."
-        ),
-        used=_used(results, beside),
-        notes=source.notes if source else (),
-        differs=tuple(_differs(results, beside, study, source)),
+def section(findings: Findings) -> Section | None:
+    """Return what the report of a study opens with."""
+    if findings.beside is None:
+        return None
+    source = findings.source
+    reference = (
+        source.reference()
+        if source
+        else "No document is named: a file of the suite's name that ends in .json would name one."
     )
+    first, *largest = differences(findings)
+    listed = [f"({turn}) {difference}" for turn, difference in enumerate(largest, 1)]
+    texts = [
+        Text(text=reference),
+        Text(text=used(findings)),
+        *([Text(text=" ".join(source.notes))] if source and source.notes else []),
+        Text(lead="Where ours differs, and why.", text=" ".join([first, *listed])),
+    ]
+    return Section(label="study", title="The study", blocks=tuple(texts))
 
 
-def _figures(beside: pd.DataFrame) -> pd.DataFrame:
+def _figures(findings: Findings) -> pd.DataFrame:
     """Return a row a published figure, `metric`, `low` and `high` in every case.
 
-    Of the readings of a radius the one is kept whose figure lies nearer to the published.
+    Of the readings of a radius that is kept whose figure lies nearer to the published.
     """
+    beside = findings.beside
+    assert beside is not None
     known = beside[beside["published"].notna()].copy()
     for column, plain in (("metric", "accuracy"), ("eps_published", ""), ("eps", "")):
         if column not in known:
@@ -87,17 +72,18 @@ def _figures(beside: pd.DataFrame) -> pd.DataFrame:
 # ---- how many are used ----
 
 
-def _used(results: Results, beside: pd.DataFrame) -> str:
+def used(findings: Findings) -> str:
     """Return in words how many published figures have ours beside them, and why others have none."""
+    beside = _figures(findings)
     absent = beside[beside["ours"].isna()]
     if absent.empty:
         return f"{len(beside)} of {len(beside)} published figures have ours beside them."
-    why = _reasons(results, beside)[absent.index]
+    why = _reasons(findings, beside)[absent.index]
     reasons = sorted(absent.groupby(why, sort=False), key=lambda pair: -len(pair[1]))
-    told = ", ".join(f"{len(rows)} {reason} ({_whereabouts(rows)})" for reason, rows in reasons)
+    listed = ", ".join(f"{len(rows)} {reason} ({_whereabouts(rows)})" for reason, rows in reasons)
     return (
         f"{len(beside) - len(absent)} of {len(beside)} published figures have ours "
-        f"beside them. Without ours ({formatting.NONE}) are {told}."
+        f"beside them. Without ours ({formatting.NONE}) are {listed}."
     )
 
 
@@ -106,22 +92,26 @@ _NO_ATTACK = "of an attack or radius that it did not make"
 _NO_RESULT = "that were planned and have no result that counts"
 
 
-def _reasons(results: Results, beside: pd.DataFrame) -> pd.Series[str]:
+def _reasons(findings: Findings, beside: pd.DataFrame) -> pd.Series[str]:
     """Return why ours would be absent, of each published figure."""
-    known = {configuration(str(model["model"])) for model in results.models}
-    made = set(zip(results.cells["model"].map(configuration), results.cells["attack"], strict=True))
+    stands_for, cells = findings.study.stands_for, findings.results.cells
+    known = {stands_for(str(model["model"])) for model in findings.results.models}
+    made = set(zip(cells["model"].map(stands_for), cells["attack"], strict=True))
     aimed = beside["planned"] > 0
     # Clean figures come with any attack on the model.
     of_models = aimed.groupby([beside["data"], beside["model"]]).transform("any")
-    said = []
-    for one, planned, any_of_it in zip(beside.to_dict("records"), aimed, of_models, strict=True):
-        model, clean = f"{one['data']}/{one['model']}", one["attack"] == CLEAN
-        attacked = clean or (model, one["attack"]) in made
-        if (planned or (clean and any_of_it)) and attacked:
-            said.append(_NO_RESULT)
+    reasons = []
+    for figure, planned, model_planned in zip(
+        beside.to_dict("records"), aimed, of_models, strict=True
+    ):
+        model, clean = f"{figure['data']}/{figure['model']}", figure["attack"] == CLEAN
+        attacked = clean or (model, figure["attack"]) in made
+        if (planned or (clean and model_planned)) and attacked:
+            reasons.append(_NO_RESULT)
         else:
-            said.append(_NO_ATTACK if planned or (model in known and any_of_it) else _NO_MODEL)
-    return pd.Series(said, index=beside.index, dtype="str")
+            known_model = planned or (model in known and model_planned)
+            reasons.append(_NO_ATTACK if known_model else _NO_MODEL)
+    return pd.Series(reasons, index=beside.index, dtype="str")
 
 
 def _whereabouts(rows: pd.DataFrame) -> str:
@@ -133,9 +123,9 @@ def _whereabouts(rows: pd.DataFrame) -> str:
 # ---- where ours differs ----
 
 
-def _differs(
-    results: Results, beside: pd.DataFrame, study: Study, source: Source | None
-) -> list[str]:
+def differences(findings: Findings) -> list[str]:
+    """Return what is to be known of all differences, then the largest, each cause once."""
+    beside = _figures(findings)
     both = beside[beside["ours"].notna()]
     if both.empty:
         return ["No published figure has ours beside it in this run."]
@@ -152,16 +142,15 @@ def _differs(
     )
     if apart.empty:
         return [first]
-    groups = _groups(apart, source)
-    shown = groups[:_LARGEST]
-    told = sum(len(rows) for _, rows in shown)
+    shown = _groups(apart, findings.source)[:_LARGEST]
+    covered = sum(len(rows) for _, rows in shown)
     rest = (
-        f" The largest differences (with those like them {told} of the {len(apart)} others; all are in "
-        f"{results.suite}-published.csv):"
-        if told < len(apart)
+        f" The largest differences (with those like them {covered} of the {len(apart)} others; all are in "
+        f"{findings.results.suite}-published.csv):"
+        if covered < len(apart)
         else " The others, with those like them:"
     )
-    return [first + rest, *(_told(cause, rows, study) for cause, rows in shown)]
+    return [first + rest, *(_in_words(cause, rows, findings.study) for cause, rows in shown)]
 
 
 def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.DataFrame]]:
@@ -169,11 +158,11 @@ def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.Da
     causes = source.causes if source else ()
     apart = apart.assign(size=_sizes(apart))
     keys: list[str] = []
-    for one in apart.to_dict("records"):
-        found = next((cause.cause for cause in causes if cause.explains(one)), None)
+    for figure in apart.to_dict("records"):
+        found = next((cause.cause for cause in causes if cause.explains(figure)), None)
         # Unexplained ones are together where they are of one threat and one direction.
-        threat = [] if _is_clean(one) else [one["attack"], one["norm"], one["eps"]]
-        alike = [one["data"], one["metric"], one["ours"] > one["published"], *threat]
+        threat = [] if _is_clean(figure) else [figure["attack"], figure["norm"], figure["eps"]]
+        alike = [figure["data"], figure["metric"], figure["ours"] > figure["published"], *threat]
         keys.append(found or f"{UNKNOWN} {alike}")
     ordered = apart.assign(key=keys).sort_values("size", ascending=False, kind="stable")
     return [
@@ -182,9 +171,9 @@ def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.Da
     ]
 
 
-def _is_clean(one: Mapping[Hashable, Any]) -> bool:
+def _is_clean(figure: Mapping[Hashable, Any]) -> bool:
     """Return whether a figure is of clean images; accuracies beside a critical eps are."""
-    return bool(one["attack"] == CLEAN or (one["metric"] == "accuracy" and not one["eps"]))
+    return bool(figure["attack"] == CLEAN or (figure["metric"] == "accuracy" and not figure["eps"]))
 
 
 def _sizes(apart: pd.DataFrame) -> pd.Series[float]:
@@ -195,17 +184,17 @@ def _sizes(apart: pd.DataFrame) -> pd.Series[float]:
     return shares.where(apart["metric"] != _RELATIVE, percent).fillna(0)
 
 
-def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
+def _in_words(cause: str, rows: pd.DataFrame, study: Study) -> str:
     """Return a difference in words, the largest of those of one cause."""
-    one = rows.iloc[0].to_dict()
-    relative = one["metric"] == _RELATIVE
-    places = 4 if relative else 2 if one["metric"] == "f_score" else 1
-    far = one["ours"] - one["published"]
+    figure = rows.iloc[0].to_dict()
+    relative = figure["metric"] == _RELATIVE
+    places = 4 if relative else 2 if figure["metric"] == "f_score" else 1
+    far = figure["ours"] - figure["published"]
     gap = (
-        f"{100 * far / one['published']:+.0f} %"
+        f"{100 * far / figure['published']:+.0f} %"
         if relative
         else f"{far:+.2f}"
-        if one["metric"] == "f_score"
+        if figure["metric"] == "f_score"
         else f"{far:+.1f} points"
     )
     more = len(rows) - 1
@@ -215,21 +204,26 @@ def _told(cause: str, rows: pd.DataFrame, study: Study) -> str:
         else ""
     )
     return (
-        f"{_subject(one, study)} (table {one['table']}): published {one['published']:.{places}f}, "
-        f"ours {one['ours']:.{places}f} ({gap.replace('-', '−')}){like}: {cause}."
+        f"{_subject(figure, study)} (table {figure['table']}): published {figure['published']:.{places}f}, "
+        f"ours {figure['ours']:.{places}f} ({gap.replace('-', '−')}){like}: {cause}."
     )
 
 
-def _subject(one: Mapping[Hashable, Any], study: Study) -> str:
+def _subject(figure: Mapping[Hashable, Any], study: Study) -> str:
     """Return what a figure is of: `DL, SGD on CIFAR-10, PGD linf 0.02`."""
-    model, data = study.called(str(one["model"])), study.name(str(one["data"]))
-    measure = "f-score" if one["metric"] == "f_score" else str(one["metric"]).replace("_", " ")
+    model, data = study.called(str(figure["model"])), data_name(str(figure["data"]))
+    measure = (
+        "f-score" if figure["metric"] == "f_score" else str(figure["metric"]).replace("_", " ")
+    )
     parts = [f"{model} on {data}"]
-    if not _is_clean(one):
-        eps = f" {formatting.threat(one['norm'], str(one['eps']))}" if one["eps"] else ""
-        parts.append(f"{str(one['attack']).upper() if eps else one['attack']}{eps}")
+    if not _is_clean(figure):
+        eps = f" {formatting.threat(figure['norm'], str(figure['eps']))}" if figure["eps"] else ""
+        parts.append(f"{str(figure['attack']).upper() if eps else figure['attack']}{eps}")
     elif measure == "accuracy":
         measure = "clean accuracy"
     if measure != "accuracy":
         parts.append(measure)
     return ", ".join(parts)
+
+
+SECTION = SectionRule(name="opening", place=10, make=section)

@@ -8,14 +8,11 @@ import pandas as pd
 import pytest
 from scenes import defences, local_learning
 
-from bench.measure.outcomes import Outcomes
-from bench.measure.published import comparison, read_published
-from bench.measure.radius import critical_eps
-from bench.measure.source import Cause, Source, read_source
-from bench.report.source import UNKNOWN, opening
-from bench.report.study_kind import Study, study_named
-from bench.studies.local_learning.repeated_runs import beside_published
-from bench.suite_files import document_file
+from bench.measure.published import read_published
+from bench.measure.source import Cause, Source
+from bench.report.findings import Findings, find
+from bench.report.measured import measure
+from bench.report.sections.opening import UNKNOWN, differences, used
 
 WEAK = Cause(where={"attack": "pgd", "model": "a"}, ours="lower", cause="the study's PGD was weak")
 
@@ -41,8 +38,12 @@ def results():
     return defences.results()
 
 
+def findings(results, figures, *causes):
+    return Findings(results=results, measured=None, beside=figures, source=source(*causes))
+
+
 def told(results, figures, *causes):
-    return opening(results, figures, Study(), source(*causes)).differs
+    return differences(findings(results, figures, *causes))
 
 
 def test_the_largest_differences_come_first_and_a_cause_once(results):
@@ -56,10 +57,10 @@ def test_the_largest_differences_come_first_and_a_cause_once(results):
     assert first.startswith("The 95 % interval of ours holds the published figure in 1 of 4 cases.")
     assert differences == [
         (
-            "a on cifar10, PGD linf 0.02 (table 1): published 60.0, ours 10.0 (−50.0 points); 1 more figure "
+            "a on CIFAR-10, PGD linf 0.02 (table 1): published 60.0, ours 10.0 (−50.0 points); 1 more figure "
             "differs so: the study's PGD was weak."
         ),
-        f"b on cifar10, FGSM linf 0.01 (table 1): published 20.0, ours 60.0 (+40.0 points): {UNKNOWN}.",
+        f"b on CIFAR-10, FGSM linf 0.01 (table 1): published 20.0, ours 60.0 (+40.0 points): {UNKNOWN}.",
     ]
 
 
@@ -79,11 +80,11 @@ def test_of_two_readings_of_a_radius_the_nearer_is_compared_and_counted_once(res
     figures = beside(
         ("1", "a", "pgd", "14", "14/255", 8.0, 50.0), ("1", "a", "pgd", "14", "1", 8.0, 10.0)
     )
-    made = opening(results, figures, Study(), source())
-    assert made.used == "1 of 1 published figures have ours beside them."
-    assert made.differs == (
-        "The 95 % interval of ours holds the published figure in 1 of 1 cases.",
-    )
+    made = findings(results, figures)
+    assert used(made) == "1 of 1 published figures have ours beside them."
+    assert differences(made) == [
+        "The 95 % interval of ours holds the published figure in 1 of 1 cases."
+    ]
 
 
 def test_figures_without_ours_are_counted_by_their_reason(results):
@@ -94,7 +95,7 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
         ("2", "absent", "fgsm", "0.03", "0.03", 60.0, float("nan")),
         ("3", "absent", "none", "0", "0", 60.0, float("nan")),
     ).assign(planned=[1, 1, 0, 0, 0])
-    assert opening(results, figures, Study(), None).used == (
+    assert used(findings(results, figures)) == (
         "1 of 5 published figures have ours beside them. Without ours (–) are 2 of models that this run "
         "does not have (tables 2, 3), 1 that were planned and have no result that counts (table 1), 1 of "
         "an attack or radius that it did not make (table 1)."
@@ -102,15 +103,9 @@ def test_figures_without_ours_are_counted_by_their_reason(results):
 
 
 def test_the_published_failure_at_a_tiny_l2_radius_has_its_cause(results):
-    figures = comparison(Outcomes(results), read_published(defences.PUBLISHED))
-    made = opening(
-        results,
-        figures,
-        study_named("defences"),
-        read_source(document_file(defences.PUBLISHED)),
-    )
-    assert "names neither its data set nor its network" in made.notes[0]
-    (tiny,) = [one for one in made.differs if "l2 0.045" in one]
+    made = find(results, measure(results), defences.PUBLISHED)
+    assert "names neither its data set nor its network" in made.source.notes[0]
+    (tiny,) = [words for words in differences(made) if "l2 0.045" in words]
     assert "another unit" in tiny
 
 
@@ -118,22 +113,20 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     monkeypatch.setattr("bench.measure.radius._REPLICATES", 3)
     results = local_learning.results()
     published = read_published(local_learning.PUBLISHED)
-    moved = published["value"].where(published["metric"] != "critical_eps", published["value"] / 4)
-    figures = beside_published(
-        Outcomes(results), critical_eps(results), published.assign(value=moved)
+    made = find(results, measure(results), local_learning.PUBLISHED)
+    moved = made.beside["published"].where(
+        made.beside["metric"] != "critical_eps", made.beside["published"] / 4
     )
-    made = opening(
-        results,
-        figures,
-        study_named("local-learning"),
-        read_source(document_file(local_learning.PUBLISHED)),
-    )
-    assert f"of {len(published)} published figures have ours beside them" in made.used
+    made = dataclasses.replace(made, beside=made.beside.assign(published=moved))
+    assert f"of {len(published)} published figures have ours beside them" in used(made)
     assert any(
-        "fgsm-radius, critical eps" in one and "(+3" in one and " %)" in one for one in made.differs
+        "fgsm-radius, critical eps" in words and "(+3" in words and " %)" in words
+        for words in differences(made)
     )
-    nothing = dataclasses.replace(results, models=[], cells=results.cells.head(0))
-    none = figures.assign(ours=float("nan"), planned=0)
-    used = opening(nothing, none, Study(), None).used
-    assert used.startswith(f"0 of {len(published)} published figures")
-    assert f"{len(published)} of models that this run does not have" in used
+    nothing = dataclasses.replace(
+        made,
+        results=dataclasses.replace(results, models=[], cells=results.cells.head(0)),
+        beside=made.beside.assign(ours=float("nan"), planned=0),
+    )
+    assert used(nothing).startswith(f"0 of {len(published)} published figures")
+    assert f"{len(published)} of models that this run does not have" in used(nothing)

@@ -7,8 +7,9 @@ import pymupdf
 import pytest
 from matplotlib.figure import Figure
 
-from bench.report import figures, legends
-from bench.report.tables import Measured
+from bench.report import drawing, legends
+from bench.report.measured import Measured
+from bench.report.sections import accuracy
 
 
 def _lines(models: int = 1, nan: bool = False) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def test_what_is_drawn_is_the_curve(measured: Measured) -> None:
     for norm, lines in measured.curve.groupby("norm"):
         axes = Figure().subplots()
         asked = measured.headline.loc[measured.headline["norm"] == norm, ["eps", "eps_text"]]
-        figures.draw_accuracy(axes, lines, dict(asked.itertuples(index=False)))
+        accuracy.draw_accuracy(axes, lines, dict(asked.itertuples(index=False)))
         steps = {str(line.get_label()): line for line in axes.get_lines()[::2]}
         points = axes.get_lines()[1::2]
         assert list(steps) == list(lines["model"].unique())
@@ -48,15 +49,15 @@ def test_what_is_drawn_is_the_curve(measured: Measured) -> None:
 
 def test_ticks_are_the_radii_asked_for_as_people_write_them() -> None:
     axes = Figure().subplots()
-    figures.draw_accuracy(axes, _lines(), _ASKED)
+    accuracy.draw_accuracy(axes, _lines(), _ASKED)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "2/255", "8/255"]
-    crowded = figures._spaced({0.005: "a", 0.011: "b", 0.1: "c"}, 0.1)
+    crowded = accuracy._spaced({0.005: "a", 0.011: "b", 0.1: "c"}, 0.1)
     assert list(crowded.values()) == ["0", "c"]
 
 
 def test_models_differ_without_colour() -> None:
     axes = Figure().subplots()
-    figures.draw_accuracy(axes, _lines(9), _ASKED)
+    accuracy.draw_accuracy(axes, _lines(9), _ASKED)
     looks = {
         (str(line.get_linestyle()), str(dots.get_marker()))
         for line, dots in zip(axes.get_lines()[::2], axes.get_lines()[1::2], strict=True)
@@ -69,38 +70,38 @@ def test_models_differ_without_colour() -> None:
 
 def test_a_radius_that_only_failed_attacks_aimed_at_is_not_drawn() -> None:
     axes = Figure().subplots()
-    figures.draw_accuracy(axes, _lines(2, nan=True), _ASKED)
+    accuracy.draw_accuracy(axes, _lines(2, nan=True), _ASKED)
     assert np.isnan(np.asarray(axes.get_lines()[0].get_ydata())[-1])
 
 
 def test_files_are_reproducible_selectable_and_of_the_right_width(measured: Measured) -> None:
-    drawn = figures.accuracy_figures(measured.curve, measured.headline)
-    again = figures.accuracy_figures(measured.curve, measured.headline)
-    assert [figure.norm for figure in drawn] == ["linf", "l2"]
+    drawn = accuracy.accuracy_figures(measured.curve, measured.headline)
+    again = accuracy.accuracy_figures(measured.curve, measured.headline)
+    norms = [figure.caption.split()[3] for figure in drawn]
+    assert norms == ["linf", "l2"]
     assert [figure.pdf for figure in drawn] == [figure.pdf for figure in again]
     page = pymupdf.open(stream=drawn[0].pdf, filetype="pdf")[0]
     assert "worst-case accuracy (%)" in page.get_text()
     assert "8/255" in page.get_text()
-    assert page.rect.width < 72 * figures.TEXT_WIDTH / 2
-    wide = figures.accuracy_figures(_lines(5), measured.headline)[0]
+    assert page.rect.width < 72 * drawing.TEXT_WIDTH / 2
+    wide = accuracy.accuracy_figures(_lines(5), measured.headline)[0]
     assert wide.wide
-    assert not wide.bands
+    assert "intervals" not in wide.caption
     width = pymupdf.open(stream=wide.pdf, filetype="pdf")[0].rect.width
-    assert abs(width - 72 * figures.TEXT_WIDTH) < 1
+    assert abs(width - 72 * drawing.TEXT_WIDTH) < 1
 
 
 def test_points_are_joined_by_thin_lines_where_nothing_is_known_between_them() -> None:
     axes = Figure().subplots()
-    figures.draw_accuracy(axes, _lines(2), _ASKED)
+    accuracy.draw_accuracy(axes, _lines(2), _ASKED)
     joined, _ = axes.get_lines()[:2]
     assert list(np.asarray(joined.get_xdata())) == [0.0, 2 / 255, 8 / 255]
     assert joined.get_linewidth() < 1
     (bars, _) = axes.collections  # of the first model and of the second
     spans = [path.vertices[:, 1].tolist() for path in bars.get_paths()]
     np.testing.assert_allclose(spans, [[30, 95]] * 3)
-    drawn = figures.accuracy_figures(_lines(2), pd.DataFrame(_HEADLINE))[0]
-    assert not drawn.measured
-    said = figures.caption(drawn)
+    drawn = accuracy.accuracy_figures(_lines(2), pd.DataFrame(_HEADLINE))[0]
+    said = drawn.caption
     assert "the lines between them measure nothing" in said
     assert "upper bound" not in said
     assert "Bars: 95 % Wilson intervals" in said
@@ -121,7 +122,7 @@ _HEADLINE = [
 def test_a_legend_names_models_as_they_are_written(names: tuple[str, ...]) -> None:
     called = dict(zip(("m0", "m1", "m2"), names, strict=False))
     lines = _lines(len(names)).replace({"model": called})
-    page = _page(figures.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0].pdf)
+    page = _page(accuracy.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0].pdf)
     for name in names:
         assert name.replace(" ", "") in page
 
@@ -133,7 +134,7 @@ def test_long_names_are_whole_and_told_apart(models: int) -> None:
     lines = _lines(models).replace(
         {"model": {f"m{turn}": f"{stem}{turn}" for turn in range(models)}}
     )
-    drawn = figures.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0]
+    drawn = accuracy.accuracy_figures(lines, pd.DataFrame(_HEADLINE))[0]
     assert drawn.wide
     page = _page(drawn.pdf)
     assert all(f"{stem}{turn}" in page for turn in range(models))
@@ -150,14 +151,14 @@ def test_long_names_are_whole_and_told_apart(models: int) -> None:
 
 def test_of_many_models_the_best_and_the_worst_are_named() -> None:
     axes = Figure().subplots()
-    figures.draw_accuracy(axes, _lines(60), _ASKED)
+    accuracy.draw_accuracy(axes, _lines(60), _ASKED)
     legend = axes.get_legend()
     assert legend is not None
     said = [text.get_text() for text in legend.get_texts()]
     assert said == [*(f"m{turn}" for turn in (0, 1, 2, 3, 4, 56, 57, 58, 59)), "51 other models"]
     assert len({line.get_label() for line in axes.get_lines()}) >= 60  # all of them are drawn
-    drawn = figures.accuracy_figures(_lines(60), pd.DataFrame(_HEADLINE))[0]
-    assert "Named: the most and the least robust" in figures.caption(drawn)
+    drawn = accuracy.accuracy_figures(_lines(60), pd.DataFrame(_HEADLINE))[0]
+    assert "Named: the most and the least robust" in drawn.caption
 
 
 @pytest.mark.parametrize(("name", "lines"), [
@@ -177,14 +178,14 @@ def _page(pdf: bytes) -> str:
 
 
 def test_captions_name_n_and_the_one_model(measured: Measured) -> None:
-    alone = figures.accuracy_figures(_lines(), measured.headline)[0]
-    assert figures.caption(alone).startswith("m0, n = 200: ")
-    small = figures.accuracy_figures(_lines().assign(n=50), measured.headline.head(0))[0]
-    assert "n = 50 (smoke: n < 100)" in figures.caption(small)
-    assert "asked" not in figures.caption(small)
+    alone = accuracy.accuracy_figures(_lines(), measured.headline)[0]
+    assert alone.caption.startswith("Accuracy against the linf radius, m0, n = 200: ")
+    small = accuracy.accuracy_figures(_lines().assign(n=50), measured.headline.head(0))[0]
+    assert "n = 50 (smoke: n < 100)" in small.caption
+    assert "asked" not in small.caption
 
 
 def test_settings_of_matplotlib_stay_as_they_were(measured: Measured) -> None:
     before = dict(mpl.rcParams)
-    figures.accuracy_figures(measured.curve, measured.headline)
+    accuracy.accuracy_figures(measured.curve, measured.headline)
     assert dict(mpl.rcParams) == before

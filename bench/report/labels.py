@@ -1,0 +1,128 @@
+"""What things are called in a report: attacks, data sets, and the marks after a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.data.table import DATASETS
+from bench.measure.statistics import wilson
+from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
+from bench.report import formatting
+from bench.report.blocks import Column, Say
+from bench.spec import BLACK_BOX_SURFACE
+from bench.store.results import Results
+
+#: After a figure of ours of which some attacks have no result: it may be too high.
+PARTIAL = "†"
+#: After that of a random model whose expected gradient no attack followed (`unseen_noise`): likewise.
+BY_ONE_DRAW = "‡"
+
+#: Parameters that need no mention where they are 1.
+_PLAIN_AT_ONE = ("eot", "restarts")
+
+MODEL = Column("model")
+ATTACK = Column("attack", "subject")
+TOOLKIT = Column("toolkit")
+THREAT = Column("threat", "threat")
+COUNT = Column("n", "number")
+NOTE = Column("note", share=1)
+
+
+def data_name(data: str) -> str:
+    """Return how a data set is printed: `CIFAR-10`; one that is not ours, as it is written."""
+    known = DATASETS.get(data)
+    return known.title if known else data
+
+
+def attack_names(results: Results) -> dict[str, str]:
+    """Return the attack of each cell in words: its name, and what tells it from its variants.
+
+    A suite may have an attack twice at one threat, as PGD with and without a random start; the
+    parameters that differ are then part of the name: `pgd, no random start`.
+    """
+    names: dict[str, str] = {}
+    for (attack, _), group in results.cells.groupby(["attack", "norm"], sort=False):
+        differing: set[str] = set()
+        for _, variants in group.groupby("eps", dropna=False):
+            given = [
+                {name: str(value) for name, value in parameters.items()}
+                for parameters in variants["parameters"]
+            ]
+            every = {name for parameters in given for name in parameters}
+            differing |= {
+                name for name in every if len({parameters.get(name) for parameters in given}) > 1
+            }
+        for cell, parameters in zip(group["cell"], group["parameters"], strict=True):
+            shown = (differing | _goals(parameters)) & set(parameters)
+            shown -= {name for name in _PLAIN_AT_ONE if parameters.get(name) == 1}
+            words = [_in_words(name, parameters[name]) for name in sorted(shown)]
+            names[str(cell)] = ", ".join([str(attack), *words])
+    return names
+
+
+def _goals(parameters: Mapping[str, object]) -> set[str]:
+    """Return the parameters that say that an attack wants more, or less, than any other label."""
+    return {
+        name for name in ("goal", "source", "targeted") if parameters.get(name, "none") != "none"
+    }
+
+
+def _in_words(parameter: str, value: object) -> str:
+    if parameter == "goal":
+        return str(value).replace("-", " ")
+    name = parameter.replace("_", " ")
+    if parameter == "targeted" and value == "none":
+        return "untargeted"
+    if value is False or value == "none":
+        return f"no {name}"
+    return name if value is True else f"{name} {value}"
+
+
+def threat_of(row: Any) -> str:
+    """Return the threat of a row of a frame with `norm` and `eps_text`."""
+    return formatting.threat(row.norm, row.eps_text)
+
+
+def surface_column(found: pd.DataFrame) -> dict[Column, Say]:
+    """Return the column of surfaces; none where every model is attacked as it is."""
+    plain = set(found["surface"]) <= {"network", BLACK_BOX_SURFACE}
+    return {} if plain else {Column("surface"): "surface"}
+
+
+def clean_accuracy(row: Any) -> str:
+    """Return the clean accuracy of a row of the headline with its interval."""
+    if formatting.missing(row.clean_accuracy):
+        return formatting.NONE
+    low, high = wilson(round(row.clean_accuracy * row.n), int(row.n))
+    return formatting.rate(row.clean_accuracy, low, high)
+
+
+def robust_accuracy(row: Any, *, marked: bool = False) -> str:
+    """Return the robust accuracy of a row of the headline with its interval.
+
+    Args:
+        row: of the headline.
+        marked: whether marks say that it may be too high.
+    """
+    if formatting.missing(row.robust_accuracy):
+        return "INVALID"
+    figure = formatting.rate(row.robust_accuracy, row.low, row.high)
+    if not marked:
+        return figure
+    flag = formatting.text(row.flag)
+    partial = PARTIAL if row.attacks < row.planned else ""
+    one_draw = BY_ONE_DRAW if ONE_DRAW in flag or WITHOUT_NOISE in flag else ""
+    return figure + partial + one_draw
+
+
+def mark_notes(texts: Iterable[str]) -> list[str]:
+    """Return what the marks in some texts mean, a line each."""
+    found = "".join(texts)
+    meanings = {
+        PARTIAL: f"{PARTIAL} some attacks have no result that counts: ours may be too high.",
+        BY_ONE_DRAW: f"{BY_ONE_DRAW} {ONE_DRAW}, or without noise: ours may be too high.",
+    }
+    return [meaning for mark, meaning in meanings.items() if mark in found]

@@ -1,0 +1,62 @@
+"""All figures of a run, each computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.measure.attack_rates import attack_rates
+from bench.measure.certified import certificates, certified_bounds, certified_curve
+from bench.measure.curves import curve
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
+from bench.measure.radius import critical_eps
+from bench.measure.transfer import transfer
+from bench.store.results import Results
+from bench.trust.checks.parity import parity
+from bench.trust.claims import claims
+from bench.trust.comparisons import comparisons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The figures of a run as `bench.measure` and `bench.trust` return them.
+
+    Attributes:
+        outcomes: what the others are computed from.
+    """
+
+    outcomes: Outcomes
+    headline: pd.DataFrame
+    curve: pd.DataFrame
+    attacks: pd.DataFrame
+    parity: pd.DataFrame
+    transfer: pd.DataFrame
+    claims: pd.DataFrame
+    comparisons: pd.DataFrame
+    radii: pd.DataFrame
+    certificates: pd.DataFrame
+    certified: pd.DataFrame
+    certified_bounds: pd.DataFrame
+
+
+def measure(results: Results) -> Measured:
+    """Return the figures of a run; with hundreds of cells this takes seconds."""
+    outcomes = Outcomes(results)
+    rates, radii = attack_rates(outcomes), critical_eps(results)
+    compared = comparisons(outcomes, radii)
+    return Measured(
+        outcomes=outcomes,
+        headline=headline(outcomes),
+        curve=curve(outcomes),
+        attacks=rates,
+        parity=parity(results),
+        transfer=transfer(results, rates),
+        claims=claims(results, compared),
+        comparisons=compared,
+        radii=radii,
+        certificates=certificates(outcomes),
+        certified=certified_curve(outcomes),
+        certified_bounds=certified_bounds(outcomes),
+    )

@@ -1,0 +1,1 @@
+"""The formats of a report: each makes files of blocks, and knows nothing else."""

@@ -1,0 +1,213 @@
+"""The comparisons that claims are made of, one at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.report import formatting
+from bench.report.blocks import ClaimRows, Column, Comparisons, Section, Table, tabulate
+from bench.report.findings import Findings
+from bench.report.labels import COUNT, NOTE, THREAT
+from bench.report.rules import SectionRule
+from bench.report.sections.claims import threat
+from bench.spec import Claim
+from bench.trust.claim_measures.registry import claim_measures_by_name
+from bench.trust.verdicts import WEAKER
+
+_CAPTION = (
+    "The comparisons behind the claims: accuracy of either side in percent, their paired difference in points "
+    "with its 95 % interval (Bonett and Price), and the exact McNemar p after Holm's adjustment, "
+    "under the study's attack and under the strongest of the run; or critical eps, their difference "
+    "with its 95 % interval, and p by the normal distribution. Weaker only: it holds under the "
+    "study's attack, not under the strongest."
+)
+_STRONGEST = "strongest "
+_VERDICT = Column("verdict", "verdict")
+#: The figures of one attack.
+_FIGURES = (
+    Column("left (%)", "rate"), Column("right (%)", "rate"), Column("difference", "number"),
+    Column("Holm p", "number"),
+)  # fmt: skip
+
+
+def section(findings: Findings) -> Section | None:
+    """Return the comparisons of a suite that has claims."""
+    found, claims = findings.measured.comparisons, findings.results.claims
+    if found.empty:
+        return None
+    in_file = stacked(comparison_table(found, claims))
+    return Section(
+        label="comparisons",
+        title="Claims, one comparison at a time",
+        blocks=(compact(found, claims), in_file),
+    )
+
+
+def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
+    """Return the raw comparisons, of a suite that has claims."""
+    return {"comparisons": findings.measured.comparisons} if findings.results.claims else {}
+
+
+def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
+    """Return a row a comparison, under the study's attack and under the strongest.
+
+    Args:
+        found: of `bench.trust.comparisons.comparisons`.
+        claims: of the suite.
+    """
+    columns: dict[Column, Any] = {
+        Column("no."): lambda row: str(row.claim),
+        Column("left", "subject"): lambda row: _side(row.left, claims[row.claim - 1], 0),
+        Column("right", "subject"): lambda row: _side(row.right, claims[row.claim - 1], 1),
+        THREAT: threat,
+        COUNT: lambda row: formatting.count(row.n),
+    }
+    for prefix in ("", _STRONGEST):
+        figures = _figures(found, prefix.replace(" ", "_"))
+        for column in _FIGURES:
+            columns[Column(prefix + column.title, column.kind)] = prefix + column.title
+            found = found.assign(**{prefix + column.title: figures[column.title]})
+    if (found["strongest_n"].notna() & (found["strongest_n"] != found["n"])).any():
+        columns[Column(f"{_STRONGEST}n", "number")] = lambda row: formatting.count(row.strongest_n)
+    columns |= {_VERDICT: "verdict", NOTE: lambda row: formatting.text(row.note)}
+    return tabulate(found, columns, _CAPTION, name="comparisons", group="")
+
+
+def stacked(table: Table) -> Table:
+    """Return two rows a comparison, under the study's attack and under the strongest, in few columns.
+
+    Args:
+        table: of `comparison_table`.
+    """
+    sides = ("no.", "left", "right", THREAT.title)
+    own = [
+        column for column in table.columns
+        if column.title not in sides and not column.title.startswith(_STRONGEST)
+    ]  # fmt: skip
+    rows = []
+    for row in table.frame.to_dict("records"):
+        compared = f"{row['no.']}. {row['left']} : {row['right']}"
+        strongest = [row.get(_STRONGEST + column.title, "") for column in own]
+        rows.append(
+            [compared, row[THREAT.title], "its own attack", *(row[column.title] for column in own)]
+        )
+        if set(strongest) - {"", formatting.NONE}:
+            rows.append([compared, "", "the strongest", *strongest])
+    columns = (Column("comparison"), THREAT, Column("under"), *own)
+    return Table(
+        name=table.name,
+        caption=table.caption,
+        columns=columns,
+        frame=pd.DataFrame(rows, columns=[column.title for column in columns]),
+        group="comparison",
+        inline=False,
+    )
+
+
+def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
+    """Return the comparisons claim by claim, without what a claim's heading says."""
+    letters = formatting.lettered(found["note"])
+    own, strongest = _figures(found, ""), _figures(found, "strongest_")
+    table = pd.DataFrame({
+        "case": found["case"],
+        "threat": [threat(row) for row in found.itertuples()],
+        "own": _both(own), "own difference": own["difference"], "own p": own["Holm p"],
+        "strongest": _both(strongest), "strongest difference": strongest["difference"],
+        "strongest p": strongest["Holm p"],
+        "verdict": [
+            _short(verdict, letters.get(note))
+            for verdict, note in zip(found["verdict"], found["note"], strict=True)
+        ],
+    })  # fmt: skip
+    images = sorted({*found["n"].dropna(), *found["strongest_n"].dropna()})
+    counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
+    return Comparisons(
+        caption=f"{_CAPTION} Each on {counted} images." if images else _CAPTION,
+        groups=tuple(
+            ClaimRows(
+                title=f"{turn}. {claim.says}",
+                tests=_tests(claim),
+                rows=tuple(map(tuple, table[found["claim"] == turn].to_numpy().tolist())),
+            )
+            for turn, claim in enumerate(claims, 1)
+        ),
+        notes=formatting.in_letters(letters),
+    )
+
+
+def _short(verdict: str, mark: str | None) -> str:
+    """Return a verdict that fits in a narrow column, with the letter of its note."""
+    words = "weaker only" if verdict == WEAKER else verdict
+    return f"{words} ({mark})" if mark else words
+
+
+def _figures(found: pd.DataFrame, prefix: str) -> dict[str, list[str]]:
+    """Return the columns of one attack, the study's or the strongest."""
+    rows = found.to_dict("records")
+    return {
+        "left (%)": [_figure(row, prefix, 0) for row in rows],
+        "right (%)": [_figure(row, prefix, 1) for row in rows],
+        "difference": [_difference(row, prefix) for row in rows],
+        "Holm p": [formatting.probability(row[f"{prefix}p_holm"]) for row in rows],
+    }
+
+
+def _figure(row: Mapping[Hashable, Any], prefix: str, side: int) -> str:
+    """Return the figure of a side, 0 or 1, in the unit of what is compared: percent, or a radius."""
+    measure = claim_measures_by_name()[row["measure"]]
+    value = row.get(prefix + measure.sides[side]) if measure.sides else None
+    return formatting.amount(value) if measure.unit == "radius" else formatting.percent(value)
+
+
+def _difference(row: Mapping[Hashable, Any], prefix: str) -> str:
+    """Return a difference of accuracies in points, or of radii, with its interval, or Kendall's tau."""
+    difference, low, high = (row[prefix + name] for name in ("difference", "low", "high"))
+    unit = claim_measures_by_name()[row["measure"]].unit
+    if formatting.missing(difference) or unit == "percent":
+        return formatting.points(difference, low, high)
+    return (
+        f"τ = {difference:+.2f}" if unit == "tau" else f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
+    )
+
+
+def _both(figures: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return left and right accuracy in one column."""
+    sides = zip(figures["left (%)"], figures["right (%)"], strict=True)
+    return [
+        formatting.NONE if left == right == formatting.NONE else f"{left} : {right}"
+        for left, right in sides
+    ]
+
+
+def _side(title: Any, claim: Claim, at: int) -> str:
+    """Return a side of a comparison: the model, and its attack where the claim compares attacks."""
+    if formatting.missing(title):
+        return formatting.NONE
+    if claim.right_attacks is None:
+        return str(title)
+    return f"{title} under {', '.join((claim.attacks, claim.right_attacks)[at])}"
+
+
+def _tests(claim: Claim) -> str:
+    """Return what a claim's comparisons compare, such as `digits/cnn > digits/mlp`."""
+    measure = claim_measures_by_name()[claim.measure]
+    if measure.orders:
+        return f"{measure.expectation(claim)}, {_pattern(claim.left)}"
+    left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
+    within = "" if claim.within is None else f" within {claim.within:g} points"
+    compared = "" if measure.unit == "percent" else f"{measure.noun}, "
+    return f"{compared}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
+
+
+def _pattern(models: str) -> str:
+    """Return a pattern of models as people read it: what may differ is `…`, as the rows below tell."""
+    return re.sub(
+        r"\{\w+\}|\*", "…", re.sub(r"^\*(?= |$)", "each model", models.replace("{data}/", ""))
+    )
+
+
+SECTION = SectionRule(name="comparisons", place=140, make=section, frames=frames)
