@@ -40,22 +40,22 @@ def fuller(results: Results, out: Path, formats: Collection[str]) -> str | None:
         if there is None and (out / f"{results.suite}{_ENDINGS[name]}").is_file():
             there = _UNKNOWN
         if there is not None and _asks_more(there, results):
-            said = asked_in_words(there["asked"])
-            return f"{out / results.suite}.* is of a fuller run ({there['run']}: {said})"
+            asked = asked_in_words(there["asked"])
+            return f"{out / results.suite}.* is of a fuller run ({there['run']}: {asked})"
     return None
 
 
 def _asks_more(there: Mapping[str, Any], results: Results) -> bool:
-    mine = results.asked
+    asked = results.asked
     if there["run"] == results.run:
         return False
-    if is_whole(mine) and (there["asked"] is None or there["content"] != results.content):
+    if is_whole(asked) and (there["asked"] is None or there["content"] != results.content):
         return False
-    if mine is None or there["asked"] is None:
+    if asked is None or there["asked"] is None:
         return True
-    if is_altered(mine) != is_altered(there["asked"]):
-        return is_altered(mine)
-    more: bool = there["asked"]["answers"] > mine["answers"]
+    if is_altered(asked) != is_altered(there["asked"]):
+        return is_altered(asked)
+    more: bool = there["asked"]["answers"] > asked["answers"]
     return more
 
 
@@ -98,7 +98,9 @@ def _read(out: Path, suite: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(_path(out, suite).read_bytes())["formats"]
         return {
-            name: one for name, one in found.items() if one.keys() >= {"run", "content", "asked"}
+            name: record
+            for name, record in found.items()
+            if record.keys() >= {"run", "content", "asked"}
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

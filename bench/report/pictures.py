@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench.data.table import DATASETS
 from bench.report import formatting
-from bench.report.blocks import AttackColumn, Picture, PictureGrid
+from bench.report.picture_blocks import AttackColumn, Picture, PictureGrid
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -139,7 +139,7 @@ def label_of(row: Row, which: str, classes: tuple[str, ...]) -> str:
 
 def classes_of(results: Results, model: str) -> tuple[str, ...]:
     """Return the class names of a model's data set; none where it is not one of ours."""
-    known = DATASETS.get(next(one["data"] for one in results.models if one["model"] == model))
+    known = DATASETS.get(next(known["data"] for known in results.models if known["model"] == model))
     return known.classes if known else ()
 
 

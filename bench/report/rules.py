@@ -47,7 +47,7 @@ def register_section(rule: SectionRule) -> None:
     Raises:
         SpecError: there is another section of that name.
     """
-    held = {one.name: one for one in section_rules()}.get(rule.name)
+    held = {known.name: known for known in section_rules()}.get(rule.name)
     if held is not None and _origin(held) != _origin(rule):
         raise SpecError(
             f"a section named {rule.name!r} is there already, by {_origin(held)}; rename yours"

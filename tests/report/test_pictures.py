@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scenes import stored_run
 
-from bench.report.blocks import PictureGrid
 from bench.report.labels import attack_names
+from bench.report.picture_blocks import PictureGrid
 from bench.report.pictures import ATTACKS, IMAGES
 from bench.report.pictures import picture_grid as made_grid
 from bench.store.results import Results

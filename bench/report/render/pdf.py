@@ -20,11 +20,10 @@ from bench.report.blocks import (
     Block,
     Document,
     Figure,
-    PictureGrid,
-    Sheet,
     Table,
     ThreatMatrix,
 )
+from bench.report.picture_blocks import PictureGrid, Sheet
 from bench.report.render.layout import layout
 
 _TEMPLATE = "report.typ"

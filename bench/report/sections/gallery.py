@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report import formatting
-from bench.report.blocks import Block, Panel, Picture, Section, Sheet, Text
+from bench.report.blocks import Block, Section, Text
 from bench.report.findings import Findings
+from bench.report.picture_blocks import Panel, Picture, Sheet
 from bench.report.pictures import (
     Kept,
     Row,

@@ -20,13 +20,14 @@ from bench.report.legends import BESIDE, legend
 from bench.report.rules import SectionRule
 
 _CAPTION = (
-    "The eps at which labels flip, of the "
-    f"images that the model gets right with a confidence of at least {CONFIDENCE:g}, n in number; each "
-    "figure with its standard error. Median radius: half of the labels have flipped, those that never "
-    "flip included. Mode: the most labels flip, by a kernel estimate. Critical eps: R of the fitted "
+    "The eps at which labels flip, of the n "
+    f"images that the model gets right with a confidence of at least {CONFIDENCE:g}; each "
+    "figure with its standard error. Not broken: images whose label never flips, so that their radius is "
+    "censored. Median radius: half of the labels have flipped, the censored ones included. Mode: the most "
+    "labels flip, by a kernel estimate. Critical eps: R of the fitted "
     "logistic, the inflection of a generalised logistic fitted to accuracy as eps grows; it is where "
     "accuracy falls the fastest only if accuracy has that shape, and is left out where a test at level "
-    f"{LEVEL:g} rejects it. At the end of its range, nu is not told by the data."
+    f"{LEVEL:g} rejects it. Where nu is at the end of its range, the data do not determine it."
 )
 
 #: So many points make a measured curve; its steps are finer than a figure shows.

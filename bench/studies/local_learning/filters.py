@@ -109,8 +109,8 @@ def _epochs(model: _Model) -> list[tuple[str, Tiles]]:
     filters = model["filters"]
     epochs = sorted(filters["epochs"].items(), key=lambda pair: int(pair[0]))
     return [
-        (epoch, np.frombuffer(base64.b64decode(said), np.uint8).reshape(filters["shape"]))
-        for epoch, said in epochs
+        (epoch, np.frombuffer(base64.b64decode(tiles), np.uint8).reshape(filters["shape"]))
+        for epoch, tiles in epochs
     ]
 
 

@@ -58,26 +58,29 @@ def beside_published(
     """
     results, right = outcomes.results, outcomes.clean
     kinds: dict[str, Callable[[Mapping[Hashable, Any]], Sequence[_Training]]] = {
-        "accuracy": lambda one: [_accuracy(right.get(title)) for title in _of(results, one)],
-        "critical_eps": lambda one: _radii(results, radii, one),
-        "f_score": lambda one: _f_scores(results, one),
-        "mean_accuracy": lambda one: _grid(results, right, one),
-        "max_accuracy": lambda one: _grid(results, right, one),
+        "accuracy": lambda figure: [
+            _accuracy(right.get(title)) for title in _trainings(results, figure)
+        ],
+        "critical_eps": lambda figure: _radii(results, radii, figure),
+        "f_score": lambda figure: _f_scores(results, figure),
+        "mean_accuracy": lambda figure: _grid(results, right, figure),
+        "max_accuracy": lambda figure: _grid(results, right, figure),
     }
     rows = []
-    for one in published.to_dict("records"):
-        found = kinds[str(one["metric"])](one)
-        share = "accuracy" in str(one["metric"])
-        row = {name: one[name] for name in ("table", "model", "attack", "norm", "metric")}
-        row |= {"data": one["dataset"]}
-        unit = _PERCENT[str(one["unit"])] if share else 1.0
-        said = _SPREAD.match(str(one["note"]))
+    for figure in published.to_dict("records"):
+        found = kinds[str(figure["metric"])](figure)
+        share = "accuracy" in str(figure["metric"])
+        row = {name: figure[name] for name in ("table", "model", "attack", "norm", "metric")}
+        row |= {"data": figure["dataset"]}
+        unit = _PERCENT[str(figure["unit"])] if share else 1.0
+        note = str(figure["note"])
+        spread = _SPREAD.match(note)
         row |= {
-            "published": one["value"] * unit,
-            "published_spread": float(said[1]) * unit if said else math.nan,
-            "note": str(one["note"])[said.end() :] if said else one["note"],
+            "published": figure["value"] * unit,
+            "published_spread": float(spread[1]) * unit if spread else math.nan,
+            "note": note[spread.end() :] if spread else note,
         }
-        rows.append(row | _together(found, best=one["metric"] == "max_accuracy"))
+        rows.append(row | _together(found, best=figure["metric"] == "max_accuracy"))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -87,24 +90,24 @@ class _Training(dict[str, float]):
 
 def _together(found: Sequence[_Training], *, best: bool) -> dict[str, Any]:
     """Return the mean of some trainings, or the best, and how far it can be trusted."""
-    done = [one for one in found if not math.isnan(one["value"])]
+    done = [training for training in found if not math.isnan(training["value"])]
     nothing = {"ours": math.nan, "error": math.nan, "spread": math.nan, "trainings": 0, "n": 0}
     if not done:
         return nothing | {"planned": int(bool(found))}
-    values = [one["value"] for one in done]
+    values = [training["value"] for training in done]
     return {
         "ours": max(values) if best else float(np.mean(values)),
-        "error": math.sqrt(float(np.mean([one["error"] ** 2 for one in done]))),
+        "error": math.sqrt(float(np.mean([training["error"] ** 2 for training in done]))),
         "spread": float(np.std(values, ddof=1)) if len(values) > 1 and not best else math.nan,
         "trainings": len(done),
-        "n": int(min(one["n"] for one in done)),
+        "n": int(min(training["n"] for training in done)),
         "planned": 1,
     }
 
 
-def _of(results: Results, one: Mapping[Hashable, Any]) -> list[str]:
+def _trainings(results: Results, figure: Mapping[Hashable, Any]) -> list[str]:
     """Return the titles of the trainings of a configuration."""
-    wanted = f"{one['dataset']}/{one['model']}"
+    wanted = f"{figure['dataset']}/{figure['model']}"
     titles = [str(model["model"]) for model in results.models]
     return [title for title in titles if configuration(title) == wanted]
 
@@ -117,20 +120,22 @@ def _accuracy(right: pd.Series[bool] | None) -> _Training:
     return _Training(value=100 * share, error=100 * error, n=len(right))
 
 
-def _radii(results: Results, radii: pd.DataFrame, one: Mapping[Hashable, Any]) -> list[_Training]:
+def _radii(
+    results: Results, radii: pd.DataFrame, figure: Mapping[Hashable, Any]
+) -> list[_Training]:
     found = []
-    for title in _of(results, one):
-        mine = radii[(radii["model"] == title) & (radii["attack"] == one["attack"])]
-        if mine.empty:
+    for title in _trainings(results, figure):
+        measured = radii[(radii["model"] == title) & (radii["attack"] == figure["attack"])]
+        if measured.empty:
             found.append(_Training(value=math.nan, error=math.nan, n=0))
-        for cell in mine.to_dict("records"):
+        for cell in measured.to_dict("records"):
             found.append(_Training(value=cell["critical_eps"], error=cell["error"], n=cell["n"]))
     return found
 
 
-def _f_scores(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
+def _f_scores(results: Results, figure: Mapping[Hashable, Any]) -> list[_Training]:
     """Return the f-scores of the filters of a configuration, those of several heads once."""
-    named = _FILTERS.fullmatch(str(one["model"]))
+    named = _FILTERS.fullmatch(str(figure["model"]))
     if named is None:
         return []
     found: dict[int, _Training] = {}
@@ -138,17 +143,17 @@ def _f_scores(results: Results, one: Mapping[Hashable, Any]) -> list[_Training]:
         options, score = model.get("options") or {}, model.get("f_score")
         if rule_of(str(model["model"])) != "ll" or score is None:
             continue
-        wanted = {part: float(said) for part, said in named.groupdict().items()}
-        if all(float(options.get(part, math.nan)) == said for part, said in wanted.items()):
+        wanted = {part: float(value) for part, value in named.groupdict().items()}
+        if all(float(options.get(part, math.nan)) == value for part, value in wanted.items()):
             found[int(options.get("seed", 0))] = _Training(value=score, error=math.nan, n=0)
     return list(found.values())
 
 
 def _grid(
-    results: Results, right: Mapping[str, pd.Series[bool]], one: Mapping[Hashable, Any]
+    results: Results, right: Mapping[str, pd.Series[bool]], figure: Mapping[Hashable, Any]
 ) -> list[_Training]:
     """Return the configurations of a rule with one value of a hyperparameter: `ll-grid w=4`."""
-    grid, _, setting = str(one["model"]).partition(" ")
+    grid, _, setting = str(figure["model"]).partition(" ")
     part, _, value = setting.partition("=")
     found: dict[str, list[_Training]] = {}
     for model in results.models:
@@ -156,7 +161,7 @@ def _grid(
         if rule_of(title) == grid.removesuffix("-grid") and str(options.get(part)) == value:
             found.setdefault(configuration(title), []).append(_accuracy(right.get(title)))
     means = [_together(trainings, best=False) for trainings in found.values()]
-    return [_Training(value=one["ours"], error=one["error"], n=one["n"]) for one in means]
+    return [_Training(value=mean["ours"], error=mean["error"], n=mean["n"]) for mean in means]
 
 
 def rule_of(title: str) -> str:
