@@ -229,7 +229,7 @@ def _legend(axes: Axes, keys: list[tuple[tuple[Any, ...], str]]) -> None:
 
 
 def _titles(found: pd.DataFrame) -> list[str]:
-    """Return the models, with the surface that was climbed where a model has several."""
+    """Return the models, with the surface that attacks follow where a model has several."""
     several = found[["model", "surface"]].drop_duplicates()["model"].value_counts() > 1
     return [
         f"{model}, {surface}" if several[model] else str(model)
