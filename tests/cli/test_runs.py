@@ -8,11 +8,10 @@ import subprocess
 import sys
 import time
 
+import build
 import pandas as pd
 import pytest
 from command import call
-
-import build
 
 SUITE = """\
 title = "Two"

@@ -3,13 +3,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import build
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
 from scenes import stored_run
 
-import build
 from bench.errors import SpecError
 from bench.report.findings import Findings
 from bench.report.measured import Measured

@@ -1,3 +1,4 @@
+import build
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +6,6 @@ import torch
 from torch import nn
 
 import bench
-import build
 from bench.errors import AttackError, SpecError, StoreError
 from bench.runner import attack as attacks
 from bench.runner import execute as running

@@ -1,11 +1,11 @@
 import re
 
+import build
 import pytest
 import torch
 from torch import nn
 
 import bench
-import build
 from bench.attacks import toolkits
 from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
 from bench.runner import selection as selecting

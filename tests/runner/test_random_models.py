@@ -1,12 +1,12 @@
 """Models that answer otherwise each time, in a run: found, said, and judged so that rows repeat."""
 
+import build
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import bench
-import build
 from bench.adapters.random import RandomAdapter
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes

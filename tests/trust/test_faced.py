@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 
+import build
 import pandas as pd
 import pytest
+from build import cell
 
-import build
 from bench.attacks.catalogue import available, row_kind
 from bench.runner.suite import load_suite
 from bench.suite_files import known_suites
 from bench.trust.claim_pairs import pairs
 from bench.trust.faced import Faced, faced
-from build import cell
 
 
 def sides(left, right, families=("network", "network")) -> tuple[pd.DataFrame, pd.DataFrame]:

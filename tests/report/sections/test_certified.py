@@ -1,13 +1,14 @@
 """Certificates in a report: their tables, their figure, and their place in the PDF and beside it."""
 
+import build
 import numpy as np
 import pymupdf
 import pytest
+from build import cell
 from matplotlib.figure import Figure
 from scenes import smoothed
 
 import bench
-import build
 from bench.measure.certified import certificates, certified_bounds, certified_curve
 from bench.measure.outcomes import Outcomes
 from bench.report.labels import attack_names
@@ -20,7 +21,6 @@ from bench.report.sections.certified import (
     draw_certified,
 )
 from bench.report.write import write_report
-from build import cell
 
 RADII = np.linspace(0, 0.5, 200)
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import build
 import pandas as pd
 import pymupdf
 import pytest
+from build import cell, claim
 from scenes import stored_run
 
-import build
 from bench.measure.outcomes import Outcomes
 from bench.report.document import document, frames
 from bench.report.findings import Findings
@@ -19,7 +20,6 @@ from bench.report.write import write_report
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
-from build import cell, claim
 
 A, B = stored_run.MODELS
 CLAIMS = (

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import pytest
-
 import build
+import pytest
+from build import cell
+
 from bench.measure.attack_rates import attack_rates
 from bench.measure.outcomes import Outcomes
 from bench.report.labels import attack_names
 from bench.report.sections.attacks import attack_table
 from bench.report.sections.goals import goal_table
-from build import cell
 
 
 def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import build
 import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
+from build import cell
 from matplotlib.figure import Figure
 
-import build
 from bench.measure.radius import critical_eps, measured_radii
 from bench.report.document import document
 from bench.report.drawing import TEXT_WIDTH
@@ -20,7 +21,6 @@ from bench.report.measured import measure
 from bench.report.sections.radius import draw_radii, radius_figures, radius_table
 from bench.report.write import write_report
 from bench.store.results import Results
-from build import cell
 
 N = 600
 SHARES = (np.arange(N) + 0.5) / N

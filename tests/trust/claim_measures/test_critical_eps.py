@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import build
 import numpy as np
 import pandas as pd
 import pytest
+from build import cell, claim
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import expon, logistic
 
-import build
 from bench.measure.outcomes import Outcomes
 from bench.measure.radius import FEWEST, critical_eps
 from bench.spec import Claim
@@ -17,7 +18,6 @@ from bench.trust.claim_measures.critical_eps import Least, compare_figures
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, UNJUDGED
-from build import cell, claim
 
 IMAGES = 700
 

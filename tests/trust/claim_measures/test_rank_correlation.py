@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import build
 import numpy as np
 import pytest
+from build import cell, claim
 from scipy.stats import logistic
 
-import build
 from bench.measure.outcomes import Outcomes
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
-from build import cell, claim
 
 IMAGES = 700
 SPREAD = logistic.ppf((np.random.default_rng(0).permutation(IMAGES) + 0.5) / IMAGES)
