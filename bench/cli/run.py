@@ -300,10 +300,11 @@ def _report(
 
 
 def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
-    """Print headline, goals, critical eps, claims and certificates."""
+    """Print headline, goals, critical eps, claims, certificates and what checks found."""
     from bench.cli.display import print_table
     from bench.report.labels import attack_names
     from bench.report.sections.certified import bounds_table, certificate_table
+    from bench.report.sections.checks import checks_table
     from bench.report.sections.claims import claim_table
     from bench.report.sections.goals import goal_table
     from bench.report.sections.headline import headline_table
@@ -313,7 +314,7 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
         for event, table in (
             ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
             ("certificates", measured.certificates),
-            ("certified-bounds", measured.certified_bounds),
+            ("certified-bounds", measured.certified_bounds), ("check", measured.checks),
         ):  # fmt: skip
             for record in _plain(table):
                 click.echo(json.dumps({"event": event, **record}, default=str))
@@ -323,7 +324,7 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     for shown in (
         goal_table(measured.attacks, called), radius_table(measured.radii, called),
         claim_table(measured.claims), certificate_table(measured.certificates),
-        bounds_table(measured.certified_bounds),
+        bounds_table(measured.certified_bounds), checks_table(measured.checks),
     ):  # fmt: skip
         if len(shown.frame):
             click.echo()

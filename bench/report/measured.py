@@ -17,6 +17,7 @@ from bench.store.results import Results
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
+from bench.trust.run_findings import run_findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Measured:
     certificates: pd.DataFrame
     certified: pd.DataFrame
     certified_bounds: pd.DataFrame
+    checks: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
@@ -59,4 +61,5 @@ def measure(results: Results) -> Measured:
         certificates=certificates(outcomes),
         certified=certified_curve(outcomes),
         certified_bounds=certified_bounds(outcomes),
+        checks=run_findings(outcomes),
     )

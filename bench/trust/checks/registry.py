@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -135,19 +135,22 @@ def _own_checks() -> dict[str, Check]:
     return {value.id: value for value in every if isinstance(value, Check)}
 
 
-def run_checks(needs: Needs, subject: Any) -> list[tuple[Check, Finding]]:
+def run_checks(
+    needs: Needs, subject: Any, without: Collection[str] = ()
+) -> list[tuple[Check, Finding]]:
     """Return what every check of a kind finds, in order.
 
     Args:
         needs: which checks to run.
         subject: what they are given.
+        without: names of checks that are left out.
 
     Raises:
         BenchError: a check itself fails.
     """
     results: list[tuple[Check, Finding]] = []
     for check in all_checks().values():
-        if check.needs != needs:
+        if check.needs != needs or check.id in without:
             continue
         findings = check.findings(subject)
         results += [(check, finding) for finding in findings]
