@@ -218,7 +218,7 @@ def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) 
     return {
         "cell": key, "model": one.model, "family": model["family"], "data": model["data"],
         "attack": one.attack, "norm": one.norm, "eps": one.eps, "toolkit": one.toolkit,
-        "surface": one.surface, "climbed": one.crafted_on, "goal": one.goal,
+        "surface": one.surface, "crafted_on": one.crafted_on, "goal": one.goal,
         "targeted": one.parameters.get("targeted", "none"), "parameters": dict(one.parameters),
         "kind": kind if one.certified is None else "certify", "access": "white",
         "status": one.status, "error": one.error, "radius": one.radius, "images": images,

@@ -39,7 +39,7 @@ class _Model(BaseModel):
 
     model_config = _Open
     name: str | Annotated[list[str], Field(min_length=1)]
-    climbed: dict[str, bool | int | float | str] | None = None
+    crafted_on: dict[str, bool | int | float | str] | None = None
 
 
 class _Attack(BaseModel):
@@ -177,6 +177,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
 def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     """Return the models of a table, one for each name and combination of its options."""
     axes = {key: _listed(value) for key, value in sorted((table.model_extra or {}).items())}
+    if "climbed" in axes:
+        raise SpecError(f"{path}: models[{index + 1}].climbed: it is called `crafted_on` now")
     for key, values in axes.items():
         for value in values:
             if not isinstance(value, bool | int | float | str):
@@ -184,7 +186,7 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
                     f"{path}: models[{index + 1}].{key}: {value!r} is not a number, text or "
                     f"true/false"
                 )
-    crafted_on = None if table.climbed is None else tuple(sorted(table.climbed.items()))
+    crafted_on = None if table.crafted_on is None else tuple(sorted(table.crafted_on.items()))
     variants = [
         tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
     ]
@@ -193,12 +195,12 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
         if crafted_on is not None or len(bases) < len(_listed(table.name)):
             raise SpecError(
                 f"{path}: models[{index + 1}]: {bases[0]} takes its options into its name; put "
-                "models that do not, and `climbed`, into another table"
+                "models that do not, and `crafted_on`, into another table"
             )
         return _written_out(path, index, bases, variants)
     if crafted_on is not None and crafted_on not in variants:
         raise SpecError(
-            f"{path}: models[{index + 1}].climbed: {table.climbed!r} is none of the table's own "
+            f"{path}: models[{index + 1}].crafted_on: {table.crafted_on!r} is none of the table's own "
             f"combinations of {', '.join(axes) or 'options, of which there are none'}"
         )
     return [

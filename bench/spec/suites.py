@@ -30,7 +30,7 @@ class ModelRequest:
 
     Attributes:
         crafted_on: the options of the same model on whose surfaces images are crafted in place of
-            this one's (`climbed` in a suite file); None for its own.
+            this one's; None for its own.
     """
 
     name: str

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PLANNED = (
-    "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "climbed",
+    "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "crafted_on",
     "goal", "targeted", "parameters", "kind", "access",
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
 _TEXT = [name for name in _PLANNED if name != "parameters"]
 #: What columns are called in logs, where that differs.
-_LOGGED = {"parameters": "words"}
+_LOGGED = {"parameters": "words", "crafted_on": "climbed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Results:
         protocol: data (names), split, images (of the largest set), seed, batch_size, device,
             versions, host.
         cells: a row a planned cell, in the plan's order: `cell, model, family, data, attack, norm,
-            eps` (text, null for a minimal-norm attack), `toolkit, surface, climbed` (the model whose
+            eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model whose
             surface that is, null for the cell's own), `goal, targeted, parameters` (dict),
             `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a
             number), `status` (done, failed or missing), `error` (the last line of why it failed),

@@ -31,7 +31,7 @@ name = "digits/mlp"
 name     = "{NAME}"
 k        = [1, 4]
 distance = ["cosine", "euclidean"]
-climbed  = {{ k = 1, distance = "cosine" }}
+crafted_on = {{ k = 1, distance = "cosine" }}
 
 [[attacks]]
 name     = "pgd"
@@ -134,8 +134,8 @@ def test_votes_are_those_of_the_images_tried(plan, tmp_path):
         assert judged[torch.tensor(right)].tolist() == told.adv_label[right].tolist()
         assert (len(store.pictures(key)) == 0) == (key != source)  # they lie in the source's cell
     results = load_results(tmp_path / "r", "votes").cells.set_index("cell")
-    assert results.climbed.notna().sum() == 2 * 3
-    assert set(results.climbed.dropna()) == {f"{NAME}-knn1-cosine"}
+    assert results.crafted_on.notna().sum() == 2 * 3
+    assert set(results.crafted_on.dropna()) == {f"{NAME}-knn1-cosine"}
 
 
 def test_the_same_rows_whichever_votes_there_are_resumed_and_sharded(plan, path, tmp_path):
@@ -152,15 +152,15 @@ def test_the_same_rows_whichever_votes_there_are_resumed_and_sharded(plan, path,
 
 
 def test_what_is_climbed_elsewhere_is_another_cell(plan, path):
-    path.write_text(SUITE.replace('climbed  = { k = 1, distance = "cosine" }\n', ""))
+    path.write_text(SUITE.replace('crafted_on = { k = 1, distance = "cosine" }\n', ""))
     alone = make_plan(load_suite(str(path)), setting=Setting(batch_size=25))
     same = [plan.cells[key].attack.name for key in alone.cells if key in plan.cells]
     assert sorted(same) == ["noise", "noise", "pgd", "pgd"]  # black boxes, and the network
 
 
 @pytest.mark.parametrize(("old", "new", "says"), [
-    ("{ k = 1, dis", "{ k = 2, dis", r"models\[2\]\.climbed: .*none of the table's own"),
-    ('climbed  = { k = 1, distance = "cosine" }', "climbed = 3", r"models\[2\]\.climbed"),
+    ("{ k = 1, dis", "{ k = 2, dis", r"models\[2\]\.crafted_on: .*none of the table's own"),
+    ('crafted_on = { k = 1, distance = "cosine" }', "crafted_on = 3", r"models\[2\]\.crafted_on"),
     ('["*knn4*"]', '["*knn7*"]', r"attacks\[3\]\.models: no model in this suite"),
     ("k        = [1, 4]", "k        = [1, [4]]", r"models\[2\]\.k: \[4\] is not"),
     ('data   = "digits"', 'data   = ["digits", "digit"]', "data: no data set named 'digit'"),

@@ -60,7 +60,7 @@ def brief_cost(findings: Findings) -> Table:
     """Return a row a data set and surface: images attacked, passes and time for each, minutes in all."""
     cells = findings.results.cells
     # What was crafted once for several votes is counted once.
-    crafted = cells.loc[cells["climbed"].isna() & (cells["status"] == "done"), "cell"]
+    crafted = cells.loc[cells["crafted_on"].isna() & (cells["status"] == "done"), "cell"]
     found = findings.measured.attacks
     found = found[found["cell"].isin(crafted)]
     data = found["model"].map(findings.data_of).rename("data")

@@ -29,8 +29,8 @@ def section(findings: Findings) -> Section | None:
 def surrogate_table(findings: Findings) -> Table:
     """Return a row a vote on whose surfaces attacks were crafted."""
     results = findings.results
-    elsewhere = results.cells.dropna(subset=["climbed"])
-    judges_only = set(elsewhere["model"]) - set(elsewhere["climbed"])
+    elsewhere = results.cells.dropna(subset=["crafted_on"])
+    judges_only = set(elsewhere["model"]) - set(elsewhere["crafted_on"])
     rows = []
     for model in results.models:
         known = model.get("surrogate")
