@@ -7,11 +7,12 @@ format has such files (LaTeX: a table as `SUITE-NAME.tex`, a figure as `SUITE-NA
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
 
+from bench.report import formatting
 from bench.report.picture_blocks import PictureGrid, Sheet
 
 #: What the cells of a column are: `text`; `subject`, which says what a row is about; `pair`, two names
@@ -121,6 +122,28 @@ def tabulate(
         }
     )  # fmt: skip
     return Table(caption=caption, columns=tuple(columns), frame=frame, **more)
+
+
+def notes_below(table: Table, notes: Column, beside: str) -> Table:
+    """Return a table whose notes stand below it, each by a letter that marks the rows it is about.
+
+    Args:
+        table: with a column of notes.
+        notes: that column, which goes.
+        beside: the title of the column whose texts get the letters.
+    """
+    texts = table.frame[notes.title]
+    letters = formatting.lettered(texts)
+    marked = [
+        f"{text} ({letters[note]})" if note else text
+        for text, note in zip(table.frame[beside], texts, strict=True)
+    ]
+    return replace(
+        table,
+        columns=tuple(column for column in table.columns if column != notes),
+        frame=table.frame.assign(**{beside: marked}).drop(columns=notes.title),
+        notes=(*table.notes, *formatting.in_letters(letters)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

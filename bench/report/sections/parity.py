@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report import formatting
-from bench.report.blocks import Block, Column, Say, Section, Table, Text, tabulate
+from bench.report.blocks import Block, Column, Say, Section, Table, Text, notes_below, tabulate
 from bench.report.findings import Findings
 from bench.report.labels import ATTACK, COUNT, MODEL, THREAT, surface_column, threat_of
 from bench.report.rules import SectionRule
@@ -95,20 +95,13 @@ def differing(table: Table, where: str) -> Table:
         table: all comparisons.
         where: the file that has all of them.
     """
-    frame = table.frame[~identical(table.frame)]
-    letters = formatting.lettered(frame["cause"])
-    expected = [
-        f"{expected} ({letters[cause]})" if cause else expected
-        for expected, cause in zip(frame["expected"], frame["cause"], strict=True)
-    ]
-    return replace(
+    different = replace(
         table,
         caption=f"{table.caption} Those with the same verdict on every image are left out; all are in "
         f"{where}.",
-        columns=tuple(column for column in table.columns if column != _CAUSE),
-        frame=frame.assign(expected=expected).drop(columns="cause"),
-        notes=formatting.in_letters(letters),
+        frame=table.frame[~identical(table.frame)],
     )
+    return notes_below(different, _CAUSE, "expected")
 
 
 def _failing(table: Table, where: str) -> Table:

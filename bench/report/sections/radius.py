@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from bench.measure.radius import CONFIDENCE, LEVEL, Array, Fit, measured_radii
 from bench.report import formatting
-from bench.report.blocks import Column, Figure, Say, Section, Table, tabulate
+from bench.report.blocks import Column, Figure, Say, Section, Table, notes_below, tabulate
 from bench.report.drawing import NORM, canvas, is_wide, look, percent_axis, size, style, to_pdf
 from bench.report.findings import Findings
 from bench.report.labels import ATTACK, COUNT, MODEL, NOTE, data_name, surface_column
@@ -43,7 +43,7 @@ def section(findings: Findings) -> Section | None:
     found, called = findings.measured.radii, findings.attack_names
     if found.empty:
         return None
-    table = radius_table(found, called)
+    table = notes_below(radius_table(found, called), NOTE, "critical eps")
     if findings.beside is not None:
         table = _of_study(table, findings)
     if findings.study.brief:
