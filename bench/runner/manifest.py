@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bench import __version__
 from bench.adapters.abilities import TellsFacts
 from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.runner.kinds import KINDS
@@ -24,7 +25,6 @@ from bench.zoo import MODELS
 _OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws"))
 
 _VERSIONED = {
-    "crossfire": "crossfire-bench",
     "art": "adversarial-robustness-toolbox",
     "foolbox": "foolbox",
     "torchattacks": "torchattacks",
@@ -36,7 +36,8 @@ _VERSIONED = {
 @cache
 def versions() -> dict[str, str]:
     """Return the installed versions that a result may depend on."""
-    found = {"python": platform.python_version()}
+    # Crossfire's own is not asked of the packages: a checkout on the path is none.
+    found = {"python": platform.python_version(), "crossfire": __version__}
     for name, distribution in _VERSIONED.items():
         try:
             found[name] = metadata.version(distribution)
