@@ -29,7 +29,7 @@ def shape_of(
             f"(C, H, W), three integers"
         ) from error
     if min(classes, channels, height, width) < 1:
-        raise AdapterError(f"{call}: num_classes and input_shape are counts from 1")
+        raise AdapterError(f"{call}: num_classes and input_shape must be at least 1")
     return classes, (channels, height, width)
 
 

@@ -135,7 +135,9 @@ def wrap_predict(
         AdapterError: the function returns something else, or scores that are not what `scores` says.
     """
     if not callable(function):
-        raise AdapterError(f"wrap_predict: {function!r} is not a function; give its predict, say")
+        raise AdapterError(
+            f"wrap_predict: {function!r} is not a function; give one, such as its predict method"
+        )
     if scores not in ("probabilities", "logits"):
         raise AdapterError(f"wrap_predict: scores={scores!r} is not 'probabilities' or 'logits'")
     num_classes, input_shape = shape_of("wrap_predict", num_classes, input_shape)

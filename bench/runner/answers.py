@@ -100,8 +100,8 @@ def earlier_versions(plan: Plan, store: Store) -> list[str]:
         record = next((record for record in records if record is not None), None)
         if record is not None and record["identity"]["model"]["fingerprint"] != fingerprint:
             lines.append(
-                f"{request.title()}: {store.root} has rows of another version of this model, or of one "
-                f"that an earlier Crossfire could not tell from it; they are not used"
+                f"{request.title()}: {store.root} has rows of another version of this model, or of a model "
+                f"that had the same fingerprint in an earlier Crossfire; they are not used"
             )
     return lines
 
@@ -181,11 +181,11 @@ def _read(path: Any) -> dict[str, Any] | None:
 def _otherwise(request: ModelRequest, adapter: Adapter, store: Store) -> str:
     named = adapter.known_as if isinstance(adapter, KnownAs) else None
     help_ = (
-        f"fingerprint={named!r} has to change with it"
+        f"give another fingerprint than {named!r}"
         if named is not None
-        else "make what changed an attribute of the model, or give bench.wrap_predict a fingerprint="
+        else "store what changed in an attribute of the model, or give bench.wrap_predict a fingerprint="
     )
     return (
-        f"{request.title()} answers otherwise than when its rows in {store.root} were made, though nothing "
+        f"{request.title()} gives other answers than when its rows in {store.root} were made, though nothing "
         f"that Crossfire can see of it has changed; {help_}; or name another folder with --results"
     )

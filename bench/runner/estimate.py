@@ -150,7 +150,7 @@ def work(cell: Cell) -> Work:
 
 
 def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
-    """Return how long the wanted cells of a plan will take.
+    """Return an estimate of how long the wanted cells of a plan will take.
 
     If the store holds a cell with the same attack, toolkit and model, the time of a pass is taken from
     it; else a few images are sent through the model.

@@ -173,7 +173,7 @@ def judge(
 
 
 def _where(has_value: list[bool], values: list[Any]) -> list[Any]:
-    """Return values, None where there is none."""
+    """Return values, with None where `has_value` is false."""
     return [value if has else None for value, has in zip(values, has_value, strict=True)]
 
 

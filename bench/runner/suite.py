@@ -152,8 +152,8 @@ def _in_words(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     if first["loc"][0] == "seed" and isinstance(first["input"], list):
         return (
-            f"{path}: seed: one whole number, not a list; for others run the suite again with --seed N, "
-            "whose cells are kept beside these"
+            f"{path}: seed: one whole number, not a list; for more seeds run the suite again with --seed N; "
+            "the cells of all seeds are kept"
         )
     # Pydantic adds the branch of a union to the location; keep only tables, indices and fields.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
@@ -196,14 +196,14 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     if bases:
         if crafted_on is not None or len(bases) < len(_listed(table.name)):
             raise SpecError(
-                f"{path}: models[{index + 1}]: {bases[0]} takes its options into its name; put "
-                "models that do not, and `crafted_on`, into another table"
+                f"{path}: models[{index + 1}]: {bases[0]} has its options in its name; put other "
+                "models, and `crafted_on`, into another table"
             )
         return _written_out(path, index, bases, variants)
     if crafted_on is not None and crafted_on not in variants:
         raise SpecError(
-            f"{path}: models[{index + 1}].crafted_on: {table.crafted_on!r} is none of the table's own "
-            f"combinations of {', '.join(axes) or 'options, of which there are none'}"
+            f"{path}: models[{index + 1}].crafted_on: {table.crafted_on!r} is not a combination of "
+            f"the table's own options ({', '.join(axes) or 'it has none'})"
         )
     return [
         ModelRequest(name=name, options=options, crafted_on=crafted_on)

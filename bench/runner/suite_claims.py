@@ -128,9 +128,13 @@ def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> None
     measures = claim_measures_by_name().values()
     if table.figure is not None and not measure.of_radii:
         of_radii = _either(candidate.name for candidate in measures if candidate.of_radii)
-        raise SpecError(f"{where}.figure: this is of radii; it goes with measure = {of_radii}")
+        raise SpecError(
+            f"{where}.figure: this names a figure of radii; it needs measure = {of_radii}"
+        )
     if table.eps is not None and measure.of_radii:
-        raise SpecError(f"{where}.eps: critical eps are compared, which are measured; leave it out")
+        raise SpecError(
+            f"{where}.eps: a critical eps is measured, so no radius is given; leave it out"
+        )
     if table.right is not None and measure.orders:
         raise SpecError(f"{where}.right: the models of `left` are ordered; leave it out")
     if table.expect not in measure.expects:
@@ -139,7 +143,7 @@ def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> None
             missing = f"with expect = '{table.expect}' write measure = {_either(others)}"
             raise SpecError(f"{where}.measure: this field is missing; {missing}")
         wanted = " or ".join(measure.expects)
-        raise SpecError(f"{where}.expect: of {measure.noun} write {wanted}")
+        raise SpecError(f"{where}.expect: for {measure.noun} write {wanted}")
     if table.eps is None and not measure.of_radii:
         raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
 
@@ -157,14 +161,14 @@ def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], w
     if any(apart) and not all(apart):
         raise SpecError(f"{where}: left_attacks and right_attacks go together")
     if any(apart) and 0 in radii:
-        raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
+        raise SpecError(f"{where}.eps: attacks are compared, but there is none at eps 0")
     if table.right is None and not any(apart) and not measure.orders:
         raise SpecError(
-            f"{where}.right: this field is missing; only where left_attacks and right_attacks "
-            f"compare attacks may it be left out"
+            f"{where}.right: this field is missing; it may be left out only if left_attacks and "
+            f"right_attacks are compared"
         )
     if not _attacks(table) and (any(radii) or not radii):
-        raise SpecError(f"{where}.attacks: this field is missing; only eps 0 does without attacks")
+        raise SpecError(f"{where}.attacks: this field is missing; only eps 0 needs no attacks")
 
 
 def _check_equality(table: ClaimTable, where: str) -> None:
@@ -185,7 +189,7 @@ def _norm(wanted: Norm | None, attacks: Sequence[AttackRequest], where: str) -> 
             raise SpecError(f"{where}.norm: this field is missing; it takes {', '.join(there)}")
         return "linf" if "linf" in there else there[0]
     if wanted not in there:
-        raise SpecError(f"{where}.norm: no attack of the suite is one of {wanted}")
+        raise SpecError(f"{where}.norm: no attack of the suite has the norm {wanted}")
     return wanted
 
 
@@ -222,7 +226,7 @@ def _check_measured(
             measuring = [attack for attack in there if _measures_a_radius(attack)]
             raise SpecError(
                 f"{where}.{field}: {name} measures no radius for a critical eps; "
-                f"of this suite {', '.join(measuring) or 'no attack'} does"
+                f"in this suite {', '.join(measuring) or 'no attack'} does"
             )
 
 

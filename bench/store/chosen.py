@@ -43,16 +43,16 @@ def choose_run(
 def _named(store: Store, suite: str, content: str | None, run: str) -> Chosen:
     named = [start for start in runs(store) if start["run"].startswith(run)]
     if len(named) != 1:
-        state = f"{len(named)} runs begin" if named else "no run begins"
+        state = f"{len(named)} runs match" if named else "no run matches"
         raise SpecError(
-            f"--run {run}: {state} so in {store.root}; bench ls runs --results {store.root} lists them"
+            f"--run {run}: {state} in {store.root}; bench ls runs --results {store.root} lists them"
         )
     (start,) = named
     name, held = suite_name(Path(suite)), start.get("content")
     if start["suite"] != name and (held is None or held != content):
         raise SpecError(f"--run {run}: {start['run']} is a run of {start['suite']}, not of {name}")
     if content is not None and held is not None and held != content:
-        return Chosen(start, (f"{suite} says other things now than when {start['run']} was run",))
+        return Chosen(start, (f"{suite} has changed since {start['run']} was run",))
     return Chosen(start)
 
 
@@ -72,8 +72,8 @@ def _last(store: Store, suite: str, content: str | None) -> Chosen:
             f"no run of suite {name!r} in {store.root}; make one with: bench run --suite {suite}"
         )
     raise PrerequisiteError(
-        f"no run of {suite} as it is now in {store.root}: {newest_namesake['run']}, the last of that name, is "
-        f"of a suite that says other things; make one with: bench run --suite {suite}"
+        f"no run of {suite} in its present form in {store.root}: {newest_namesake['run']}, the last run of "
+        f"that name, is of a suite with other content; make one with: bench run --suite {suite}"
     )
 
 
@@ -86,15 +86,15 @@ def _doubts(
     doubts = []
     if newest_namesake is not None:
         doubts.append(
-            f"{newest_namesake['run']}, the last run of that name, is of a suite that says other things; "
-            f"{start['run']} is the last of {suite} as it is now"
+            f"{newest_namesake['run']}, the last run of that name, is of a suite with other content; "
+            f"{start['run']} is the last run of {suite} in its present form"
         )
     if content is None:
         doubts.append(f"there is no suite {suite}: {start['run']} is the last run of that name")
     elif "content" not in start:
         doubts.append(
-            f"{start['run']} was made by an older version, whose logs do not hold what the suite "
-            "said: it is known by the suite's name alone"
+            f"{start['run']} was made by an older version, whose logs do not record the content of "
+            "the suite: it was found by the suite's name"
         )
     return doubts
 
@@ -106,7 +106,7 @@ def asked_in_words(request: Mapping[str, Any] | None) -> str:
         request: as `bench.runner.requested` records it; None in logs of older versions.
     """
     if request is None:
-        return "what it asked for of the suite was not recorded"
+        return "how much of the suite it asked for was not recorded"
     models, attacks = request["models"], request["attacks"]
     parts = [
         _share(models, "model"),

@@ -33,11 +33,13 @@ def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> Adversari
     if not recipe.adversaries:
         return None
     if not 0 <= recipe.alpha < 1:
-        raise SpecError(f"recipe: alpha={recipe.alpha:g} is not from 0 to below 1")
+        raise SpecError(f"recipe: alpha={recipe.alpha:g} is not at least 0 and below 1")
     if recipe.noise:
         raise SpecError("recipe: attacks need images in [0, 1]; leave noise or adversaries out")
     if recipe.loss != CROSS_ENTROPY or recipe.rule is not None:
-        raise SpecError("recipe: adversaries need a network that is trained whole on cross-entropy")
+        raise SpecError(
+            "recipe: adversaries need a network whose weights are all trained on cross-entropy"
+        )
     attacks = [_attack(adversary) for adversary in recipe.adversaries]
 
     def attacked(x: torch.Tensor, y: torch.Tensor, turn: int) -> torch.Tensor:
@@ -54,7 +56,7 @@ def adversarial_batch(recipe: Recipe, net: nn.Module, classes: int) -> Adversari
 def _attack(adversary: Adversary) -> tuple[AttackSpec, Toolkit]:
     """Return an adversary as an attack, and the toolkit that runs it: torchattacks if possible."""
     if is_minimal(adversary.name):
-        raise SpecError(f"recipe: {adversary.name} has no budget to train under")
+        raise SpecError(f"recipe: {adversary.name} is not a fixed-budget attack")
     parameters: dict[str, Scalar] = {"steps": adversary.steps, "step_size": adversary.step_size}
     spec = resolve(adversary.name, adversary.norm, adversary.eps, parameters)
     toolkits = available(adversary.name, adversary.norm)

@@ -126,7 +126,7 @@ def local_options(name: str) -> dict[str, Scalar] | None:
     base = f"{written['data']}/{rule}"
     _check(name, options)
     if _spelt(base, options) != name:
-        raise SpecError(f"{name} is called {_spelt(base, options)}")
+        raise SpecError(f"{name}: write it as {_spelt(base, options)}")
     return {"rule": rule, **options}
 
 
