@@ -1,6 +1,6 @@
-"""What an adapter may be able to do beside its interface, asked for by isinstance.
+"""Optional abilities of adapters: callers test for them with isinstance.
 
-Each docstring says what holds of an adapter without it. Imports no torch.
+Each docstring also says what callers assume of an adapter without the ability. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ class Registrable(Adapter, Protocol):
     """A model that takes the name it is registered under; others keep theirs."""
 
     def registered(self, name: str, data: str, ours: bool) -> Adapter:
-        """Return it under a name, for a data set; `ours` where a recipe of Crossfire's made it."""
+        """Return the model under this name and data set; `ours` if Crossfire trained it by a recipe."""
         ...
 
 
 @runtime_checkable
 class TellsFacts(Adapter, Protocol):
-    """A model with facts that belong in the log of a run; others have none."""
+    """A model with facts for the log of a run, such as the noise it was trained for; others have none."""
 
     def facts(self) -> dict[str, Any]:
-        """Return them as plain JSON values by name."""
+        """Return the facts as plain JSON values by name."""
         ...
 
 
 @runtime_checkable
 class Remembers(Adapter, Protocol):
-    """A model that answers by training images it remembers, which no suite may attack; others have none."""
+    """A model that stores training images and answers by them; no suite may attack those images.
+
+    Others store none.
+    """
 
     @property
     def remembered(self) -> ImageSet: ...
@@ -38,36 +41,39 @@ class Remembers(Adapter, Protocol):
 
 @runtime_checkable
 class Judged(Adapter, Protocol):
-    """A model that is judged by several of its answers; others are by the first."""
+    """A model that is judged by several of its answers; others are judged by one."""
 
     def judging(self, fingerprint: str) -> str:
-        """Return the fingerprint of the model as it is judged, from that of the model as it answers."""
+        """Return the fingerprint of the judged model, given that of the model itself."""
         ...
 
 
 @runtime_checkable
 class SeedsDraws(Adapter, Protocol):
-    """A model that seeds its own draws by the image, so that its answers repeat; others are observed first."""
+    """A model that seeds its own random draws by the image, so that its answers repeat.
+
+    Whether the answers of other models repeat is observed before the first attack.
+    """
 
     @property
     def per_call(self) -> bool:
-        """Return whether one call draws once for all of its images."""
+        """Return whether the images of one call share a draw."""
         ...
 
 
 @runtime_checkable
 class MayWait(Adapter, Protocol):
-    """A model that may wait for something else as it answers; others keep the processor busy meanwhile."""
+    """A model that may wait for something else, such as a service; others only compute."""
 
     @property
     def may_wait(self) -> bool:
-        """Return whether it may, so that only the clock tells how long an answer takes."""
+        """Return whether it may wait, so that only wall time says how long an answer takes."""
         ...
 
 
 @runtime_checkable
 class KnownAs(Adapter, Protocol):
-    """A model for whose content a text of its user may stand in its fingerprint; others have none."""
+    """A model whose user may give a text that stands for its content in the fingerprint."""
 
     @property
     def known_as(self) -> str | None: ...

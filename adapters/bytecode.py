@@ -1,8 +1,8 @@
-"""What code says, apart from its comments, docstrings and line numbers; and whose code it is.
+"""What a function does, apart from its comments, docstrings and line numbers; and who wrote it.
 
-Bytecode stands for code, not its source: it is what runs, also where the source was edited since it was
-imported, typed into a notebook, or holds two lambdas in one line. Another minor version of Python has
-another bytecode, so that there the same code counts as another.
+Bytecode is compared, not source: it is what runs, even if the file was edited after the import, the code
+was typed into a notebook, or one line holds two lambdas. The price: each minor version of Python has its
+own bytecode, so the same code counts as different there.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-#: What a class body stores of its own text and place.
+#: What a class body stores about its source text.
 _OF_THE_TEXT = ("__doc__", "__firstlineno__", "__static_attributes__")
 _GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")
 
 
-class Said(NamedTuple):
-    """What a code object says, those nested in it included.
+class CodeContent(NamedTuple):
+    """What a code object does, including the code objects nested in it.
 
     Attributes:
         text: its instructions.
@@ -39,8 +39,8 @@ class Said(NamedTuple):
 
 
 @cache
-def said(code: CodeType) -> Said:
-    """Return what a code object says; equal in every process of one minor version of Python."""
+def code_content(code: CodeType) -> CodeContent:
+    """Return what a code object does; equal in every process under one minor version of Python."""
     lines = [
         f"{code.co_argcount} {code.co_posonlyargcount} {code.co_kwonlyargcount} {code.co_flags}",
         repr(code.co_exceptiontable),
@@ -60,17 +60,17 @@ def said(code: CodeType) -> Said:
         elif step.opname == "IMPORT_NAME":
             imports.add(str(value))
         if isinstance(value, CodeType):
-            nested = said(value)
+            nested = code_content(value)
             names |= nested.names
             attributes |= nested.attributes
             imports |= nested.imports
     text = "\n".join(lines).encode("utf-8", "surrogatepass")
-    return Said(text, frozenset(names), frozenset(attributes), frozenset(imports))
+    return CodeContent(text, frozenset(names), frozenset(attributes), frozenset(imports))
 
 
 def _constant(value: Any) -> str:
     if isinstance(value, CodeType):
-        return f"code {said(value).text!r}"
+        return f"code {code_content(value).text!r}"
     if isinstance(value, tuple):
         return f"({', '.join(map(_constant, value))})"
     if isinstance(value, frozenset):  # whose order differs from process to process
@@ -80,26 +80,26 @@ def _constant(value: Any) -> str:
 
 @cache
 def _libraries() -> tuple[str, ...]:
-    """Return the folders of what is installed: Python, its packages, and Crossfire itself."""
+    """Return the folders of Python, of installed packages and of Crossfire itself."""
     import bench
 
     paths = sysconfig.get_paths()
-    found = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    found += [os.path.realpath(os.path.join(bench.__path__[0], room))  # noqa: PTH118
+    folders = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [os.path.realpath(os.path.join(bench.__path__[0], room))  # noqa: PTH118
               for room in ("", "adapters", "models")]  # fmt: skip
-    return tuple(os.path.join(os.path.realpath(path), "") for path in found)  # noqa: PTH118
+    return tuple(os.path.join(os.path.realpath(path), "") for path in folders)  # noqa: PTH118
 
 
 @cache
 def installed(name: str | None, file: str | None) -> bool:
-    """Return whether a module is installed, so that its name and version say what is in it.
+    """Return whether a module belongs to an installed package, so that its name identifies its content.
 
-    All others are the user's own, whose content counts: scripts, plug-ins, notebooks, and packages
-    that are worked on.
+    All other modules are the user's own and their content counts: scripts, plug-ins, notebooks, and
+    packages under development.
 
     Args:
         name: of the module.
-        file: where it lies, None for what has no file.
+        file: its path; None for a module without a file.
     """
     if file is None:
         top = (name or "").partition(".")[0]
@@ -110,11 +110,11 @@ def installed(name: str | None, file: str | None) -> bool:
 
 
 def is_installed(value: FunctionType | type | ModuleType) -> bool:
-    """Return whether a function, a class or a module is of an installed package."""
+    """Return whether a function, a class or a module belongs to an installed package."""
     if isinstance(value, ModuleType):
         return installed(value.__name__, getattr(value, "__file__", None))
     if isinstance(value, FunctionType):
-        # Not `__module__`, which a decorator copies from what it decorates.
+        # Not `__module__`: a decorator copies that from the function it decorates.
         spoken = value.__globals__
         return installed(spoken.get("__name__"), spoken.get("__file__"))
     module = sys.modules.get(value.__module__)
@@ -122,9 +122,9 @@ def is_installed(value: FunctionType | type | ModuleType) -> bool:
 
 
 def imported(value: FunctionType) -> Iterator[ModuleType]:
-    """Yield the modules that a function imports within itself, as far as they are there by now."""
+    """Yield the modules that a function's body imports, if they have been imported already."""
     package = value.__globals__.get("__package__")
-    for name in sorted(said(value.__code__).imports):
+    for name in sorted(code_content(value.__code__).imports):
         for full in (name, f"{package}.{name}"):
             if full in sys.modules:
                 yield sys.modules[full]

@@ -24,27 +24,27 @@ def separated(counts: Counts, alpha: float) -> npt.NDArray[np.bool_]:
 
     Args:
         counts: votes, int64 (N, C), two classes or more.
-        alpha: largest share of images that are given another class than the likeliest.
+        alpha: largest share of images that may get a class other than the likeliest.
     """
     second, first = np.sort(counts, axis=1)[:, -2:].T
-    # At 1/2 the test is symmetric, so that two sides are twice the one.
+    # At 1/2 the test is symmetric, so the two-sided p-value is twice the one-sided.
     p_value = np.minimum(1, 2 * binom.sf(first - 1, first + second, 0.5))
-    found: npt.NDArray[np.bool_] = p_value <= alpha
-    return found
+    clearly_ahead: npt.NDArray[np.bool_] = p_value <= alpha
+    return clearly_ahead
 
 
 def least_votes(alpha: float) -> int:
-    """Return how many votes, all for one class, `separated` asks for at the least: 2 / 2^n <= alpha."""
+    """Return the fewest unanimous votes that `separated` accepts: 2 / 2^n <= alpha."""
     return next(n for n in itertools.count(1) if 2 * 0.5**n <= alpha)
 
 
 def least_copies(alpha: float) -> int:
-    """Return how many votes, all for one class, prove a share of more than a half: 1 / 2^n < alpha."""
+    """Return the fewest unanimous votes that prove a share above one half: 1 / 2^n < alpha."""
     return next(n for n in itertools.count(1) if 0.5**n < alpha)
 
 
 def check_enough(name: str, n: int, alpha: float, least: int, what: str) -> None:
-    """Raise where so few copies vote that nothing can come of it, even where all agree.
+    """Raise if so few copies vote that even unanimous votes would decide nothing.
 
     Raises:
         SpecError: `n` is below `least`.
@@ -57,19 +57,19 @@ def check_enough(name: str, n: int, alpha: float, least: int, what: str) -> None
 
 
 def lower_bound(votes: Counts, n: int, alpha: float) -> Array:
-    """Return the least share that is believable, float64 (N,): one-sided Clopper-Pearson.
+    """Return the lower confidence bound of a share, float64 (N,): one-sided Clopper-Pearson.
 
     The p with P(Binomial(n, p) >= votes) = alpha, a quantile of Beta(votes, n - votes + 1); 0 where
     there are no votes (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934).
 
     Args:
         votes: for one class, int64 (N,).
-        n: votes in all.
+        n: number of all votes.
         alpha: probability that the true share is smaller.
     """
     none = votes == 0
-    found = np.asarray(beta.ppf(alpha, np.where(none, 1, votes), n - votes + 1))
-    return np.where(none, 0.0, found)
+    bound = np.asarray(beta.ppf(alpha, np.where(none, 1, votes), n - votes + 1))
+    return np.where(none, 0.0, bound)
 
 
 def radius(share: Array, sigma: float) -> Array:
@@ -78,7 +78,7 @@ def radius(share: Array, sigma: float) -> Array:
     0 where the share is no more than a half (Cohen et al., theorem 1 with 1 - share for the others).
 
     Args:
-        share: of noisy copies that get the class, or a lower bound of it.
+        share: share of noisy copies that get the class, or a lower bound of it.
         sigma: standard deviation of the noise.
     """
     return np.where(share > 0.5, sigma * norm.ppf(np.maximum(share, 0.5)), 0.0)

@@ -1,8 +1,8 @@
-"""How near two embeddings are, in the words of pytorch-metric-learning, made for large reference sets.
+"""The distances of pytorch-metric-learning, written for large reference sets; tests compare the two.
 
-The library normalises and compares all pairs at every call. Here stored embeddings are made ready
-once, the nearest of them are found with one matrix product, and only with those is an embedding
-compared so that a gradient flows. A larger similarity is nearer; distances have their sign turned.
+The library normalises and compares all pairs at every call. Here stored embeddings are prepared once,
+one matrix product finds the nearest of them, and gradients flow only through the similarities to
+those. Larger means nearer; distances have their sign flipped.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Distance:
 
     Attributes:
         bounded: whether all similarities lie between -1 and 1.
-        ready: stored embeddings (M, D) to what they are compared as (M, D).
-        keys: those to what they are searched by, a column each (E, M).
-        ranks: of embeddings (N, D) and C tables of keys (C, E, M), writes into a third tensor
-            (C, N, M) values in the order of the similarities of each row.
-        similarity: embeddings (N, D) and L ready ones for each (N, L, D) to similarities (N, L).
+        ready: prepares stored embeddings (M, D) for `similarity`, (M, D).
+        keys: turns prepared embeddings into the columns of a search table, (E, M).
+        ranks: given embeddings (N, D) and the tables of C classes (C, E, M), writes into a third
+            tensor (C, N, M) values that rank the stored embeddings as their similarities do.
+        similarity: similarities (N, L) of embeddings (N, D) to L prepared ones each (N, L, D).
     """
 
     name: str
@@ -69,7 +69,7 @@ def _dot(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:
 
 
 def _apart(embeddings: torch.Tensor, ready: torch.Tensor) -> torch.Tensor:
-    # Never as a product: |e|^2 - 2 e.b + |b|^2 loses what tells near ones apart.
+    # Not expanded into |e|^2 - 2 e.b + |b|^2, which cancels for near embeddings.
     exact = "donot_use_mm_for_euclid_dist"
     return torch.cdist(embeddings.unsqueeze(1), ready, compute_mode=exact).squeeze(1)
 

@@ -1,26 +1,27 @@
-"""The one rule by which things that users bring are told apart: all that can change an answer.
+"""The fingerprint of a user's model: a digest of everything reachable that can change an answer.
 
-Walked are weights, buffers and plain attributes, whatever they hold, and the code of functions and
-classes with what it reaches: globals, closures, defaults, helpers in other files of the user's. Of
-installed packages the name counts, as their versions do nowhere in a cell's key. Left out is what
-differs between processes or machines alone: addresses, devices, folders, the order of sets, states of
-random generators.
+The walk covers weights, buffers and plain attributes of any type, and the code of functions and classes
+with what it reaches: globals, closures, defaults, helpers in other files of the user. Code of installed
+packages counts by name only, since their versions are in no cell's key. Left out is what differs
+between processes or machines without changing an answer: addresses, devices, folders, the order of
+sets, the states of random generators.
 
-What no walk can see (files read while predicting, a service that is asked) shows in the model's
-answers: `bench.runner.answers`.
+Only what the model reaches counts, not the whole plug-in file, so a change to a second model in the
+same file leaves the rows of the first one valid. The factory that made the model is not reached.
+
+What no walk can see (files read while predicting, a remote service) shows in the model's answers
+(`bench.runner.answers`).
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import logging
 import os
 import random
 import re
 import types
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
@@ -32,20 +33,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.adapters.bytecode import imported, is_installed, said
+from bench.adapters.bytecode import code_content, imported, is_installed
+from bench.adapters.scripts import script_files, without_mangling
 from bench.adapters.tensors import tensor_parts
 
-#: A device that a text or an object names.
+#: The name of a device.
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
-#: Names that torch.jit numbers in the order in which a process meets them.
-_MANGLED = re.compile(r"[./]?___torch_mangle_\d+")
-#: Those, and where weights lie (the length of a text and the text).
-_IN_SCRIPTS = re.compile(rb"[./]?___torch_mangle_\d+|X.\x00\x00\x00(cpu|cuda:\d+)", re.DOTALL)
-_FINAL = re.compile(rb"^  \w+ : Final\[.*\n", re.MULTILINE)
-#: What torch.jit writes into a file of its place and time.
-_OF_THE_FILE = (".debug_pkl", "serialization_id", "/version")
-
-#: What a class holds beside what its text says, or of its text alone.
+#: Attributes of a class that Python adds, or that only describe its source text.
 _OF_THE_CLASS = frozenset(
     ("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slots__", "__annotations__",
      "__annotate__", "__annotate_func__", "__annotations_cache__", "__firstlineno__",
@@ -57,13 +51,13 @@ _OF_THE_CLASS = frozenset(
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _OF_MODULES = frozenset(vars(nn.Module()))
 
-#: Whose state moves with every use, or says nothing of an answer.
+#: Types whose state changes with every use, or has no influence on an answer.
 _OPAQUE = (
     random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator,
     torch.Generator, torch.device, logging.Logger, logging.Handler,
 )  # fmt: skip
 
-#: What makes a network faster and answers no other, with caches of its own.
+#: Compilers keep caches in a model: these make it faster and change no answer.
 _ADDRESS = "_torchdynamo_wrapper_id"
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch")
 
@@ -77,11 +71,11 @@ _BUILTIN = (
 
 
 class _Parts(NamedTuple):
-    """A thing taken apart.
+    """What a thing consists of.
 
     Attributes:
-        head: what is known of it at once.
-        rest: what it consists of, in an order that is the same in every process.
+        head: its type and its own value.
+        rest: its parts, in an order that is the same in every process.
     """
 
     head: str | bytes | memoryview
@@ -89,14 +83,14 @@ class _Parts(NamedTuple):
 
 
 class _Used(NamedTuple):
-    """The part of a module that some code uses: what it has under the names that the code reads."""
+    """The attributes of a module that some code reads."""
 
     module: types.ModuleType
     names: frozenset[str]
 
 
 def fingerprint(*things: object) -> str:
-    """Return 20 hex digits over everything of some things that can change an answer.
+    """Return 20 hex digits over everything in some things that can change an answer.
 
     Raises:
         AdapterError: a weight that has no values, or that cannot be read.
@@ -105,23 +99,23 @@ def fingerprint(*things: object) -> str:
 
 
 class _Walk:
-    """A walk over things and what they consist of, each gone through once."""
+    """A walk over things and their parts that visits each object once."""
 
     def __init__(self, met: dict[object, tuple[int, object]]) -> None:
         self.digest = hashlib.sha256()
-        # The things are held here, or another might get the address of one that is gone.
+        # The things are kept alive here; otherwise a new object could get the address of a deleted one.
         self.met = met
 
     def over(self, thing: object) -> str:
-        """Return the digest of a thing; it ends on circles, and no depth is too deep for it."""
+        """Return the digest of a thing; cycles and any depth of nesting are fine."""
         stack: list[Iterator[Any]] = [iter((thing,))]
         while stack:
-            one = next(stack[-1], stack)
-            if one is stack:
+            item = next(stack[-1], stack)
+            if item is stack:
                 stack.pop()
                 self.digest.update(b")")
                 continue
-            parts = self._parts(one)
+            parts = self._parts(item)
             head = (
                 parts.head.encode("utf-8", "surrogatepass")
                 if isinstance(parts.head, str)
@@ -142,7 +136,9 @@ class _Walk:
             return _Parts(f"{kind.__name__} {thing!r}")
         if kind in (list, tuple) and thing and _NUMBERS.issuperset(map(type, thing)):
             return _Parts(f"{kind.__name__} {thing!r}")
-        if kind is tuple:  # may be one object or two equal ones, as the interpreter likes
+        if (
+            kind is tuple
+        ):  # the interpreter may share equal tuples or not, so identity means nothing
             return _Parts("tuple", thing)
         if kind is frozenset:
             return self._set(thing)
@@ -155,12 +151,12 @@ class _Walk:
         return _taken_apart(thing)
 
     def _set(self, thing: Iterable[Any]) -> _Parts:
-        members = sorted(_Walk(dict(self.met)).over(one) for one in thing)
+        members = sorted(_Walk(dict(self.met)).over(member) for member in thing)
         return _Parts(f"set {members}")
 
 
 def _text(text: str) -> str:
-    """Return a text without what differs between machines: folders and devices."""
+    """Return a text without folders and devices, which differ between machines."""
     if os.path.isabs(text):  # noqa: PTH117
         return f"file {os.path.basename(text)}"  # noqa: PTH119
     return "device" if _DEVICE.fullmatch(text) else text
@@ -189,33 +185,16 @@ def _module(module: nn.Module) -> _Parts:
     return _Parts("module", [type(module), *_sorted(own), *weights, hooks])
 
 
-def _script(module: Any) -> _Parts:
-    """Take a scripted or traced network apart, which lies beyond Python: what would be in its file."""
-    with zipfile.ZipFile(io.BytesIO(module._c.save_to_buffer())) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    kept = sorted(
-        (_MANGLED.sub("", name.partition("/")[2]), _in_order(_IN_SCRIPTS.sub(b"", data)))
-        for name, data in files.items()
-        if not name.endswith(_OF_THE_FILE)
-    )
-    return _Parts("script", kept)
-
-
-def _in_order(data: bytes) -> bytes:
-    """Return a file of a scripted network with its constants at the end, sorted: it has them from a set."""
-    finals = sorted(_FINAL.findall(data))
-    return b"".join([_FINAL.sub(b"", data), *finals])
-
-
 def _function(function: types.FunctionType) -> _Parts:
     cells = [_content(cell) for cell in function.__closure__ or ()]
     if is_installed(function):
-        # A decorator of a library's, say: what it decorates lies in its closure.
+        # Such as a decorator from a library: the user's function lies in its closure.
         name = f"{function.__globals__.get('__name__')}.{function.__code__.co_qualname}"
         return _Parts(f"library {name}", [*cells, *_sorted(vars(function))])
-    spoken, code = function.__globals__, said(function.__code__)
+    names_here, code = function.__globals__, code_content(function.__code__)
     reached = (
-        _reached(spoken[name], code.attributes) for name in sorted(code.names & spoken.keys())
+        _reached(names_here[name], code.attributes)
+        for name in sorted(code.names & names_here.keys())
     )
     within = (_reached(module, code.attributes) for module in imported(function))
     own = [function.__defaults__, function.__kwdefaults__, *_sorted(vars(function))]
@@ -223,7 +202,7 @@ def _function(function: types.FunctionType) -> _Parts:
 
 
 def _reached(thing: Any, attributes: frozenset[str]) -> Any:
-    """Return what code that reads some attributes reaches of a global."""
+    """Return the part of a global that is reached by code which reads these attributes."""
     return _Used(thing, attributes) if isinstance(thing, types.ModuleType) else thing
 
 
@@ -238,14 +217,14 @@ def _used(used: _Used) -> _Parts:
     if is_installed(used.module):
         return _Parts(f"library {used.module.__name__}")
     held = vars(used.module)
-    found = sorted(used.names & held.keys())
+    names = sorted(used.names & held.keys())
     return _Parts(
-        "used", chain.from_iterable((name, _reached(held[name], used.names)) for name in found)
+        "used", chain.from_iterable((name, _reached(held[name], used.names)) for name in names)
     )
 
 
 def _whole_module(module: types.ModuleType) -> _Parts:
-    """Take a module apart that is held as a thing of its own, so that what is used of it is not known."""
+    """Take apart a module that is itself a value, so that any of its attributes may be used."""
     if is_installed(module):
         return _Parts(f"library {module.__name__}")
     held = {name: value for name, value in vars(module).items() if not name.startswith("__")}
@@ -284,9 +263,9 @@ def _object(thing: Any) -> _Parts:
 
 
 def _state(thing: Any) -> list[Any]:
-    """Return what an object of any class holds, by the way in which it would be copied."""
+    """Return the state of an object of any class, as copying or pickling would."""
     kind: Any = type(thing)
-    # Whatever cannot be copied (a lock, an open file, a session) has no state that could be read.
+    # Objects that cannot be copied (a lock, an open file, a session) have no readable state.
     if kind.__getstate__ is not object.__getstate__ and is_installed(kind):
         try:
             state = thing.__getstate__()
@@ -297,13 +276,13 @@ def _state(thing: Any) -> list[Any]:
                 {name: value for name, value in state.items() if name != "_sklearn_version"}
             )
         return [state]
-    if hasattr(thing, "__dict__") or any("__slots__" in vars(one) for one in kind.__mro__):
+    if hasattr(thing, "__dict__") or any("__slots__" in vars(base) for base in kind.__mro__):
         return _attributes(thing)
     try:
-        made = thing.__reduce_ex__(2)
+        reduced = thing.__reduce_ex__(2)
     except Exception:
         return []
-    return list(made[1:3]) if isinstance(made, tuple) else [made]
+    return list(reduced[1:3]) if isinstance(reduced, tuple) else [reduced]
 
 
 def _attributes(thing: Any) -> list[Any]:
@@ -318,16 +297,16 @@ def _attributes(thing: Any) -> list[Any]:
 
 
 def _sorted(held: Mapping[Any, Any]) -> list[Any]:
-    """Return names and what they stand for, in the order of the names."""
+    """Return names and values alternately, sorted by name."""
     names = sorted((name for name in held if name != _ADDRESS), key=str)
     return list(chain.from_iterable((name, held[name]) for name in names))
 
 
-#: How things are taken apart: the first line that fits counts.
+#: How things are taken apart; the first matching line counts.
 _TAKERS: tuple[tuple[Any, Callable[[Any], _Parts]], ...] = (
     (str, lambda text: _Parts(f"str {_text(str(text))}", [type(text)])),
     (torch.Tensor, lambda tensor: _Parts(*tensor_parts(tensor))),
-    (torch.jit.ScriptModule, _script),
+    (torch.jit.ScriptModule, lambda module: _Parts("script", script_files(module))),
     (nn.Module, _module),
     (np.ndarray, _array),
     (np.generic, lambda scalar: _Parts(f"{scalar.dtype} {scalar.item()!r}")),
@@ -335,16 +314,16 @@ _TAKERS: tuple[tuple[Any, Callable[[Any], _Parts]], ...] = (
      lambda value: _Parts(str(value))),
     (_OPAQUE, lambda thing: _Parts("opaque", [type(thing)])),
     (PurePath, lambda path: _Parts(f"path {path.name if path.is_absolute() else path.as_posix()}")),
-    (torch.jit.ScriptFunction, lambda function: _Parts(_MANGLED.sub("", function.code))),
+    (torch.jit.ScriptFunction, lambda function: _Parts(without_mangling(function.code))),
     (torch.ScriptObject, lambda thing: _Parts(thing._type().name(), [thing.__getstate__()])),
     (Enum, lambda member: _Parts(f"enum {member.name}", [type(member), member.value])),
     (types.FunctionType, _function),
     (types.MethodType, lambda method: _Parts("method", [method.__func__, method.__self__])),
-    (functools.partial, lambda one: _Parts("partial", [one.func, one.args, one.keywords])),
-    (functools._lru_cache_wrapper, lambda one: _Parts("cached", [one.__wrapped__])),
-    (property, lambda one: _Parts("property", [one.fget])),
-    (functools.cached_property, lambda one: _Parts("property", [one.func])),
-    ((staticmethod, classmethod), lambda one: _Parts(type(one).__name__, [one.__func__])),
+    (functools.partial, lambda call: _Parts("partial", [call.func, call.args, call.keywords])),
+    (functools._lru_cache_wrapper, lambda cached: _Parts("cached", [cached.__wrapped__])),
+    (property, lambda value: _Parts("property", [value.fget])),
+    (functools.cached_property, lambda value: _Parts("property", [value.func])),
+    ((staticmethod, classmethod), lambda method: _Parts(type(method).__name__, [method.__func__])),
     (type, _class),
     (_Used, _used),
     (types.ModuleType, _whole_module),

@@ -1,4 +1,4 @@
-"""Where a model computes, and the generators it draws from: torch's, numpy's global one, `random`'s."""
+"""The device of a model, and the random generators it draws from: of torch, numpy and `random`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.spec import Adapter
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch, numpy's global generator and `random`; put their states back at the end."""
+    """Seed torch, numpy's global generator and `random`; restore their states at the end."""
     cuda = device.type == "cuda"
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     before_cuda = torch.cuda.get_rng_state_all() if cuda else []
@@ -34,7 +34,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def device_of(adapter: Adapter) -> torch.device:
-    """Return where a model computes."""
+    """Return the device that a model computes on."""
     for surface in adapter.surfaces().values():
         for tensor in (*surface.parameters(), *surface.buffers()):
             return tensor.device

@@ -1,4 +1,4 @@
-"""Embedded training images, and the exact search for the nearest of them."""
+"""Embedded training images, and the exact search for the nearest ones."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from bench.adapters.distances import Distance
 
-#: Similarities are looked through in so many layers, first for the largest of each column of them.
+#: Similarities are searched in this many layers: first the maximum of each column over the layers.
 _LAYERS = 8
-#: So many embeddings are searched for at a time, which bounds the memory that it takes.
+#: How many embeddings are searched for at a time, which bounds the memory needed.
 _TOGETHER = 128
-#: The similarity of a stored image that there is none of, lower than any.
+#: Fills places without a stored image; lower than any similarity.
 ABSENT = -1e6
-#: How many stored images say how far apart two of them usually are.
+#: How many stored images the usual distance is measured on.
 _SAMPLE = 200
 
 
@@ -28,11 +28,11 @@ class ReferenceSet:
     Attributes:
         embeddings: float32 (M, D).
         labels: int64 (M,), ascending.
-        classes: how many classes there are; some may have no image.
-        data: the data set they come from.
-        split: and its split.
-        indices: which images of it, in words: `all`, or a range such as `0-1999`.
-        checksum: of the images and labels themselves.
+        classes: number of classes; some may have no image.
+        data: the data set of the images.
+        split: their split.
+        indices: which images of the split, as text: `all`, or a range such as `0-1999`.
+        checksum: of the images and labels.
     """
 
     embeddings: torch.Tensor
@@ -54,11 +54,12 @@ class ReferenceSet:
 
 
 class KnnIndex(nn.Module):
-    """A reference set made ready for one distance; a module, so that it moves with those that hold it.
+    """A reference set prepared for one distance; a module, so that it moves with the model.
 
     Attributes:
-        unit: how far apart two stored images usually are, so that similarities of any distance are
-            of about the same size; 1 where the distance is bounded.
+        unit: how far apart two stored images usually are; 1 for a bounded distance. Similarities are
+            measured in it, so they have about the same size for any distance, and a loss over them
+            does not saturate.
     """
 
     ready: torch.Tensor
@@ -70,7 +71,7 @@ class KnnIndex(nn.Module):
         self.sizes = reference_set.sizes()
         ready = distance.ready(reference_set.embeddings)
         widest = _LAYERS * -(-max(self.sizes) // _LAYERS)
-        # All classes alike wide, so that one product is with them all; and laid out as it reads them.
+        # All classes are padded to one width, so that one product covers them, in the order it reads.
         keys = torch.stack(
             [F.pad(part, (0, widest - part.shape[1]))
              for part in torch.split(distance.keys(ready), self.sizes, dim=1)]
@@ -80,14 +81,14 @@ class KnnIndex(nn.Module):
         self.unit = 1.0 if distance.bounded else _usual(reference_set.embeddings, ready, distance)
 
     def nearest(self, embeddings: torch.Tensor, count: int) -> torch.Tensor:
-        """Return where the nearest stored images of each class are, the nearest first: (N, C, L).
+        """Return the positions of the nearest stored images of each class, nearest first: (N, C, L).
 
-        L is `count`, or the size of the largest class where that is less. A class of fewer than L has
-        -1 in the places it leaves empty. The search is exact; it takes no gradient.
+        L is `count`, or the size of the largest class if that is smaller. A class with fewer than L
+        images is padded with -1. The search is exact and has no gradient.
 
         Args:
             embeddings: (N, D).
-            count: how many of each class, at most.
+            count: at most this many images of each class.
         """
         with torch.no_grad():
             parts = [self._nearest(some, count) for some in torch.split(embeddings, _TOGETHER)]
@@ -100,36 +101,37 @@ class KnnIndex(nn.Module):
         for of_class, size in zip(values, self.sizes, strict=True):
             if size < width:
                 of_class[:, size:] = -torch.inf
-        found = _largest(values, min(count, max(self.sizes))).transpose(0, 1)
-        sizes = torch.tensor(self.sizes, device=found.device).unsqueeze(1)
-        empty = torch.arange(found.shape[2], device=found.device) >= sizes
-        return (found + (sizes.cumsum(0) - sizes)).masked_fill(empty, -1)
+        places = _largest(values, min(count, max(self.sizes))).transpose(0, 1)
+        sizes = torch.tensor(self.sizes, device=places.device).unsqueeze(1)
+        empty = torch.arange(places.shape[2], device=places.device) >= sizes
+        return (places + (sizes.cumsum(0) - sizes)).masked_fill(empty, -1)
 
     def similarity(self, embeddings: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Return how near embeddings (N, D) are to the stored images at places (N, C, L), in units.
+        """Return the similarities of embeddings (N, D) to the stored images at places (N, C, L).
 
         Returns:
-            (N, C, L); `ABSENT` where the place is -1.
+            (N, C, L), in units of `unit`; `ABSENT` where the place is -1.
         """
         chosen = F.embedding(places.clamp(min=0).flatten(1), self.ready)
         near = self.distance.similarity(embeddings, chosen) / self.unit
         return near.view(places.shape).masked_fill(places < 0, ABSENT)
 
 
-# So much memory asked for anew at each search can take as long as its product: it is kept.
+# Allocating this much memory at each search can take as long as the product, so it is kept.
 @lru_cache(maxsize=1)
 def _room(
     classes: int, images: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    # What is made in inference mode could not be written to outside of it.
+    # A tensor made in inference mode could not be written to outside of it.
     with torch.inference_mode(False):
         return torch.empty(classes, images, width, dtype=dtype, device=device)
 
 
 def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Return where the largest of the last dimension M are, the largest first: (..., count).
+    """Return the positions of the largest values along the last dimension M, largest first: (..., count).
 
-    Of M / 8 columns of 8, the `count` with the largest maxima hold the `count` largest values.
+    The values form M / 8 columns of 8. The `count` columns with the largest maxima contain the `count`
+    largest values, so only these are sorted.
     """
     layers = values.view(*values.shape[:-1], _LAYERS, -1)
     columns = layers.shape[-1]
@@ -143,7 +145,7 @@ def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _usual(embeddings: torch.Tensor, ready: torch.Tensor, distance: Distance) -> float:
-    """Return the median size of the similarities of some stored images with each other."""
+    """Return the median absolute similarity between some stored images."""
     some = torch.arange(0, len(embeddings), max(1, len(embeddings) // _SAMPLE))
     pairs = distance.similarity(embeddings[some], ready[some].expand(len(some), -1, -1))
     size = float(pairs.abs().median())

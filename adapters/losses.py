@@ -1,4 +1,4 @@
-"""The losses whose gradient an adapter offers, one value an image."""
+"""The losses whose gradient an adapter offers, one value per image."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def per_image_loss(logits: torch.Tensor, y: torch.Tensor, loss: Loss) -> torch.T
             Hein 2020, equation 6), which needs three classes.
 
     Raises:
-        SpecError: another loss, or `dlr` with fewer than three classes.
+        SpecError: an unknown loss, or `dlr` with fewer than three classes.
     """
     if loss == "ce":
         return F.cross_entropy(logits, y, reduction="none")
     true = logits.gather(1, y[:, None]).squeeze(1)
-    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    largest_other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
     if loss == "margin":
-        return other - true
+        return largest_other - true
     if loss == "dlr":
         if logits.shape[1] < 3:
             raise SpecError(f"loss 'dlr' needs at least 3 classes, the model has {logits.shape[1]}")
         ordered = logits.sort(1, descending=True).values
-        return (other - true) / (ordered[:, 0] - ordered[:, 2] + 1e-12)
+        return (largest_other - true) / (ordered[:, 0] - ordered[:, 2] + 1e-12)
     raise SpecError(f"no loss named {loss!r}; known: ce, margin, dlr")

@@ -1,4 +1,4 @@
-"""Metric learning: an embedding, embedded training images, and the vote of the nearest of them."""
+"""Metric learning: an embedding, embedded training images, and the vote of the nearest ones."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def votes(similarity: torch.Tensor, k: int) -> Prediction:
     Args:
         similarity: (N, C, L), to L stored images of each class, larger is nearer; `ABSENT` where
             there is no such image.
-        k: how many vote; of fewer, all do.
+        k: how many vote; all of them if there are fewer.
 
     Returns:
-        The class with most votes, -1 where two have equally many; the shares of the votes (N, C).
+        The class with most votes, -1 for a tie; the shares of the votes (N, C).
     """
     _, classes, width = similarity.shape
     nearest = similarity.flatten(1).topk(min(k, classes * width), dim=1)
@@ -40,17 +40,16 @@ def votes(similarity: torch.Tensor, k: int) -> Prediction:
 class NeighboursAdapter:
     """A vote of the k nearest stored images, as a model of the benchmark.
 
-    The vote itself has no gradient; what an attack may climb instead are `surrogates`, each a
-    module from images to logits.
+    The vote has no gradient. White-box attacks use its `surrogates`, modules from images to logits.
 
     Attributes:
         embed: images (N, C, H, W) in [0, 1] to embeddings (N, D).
-        index: of the images that vote.
-        k: how many of them do.
+        index: the stored images.
+        k: how many of them vote.
         surrogates: by name.
-        settings: what else decides the surrogates, such as a temperature, in words.
-        agreement: how well the differentiable vote repeats the vote, and where that was measured.
-        recipe: whether the embedding is one of Crossfire's, see `network_digest`.
+        settings: what else the surrogates depend on, such as a temperature, as text.
+        agreement: how often the differentiable vote agrees with the vote, and where that was measured.
+        recipe: whether Crossfire trained the embedding by a recipe, see `network_digest`.
     """
 
     spec: ModelSpec
@@ -64,7 +63,7 @@ class NeighboursAdapter:
 
     @property
     def reference_set(self) -> ReferenceSet:
-        """Return the images that vote, as they were embedded."""
+        """Return the embedded images that vote."""
         return self.index.reference_set
 
     @property
@@ -74,10 +73,10 @@ class NeighboursAdapter:
 
     @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
-        """Return the vote, -1 where it is tied, and the share of each class in it."""
+        """Return the vote, -1 for a tie, and the share of the votes for each class."""
         with eval_mode(self.embed), torch.no_grad():
             embeddings = self.embed(x)
-            # No more than k of a class can be among the k nearest.
+            # The k nearest images contain at most k of any class.
             nearest = self.index.nearest(embeddings, self.k)
             return votes(self.index.similarity(embeddings, nearest), self.k)
 
@@ -100,16 +99,16 @@ class NeighboursAdapter:
         return ImageSet(data=self.reference_set.data, split=self.reference_set.split)
 
     def registered(self, name: str, data: str, ours: bool) -> NeighboursAdapter:
-        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
+        """Return the model under its registered name; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 
     def facts(self) -> dict[str, Any]:
-        """Return how well its differentiable vote repeats the vote, `surrogate`."""
+        """Return how often the differentiable vote agrees with the vote, as `surrogate`."""
         return {"surrogate": self.agreement}
 
     def fingerprint(self) -> str:
-        """Return a digest of weights, the reference set, k, distance and the surrogates' settings."""
+        """Return a digest of the weights, the reference set, k, the distance and the surrogates' settings."""
         digest = hashlib.sha256(network_digest(self.embed, self.recipe).encode())
         digest.update(f"{self.reference_set.title()} {self.reference_set.checksum}".encode())
         digest.update(f"{self.k} {self.distance} {self.settings}".encode())

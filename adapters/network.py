@@ -41,7 +41,7 @@ class Normalised(nn.Module):
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module and all it holds in eval mode, and each part back as it was."""
+    """Put a module and its parts in eval mode, and restore each part's mode at the end."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:
@@ -61,12 +61,12 @@ def weights_digest(module: nn.Module) -> str:
 
 
 def network_digest(module: nn.Module, recipe: bool) -> str:
-    """Return 20 hex digits that tell a network from all others.
+    """Return 20 hex digits that identify a network.
 
     Args:
         module: the network.
-        recipe: whether Crossfire made it by a recipe: then weights and printed architecture say all,
-            and keys of cells stand on that. Of what a user brings, everything counts.
+        recipe: whether Crossfire trained it by a recipe. Then its weights and printed architecture
+            identify it (stored cells depend on that). For a user's network everything counts.
 
     Raises:
         AdapterError: a weight that cannot be read.
@@ -90,8 +90,8 @@ def surface_gradient(
         surfaces: of the model.
         x: images (N, C, H, W) in [0, 1].
         y: labels, int64 (N,).
-        loss: of `per_image_loss`.
-        surface: which; None for the first.
+        loss: a loss of `per_image_loss`.
+        surface: which surface; None for the first.
 
     Raises:
         SpecError: there is no such surface, or none at all.
@@ -100,12 +100,12 @@ def surface_gradient(
         raise SpecError(f"{name} has no gradient with respect to its images")
     surface = surface or next(iter(surfaces))
     if surface not in surfaces:
-        known = ", ".join(surfaces) or "none"
-        raise SpecError(f"{name} has no surface {surface!r}; it has: {known}")
+        names = ", ".join(surfaces) or "none"
+        raise SpecError(f"{name} has no surface {surface!r}; it has: {names}")
     module = surfaces[surface]
     x = x.detach().clone().requires_grad_()
     with eval_mode(module), torch.enable_grad():
-        # The module gets a copy, which it may write into.
+        # A copy, since the module may write into its input.
         total = per_image_loss(module(x.clone()).float(), y, loss).sum()
         (gradient,) = torch.autograd.grad(total, x)
     return gradient
@@ -116,9 +116,9 @@ class NetworkAdapter:
     """An `nn.Module` from images in [0, 1] to logits, as a model of the benchmark.
 
     Attributes:
-        differentiable: whether its logits have a gradient with respect to the image; a network without
-            has no surface.
-        recipe: whether it is one of Crossfire's, see `network_digest`.
+        differentiable: whether its logits have a gradient with respect to the image; if not, it has
+            no surface.
+        recipe: whether Crossfire trained it by a recipe, see `network_digest`.
     """
 
     spec: ModelSpec
@@ -134,7 +134,7 @@ class NetworkAdapter:
             AdapterError: the network gives something other than a tensor.
         """
         with eval_mode(self.module), torch.no_grad():
-            # Copies both: some networks write into their input, or give the same tensor every time.
+            # Copy both: some networks write into their input, or return the same tensor every time.
             scores = logits_of(self.module(x.clone())).to(torch.float32, copy=True)
         return Prediction(scores.argmax(1), scores)
 
@@ -152,13 +152,13 @@ class NetworkAdapter:
         return {"network": self.module} if self.differentiable else {}
 
     def registered(self, name: str, data: str, ours: bool) -> NetworkAdapter:
-        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
+        """Return the model under its registered name; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 
     @users_code()
     def fingerprint(self) -> str:
-        """Return a digest of all of the network that can change an answer.
+        """Return a digest of everything in the network that can change an answer.
 
         Raises:
             AdapterError: a weight that cannot be read.
@@ -175,15 +175,15 @@ def wrap(
     name: str = "unnamed",
     data: str = "",
 ) -> NetworkAdapter:
-    """Return a model of the benchmark made of any network that gives logits.
+    """Return a model of the benchmark from any network that gives logits.
 
     Args:
         net: images (N, C, H, W), normalised where `mean` and `std` are given, to logits (N, classes).
-        num_classes: how many logits it gives.
+        num_classes: number of logits.
         input_shape: (C, H, W).
-        mean: per channel, subtracted from images in [0, 1]; None where the network wants them raw.
-        std: per channel, dividing them.
-        name: what to call it; a registered model gets the name it is registered under.
+        mean: per channel, subtracted from images in [0, 1]; None if the network takes them as they are.
+        std: per channel, the divisor after that.
+        name: the model's name; a registered model gets the name it is registered under.
         data: the data set it classifies; likewise.
 
     Raises:
@@ -236,9 +236,9 @@ def _probe(module: nn.Module, num_classes: int, input_shape: tuple[int, int, int
 
 @contextmanager
 def _attributes_kept(module: nn.Module) -> Iterator[None]:
-    """Give every attribute the value back that it had, since some networks keep what they were shown.
+    """Restore every attribute at the end, since some networks store what they last computed.
 
-    Their fingerprint would be that of the last images, as one processor computed them.
+    Otherwise their fingerprint would depend on the last images and on the processor.
     """
     parts = list(module.modules())
     lazy = any(isinstance(part, LazyModuleMixin) for part in parts)
@@ -247,7 +247,7 @@ def _attributes_kept(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         for part, held in zip(parts, before, strict=True):
-            if not lazy:  # those are made ready by being asked
+            if not lazy:  # a lazy layer takes its shape from the first call
                 vars(part).clear()
                 vars(part).update(held)
 
@@ -287,9 +287,9 @@ def _answers(module: nn.Module, num_classes: int, x: torch.Tensor) -> bool:
 
 
 def _has_gradient(module: nn.Module, x: torch.Tensor) -> bool:
-    """Return whether logits depend on images in a way that torch can differentiate.
+    """Return whether torch can differentiate the logits with respect to the images.
 
-    Those of quantised networks do not, nor those made under `no_grad`.
+    It cannot for quantised networks, or if the network computes under `no_grad`.
     """
     x = x.clone().requires_grad_()
     try:
@@ -297,11 +297,13 @@ def _has_gradient(module: nn.Module, x: torch.Tensor) -> bool:
             scores = logits_of(module(x.clone()))
             if not scores.requires_grad:
                 return False
-            with warnings.catch_warnings():  # that there is none is what is asked here
+            with (
+                warnings.catch_warnings()
+            ):  # torch warns that there is no gradient, which is the question
                 warnings.simplefilter("ignore")
                 (gradient,) = torch.autograd.grad(scores.sum(), x, allow_unused=True)
     except (RuntimeError, NotImplementedError):
         return False
-    except Exception:  # a fault of the network's own, which its cells will tell
+    except Exception:  # a fault in the network itself, which its cells will report
         return True
     return gradient is not None

@@ -1,4 +1,4 @@
-"""What models give for a batch, and whether it is what was declared."""
+"""The outputs of models, and whether they are what was declared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from bench.errors import AdapterError
 
-#: How far from 1 probabilities may sum: those in half precision do not sum to it exactly.
+#: Tolerance for the sum of probabilities, which in half precision is not exactly 1.
 _SLACK = 2e-2
 
 
@@ -19,7 +19,7 @@ def shape_of(
     """Return the number of classes and the shape (C, H, W) of an image, as plain integers.
 
     Raises:
-        AdapterError: they are none.
+        AdapterError: they are not positive integers.
     """
     try:
         classes, (channels, height, width) = int(num_classes), map(int, input_shape)
@@ -29,19 +29,19 @@ def shape_of(
             f"(C, H, W), three integers"
         ) from error
     if min(classes, channels, height, width) < 1:
-        raise AdapterError(f"{call}: num_classes and input_shape are counts from 1")
+        raise AdapterError(f"{call}: num_classes and input_shape must be at least 1")
     return classes, (channels, height, width)
 
 
-def logits_of(given: object) -> torch.Tensor:
-    """Return what a network gave, a tensor.
+def logits_of(output: object) -> torch.Tensor:
+    """Return the output of a network if it is a tensor.
 
     Raises:
-        AdapterError: it gave something else, such as a tuple.
+        AdapterError: it is something else, such as a tuple.
     """
-    if isinstance(given, torch.Tensor):
-        return given
-    raise AdapterError(f"the network returns a {type(given).__name__}; return its logits alone")
+    if isinstance(output, torch.Tensor):
+        return output
+    raise AdapterError(f"the network returns a {type(output).__name__}; return its logits alone")
 
 
 def looks_like_probabilities(scores: torch.Tensor) -> bool:
@@ -53,9 +53,9 @@ def looks_like_probabilities(scores: torch.Tensor) -> bool:
 
 
 def mistaken(scores: torch.Tensor, declared: str) -> str | None:
-    """Return in words what scores (N, C) are if they are not what was declared, and what to do.
+    """Return a sentence on what scores (N, C) are, and what to do; None if they are what was declared.
 
-    Rows that are not finite say nothing.
+    Rows that are not finite are ignored.
 
     Args:
         scores: of some images.

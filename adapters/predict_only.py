@@ -30,18 +30,18 @@ class PredictOnlyAdapter:
 
     @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
-        """Return the function's decision; where it gives labels alone, scores are one-hot.
+        """Return the function's decision; if it gives labels only, the scores are one-hot.
 
-        Scores that are not finite are given as they are: the judge says which images they are of.
+        Scores that are not finite are passed on: the judge marks the images that have them.
 
         Raises:
-            AdapterError: the function gives something of another shape.
+            AdapterError: the output has the wrong shape.
         """
         # A copy: some functions write into their input.
-        given = _tensor(self.function(x.clone())).to(x.device)
+        output = _tensor(self.function(x.clone())).to(x.device)
         classes = self.spec.num_classes
-        if given.shape == (len(x),) and not given.is_floating_point():
-            labels = given.long()
+        if output.shape == (len(x),) and not output.is_floating_point():
+            labels = output.long()
             if len(labels) and (labels.min() < -1 or labels.max() >= classes):
                 raise AdapterError(
                     f"the function gives labels from {int(labels.min())} to {int(labels.max())}, "
@@ -50,12 +50,12 @@ class PredictOnlyAdapter:
             scores = torch.zeros(len(x), classes, device=x.device)
             scores[labels >= 0] = nn.functional.one_hot(labels[labels >= 0], classes).float()
             return Prediction(labels, scores)
-        if given.shape != (len(x), classes):
+        if output.shape != (len(x), classes):
             raise AdapterError(
-                f"the function gives shape {tuple(given.shape)} for {len(x)} images; it must give "
+                f"the function gives shape {tuple(output.shape)} for {len(x)} images; it must give "
                 f"scores ({len(x)}, {classes}) or integer labels ({len(x)},)"
             )
-        scores = given.to(torch.float32, copy=True)
+        scores = output.to(torch.float32, copy=True)
         return Prediction(scores.argmax(1), scores)
 
     def gradient(
@@ -73,26 +73,26 @@ class PredictOnlyAdapter:
 
     @property
     def may_wait(self) -> bool:
-        """Return true: the function may ask a service."""
+        """Return True: the function may call a remote service."""
         return True
 
     def registered(self, name: str, data: str, ours: bool) -> PredictOnlyAdapter:
-        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
+        """Return the model under its registered name; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec)
 
     @users_code()
     def fingerprint(self) -> str:
-        """Return a digest of the text that stands for the model, else of all that its function reaches."""
+        """Return a digest of the text given for the model, else of everything that its function reaches."""
         if self.known_as is None:
             return fingerprint(self.function, self.spec.num_classes, self.spec.scores)
-        # Logits of one text are read otherwise than probabilities; those have the text's own digest.
+        # A model whose scores are logits must differ from one with probabilities and the same text.
         read = " logits" if self.spec.scores == "logits" else ""
         return hashlib.sha256(f"{self.known_as}{read}".encode()).hexdigest()[:20]
 
 
 def _tensor(value: Any) -> torch.Tensor:
-    """Return what a function gave as a tensor on the CPU."""
+    """Return the output of a function as a tensor on the CPU."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu()
     if isinstance(value, tuple | Mapping):
@@ -118,24 +118,26 @@ def wrap_predict(
     name: str = "unnamed",
     data: str = "",
 ) -> PredictOnlyAdapter:
-    """Return a model of the benchmark made of a function that only predicts.
+    """Return a model of the benchmark from a function that only predicts.
 
     Args:
         function: float32 images (N, C, H, W) in [0, 1] to scores (N, num_classes) or to integer
             labels (N,), as a tensor, an array or a list.
-        num_classes: how many classes there are.
+        num_classes: number of classes.
         input_shape: (C, H, W).
         scores: whether the scores are `probabilities` or `logits`.
         fingerprint: a text that changes whenever the model does, such as its weights' sha256;
-            without it, the code of the function and all that it reaches stand for the model.
-        name: what to call it; a registered model gets the name it is registered under.
+            without it, the code of the function and everything that it reaches identify the model.
+        name: the model's name; a registered model gets the name it is registered under.
         data: the data set it classifies; likewise.
 
     Raises:
-        AdapterError: the function gives something else, or scores that are not what `scores` says.
+        AdapterError: the function returns something else, or scores that are not what `scores` says.
     """
     if not callable(function):
-        raise AdapterError(f"wrap_predict: {function!r} is not a function; give its predict, say")
+        raise AdapterError(
+            f"wrap_predict: {function!r} is not a function; give one, such as its predict method"
+        )
     if scores not in ("probabilities", "logits"):
         raise AdapterError(f"wrap_predict: scores={scores!r} is not 'probabilities' or 'logits'")
     num_classes, input_shape = shape_of("wrap_predict", num_classes, input_shape)
@@ -153,12 +155,12 @@ def wrap_predict(
 
 
 def _probe(adapter: PredictOnlyAdapter) -> None:
-    """Ask about a few images, so that a wrong function fails here and not hours later."""
+    """Run the function on a few images, so that a wrong one fails here and not hours later."""
     generator = torch.Generator().manual_seed(0)
     shape = (2, *adapter.spec.input_shape)
     ramp = torch.linspace(0, 1, math.prod(shape)).view(shape)
-    asked = (torch.full(shape, 0.5), ramp, torch.rand(shape, generator=generator))
-    answers = [adapter.predict(x) for x in asked]
+    images = (torch.full(shape, 0.5), ramp, torch.rand(shape, generator=generator))
+    answers = [adapter.predict(x) for x in images]
     labels, scores = (torch.cat(part) for part in zip(*answers, strict=True))
     if not scores.isfinite().all():
         raise AdapterError("the function gives scores that are not finite")

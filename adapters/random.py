@@ -20,7 +20,7 @@ from bench.adapters.network import surface_gradient
 from bench.adapters.smoothed import DRAWS, MeanOfDraws
 from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE, Adapter, Loss, ModelSpec, Prediction
 
-#: Answers that decide about an image.
+#: How many answers decide about an image.
 VOTES = 32
 
 
@@ -29,10 +29,10 @@ class RandomAdapter:
     """A model whose answers vary from call to call, as a model of the benchmark.
 
     Attributes:
-        inner: the model as it was brought.
-        per_call: whether one call draws once for all of its images, so that each draw has to be a
-            call of its own.
-        draws: answers that decide about an image.
+        inner: the user's model.
+        per_call: whether the images of one call share a draw, so that each draw needs a call of its
+            own.
+        draws: how many answers decide about an image.
     """
 
     inner: Adapter
@@ -41,14 +41,14 @@ class RandomAdapter:
 
     @property
     def spec(self) -> ModelSpec:
-        """Return what is known of the model; its scores are mean probabilities."""
+        """Return the facts of the model; its scores are mean probabilities."""
         return dataclasses.replace(self.inner.spec, scores="probabilities")
 
     def answers(self, x: torch.Tensor, purpose: str) -> torch.Tensor:
         """Return the labels of independent draws for each image, int64 (draws, N).
 
-        The same image and purpose give the same labels, unless the model has a random generator of
-        its own, which is not torch's, numpy's global one or that of `random`.
+        The same image and purpose give the same labels, unless the model draws from a random
+        generator of its own (not that of torch, numpy's global one or that of `random`).
 
         Args:
             x: images, float32 (N, C, H, W) in [0, 1].
@@ -60,9 +60,9 @@ class RandomAdapter:
         return torch.stack(labels, dim=1)
 
     def predict(self, x: torch.Tensor) -> Prediction:
-        """Return the label that most draws give and the mean of their probabilities.
+        """Return the most frequent label of the draws and the mean of their probabilities.
 
-        Of labels given equally often it is the lowest class; a class comes before none at all (-1).
+        Ties go to the lowest class, and to a class rather than to an abstention (-1).
         """
         classes = self.spec.num_classes
         labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
@@ -85,14 +85,14 @@ class RandomAdapter:
         """
         surfaces = self.surfaces()
         if not surfaces:
-            return self.inner.gradient(x, y, loss, surface)  # which says that it has none
+            return self.inner.gradient(x, y, loss, surface)  # raises the right error
         return surface_gradient(self.spec.name, surfaces, x, y, loss, surface)
 
     def surfaces(self) -> Mapping[str, nn.Module]:
         """Return the mean over draws of the model's first surface, and a single draw of it.
 
-        Of a model with several, the others follow under their own names, as means too. Draws come
-        from the global generators, which an attack seeds.
+        If the model has several surfaces, the others follow under their own names, as means too. Draws
+        come from the global generators, which an attack seeds.
         """
         own = dict(self.inner.surfaces())
         if not own:
@@ -103,18 +103,18 @@ class RandomAdapter:
         return {EXPECTED_SURFACE: expected, ONE_DRAW_SURFACE: first, **mean}
 
     def facts(self) -> dict[str, Any]:
-        """Return how many draws judge an image, `draws`, and the facts of the model as it was brought."""
+        """Return how many draws judge an image, as `draws`, and the facts of the user's model."""
         own = self.inner.facts() if isinstance(self.inner, TellsFacts) else {}
         return {**own, "draws": self.draws}
 
     def fingerprint(self) -> str:
         """Return a digest of the model and of how it is judged."""
-        # Where answers are part of the model's own fingerprint, they have to repeat.
+        # If the model's own fingerprint includes answers, they have to repeat.
         with seeded(0, device_of(self.inner)):
             return self.judging(self.inner.fingerprint())
 
     def judging(self, inner: str) -> str:
-        """Return the fingerprint of a model that is judged so, of whose own is `inner`."""
+        """Return the fingerprint of a model judged by draws; `inner` is the model's own."""
         digest = hashlib.sha256(inner.encode())
         digest.update(f"random {self.draws} {DRAWS} {self.per_call}".encode())
         return digest.hexdigest()[:20]
@@ -122,12 +122,12 @@ class RandomAdapter:
     def _drawn(self, x: torch.Tensor, purpose: str) -> Iterator[Prediction]:
         """Yield all draws for each image: labels (draws,) and scores (draws, C).
 
-        An image goes through the model alone, since in a batch of another size it would be rounded
-        otherwise, and would get other draws.
+        Each image goes through the model alone: in a batch of another size it would be rounded
+        differently and get other draws.
         """
         for image in x.detach():
             with seeded(_seed(image, purpose), x.device):
-                # Copies each time: the model may write into its input.
+                # A copy each time, since the model may write into its input.
                 if self.per_call:
                     answers = [self.inner.predict(image[None].clone()) for _ in range(self.draws)]
                     drawn = Prediction(
@@ -140,7 +140,7 @@ class RandomAdapter:
 
 
 def _seed(image: torch.Tensor, purpose: str) -> int:
-    """Return the seed of an image's draws, made of its bytes."""
+    """Return the seed of an image's draws, computed from its bytes."""
     digest = hashlib.blake2b(f"{purpose} ".encode(), digest_size=7)
     digest.update(image.cpu().contiguous().numpy().tobytes())
     return int.from_bytes(digest.digest(), "big")

@@ -1,7 +1,9 @@
-"""Randomized smoothing: the class that a network gives most noisy copies of an image.
+"""Randomized smoothing: the class that a network gives to most noisy copies of an image.
 
 Cohen, Rosenfeld and Kolter, Certified Adversarial Robustness via Randomized Smoothing (ICML 2019).
-The noise of an image is drawn from its bytes and a seed, so that a decision depends on no other image.
+The noise of an image is drawn on the CPU from its bytes, a purpose and a seed, and copies of two images
+never share a batch. So votes and certificates depend neither on the batch nor on the order of images,
+to the last bit.
 """
 
 from __future__ import annotations
@@ -37,22 +39,20 @@ from bench.spec import (
     Prediction,
 )
 
-#: Noisy copies that go through the network together, more of which would not stay in the processor's
-#: cache; of decisions, those of two images never do, since in a batch of another size they would be
-#: rounded otherwise.
+#: How many noisy copies go through the network together; more would not fit into the processor's cache.
 _BLOCK = 100
 
-#: Draws that the expected gradient is the mean of, as many as AutoAttack's version for random defences.
+#: How many draws the expected gradient averages, as in AutoAttack's version for random defences.
 DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """Gaussian noise that each image brings its own draws of.
+    """Gaussian noise, drawn for each image by itself.
 
     Attributes:
-        sigma: its standard deviation, in pixel units of [0, 1]; what comes out is not clipped.
-        seed: another one gives other draws.
+        sigma: standard deviation, in pixel units of [0, 1]; noisy images are not clipped.
+        seed: another seed gives other draws.
     """
 
     sigma: float
@@ -61,12 +61,12 @@ class Noise:
     def blocks(self, image: torch.Tensor, purpose: str, n: int) -> Iterator[torch.Tensor]:
         """Yield n draws for an image (C, H, W), at most 100 at a time, (size, C, H, W).
 
-        They are made on the CPU, so that devices agree.
+        They are drawn on the CPU, so that all devices agree.
 
         Args:
             image: float32, in [0, 1].
             purpose: draws for two purposes are independent.
-            n: how many.
+            n: number of draws.
         """
         digest = hashlib.blake2b(f"{self.seed} {purpose} ".encode(), digest_size=8)
         digest.update(image.detach().cpu().contiguous().numpy().tobytes())
@@ -78,7 +78,7 @@ class Noise:
 
     def draws(self, x: torch.Tensor, purpose: str, n: int) -> torch.Tensor:
         """Return n draws for each image of x (N, C, H, W), together (n, N, C, H, W)."""
-        return torch.stack([torch.cat(list(self.blocks(one, purpose, n))) for one in x], dim=1)
+        return torch.stack([torch.cat(list(self.blocks(image, purpose, n))) for image in x], dim=1)
 
 
 class MeanOfDraws(nn.Module):
@@ -88,9 +88,9 @@ class MeanOfDraws(nn.Module):
 
     Args:
         base: images to logits.
-        noise: that is added to them; None where the network draws its own.
-        draws: how many.
-        apart: whether each draw is a call of its own, for a network that draws once a call.
+        noise: added to the images; None if the network draws its own.
+        draws: number of draws.
+        apart: whether each draw is a call of its own, for a network that draws once per call.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class MeanOfDraws(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
         if self.noise is None:
-            # A network that writes into its input gets images of its own each time.
+            # A copy each time, since the network may write into its input.
             copies = x.expand(self.count, *x.shape).clone()
         else:
             copies = x + self.noise.draws(x, f"{self.count} climbed", self.count)
@@ -121,10 +121,11 @@ class SmoothedAdapter:
 
     Attributes:
         base: images (N, C, H, W) in [0, 1] to logits.
-        noise: that is added to its images.
-        n: noisy copies that vote about an image.
-        alpha: how often a decision may be another than the likeliest class; it abstains otherwise.
-        recipe: whether the network is one of Crossfire's, see `network_digest`.
+        noise: added to the images.
+        n: number of noisy copies that vote on an image.
+        alpha: the allowed probability that a decision is not the likeliest class; where it would be
+            exceeded, the model abstains.
+        recipe: whether Crossfire trained the network by a recipe, see `network_digest`.
     """
 
     spec: ModelSpec
@@ -136,7 +137,7 @@ class SmoothedAdapter:
 
     @users_code()
     def predict(self, x: torch.Tensor) -> Prediction:
-        """Return the class of most votes, -1 where it is not clearly ahead, and the shares (PREDICT)."""
+        """Return the class with most votes, -1 if it is not clearly ahead, and the shares (PREDICT)."""
         votes = self._votes(x, "vote", self.n)
         abstains = ~torch.from_numpy(separated(votes.cpu().numpy(), self.alpha)).to(x.device)
         return Prediction(votes.argmax(1).masked_fill(abstains, -1), votes.float() / self.n)
@@ -145,17 +146,17 @@ class SmoothedAdapter:
     def certify(
         self, x: torch.Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001
     ) -> Certificate:
-        """Return the decision about each image and how far it is guaranteed in l2 (CERTIFY).
+        """Return the decision about each image and the l2 radius in which it is guaranteed (CERTIFY).
 
         Args:
             x: images, float32 (N, C, H, W) in [0, 1].
-            n0: noisy copies by which a class is chosen.
-            n: others, by which its share is bounded.
-            alpha: how often a guarantee may be wrong.
+            n0: number of noisy copies that choose the class.
+            n: number of further copies that bound its share.
+            alpha: the allowed probability that a guarantee is wrong.
 
         Raises:
-            SpecError: a number that is none of copies, or an alpha outside (0, 1); so few copies
-                that nothing can be certified.
+            SpecError: a number of copies below 1, an alpha outside (0, 1), or so few copies that
+                nothing can be certified.
         """
         check_sampling(self.spec.name, alpha, n0=n0, n=n)
         check_enough(self.spec.name, n, alpha, least_copies(alpha), "certified")
@@ -176,7 +177,11 @@ class SmoothedAdapter:
         return surface_gradient(self.spec.name, self.surfaces(), x, y, loss, surface)
 
     def surfaces(self) -> Mapping[str, nn.Module]:
-        """Return the mean over draws of the noise, a single draw, and the network without noise."""
+        """Return the mean over draws of the noise, a single draw, and the network without noise.
+
+        The mean comes first, so that an attack that names no surface is not one through a single draw.
+        Both draw new noise at every step of an attack, so finite differences cannot check them.
+        """
         return {
             EXPECTED_SURFACE: MeanOfDraws(self.base, self.noise, DRAWS),
             ONE_DRAW_SURFACE: MeanOfDraws(self.base, self.noise, 1),
@@ -184,21 +189,21 @@ class SmoothedAdapter:
         }
 
     def registered(self, name: str, data: str, ours: bool) -> SmoothedAdapter:
-        """Return it under the name that it is registered under; see `bench.adapters.abilities.Registrable`."""
+        """Return the model under its registered name; see `bench.adapters.abilities.Registrable`."""
         spec = dataclasses.replace(self.spec, name=name, data=data)
         return dataclasses.replace(self, spec=spec, recipe=ours)
 
     @property
     def per_call(self) -> bool:
-        """Return False: its noise is drawn for each image by itself."""
+        """Return False: noise is drawn for each image by itself."""
         return False
 
     def facts(self) -> dict[str, Any]:
-        """Return the standard deviation of its noise, `sigma`."""
+        """Return the standard deviation of the noise, as `sigma`."""
         return {"sigma": self.noise.sigma}
 
     def fingerprint(self) -> str:
-        """Return a digest of the weights and of all settings."""
+        """Return a digest of the weights and all settings."""
         digest = hashlib.sha256(network_digest(self.base, self.recipe).encode())
         digest.update(f"{self.noise!r} {self.n} {self.alpha} {DRAWS} {_BLOCK}".encode())
         return digest.hexdigest()[:20]
@@ -244,15 +249,15 @@ def smooth(
     """Return a network smoothed by Gaussian noise, as a model of the benchmark.
 
     Args:
-        spec: of the network; its name is the smoothed model's.
+        spec: of the network; the smoothed model takes its name.
         base: images (N, C, H, W) in [0, 1] to logits, trained under the same noise.
         sigma: standard deviation of the noise, in pixel units of [0, 1].
-        n: noisy copies that vote about an image.
-        alpha: how often a decision may be another than the likeliest class.
+        n: number of noisy copies that vote on an image.
+        alpha: the allowed probability that a decision is not the likeliest class.
         seed: of the noise.
 
     Raises:
-        SpecError: a number that is out of range.
+        SpecError: a number out of range.
     """
     check_sampling(spec.name, alpha, n=n)
     check_enough(spec.name, n, alpha, least_votes(alpha), "decided")

@@ -1,4 +1,4 @@
-"""What an attack may climb in place of a vote, which has no gradient: modules from images to logits."""
+"""Differentiable surrogates of a k-NN vote, which has no gradient: modules from images to logits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from bench.adapters.knn_index import ABSENT, KnnIndex
 
-#: Stored images of each class that are summed over, or k + 1 where that is more: at most k of a
-#: class vote.
+#: How many stored images of each class are summed over, or k + 1 if that is more, since up to k images
+#: of one class vote.
 NEAREST = 8
-#: Logits are similarities of at most about 1 times this, so that a loss over them does not saturate.
+#: Similarities (about 1 at most) are multiplied by this to give logits, so that a loss does not saturate.
 _SCALE = 16.0
-#: The logit of a class without a stored image, which no vote is ever for.
+#: The logit of a class without a stored image, which never gets a vote.
 _NEVER = -1e4
 
 #: Embeddings (N, D), anchors (M, D), their labels (M,) and the number of classes C to losses (N, C),
@@ -26,7 +26,7 @@ LossesByLabel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.
 class _OverNearest(nn.Module):
     """A surrogate over the nearest stored images of each class.
 
-    The search for them takes no gradient; the gradient flows through those found alone.
+    The search has no gradient; the gradient flows through the similarities to the images found.
     """
 
     def __init__(self, embed: nn.Module, index: KnnIndex) -> None:
@@ -34,7 +34,7 @@ class _OverNearest(nn.Module):
         self.embed, self.index = embed, index
 
     def by_class(self, x: torch.Tensor, count: int) -> torch.Tensor:
-        """Return the similarities of images with the nearest of each class, (N, C, L)."""
+        """Return the similarities of images to the nearest stored images of each class, (N, C, L)."""
         embeddings = self.embed(x)
         return self.index.similarity(embeddings, self.index.nearest(embeddings, count))
 
@@ -58,7 +58,7 @@ class SoftNeighbours(_OverNearest):
 
 
 def candidates(k: int) -> int:
-    """Return how many of each class a differentiable vote of k is over."""
+    """Return how many stored images of each class a differentiable vote of k sums over."""
     return max(NEAREST, k + 1)
 
 
@@ -66,16 +66,16 @@ def soft_votes(similarity: torch.Tensor, k: int, temperature: float) -> torch.Te
     """Return the scores (N, C) of a differentiable vote; see `SoftNeighbours`.
 
     Args:
-        similarity: (N, C, L), the largest there are to stored images of each class, `ABSENT` beyond
-            them. The score of a class without any is the lowest float.
-        k: how many vote; where there are no more than k, all count whole.
+        similarity: (N, C, L), the largest similarities to stored images of each class, padded with
+            `ABSENT`. The score of a class without images is the lowest float.
+        k: how many vote; if there are at most k images, each counts fully.
         temperature: tau, in units of similarity.
     """
-    every = similarity.flatten(1)
-    if every.shape[1] > k:
-        middle = every.topk(k + 1, dim=1).values[:, -2:].mean(1)
+    of_all_classes = similarity.flatten(1)
+    if of_all_classes.shape[1] > k:
+        middle = of_all_classes.topk(k + 1, dim=1).values[:, -2:].mean(1)
     else:
-        middle = every.new_full((len(every),), ABSENT)
+        middle = of_all_classes.new_full((len(of_all_classes),), ABSENT)
     terms = F.logsigmoid((similarity - middle.view(-1, 1, 1)) / temperature)
     lowest = torch.finfo(terms.dtype).min
     return terms.masked_fill(similarity == ABSENT, lowest).logsumexp(2)
@@ -90,7 +90,7 @@ class NearestOfClass(_OverNearest):
 
 
 class MetricLoss(nn.Module):
-    """logit_c = -(training loss between an image and stored anchors, were its label c)."""
+    """logit_c = -(training loss between an image and stored anchors if its label were c)."""
 
     anchors: torch.Tensor
     anchor_labels: torch.Tensor
@@ -112,6 +112,6 @@ class MetricLoss(nn.Module):
         self.register_buffer("absent", absent, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return minus the loss (N, C) for each label that an image might have, scaled."""
+        """Return the negative loss (N, C) for each label that an image might have, scaled."""
         losses = self.losses(self.embed(x), self.anchors, self.anchor_labels, self.classes)
         return (-_SCALE * losses).masked_fill(self.absent, _NEVER)

@@ -17,17 +17,17 @@ _COMPRESSED = {
 
 
 def dense_bytes(tensor: torch.Tensor) -> memoryview:
-    """Return the bytes of a strided tensor's values, in their order."""
+    """Return the bytes of a strided tensor's values, in order."""
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     values: memoryview = plain.flatten().view(torch.uint8).numpy().data
     return values
 
 
 def tensor_parts(tensor: torch.Tensor) -> tuple[str, list[Any]]:
-    """Return what a tensor is, and what it consists of: bytes, other tensors, plain values.
+    """Return a tensor's type and shape as text, and its parts: bytes, other tensors, plain values.
 
     Raises:
-        AdapterError: it has no values, or none that can be read.
+        AdapterError: it has no values, or they cannot be read.
     """
     shape = "nested" if tensor.is_nested else tuple(tensor.shape)
     about = f"tensor {tensor.dtype} {shape}"

@@ -1,4 +1,4 @@
-"""The Python calls: load a model, load data, attack a batch, run a suite."""
+"""The Python API: load a model, load data, attack a batch, run a suite."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 
-#: Larger seeds are more than torch takes.
+#: Torch takes no larger seeds.
 _MOST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class Attacked:
-    """What an attack did to a batch.
+    """The result of an attack on a batch.
 
     Attributes:
         x_adv: the images tried, float32 (N, C, H, W); an image the model already gets wrong is
             not attacked and stays as it was.
-        rows: a row an image, with the columns of a stored result.
+        rows: one row per image, with the columns of a stored result.
         perturbation: float32 (C, H, W), what a universal attack added to every image; None for
             other attacks.
     """
@@ -71,11 +71,11 @@ class Attacked:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A suite that was run: what it found, and how the run itself went.
+    """A finished run of a suite: its results, and how the run itself went.
 
     Attributes:
-        results: what is stored of the suite's cells.
-        outcome: how many cells this run did, kept and failed.
+        results: the stored results of the suite's cells.
+        outcome: the cells that this run computed, kept and failed on.
         published: the file of a study's published figures; None for a suite that is no study.
     """
 
@@ -84,23 +84,23 @@ class Run:
     published: Path | None = None
 
     def samples(self) -> pd.DataFrame:
-        """Return a row an image of every cell that is done."""
+        """Return one row per image of every finished cell."""
         return self.results.rows
 
     def cells(self) -> pd.DataFrame:
-        """Return a row a cell, with its state and its summary."""
+        """Return one row per cell, with its state and its summary."""
         return self.results.cells
 
     def headline(self) -> pd.DataFrame:
-        """Return a row a model and threat: its robust accuracy, worst case per image."""
+        """Return one row per model and threat: its robust accuracy, worst case per image."""
         return headline(Outcomes(self.results))
 
     def parity(self) -> pd.DataFrame:
-        """Return a row a pair of toolkits with the same attack: how far they agree."""
+        """Return one row per attack and pair of toolkits: how closely they agree."""
         return parity(self.results)
 
     def claims(self) -> pd.DataFrame:
-        """Return a row a claim of the suite with its verdict; none where it makes no claims."""
+        """Return one row per claim of the suite, with its verdict; none if it makes no claims."""
         return claims(self.results, comparisons(Outcomes(self.results)))
 
     def report(
@@ -111,14 +111,14 @@ class Run:
         """Write the report of this run and return the files of each format.
 
         Args:
-            out: the folder to write to; made where it is missing.
-            formats: of `pdf`, `csv` and `latex`.
+            out: the folder to write to; created if it is missing.
+            formats: some of `pdf`, `csv` and `latex`.
 
         Raises:
-            SpecError: a format that is none of these.
+            SpecError: an unknown format.
             StoreError: a file cannot be written.
         """
-        from bench.report.write import write_report  # it draws: seconds to import
+        from bench.report.write import write_report  # takes seconds to import, since it draws
 
         return write_report(self.results, Path(out), formats, self.published)
 
@@ -134,12 +134,12 @@ def load_data(
     Args:
         name: a data set; `bench ls datasets` lists them.
         split: `train` or `test`.
-        images: the first so many; None for all.
+        images: how many, from the first on; None for all.
         root: the data folder; None for `BENCH_DATA`, else the cache.
 
     Raises:
         SpecError: no such data set or split.
-        PrerequisiteError: the set is not there and cannot be downloaded.
+        PrerequisiteError: the data set is missing and cannot be downloaded.
     """
     part = load(name, split, root).first(images)
     return part.images, part.labels
@@ -161,29 +161,29 @@ def attack(
     perturbation: torch.Tensor | None = None,
     **parameters: Scalar,
 ) -> Attacked:
-    """Attack a batch, judge what came out, and return images and rows; nothing is stored.
+    """Attack a batch, judge the result, and return images and rows; nothing is stored.
 
     Args:
-        model: from `load_model`, `wrap` or `wrap_predict`; one whose answers vary from call to call is
-            judged by 32 draws, and attacked through their mean (`surface="expected"`) unless told otherwise.
+        model: from `load_model`, `wrap` or `wrap_predict`; a model whose answers vary from call to call is
+            judged by 32 draws and, unless `surface` says otherwise, attacked through their mean
+            (`surface="expected"`).
         x: images, float (N, C, H, W) in [0, 1], as a tensor, an array or a list.
         y: true labels, integers (N,), likewise.
         name: an attack; `bench ls attacks` lists them.
         norm: l0, l1, l2 or linf.
         toolkit: art, foolbox, torchattacks or native.
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
-        surface: which of the model's surfaces to attack; None for its first.
-        seed: of all randomness.
+        surface: which of the model's surfaces to attack; None for the first.
+        seed: of all random draws.
         batch_size: images attacked together.
-        fit: images and labels like `x` and `y`, others than these, that a universal perturbation is
-            fitted on.
-        perturbation: (C, H, W), one fitted earlier, on this model or another, to apply instead.
-        parameters: the attack's parameters; `bench ls attacks NAME` tells of them.
+        fit: images and labels, different from `x` and `y`, to fit a universal perturbation on.
+        perturbation: (C, H, W), fitted earlier on this model or another, to apply instead.
+        parameters: the attack's parameters; `bench ls attacks NAME` describes them.
 
     Raises:
-        SpecError: a model, image, label, name, parameter or number that cannot be understood; neither
-            or both of `fit` and `perturbation` for a universal attack, or one of them for another.
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
+        SpecError: an invalid model, image, label, name, parameter or number; neither or both of `fit` and
+            `perturbation` for a universal attack, or one of them for any other attack.
+        UnsupportedAttack: the toolkit does not have the attack or does not support a parameter.
         AttackError: the toolkit failed.
     """
     if toolkit not in TOOLKITS:
@@ -233,7 +233,7 @@ def attack(
 
 
 def _first_surface(model: Adapter, name: str) -> str:
-    """Return the surface of a model that an attack is made on where nobody names one."""
+    """Return the surface that an attack on a model uses if none is named."""
     if access(name) != "white":
         return BLACK_BOX_SURFACE
     surface = next(iter(model.surfaces()), None)
@@ -250,7 +250,7 @@ def _on_device(
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of numpy's or torch's as one of Python's; anything else as it is."""
+    """Return a numpy or torch number as a Python number; anything else unchanged."""
     single = isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.ndim == 0)
     return value.item() if single else value
 
@@ -275,18 +275,18 @@ def _check_fit(
     perturbation: torch.Tensor | None,
 ) -> None:
     name = spec.name
-    given = [fit is not None, perturbation is not None]
+    either = [fit is not None, perturbation is not None]
     if not is_fitted(name):
-        if any(given):
+        if any(either):
             raise SpecError(f"{name} is not fitted; leave `fit` and `perturbation` out")
         return
-    if sum(given) != 1:
+    if sum(either) != 1:
         raise SpecError(
             f"{name} needs fit=(x, y), images and labels to fit on, or perturbation=v, fitted earlier"
         )
     if spec.parameter("fitted_on") != ITSELF:
         raise SpecError(
-            f"{name}: here `fitted_on` is no model's name: fit on one model and give "
+            f"{name}: `fitted_on` cannot name a model here: fit on one model and give "
             f"perturbation=out.perturbation to attack another"
         )
     if perturbation is not None and perturbation.shape != x.shape[1:]:
@@ -310,14 +310,14 @@ def run(
     overwrite: Overwrite = "missing",
     plugin: str | os.PathLike[str] | None = None,
 ) -> Run:
-    """Run a suite, as `bench run` does: what is done already is kept.
+    """Run a suite as `bench run` does; finished cells are kept.
 
     Args:
         suite: a shipped suite's name, or a path to a suite file.
-        images: how many instead of the suite's own number; `all` for every one.
-        models: globs over model names; none for all of the suite.
-        attacks: globs over attack names, likewise.
-        toolkits: names, likewise.
+        images: number of images in place of the suite's own; `all` for all images.
+        models: globs over model names; empty for all models of the suite.
+        attacks: globs over attack names; empty for all.
+        toolkits: names of toolkits; empty for all.
         batch_size: images attacked together.
         device: auto, cpu or cuda.
         data: the data folder.
@@ -326,7 +326,7 @@ def run(
         plugin: a Python file that registers models.
 
     Raises:
-        BenchError: as the command line would say; a failed cell is not an error but a row.
+        BenchError: as on the command line; a failed cell is no error but a row of `cells`.
     """
     if plugin is not None:
         load_plugin(plugin)

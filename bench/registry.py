@@ -21,13 +21,13 @@ from bench.errors import BenchError, SpecError
 
 @contextmanager
 def users_code() -> Iterator[None]:
-    """Send what a user's code prints while it is called to stderr: stdout is for data."""
+    """Send what a user's code prints to stderr, since stdout is for data. Wraps every call of such code."""
     with redirect_stdout(sys.stderr):
         yield
 
 
 def where(error: BaseException) -> str:
-    """Return the file and line of the user's code where an error came up, else that of its origin."""
+    """Return the file and line of the user's code where an error arose, else where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}"
@@ -46,29 +46,29 @@ def where(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an error's type and what it says, in one line."""
+    """Return an error's type and message in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
 def unknown(kind: str, name: str, known: list[str]) -> SpecError:
-    """Return the error for a name that is not known, with the nearest ones that are."""
+    """Return the error for an unknown name, with the most similar known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    # A part typed exactly is a better hint than a similar spelling: `cnn` means `cifar10/cnn`.
-    near += [other for other in known if name in other and other not in near][: 3 - len(near)]
+    # Names that contain the given one are hints too: `cnn` may mean `cifar10/cnn`.
+    near += [longer for longer in known if name in longer and longer not in near][: 3 - len(near)]
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
     return SpecError(f"no {kind} named {name!r}; {hint}")
 
 
 def literal(globs: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
-    """Return globs in which one that is the whole of a name stands for that name alone."""
-    known = set(names)
-    return tuple(glob.escape(one) if one in known else one for one in globs)
+    """Return globs, where one that equals a name is escaped, so that it matches only that name."""
+    exact_names = set(names)
+    return tuple(glob.escape(text) if text in exact_names else text for text in globs)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A factory, or where to import it from, with what is known of it without importing it."""
+    """A factory, or where to import it from, with facts that are known without importing it."""
 
     target: str | Callable[..., Any]
     facts: dict[str, Any]
@@ -82,14 +82,14 @@ class Entry:
         return factory
 
     def origin(self) -> str:
-        """Return where the factory is written: a file's with its line, since names repeat."""
+        """Return where the factory is defined: file and line for a user's function, since names repeat."""
         if isinstance(self.target, str):
             return self.target
         function: Any = getattr(self.target, "func", self.target)  # of a partial
         if not hasattr(function, "__qualname__"):
             function = type(function)
         code = getattr(function, "__code__", None)
-        # In a notebook the same function is defined again and again, and the last one counts.
+        # In a notebook the same function is defined repeatedly, and the last definition counts.
         if code is None or "__file__" not in getattr(function, "__globals__", {}):
             return f"{function.__module__}:{function.__qualname__}"
         return f"{code.co_filename}, line {code.co_firstlineno}"
@@ -99,8 +99,8 @@ class Registry:
     """A table from names to factories of one kind of thing.
 
     Attributes:
-        kind: of thing, in words.
-        derived: makes an entry of a name that was not registered; None where it cannot.
+        kind: what is registered, for messages.
+        derived: returns the entry for a name that was not registered; None if there is none.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Registry:
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
-    """Run a user's Python file, so that what it registers can be used. Only ever called by name.
+    """Run a user's Python file, so that what it registers can be used. Only files a user names are run.
 
     Raises:
         BenchError: the file does not exist or fails; the message names file and line.
@@ -162,7 +162,7 @@ def load_file(path: str | os.PathLike[str]) -> ModuleType:
 
 def _execute(module: ModuleType, loader: Any, path: Path) -> None:
     sys.modules[module.__name__] = module
-    sys.path.insert(0, str(path.parent))  # a plug-in may import files beside it, as a script may
+    sys.path.insert(0, str(path.parent))  # like a script, a plug-in may import files beside it
     try:
         with users_code():
             loader.exec_module(module)

@@ -1,5 +1,6 @@
-"""From names to models: the shipped ones, and those a user registers.
+"""From names to models: shipped ones and those a user registers.
 
+Small models are trained at first use, so this module imports `bench.train`, never the other way round.
 Nothing here imports torch until a model is loaded.
 """
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     import torch
 
 
-#: The factory of every model that is trained by a recipe, or made of one that is.
+#: The factory of every model that is trained by a recipe, or uses the weights of one.
 _TRAINED = "bench.zoo:_trained"
 
-#: The names of Crossfire's own families; models of others are a user's.
+#: The names of Crossfire's own families; models of other families are users' models.
 _OURS = frozenset(FAMILIES)
 
 
@@ -40,7 +41,7 @@ def _facts_of(family: str, data: str) -> dict[str, Any]:
 
 
 def _derived(name: str) -> Entry | None:
-    """Return the entry of a model whose name says how it is trained, listed or not."""
+    """Return the entry of a model whose name describes its training, listed or not."""
     rules = recipe_named(name)
     return None if rules is None else Entry(_TRAINED, _facts_of(rules.family, rules.data))
 
@@ -58,13 +59,13 @@ Factory = TypeVar("Factory", bound=Callable[..., Adapter])
 
 
 def register_family(family: Family) -> None:
-    """Add a family of models; those that it has recipes for are listed, and trained at first use.
+    """Add a family of models; those with a recipe are listed and trained at first use.
 
-    A model of it is a user's, as one of `register_model` is: it joins the suites of its data set, and
-    everything about it counts for its fingerprint.
+    Its models are users' models, like those of `register_model`: they join the suites of their data set,
+    and everything reachable counts for their fingerprints.
 
     Raises:
-        SpecError: a name that is taken, a recipe of another family, or no such data set.
+        SpecError: a name that is taken, a recipe of another family, or an unknown data set.
     """
     if family.name in _OURS:
         raise SpecError(f"family {family.name!r} is one of Crossfire's own; choose another name")
@@ -93,15 +94,15 @@ def register_family(family: Family) -> None:
 
 
 def register_model(name: str, data: str, family: str = "network") -> Callable[[Factory], Factory]:
-    """Return a decorator that registers a function making a model.
+    """Return a decorator that registers a function returning a model.
 
     Args:
-        name: what suites and the command line call the model.
+        name: the model's name in suites and on the command line.
         data: the data set it classifies.
         family: a name of `bench.train.families`; `bench.register_family` adds one.
 
     Raises:
-        SpecError: no such data set or family, or a name that is taken by another factory.
+        SpecError: an unknown data set or family, or a name taken by another factory.
     """
     if data not in DATASETS:
         raise unknown("data set", data, list(DATASETS))
@@ -115,20 +116,20 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
 
 
 def trained_as(name: str, options: Mapping[str, Scalar]) -> str:
-    """Return the model whose weights a model has: itself, or the one that it is made of.
+    """Return the name of the model whose weights a model uses, itself or another one.
 
     Raises:
-        SpecError: no such model, or there is none to be made of with its options.
+        SpecError: no such model, or no weights for its options.
     """
     facts = MODELS[name].facts
     return family_named(facts["family"]).weights_of(name, options) if facts["recipe"] else name
 
 
 def has_to_be_trained(name: str) -> bool:
-    """Return whether a model has no weights of its recipe yet, so that loading it would train it.
+    """Return whether loading a model would train it, since its recipe has no weights yet.
 
     Args:
-        name: of a model with weights of its own, see `trained_as`.
+        name: of a model with its own weights, see `trained_as`.
 
     Raises:
         SpecError: no such model.
@@ -140,31 +141,31 @@ def has_to_be_trained(name: str) -> bool:
         return False
     folder = weights_folder(name)
     card = read_card(folder, name) if folder else None
-    # What an older recipe left in the cache is not this model.
+    # Weights of an older recipe in the cache are not this model.
     return card is None or bool(card["recipe"] != rules.written())
 
 
 def check_options(name: str, options: Mapping[str, Scalar]) -> None:
-    """Raise where a model is given an option that it does not take; nothing is loaded.
+    """Check that a model takes the given options, without loading it.
 
     Raises:
-        SpecError: no such model, or no such option; the message names those it takes.
+        SpecError: no such model or option; the message names the options it takes.
     """
     takes = _options(name)
     extra = [parameter for parameter in options if takes is not None and parameter not in takes]
     if extra:
-        known = ", ".join(takes or ()) or "no options"
-        raise SpecError(f"{name} takes {known}, got {', '.join(extra)}")
+        names = ", ".join(takes or ()) or "no options"
+        raise SpecError(f"{name} takes {names}, got {', '.join(extra)}")
 
 
 def _options(name: str) -> tuple[str, ...] | None:
-    """Return the options that a model takes; None where its factory takes any."""
+    """Return the options that a model takes; None if its factory takes any."""
     entry = MODELS[name]
     if entry.facts["recipe"]:
         return family_named(entry.facts["family"]).options
     try:
         parameters = inspect.signature(entry.load()).parameters.values()
-    except ValueError:  # of a factory written in C
+    except ValueError:  # a factory written in C has no signature
         return None
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
@@ -173,10 +174,10 @@ def _options(name: str) -> tuple[str, ...] | None:
 
 
 def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
-    """Train a model into the cache, return its card.
+    """Train a model, save it to the cache and return its card.
 
     Raises:
-        TrainingFailed: it comes to nothing.
+        TrainingFailed: the training diverged.
     """
     from bench.train.weights import train_to
 
@@ -196,7 +197,7 @@ def _trained(
 
 @contextmanager
 def _weights(name: str, data_root: Path | None, device: str) -> Iterator[Weights]:
-    """Yield the weights of a model; what cannot be made of them within is damaged."""
+    """Yield the weights of a model; if they do not fit within the context, they are reported as damaged."""
     from bench.train.weights import read_weights, sound
 
     folder = weights_folder(name) or SHIPPED
@@ -217,9 +218,9 @@ def load_model(
 
     Args:
         name: a registered name; `bench ls models` lists them.
-        options: settings its factory takes.
-        plugin: a Python file to run first, which registers models of one's own.
-        device: where the model is to run.
+        options: settings that its factory takes.
+        plugin: a Python file to run first, which registers the user's models.
+        device: the device to run the model on.
         data: the data folder, for a model that has to be trained first.
 
     Raises:
@@ -245,16 +246,16 @@ def sketch_model(
     device: torch.device | str = "cpu",
     data: str | os.PathLike[str] | None = None,
 ) -> Adapter | None:
-    """Return a model to plan with, as its family sketches it; None where that takes minutes of work.
+    """Return a model to plan with, as its family sketches it; None if that takes minutes.
 
     Args:
-        name: of a model with a recipe, whose weights are there.
+        name: of a model with a recipe that has weights.
         options: settings that it takes.
-        device: where the model is to run.
+        device: the device to run the model on.
         data: the data folder.
 
     Raises:
-        BenchError: as `load_model`.
+        BenchError: as in `load_model`.
     """
     sketch = family_named(MODELS[name].facts["family"]).sketch
     if sketch is None:
@@ -265,7 +266,7 @@ def sketch_model(
 
 
 def _registered(name: str, adapter: Adapter, device: torch.device | str) -> Adapter:
-    """Return a model under the name that it is registered under, moved to a device."""
+    """Return a model under its registered name, moved to a device."""
     facts = MODELS[name].facts
     if isinstance(adapter, Registrable):
         adapter = adapter.registered(name, facts["data"], facts["ours"])
@@ -275,7 +276,7 @@ def _registered(name: str, adapter: Adapter, device: torch.device | str) -> Adap
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return what is known of every registered model without loading one, a record each."""
+    """Return the facts of every registered model, without loading any, one record each."""
     return [_facts(name) for name in sorted(MODELS)]
 
 
@@ -289,7 +290,10 @@ def _facts(name: str) -> dict[str, Any]:
         folder = weights_folder(own)
         card = (read_card(folder, own) if folder else None) or {}
         if own != name:
-            card = {**card, "clean_accuracy": None}  # that of the other model
+            card = {
+                **card,
+                "clean_accuracy": None,
+            }  # the card's accuracy is that of the other model
         if folder == SHIPPED:
             weights = "shipped"
         elif folder:

@@ -1,8 +1,8 @@
 """Four networks made for ImageNet, in the form the study of fooling gives them for CIFAR-10.
 
 Each is torchvision's own, changed only where images of 32 x 32 need it: (N, 3, 32, 32) to
-(N, outputs). A width below 1 makes all layers narrower and takes none away. Inputs are already
-normalised images.
+(N, outputs). A width below 1 makes all layers narrower and takes none away; for ResNet and Inception it
+must divide the channels of every layer, since branches are joined. Inputs are already normalised images.
 """
 
 from __future__ import annotations

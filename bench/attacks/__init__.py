@@ -1,1 +1,1 @@
-"""Attacks: what there is, and one driver a toolkit."""
+"""Attacks: the table of them, and one driver for each toolkit."""

@@ -1,4 +1,4 @@
-"""What Foolbox's and ART's Brendel-Bethge attacks share: the same solver, and the same faults of it."""
+"""What the Brendel-Bethge attacks of Foolbox and ART share: one solver, with the same faults."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from bench.attacks.job import Job
 from bench.attacks.native.start import far_start
 
-#: By what share of the change an image is taken across the boundary.
+#: How far an image is taken across the boundary, as a share of its change.
 _NUDGE = 1e-3
 
 
 class Solver:
-    """Their trust-region solver, kept from running for ever.
+    """The trust-region solver of both toolkits, kept from running forever.
 
-    It multiplies a Lagrange multiplier up to 1e10, or up to infinity, until a step along the
-    gradient reaches the boundary; where the gradient is tiny, or none, that takes for ever. The
-    problem is the same with gradient and distance times a power of two, which brings the largest
-    slope to between 1 and 2 (at 1 exactly the l1 solver would stop on a tie), and without a slope
-    there is nothing to solve.
+    The solver multiplies a Lagrange multiplier up to 1e10, or up to infinity, until a step along the
+    gradient reaches the boundary. With a tiny or zero gradient that takes forever. Scaling gradient
+    and distance by a power of two leaves the problem the same, so the largest slope is brought to
+    between 1 and 2 (at exactly 1 the l1 solver would stop on a tie). Without a slope there is nothing
+    to solve.
 
-    Its arguments are float64 arrays and Python floats, so that it is compiled once.
+    Arguments are float64 arrays and Python floats, so that it is compiled only once.
     """
 
     def __init__(self, solver: Any) -> None:
@@ -54,7 +54,7 @@ class Solver:
 
 @cache
 def compiled(kind: type[Any]) -> Solver:
-    """Return one of their solver classes, compiled, which takes a minute."""
+    """Return a solver of one of their classes, compiled, which takes a minute."""
     solver = Solver(kind())
     solver.solve(np.full(4, 0.4), np.full(4, 0.6), np.ones(4), 0.0, 1.0, -0.1, 0.5)
     return solver
@@ -63,13 +63,13 @@ def compiled(kind: type[Any]) -> Solver:
 def from_far(
     job: Job, attack: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 ) -> torch.Tensor:
-    """Return what an attack on one image finds from a start far away; the clean image without one.
+    """Return what an attack finds from a start far from each image; without a start the clean image.
 
-    One image at a time: both libraries multiply the trust region by the size of the batch.
+    One image at a time, since both libraries multiply the trust region by the batch size.
 
     Args:
         job: what is attacked.
-        attack: from an image and its start, each (1, C, H, W), and its row, to the image found.
+        attack: maps an image and its start, each (1, C, H, W), and its row to the image found.
     """
     start = far_start(job.probe, job.x, job.y, job.target, job.seed)
     x_adv = job.x.clone()
@@ -82,9 +82,9 @@ def from_far(
 
 
 def _across(job: Job, image: torch.Tensor, tried: torch.Tensor, row: int) -> torch.Tensor:
-    """Return an image a hair beyond the boundary, where it fools the model; as it is, where not.
+    """Return an image moved slightly across the boundary if that fools the model, else unchanged.
 
-    The attack ends on the boundary but for rounding, so that the class would be left to chance.
+    The attack ends on the boundary up to rounding, which would leave the class to chance.
     """
     beyond = (image + (1 + _NUDGE) * (tried - image)).clamp(0, 1)
     with torch.no_grad():

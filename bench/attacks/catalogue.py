@@ -1,4 +1,4 @@
-"""What attacks there are and what each toolkit makes of them, checked against `bench.attacks.rows`.
+"""Questions about the attack table (`bench.attacks.rows`): what exists, where, with which parameters.
 
 Nothing here imports torch or a toolkit.
 """
@@ -27,10 +27,11 @@ from bench.spec import (
     row_kind_named,
 )
 
-#: What a kind of rows is called in the list of attacks, where that is another word.
+#: Names in the list of attacks for kinds of rows that are called differently there.
 _LISTED_AS = {"certify": "certificate"}
 
-#: Parameters that every attack understands or refuses: their values where it has none, and why it refuses.
+#: Parameters that an attack may be given even if it has none of that name: the value that changes
+#: nothing, and why it refuses any other.
 _COMMON: Mapping[str, tuple[Scalar, str]] = {
     "targeted": ("none", "cannot be targeted"),
     "random_start": (False, "has no random start"),
@@ -57,35 +58,36 @@ def resolve(
     eps: float | str | None = None,
     parameters: Mapping[str, Scalar] | None = None,
 ) -> AttackSpec:
-    """Return the attack in canonical words, checked, with every default written out.
+    """Return a checked attack with canonical parameters and every default written out.
 
-    Amounts are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs.
+    Amounts are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs and equal
+    cells.
 
     Args:
         name: an attack of the catalogue.
         norm: the norm of its threat.
         eps: the radius in pixel units of [0, 1]; None for a minimal-norm attack.
-        parameters: the parameters that are not to have their defaults.
+        parameters: the parameters that differ from their defaults.
 
     Raises:
-        SpecError: an unknown attack, norm or word, with the nearest that exist, or a value that is
+        SpecError: an unknown attack, norm or parameter (the message names similar ones), or a value
             out of range.
     """
     attack = row_of(name)
     known_norm = norm_of(attack, norm)
     radius = radius_text(attack, known_norm, eps)
-    given = dict(parameters or {})
+    requested = dict(parameters or {})
     for parameter, (default, reason) in _COMMON.items():
-        # Saying of an attack that knows no targets that it has none is true, so it is allowed.
-        if parameter not in attack.parameters and given.pop(parameter, default) != default:
+        # To say `targeted=none` for an attack that cannot be targeted is true, so it is allowed.
+        if parameter not in attack.parameters and requested.pop(parameter, default) != default:
             raise SpecError(f"{name} {reason}; leave `{parameter}` out")
-    goal, source = given.pop("goal", None), given.pop("source", None)
-    for parameter in given:
+    goal, source = requested.pop("goal", None), requested.pop("source", None)
+    for parameter in requested:
         if parameter not in attack.parameters:
             raise unknown(f"parameter of {name}", parameter, [*attack.parameters, "goal", "source"])
     values = {
         parameter: parameter_value(
-            f"{name}: {parameter}", rule, given.get(parameter, rule.default), radius
+            f"{name}: {parameter}", rule, requested.get(parameter, rule.default), radius
         )
         for parameter, rule in attack.parameters.items()
     }
@@ -105,16 +107,17 @@ def available(name: str, norm: str) -> tuple[Toolkit, ...]:
     """Return the toolkits that have an attack for a norm.
 
     Raises:
-        SpecError: no such attack, or it has no such norm.
+        SpecError: no such attack, or not for this norm.
     """
     attack = row_of(name)
     return attack.norms[norm_of(attack, norm)]
 
 
 def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
-    """Return why a toolkit cannot run an attack as asked, naming both; None if it can.
+    """Return why a toolkit cannot run an attack as requested, naming both; None if it can.
 
-    What depends on the model (DeepFool with fewer candidates than classes) `bench.attacks.needs` tells.
+    What depends on the model (such as DeepFool with fewer candidates than classes) is checked in
+    `bench.attacks.needs`.
     """
     attack = row_of(spec.name)
     if toolkit not in TOOLKITS:
@@ -126,15 +129,15 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
         if entry.toolkit != toolkit or entry.norm not in (None, spec.norm):
             continue
         if spec.parameter(entry.parameter) != entry.only:
-            asked = spec.parameter(entry.parameter)
+            value = spec.parameter(entry.parameter)
             return (
-                f"{toolkit}'s {spec.name} {entry.reason} ({entry.parameter}={asked} was asked for)"
+                f"{toolkit}'s {spec.name} {entry.reason} ({entry.parameter}={value} was asked for)"
             )
     return None
 
 
 def is_minimal(name: str) -> bool:
-    """Return whether an attack looks for the nearest adversarial image instead of taking a radius."""
+    """Return whether an attack searches for the nearest adversarial image instead of taking a radius."""
     return row_of(name).minimal
 
 
@@ -144,37 +147,37 @@ def is_fitted(name: str) -> bool:
 
 
 def is_evidence(name: str) -> bool:
-    """Return whether an image that withstands an attack shows anything of its threat."""
+    """Return whether withstanding an attack is evidence that an image is robust under its threat."""
     return name not in ATTACKS or ATTACKS[name].evidence
 
 
 def fit_images(spec: AttackSpec, data: str) -> ImageSet:
-    """Return the images of a data set that an attack asks to be fitted on."""
+    """Return the images of a data set that an attack is fitted on."""
     split, count = str(spec.parameter("fit")).split()
     return ImageSet(data=data, split=split, count=int(count))
 
 
 def access(name: str) -> str:
-    """Return what an attack needs of a model: `white` (gradients), `score` or `decision`."""
+    """Return what an attack uses of a model: `white` (gradients), `score` or `decision`."""
     return row_of(name).access
 
 
 def row_kind(name: str) -> RowKind:
-    """Return what the rows of an attack are."""
+    """Return the kind of an attack's rows."""
     return row_kind_named(row_of(name).rows)
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return one dictionary an attack, for tables and `--json`; see `record`."""
+    """Return one dictionary per attack, for tables and `--json`; see `record`."""
     return [record(attack) for attack in ATTACKS.values()]
 
 
 def record(attack: Attack) -> dict[str, Any]:
-    """Return what is known of an attack, as plain JSON values.
+    """Return the facts of an attack, as plain JSON values.
 
-    `where` holds the norms of each toolkit that has the attack, `absent` why one that seems to have
-    it does not (wholly or in a norm), `unavailable` the command without which one cannot run it.
-    `kind` is `fixed` or `minimal`, or the kind of rows of what attacks nothing.
+    `where` holds the norms for each toolkit that has the attack; `absent` why a toolkit that seems to
+    have it does not (at all, or for a norm); `unavailable` the command that installs what a toolkit
+    lacks. `kind` is `fixed` or `minimal`, or the kind of rows for a measurement that attacks nothing.
     """
     kind = row_kind_named(attack.rows)
     where = {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))}
@@ -194,7 +197,7 @@ def record(attack: Attack) -> dict[str, Any]:
 
 
 def attacking_kind(attack: Attack) -> str:
-    """Return what an attack does with a radius."""
+    """Return whether an attack takes a radius (`fixed`) or searches for the nearest image (`minimal`)."""
     return MINIMAL if attack.minimal else FIXED
 
 
@@ -211,7 +214,7 @@ def _norms_of(attack: Attack, toolkit: Toolkit) -> list[str]:
 
 
 def optional() -> dict[str, list[tuple[str, Toolkit]]]:
-    """Return the packages that some attacks need beside their toolkit, and which attacks do."""
+    """Return the packages that some attacks need besides their toolkit, and those attacks."""
     needed_by: dict[str, list[tuple[str, Toolkit]]] = {}
     for attack in ATTACKS.values():
         for toolkit, package in attack.packages.items():
@@ -220,12 +223,12 @@ def optional() -> dict[str, list[tuple[str, Toolkit]]]:
 
 
 def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:
-    """Return how far two toolkits must agree on an attack, and why no further.
+    """Return how closely two toolkits must agree on an attack, and why not more closely.
 
     For the class `norm`, `low` and `high` bound the ratio of left's median norm to right's.
 
     Raises:
-        SpecError: the catalogue knows nothing of this pair.
+        SpecError: the catalogue has no entry for this pair.
     """
     for entry in row_of(spec.name).parity:
         if entry.norm not in (None, spec.norm):
@@ -234,4 +237,4 @@ def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:
             return entry.parity
         if entry.pair == (right, left):
             return entry.parity.swapped()
-    raise SpecError(f"nothing is known of the parity of {left} and {right} on {spec.title()}")
+    raise SpecError(f"no parity of {left} and {right} is on record for {spec.title()}")

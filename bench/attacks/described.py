@@ -1,4 +1,4 @@
-"""An attack for people: what its parameters mean, and what each toolkit makes of them.
+"""Descriptions of attacks for people: what the parameters mean, and what each toolkit refuses.
 
 Nothing here imports torch or a toolkit.
 """
@@ -12,24 +12,24 @@ from bench.attacks.catalogue import record, row_of
 from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
 from bench.spec import TOOLKITS, Scalar
 
-#: What a parameter means, for an attack where it means something of its own, else for all.
+#: The meaning of a parameter; `ATTACK PARAMETER` where it means something else for one attack.
 MEANINGS: Mapping[str, str] = {
     "alpha": "probability that a certified radius is wrong",
     "alpha_max": "largest weight of the clean image in a step",
     "apgd_t": "whether apgd-t, which needs four classes, is one of the attacks",
     "autoattack steps": "steps of apgd-ce, apgd-t and fab-t",
     "autoattack queries": "queries of square",
-    "batch": "images of the fit that are attacked together; 1 as published",
-    "beta": "weight of the l1 norm in the distance that is made small",
+    "batch": "images that are attacked together during the fit; 1 as published",
+    "beta": "weight of the l1 norm in the distance that is minimised",
     "box": "how far a pixel may move; 1 for all of [0, 1]",
     "brendel-bethge step_size": "radius of the trust region, as a share of the number of values",
-    "c": "weight of the margin against the distance; where it is searched for, the first",
-    "candidates": "classes whose boundaries are looked at, the likeliest first",
+    "c": "weight of the margin against the distance; where a search follows, its start",
+    "candidates": "classes whose boundaries are considered, the likeliest first",
     "certify n": "noisy copies that bound the share of the class",
     "confidence": "margin by which the wrong class must lead, in logits",
     "cw step_size": "learning rate of Adam",
     "decay": "weight of the gradients of earlier steps",
-    "delta": "share of the images of the fit that may stay unfooled",
+    "delta": "share of the images to fit on that may stay unfooled",
     "ead step_size": "first length of a step of the descent",
     "ead-en step_size": "first length of a step of the descent",
     "eot": "gradients averaged in each step, for models that answer at random",
@@ -39,7 +39,7 @@ MEANINGS: Mapping[str, str] = {
     "fab_t": "whether fab-t is one of the attacks",
     "fit": "split and number of images that the perturbation is fitted on",
     "fitted_on": "the model whose perturbation is applied; `itself` for the model attacked",
-    "fmn step_size": "length of the first step; it falls to a hundredth",
+    "fmn step_size": "length of the first step; it decays to a hundredth",
     "gamma": "share by which the radius shrinks or grows in a step",
     "generations": "generations of the differential evolution",
     "gradient_queries": "queries of the first estimate of a gradient",
@@ -48,31 +48,31 @@ MEANINGS: Mapping[str, str] = {
     "jsma gamma": "largest share of the values that may change",
     "l-bfgs c": "weight of the distance against the cross-entropy at the start of the search",
     "lambda": "how far beyond the linearised boundary the linear solver aims",
-    "least_confidence": "images of which the model is less sure are not measured",
-    "max_eps": "where the search for the radius ends",
-    "max_rotation": "largest turn, in degrees",
+    "least_confidence": "images that the model is less sure of are not measured",
+    "max_eps": "largest radius that is searched",
+    "max_rotation": "largest rotation, in degrees",
     "max_translation": "largest shift, in pixels",
     "n0": "noisy copies that choose the class",
     "overshoot": "how far beyond the boundary a step goes, as a share of its length",
     "p_init": "share of the pixels in the first square",
-    "passes": "largest number of passes over the images of the fit",
+    "passes": "largest number of passes over the images to fit on",
     "population": "members of the differential evolution",
     "project": "radius of the ball that the steps stay in; 1 for the whole box",
-    "queries": "questions asked about an image",
+    "queries": "queries per image",
     "random_start": "whether the first image is drawn at random from the ball",
-    "restarts": "how often the attack is made, each time from another draw; an image that fell is kept",
-    "rotations": "turns on the grid",
+    "restarts": "how often the attack is run, each time from a new draw; an image once fooled is kept",
+    "rotations": "rotations on the grid",
     "salt-and-pepper steps": "largest number of draws",
-    "scan": "equal steps up to max_eps that are looked at before the bisection",
+    "scan": "equal steps up to max_eps that are tried before the bisection",
     "search_steps": "steps of the search over c",
     "source_step": "first length of a step towards the image, relative to the distance",
     "spherical_step": "first length of a step along the sphere, relative to the distance",
-    "square queries": "questions asked about an image in each restart",
+    "square queries": "queries per image in each restart",
     "step_size": "length of a step, in the norm of the attack",
     "steps": "gradient steps",
     "targeted": "the class to reach: none for any other, next, least-likely, random, or a class",
-    "targets": "classes that are aimed at in turn, the likeliest first",
-    "theta": "what is added to a value",
+    "targets": "classes that are targeted in turn, the likeliest first",
+    "theta": "amount added to a value",
     "translations": "shifts on the grid, along each side",
     "universal steps": "steps of DeepFool on one image",
 }
@@ -82,10 +82,10 @@ _PIXELS = "number of pixels that may change"
 
 
 def described(name: str) -> dict[str, Any]:
-    """Return all that is known of one attack, for a screen and for `--json`.
+    """Return all facts of one attack, for a screen and for `--json`.
 
-    What `record` says of it, and `parameters`: a dictionary each with `name, meaning, values,
-    default` (None where it must be given), and `refused`: by toolkit, what it alone takes and why.
+    Those of `record`, and `parameters`: a dictionary each with `name, meaning, values, default` (None
+    if it must be given), and `refused`: by toolkit, the only value that it takes and why.
 
     Raises:
         SpecError: no such attack.
@@ -98,7 +98,7 @@ def meaning(attack: str, parameter: str) -> str:
     """Return what a parameter of an attack means.
 
     Raises:
-        KeyError: nobody has written it down.
+        KeyError: the parameter has no description.
     """
     own = f"{attack} {parameter}"
     return MEANINGS[own if own in MEANINGS else parameter]
@@ -133,7 +133,7 @@ def _parameter(
 
 
 def _values(rule: Parameter) -> str:
-    """Return in words what a parameter may be."""
+    """Return the allowed values of a parameter in words."""
     if rule.kind == "count":
         return "a whole number" if rule.least is None else f"a whole number from {rule.least:g}"
     if rule.kind == "amount":

@@ -1,4 +1,4 @@
-"""Differential evolution in ART and torchattacks alike: populations of exactly the size asked for."""
+"""Differential evolution in ART and torchattacks, with populations of exactly the requested size."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def exact_population(method: Any, solver: type[Any]) -> Callable[..., Any]:
-    """Return a method of an attack with a population of `self.members` members.
+    """Return a method of an attack, changed to use a population of `self.members` members.
 
-    Both toolkits give their copy of scipy's `differential_evolution` a multiple of the number of
-    parameters, 2 + C for each pixel, rounded down, and an initial population can no longer be given
-    under numpy 2. So the method is made anew, with a solver of that many members.
+    Both toolkits give their copy of scipy's `differential_evolution` a population size in multiples of
+    the number of parameters (2 + C per pixel), rounded down, and under numpy 2 an initial population can
+    no longer be passed. So the method is rebuilt with a solver of exactly that many members.
 
     Args:
-        method: it calls `differential_evolution` of its own module.
+        method: a method that calls `differential_evolution` of its own module.
         solver: `DifferentialEvolutionSolver` of that module.
     """
 

@@ -1,7 +1,7 @@
-"""One wrapper around every attack, whichever toolkit runs it: isolation, and passes per image.
+"""One wrapper around the attacks of all toolkits: it isolates them and counts passes per image.
 
-While an attack runs, the model is in evaluation mode with frozen parameters; afterwards the state
-of every random generator, the mode of every module and every gradient are what they were.
+While an attack runs, the model is in evaluation mode with frozen parameters. Afterwards the states of
+all random generators, the modes of all modules and all gradients are as before.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from bench.adapters.generators import seeded
 
 
 class Probe(nn.Module):
-    """The model as attacks see it: a plain module from images to logits that counts its passes.
+    """The model that attacks are given: a module from images to logits that counts its passes.
 
-    A plain `nn.Module`, since ART runs the children of an `nn.Sequential` one by one and so passes
-    by its `forward`. Inputs are cast to float32, since under numpy 2 ART's float64 steps reach the model,
-    and so are logits, since not every attack takes those in half precision.
+    It is no `nn.Sequential`, since ART would run the children of one itself and bypass `forward`.
+    Inputs are cast to float32, since under numpy 2 ART's float64 steps reach the model; so are logits,
+    since not every attack takes half precision.
 
     Attributes:
-        forwards: int64 (N,), images of each row that went through the model so far.
-        backwards: int64 (N,), gradients taken through it so far.
-        iterations: int64 (N,), steps an image took, where the attack itself counts them.
-        radius: how far in linf an image can lie from its original.
-        guided: bool (N,), where some gradient so far was neither zero nor NaN.
-        answered: bool (N,), where some scores so far were other than the first ones; watched only
-            where `watch_scores` is set.
+        forwards: int64 (N,), forward passes for each row so far.
+        backwards: int64 (N,), gradients for each row so far.
+        iterations: int64 (N,), steps an image took, if the attack counts them itself.
+        radius: the largest linf distance of an image from its original.
+        guided: bool (N,), whether some gradient so far was neither zero nor NaN.
+        answered: bool (N,), whether some scores so far differed from the first ones; recorded only
+            if `watch_scores` is set.
     """
 
     radius = 1.0
@@ -38,7 +38,7 @@ class Probe(nn.Module):
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
         super().__init__()
-        # torchattacks takes its device from the first parameter, also of a model that has none.
+        # torchattacks takes the device from the first parameter, so there has to be one.
         self.anchor = nn.Parameter(originals.new_empty(0), requires_grad=False)
         self.net = net
         self._originals = originals.flatten(1)
@@ -52,7 +52,7 @@ class Probe(nn.Module):
         self._all_guided = False
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # A copy, since some networks write into their input: that is the attack's own image.
+        # A copy, since some networks write into their input, which is the attack's own image.
         seen = x.clone() if x.dtype is torch.float32 else x.float()
         rows = self._rows_of(x)
         if seen.requires_grad:
@@ -67,14 +67,14 @@ class Probe(nn.Module):
         return logits
 
     def join(self, part: Probe, rows: torch.Tensor) -> None:
-        """Take over what another probe saw of some rows, int64 (n,), as part of the same attack."""
+        """Add what another probe recorded about some rows, int64 (n,), as part of the same attack."""
         self.forwards[rows] += part.forwards
         self.backwards[rows] += part.backwards
         self.guided[rows] |= part.guided
         self.answered[rows] |= part.answered
 
     def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
-        """Note for which images a gradient says where to go, and return it as toolkits can read it."""
+        """Record which images have a usable gradient, and return it in a layout toolkits can read."""
         if not self._all_guided:
             useful = (gradient.flatten(1).abs().amax(1) > 0).cpu()
             if rows is None:
@@ -82,24 +82,24 @@ class Probe(nn.Module):
             else:
                 self.guided[rows[useful]] = True
             self._all_guided = bool(self.guided.all())
-        # Toolkits flatten gradients by `view`, which those of a channels-last network do not allow.
+        # Toolkits flatten gradients by `view`, which fails in the channels-last layout.
         return gradient.contiguous()
 
     def _watch(self, scores: torch.Tensor, rows: torch.Tensor | None) -> None:
-        """Note for which images the scores are no longer those of the first time they were asked for."""
+        """Record for which images the scores differ from the first ones."""
         if self._first is None:
             self._first = scores.new_full((len(self.forwards), scores.shape[1]), torch.nan)
         at = torch.arange(len(self.forwards)) if rows is None else rows
         new = self._first[at].isnan().all(1)
         self._first[at[new.cpu()]] = scores[new]
-        # Looked up again: one image may be asked about many times in one batch.
-        known = self._first[at]
-        changed = ((known != scores) & ~known.isnan()).any(1)
+        # Read again after writing, since one batch may hold the same row many times.
+        first_scores = self._first[at]
+        changed = ((first_scores != scores) & ~first_scores.isnan()).any(1)
         self.answered[at[changed.cpu()]] = True
 
     @contextmanager
     def playing(self, rows: Sequence[int]) -> Iterator[None]:
-        """Say which rows of the attacked batch the model is about to be given; none are not counted."""
+        """Declare which rows of the attacked batch the model is about to get; with none nothing is counted."""
         self._rows = rows
         try:
             yield
@@ -107,16 +107,16 @@ class Probe(nn.Module):
             self._rows = None
 
     def _rows_of(self, x: torch.Tensor) -> torch.Tensor | None:
-        """Return the attacked row of each row of a batch; None where they are simply all."""
+        """Return the attacked row for each row of a batch; None if these are all rows in order."""
         if self._rows is not None:
             rows = torch.as_tensor(self._rows, dtype=torch.int64)
             return rows.expand(len(x)) if len(rows) == 1 else rows
         if len(x) == len(self._originals):
             return None
-        # Some attacks give only the images they still work on; each is nearest to its own original.
+        # Some attacks pass only the images they still work on; each is nearest to its own original.
         images = x.detach().float().flatten(1)
         near = torch.cdist(images, self._originals).argmin(1)
-        # A large linf radius takes an image far in l2, perhaps nearer to another.
+        # A large linf radius allows a large l2 distance, perhaps nearer to another original.
         away = (images - self._originals[near]).abs().amax(1) > self.radius + 1e-5
         if away.any():
             near[away] = torch.cdist(images[away], self._originals, p=torch.inf).argmin(1)
@@ -132,7 +132,7 @@ def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode and freeze every parameter; undo both at the end."""
+    """Put all modules into evaluation mode and freeze all parameters; undo both at the end."""
     modes = [(module, module.training) for module in model.modules()]
     params = [(param, param.requires_grad, param.grad) for param in model.parameters()]
     model.eval()
@@ -150,14 +150,14 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def attacked(model: nn.Module, x: torch.Tensor, seed: int) -> Iterator[Probe]:
-    """Yield the model as an attack may have it; everything it disturbs is put back at the end.
+    """Yield the model for an attack; whatever the attack changes globally is restored at the end.
 
-    What toolkits print goes to stderr: stdout is for data.
+    What toolkits print goes to stderr, since stdout is for data.
 
     Args:
         model: images in [0, 1] to logits.
         x: the images attacked, float32 (N, C, H, W) in [0, 1].
-        seed: of every random draw during the attack.
+        seed: of all random draws during the attack.
     """
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(sys.stderr))

@@ -1,4 +1,4 @@
-"""What a driver is given: one attack on one batch."""
+"""What a driver gets: one attack on one batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     Attributes:
         x: images, float32 (N, C, H, W) in [0, 1].
         y: int64 (N,), their labels.
-        target: int64 (N,), the wanted classes of a targeted attack; else None.
+        target: int64 (N,), the target classes; None for an untargeted attack.
     """
 
     x: torch.Tensor
@@ -30,12 +30,12 @@ class Batch(NamedTuple):
 
 
 class Perturbation(NamedTuple):
-    """What is added to every image alike.
+    """A universal perturbation, which is added to every image.
 
     Attributes:
         v: float32 (C, H, W).
-        passes: how often the images it was fitted on were gone through.
-        fooling: the share of them, clipped to [0, 1], that it takes to another class.
+        passes: passes over the images it was fitted on.
+        fooling: the share of them that it takes to another class, clipped to [0, 1].
     """
 
     v: torch.Tensor
@@ -51,8 +51,8 @@ class Job:
         probe: the model, images to logits, frozen and counting.
         x: images, float32 (N, C, H, W) in [0, 1].
         y: int64 (N,), their labels.
-        target: int64 (N,), the wanted classes; None for an untargeted attack.
-        seed: of the harness's own draws.
+        target: int64 (N,), the target classes; None for an untargeted attack.
+        seed: of draws made by Crossfire instead of the toolkit.
     """
 
     spec: AttackSpec
@@ -73,46 +73,47 @@ class Job:
 
     @property
     def goal(self) -> torch.Tensor:
-        """Return the classes a toolkit is told: the wanted ones, or the labels to get away from."""
+        """Return the classes to give a toolkit: the targets, or the labels of an untargeted attack."""
         return self.y if self.target is None else self.target
 
     def start(self) -> torch.Tensor | None:
-        """Return where a descent begins, drawn alike for every toolkit; None for `x` itself."""
+        """Return the random start, the same for every toolkit; None for a start at `x`."""
         if not dict(self.spec.parameters).get("random_start", False):
             return None
         delta = ball_point(self.x, self.spec.norm, self.eps, self.seed)
         return (self.x + delta).clamp(0, 1)
 
     def inside(self) -> torch.Tensor:
-        """Return the images a hair inside (0, 1), where C&W begins.
+        """Return the images moved slightly into (0, 1), where C&W starts.
 
         Pixels of exactly 0 or 1 are infinite in its tanh space: torchattacks never changes them,
         Foolbox hardly ever.
         """
         return self.x.clamp(_INSIDE, 1 - _INSIDE)
 
-    def clean_unless_moved(self, found: torch.Tensor) -> torch.Tensor:
-        """Return C&W's images with the clean image where it gave back its beginning: none found."""
-        moved = (found != self.inside()).flatten(1).any(1)
-        return torch.where(moved.view(-1, 1, 1, 1), found, self.x)
+    def clean_unless_moved(self, x_adv: torch.Tensor) -> torch.Tensor:
+        """Return C&W's images, with the clean one where it returned its start, having found nothing."""
+        moved = (x_adv != self.inside()).flatten(1).any(1)
+        return torch.where(moved.view(-1, 1, 1, 1), x_adv, self.x)
 
-    def clean_unless_fooled(self, found: torch.Tensor) -> torch.Tensor:
-        """Return images with the clean one where the goal is not reached, by a forward an image."""
-        found = self.clean_unless_finite(found)
+    def clean_unless_fooled(self, x_adv: torch.Tensor) -> torch.Tensor:
+        """Return images, with the clean one where the goal is not reached (one forward pass each)."""
+        x_adv = self.clean_unless_finite(x_adv)
         with torch.no_grad():
-            labels = self.probe(found).argmax(1)
+            labels = self.probe(x_adv).argmax(1)
         reached = labels != self.y if self.target is None else labels == self.target
-        return torch.where(reached.view(-1, 1, 1, 1), found, self.x)
+        return torch.where(reached.view(-1, 1, 1, 1), x_adv, self.x)
 
-    def clean_unless_finite(self, found: torch.Tensor) -> torch.Tensor:
-        """Return images with the clean one where there is no number: a step along no gradient."""
-        finite = found.flatten(1).isfinite().all(1)
-        return torch.where(finite.view(-1, 1, 1, 1), found, self.x)
+    def clean_unless_finite(self, x_adv: torch.Tensor) -> torch.Tensor:
+        """Return images, with the clean one where values are not finite, as after a zero gradient."""
+        finite = x_adv.flatten(1).isfinite().all(1)
+        return torch.where(finite.view(-1, 1, 1, 1), x_adv, self.x)
 
     def aim(self) -> torch.Tensor:
-        """Return the classes that an attack is led to which must have one, as JSMA.
+        """Return the classes to aim at, for attacks such as JSMA that always need one.
 
-        The wanted ones; of an untargeted attack the likeliest but the labels, by a forward an image.
+        The targets; for an untargeted attack the likeliest classes but the labels (one forward pass
+        each).
         """
         if self.target is not None:
             return self.target
@@ -120,5 +121,5 @@ class Job:
             return likeliest_others(self.probe(self.x), self.y, 1).squeeze(1)
 
     def row_seed(self, row: int) -> int:
-        """Return a seed for one image of the batch, whatever the others need."""
+        """Return a seed for one image, independent of the other images in the batch."""
         return (self.seed + row) % 2**32

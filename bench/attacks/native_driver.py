@@ -1,4 +1,4 @@
-"""The attacks written here: those the toolkits lack, or whose words no toolkit honours."""
+"""Native attacks: those that the toolkits lack, or with parameters that no toolkit supports."""
 
 from __future__ import annotations
 

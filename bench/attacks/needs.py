@@ -1,4 +1,4 @@
-"""What attacks need of a model, by their rows, checked against its images and classes before they run.
+"""What attacks need from a model's images and classes, checked before they run.
 
 Nothing here imports torch or a toolkit.
 """
@@ -16,18 +16,18 @@ Shape = tuple[int, int, int]
 
 
 def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str | None:
-    """Return what an attack needs that a model lacks, and what to do; None where it can run.
+    """Return what an attack needs that a model lacks, and what to do; None if it can run.
 
     Args:
         spec: the attack.
-        toolkit: who is to run it.
+        toolkit: the toolkit that runs it.
         shape: (C, H, W) of the model's images.
-        classes: how many the model has.
+        classes: how many classes the model has.
     """
     named = {"targeted": spec.targeted, "source": spec.source}
     for parameter, value in named.items():
-        asked = whole(str(value))
-        if asked is not None and asked >= classes:
+        wanted_class = whole(str(value))
+        if wanted_class is not None and wanted_class >= classes:
             return (
                 f"{spec.name} {parameter}={value}: the model has no class {value}; its classes are 0 to "
                 f"{classes - 1}"
@@ -54,11 +54,11 @@ def _classes(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | 
 
 
 def _candidates(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | None:
-    asked = spec.parameter("candidates")
-    if asked >= classes:
+    candidates = spec.parameter("candidates")
+    if candidates >= classes:
         return None
     return (
-        f"{need.why}: candidates={asked} is fewer than the model's {classes}; set "
+        f"{need.why}: candidates={candidates} is fewer than the model's {classes}; set "
         f"candidates={classes} or use another toolkit"
     )
 
@@ -73,7 +73,7 @@ def _square(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | N
 
 
 def _room(need: Need, spec: AttackSpec, shape: Shape, classes: int) -> str | None:
-    """Return why the first of Square's squares does not fit into an image; None where it does."""
+    """Return why Square's first square does not fit into an image; None if it does."""
     height, width = shape[1:]
     share = number(dict(spec.parameters).get("p_init", "0.8"))
     side = max(1, round(math.sqrt(share * height * width)))

@@ -1,8 +1,8 @@
-"""A model that answers so many questions: what attacks that need its decision alone are given.
+"""A model with a query budget, for decision-based attacks.
 
-Toolkits differ in what they call a step, and in whether they keep the best image they came by. Here
-the number of questions is what ends a search, and the nearest adversarial image of all that were
-asked about makes its result, so that the same words mean the same in each.
+Toolkits differ in what they call a step, and in whether they keep the best image they meet. Here the
+number of queries ends a search, and its result is the nearest adversarial image among all those queried,
+so the same parameters mean the same in each toolkit.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from torch.nn import functional as F
 from bench.adapters.generators import seeded
 from bench.attacks.job import Job
 
-#: How many images are tried as a beginning.
+#: How many images are tried as a start.
 _BEGINNINGS = 100
 
-#: How often the way from the image to its beginning is halved.
+#: How often the line from the image to its start is halved.
 _HALVINGS = 8
 
-#: How much farther from the image its result is taken than the nearest that was found: what lies on
-#: the boundary to the last digit is on either side of it in a batch of another size.
+#: How much farther from the image the result is moved: in a batch of another size, rounding can put a
+#: point that lies exactly on the boundary on either side of it.
 _OUTWARD = 1.001
 
-#: How many images of one search go through the model at once.
+#: How many images of one search go through the model together.
 _AT_ONCE = 100
 
 
 class BudgetExhausted(Exception):
-    """All questions are asked."""
+    """The query budget is used up."""
 
 
 class BudgetedModel(nn.Module):
-    """The model with a budget of questions for every image; it keeps the nearest adversarial image.
+    """The model with a query budget for every image; it keeps the nearest adversarial image.
 
     Attributes:
-        found: float32 (N, C, H, W), the nearest adversarial image asked about, or the clean image.
-        distance: float64 (N,), how far that is in the attack's norm; infinite where there is none.
-        left: int64 (N,), questions that are left.
-        rows: int64 (K,), whose images the model is about to be given: one each, or, where K is 1,
-            any number of the same.
+        found: float32 (N, C, H, W), the nearest adversarial image queried, or the clean image.
+        distance: float64 (N,), its distance in the attack's norm; infinite if there is none.
+        left: int64 (N,), remaining queries.
+        rows: int64 (K,), the rows of the images that come next: one image each or, if K is 1, any
+            number of variants of one image.
     """
 
     def __init__(self, job: Job) -> None:
@@ -58,47 +58,51 @@ class BudgetedModel(nn.Module):
         )
         self.left = torch.full_like(
             job.y, job.spec.parameter("queries") - 1
-        )  # the last is `result`'s
+        )  # the last query is kept for `result`
         self.rows = torch.arange(len(job.x), device=job.x.device)
         self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the answers (M, classes) about images (M, C, H, W) of `rows`.
 
-        What is in `found` already is adversarial, without a question: toolkits ask again about what
-        they begin at, and fail where a batch of another size is rounded to another answer. An image
-        without a question left is answered for with its label: not adversarial.
+        An image equal to the one in `found` is answered as adversarial without a query: toolkits query
+        their start again, and fail if rounding in a batch of another size changes the answer. An image
+        whose budget is used up is answered with its label (not adversarial).
 
         Raises:
-            BudgetExhausted: no row has a question left, or the only one had too few.
+            BudgetExhausted: no row has a query left, or the only row had too few.
         """
         rows = self.rows.expand(len(images)) if len(self.rows) == 1 else self.rows
         left = self.left[rows]
         if len(self.rows) == 1:
             left = left - torch.arange(len(images), device=left.device)
-        known = torch.zeros_like(left, dtype=torch.bool)
+        already_found = torch.zeros_like(left, dtype=torch.bool)
         if len(images) == len(self.rows):
-            known = (images == self.found[rows]).flatten(1).all(1) & self.distance[rows].isfinite()
-        answers = F.one_hot((self.labels[rows] + known.long()) % self.classes, self.classes).float()
-        open_ = (left > 0) & ~known
+            already_found = (images == self.found[rows]).flatten(1).all(1) & self.distance[
+                rows
+            ].isfinite()
+        answers = F.one_hot(
+            (self.labels[rows] + already_found.long()) % self.classes, self.classes
+        ).float()
+        open_ = (left > 0) & ~already_found
         if open_.any():
             answers[open_] = self._ask(images[open_], rows[open_])
-        if not (open_ | known).all() and not (self.left[self.rows] > 0).any():
+        if not (open_ | already_found).all() and not (self.left[self.rows] > 0).any():
             raise BudgetExhausted
         return answers
 
     def _ask(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         images = images.detach().float().clamp(0, 1)
         parts = []
-        for some, theirs in zip(
+        for part, part_rows in zip(
             torch.split(images, _AT_ONCE), torch.split(rows, _AT_ONCE), strict=True
         ):
-            with torch.no_grad(), self.probe.playing(theirs.tolist()):
-                parts.append(self.probe(some).float())
+            with torch.no_grad(), self.probe.playing(part_rows.tolist()):
+                parts.append(self.probe(part).float())
         answers = torch.cat(parts)
         self.left.index_add_(0, rows, -torch.ones_like(rows))
         away = (images - self.clean[rows]).double().flatten(1).norm(p=self.order, dim=1)
-        # What is not a number is no image, whatever the model says of it.
+        # An image with NaN or infinite values never counts, whatever the model answers.
         counts = (answers.argmax(1) != self.labels[rows]) & away.isfinite()
         away = torch.where(counts, away, torch.inf)
         if len(self.rows) == 1:
@@ -110,11 +114,11 @@ class BudgetedModel(nn.Module):
         return answers
 
     def begin(self) -> torch.Tensor:
-        """Return the rows (K,) for which there is an adversarial image to begin at, in `found`.
+        """Find a start for every image; return the rows (K,) that have one, in `found`.
 
-        Noise of 1, 2, 4 ... cells a side is tried in turn, the same for every image: noise of single
-        pixels alone may be of one class throughout, and no image of that class could be attacked.
-        What is found is drawn towards the image by halving.
+        Noise of 1, 2, 4 ... cells a side is tried in turn, the same for every image. Pixel noise alone
+        may always get one class, and then no image of that class could be attacked. The starts found are
+        moved towards their images by bisection.
         """
         generator = torch.Generator().manual_seed(self.seed)
         sides = [2**power for power in range(min(self.clean.shape[2:]).bit_length())]
@@ -144,7 +148,7 @@ class BudgetedModel(nn.Module):
         self.rows = begun
 
     def result(self) -> torch.Tensor:
-        """Return the images (N, C, H, W) found, a hair beyond the boundary; clean where none was."""
+        """Return the images (N, C, H, W) found, moved slightly beyond the boundary; clean where none was."""
         self.rows = rows = self.distance.isfinite().nonzero().flatten()
         if len(rows):
             clean = self.clean[rows]
@@ -157,18 +161,18 @@ class BudgetedModel(nn.Module):
 def one_by_one(
     job: Job, search: Callable[[BudgetedModel, int, torch.Tensor], None]
 ) -> torch.Tensor:
-    """Return the nearest adversarial images (N, C, H, W) that a search of one image at a time finds.
+    """Return the nearest adversarial images (N, C, H, W) that a search finds, one image at a time.
 
     Each image gets the same random numbers, so that none depends on the others of its batch.
 
     Args:
         job: the attack.
-        search: is called with the model, the row of an image, and the adversarial image (1, C, H, W)
-            at which it begins; it may go on until its questions are spent.
+        search: called with the model, the row of an image, and the adversarial image (1, C, H, W) to
+            start from; it may go on until the query budget is used up.
     """
-    asked = BudgetedModel(job)
-    for row in asked.begin().tolist():
-        asked.rows = torch.tensor([row], device=job.x.device)
+    budgeted = BudgetedModel(job)
+    for row in budgeted.begin().tolist():
+        budgeted.rows = torch.tensor([row], device=job.x.device)
         with seeded(job.seed, job.x.device), suppress(BudgetExhausted):
-            search(asked, row, asked.found[row : row + 1].clone())
-    return asked.result()
+            search(budgeted, row, budgeted.found[row : row + 1].clone())
+    return budgeted.result()

@@ -1,4 +1,4 @@
-"""Restarts: an attack of random start again, on the images that it has not broken yet."""
+"""Restarts: an attack is repeated from new random starts on the images that it has not fooled yet."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.attacks.job import Job
 
 
 def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Tensor]:
-    """Return an attack that begins again, `restarts` times in all, where its goal is not reached.
+    """Return an attack that runs up to `restarts` times on the images whose goal is not reached.
 
-    Each start has a seed of its own, the first that of the job. An image keeps the first try that
-    reaches the goal, else the last. Between two starts the model is asked once about those left.
+    Each run has its own seed; the first one has that of the job. An image keeps the first result that
+    reaches the goal, else the last one. Between two runs the remaining images are predicted once.
     """
 
     def run(job: Job) -> torch.Tensor:

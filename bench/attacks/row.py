@@ -1,4 +1,4 @@
-"""What a row of the attack table says: norms, toolkits, parameters, refusals and parity."""
+"""The types of the attack table: norms, toolkits, parameters, refusals and parity of an attack."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Parameter:
 
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the wanted class, `fit` a split and how many of its images
+            `target` a rule for the target class, `fit` a split and how many of its images
             (`train 1000`), `model` the name of a model, or `itself`.
-        default: its value when nobody says otherwise.
+        default: its value if none is given.
         least: the smallest value allowed; for an amount, None means anything above 0.
         constant_cost: the parameter is a count, such as of iterations, but cost does not scale with it.
         below: what an amount must stay below; None for no bound.
@@ -44,17 +44,18 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What an attack needs of a model's images or classes, in every toolkit and norm or in one.
+    """What an attack needs from a model's images or classes, in every toolkit and norm or only in one.
 
     Attributes:
-        kind: `classes` at least `least` of them; `candidates`: its parameter of that name is no less
-            than the number of classes; `square-images` with at least `least` pixels a side; `square`: room for the
-            square of a share `p_init` of the pixels, and `least` more; `odd-square`: for that of an
-            odd side from 3; `pairs`: a share `gamma` of the values is a pair at least.
-        why: what the attack does that needs it, after its name.
-        side: of a square, that images have so many pixels a side besides.
-        flag: a parameter of the attack, without which it needs nothing; None for always.
-        instead: what else to do.
+        kind: `classes`: at least `least` classes; `candidates`: the parameter of that name is at least
+            the number of classes; `square-images`: square images with at least `least` pixels a side;
+            `square`: room for a square that covers a share `p_init` of the pixels, plus `least` pixels;
+            `odd-square`: the same with an odd side of 3 or more; `pairs`: a share `gamma` of the values
+            is at least one pair.
+        why: what the attack does that needs it; follows the attack's name.
+        side: for a square, the least number of pixels a side that images need besides.
+        flag: a parameter of the attack; if that is false, the need does not exist; None for always.
+        instead: what to do about it.
     """
 
     kind: NeedKind
@@ -69,7 +70,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A parameter for which a toolkit takes a single value, in one norm or (None) in any."""
+    """A parameter of which a toolkit supports a single value, in one norm or (None) in any."""
 
     toolkit: Toolkit
     parameter: str
@@ -80,18 +81,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far two toolkits agree on one attack.
+    """How closely two toolkits must agree on one attack.
 
     Attributes:
-        cls: `identical` images; `one-ulp`: images equal but for rounding; `verdict`: the same
-            images fall; `rate`: as many images fall, though not the same ones; `norm`: median norms
-            are alike, and as many images fall; `differs`: they are not the same algorithm, and are
-            shown side by side but not judged.
-        low: the smallest share of equal verdicts, the smallest difference of success rates, left
-            less right, or the smallest ratio of median norms.
+        cls: `identical`: equal images; `one-ulp`: images equal except for rounding; `verdict`: the same
+            images are fooled; `rate`: as many images are fooled, not necessarily the same ones; `norm`:
+            median norms are close, and as many images are fooled; `differs`: not the same algorithm, so
+            results are shown side by side but not judged.
+        low: the smallest share of equal verdicts, the smallest difference of success rates (left minus
+            right), or the smallest ratio of median norms.
         high: the largest.
-        cause: why they agree no further.
-        within: of `norm`, by how much success rates may differ.
+        cause: why they do not agree more closely.
+        within: for `norm`, how much success rates may differ.
     """
 
     cls: ParityClass
@@ -101,7 +102,7 @@ class Parity:
     within: float = 0.0
 
     def swapped(self) -> Parity:
-        """Return the same with left and right exchanged."""
+        """Return the same parity with left and right exchanged."""
         if self.cls == "rate":
             return Parity(self.cls, -self.high, -self.low, self.cause)
         if self.cls != "norm":
@@ -111,7 +112,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The parity of one pair of toolkits; None for any pair. The first that fits counts."""
+    """The parity of one pair of toolkits; None for any pair. The first match counts."""
 
     parity: Parity
     pair: tuple[Toolkit, Toolkit] | None = None
@@ -123,20 +124,20 @@ class Attack:
     """One attack.
 
     Attributes:
-        norms: the norms it exists for, and the toolkits that have it there.
-        minimal: it looks for the nearest adversarial image and takes no radius.
-        access: what it needs of a model.
+        norms: the norms it exists for, each with the toolkits that have it.
+        minimal: whether it searches for the nearest adversarial image and takes no radius.
+        access: what it uses of a model.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
         absent: why a toolkit that seems to have it does not.
-        irreducible: why it cannot aim at less confidence in the label; empty where it can.
-        packages: what must be installed beside a toolkit, by the name pip and Python both know.
-        needs: what it needs of the model.
-        every_class: each of its steps takes a gradient for every class of the model.
-        image_by_image: toolkits that attack image by image, which makes a pass through the model dearer.
-        evidence: whether an image that withstands it shows anything of the threat; not so of noise
-            drawn without a look at the model, nor of images that are not sought in the ball.
-        check: raises `SpecError` for values of its parameters that do not go together.
-        instead: of what is no attack, what to call in Python in place of `bench.attack`.
+        irreducible: why its goal cannot be less confidence in the label; empty if it can.
+        packages: what must be installed besides a toolkit, by a name that pip and Python share.
+        needs: what it needs from the model.
+        every_class: whether each step takes a gradient for every class of the model.
+        image_by_image: toolkits that attack image by image, where passes cost more time.
+        evidence: whether withstanding it is evidence of robustness; not so for noise drawn without
+            looking at the model, nor for images that are not searched in the ball.
+        check: raises `SpecError` for parameter values that do not go together.
+        instead: for a measurement that is no attack, what to call in Python instead of `bench.attack`.
         note: one line for people.
     """
 
@@ -161,28 +162,28 @@ class Attack:
 
 
 def identical(cause: str) -> Parity:
-    """Return that two toolkits give identical images."""
+    """Return the parity of two toolkits that give identical images."""
     return Parity("identical", 1.0, 1.0, cause)
 
 
 def verdict(cause: str, low: float = 0.99) -> Parity:
-    """Return that the same images fall, but for a share of 1 - `low`."""
+    """Return the parity under which all but a share of 1 - `low` of the verdicts are equal."""
     return Parity("verdict", low, 1.0, cause)
 
 
 def rate(within: float, cause: str) -> Parity:
-    """Return that success rates differ by no more than `within`, whichever images fall."""
+    """Return the parity under which success rates differ by at most `within`."""
     return Parity("rate", -within, within, cause)
 
 
 def differs(cause: str) -> Parity:
-    """Return that two toolkits have different algorithms under one name."""
+    """Return the parity of two toolkits with different algorithms under one name."""
     return Parity("differs", 0.0, 1.0, cause)
 
 
 def norm(low: float, high: float, cause: str, within: float = 0.05) -> Parity:
-    """Return that the ratio of median norms, left to right, lies in [low, high].
+    """Return the parity under which the ratio of median norms, left to right, lies in [low, high].
 
-    Success rates differ by no more than `within`, whichever images fall.
+    Success rates may differ by at most `within`.
     """
     return Parity("norm", low, high, cause, within)

@@ -1,4 +1,4 @@
-"""The one way to run an attack, whichever toolkit it comes from."""
+"""Runs an attack of any toolkit; all attacks go through here."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from bench.spec import AttackSpec, Toolkit
 
 _RANGE_SLACK = 1e-6
 
-#: Why an attack had nothing to go by on an image.
+#: Why an attack had nothing to guide it on an image.
 NO_GRADIENT = "no gradient"
 CONSTANT = "constant scores"
 NO_START = "no image of another class to begin at"
 UNMOVED = "unmoved"
 
-#: How many images to fit on are predicted together.
+#: Batch size for predicting the images to fit on.
 _LOOK = 100
 
 
 class AttackResult(NamedTuple):
-    """What an attack came up with; whether it fools the model is for the judge to say.
+    """The images an attack returned; whether they fool the model is decided by the judge.
 
     Attributes:
-        x_adv: the images tried, float32 (N, C, H, W) on the device of `x`; the clean image where
-            the toolkit said that it found none.
-        forwards: int64 (N,), images of each row that went through the model.
-        backwards: int64 (N,), gradients taken through it.
-        iterations: int64 (N,), steps of a fixed-budget attack, or those an image took where the
-            attack counts them; None elsewhere, as in those that begin again where they failed.
+        x_adv: the images tried, float32 (N, C, H, W) on the device of `x`; the clean image if the
+            toolkit reported that it found none.
+        forwards: int64 (N,), forward passes for each row.
+        backwards: int64 (N,), gradients for each row.
+        iterations: int64 (N,), steps of a fixed-budget attack, or those counted by the attack itself;
+            None if neither is known, as for attacks that restart on failure.
         seconds: wall time of the attack alone, without importing the toolkit.
-        ineffective: for each image, why the attack had nothing to go by, or None.
+        ineffective: for each image, why the attack had nothing to guide it, or None.
     """
 
     x_adv: torch.Tensor
@@ -52,15 +52,15 @@ class AttackResult(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A perturbation for all images, and what it took to fit it.
+    """A universal perturbation, and the cost of fitting it.
 
     Attributes:
         v: float32 (C, H, W).
-        images: how many it was fitted on: those the model gets right.
-        passes: how often they were gone through.
-        fooling: the share of them, clipped to [0, 1], that v takes to another class.
-        forwards: images that went through the model in all.
-        backwards: gradients taken through it in all.
+        images: how many images it was fitted on, those the model gets right.
+        passes: passes over these images.
+        fooling: the share of them that v takes to another class, clipped to [0, 1].
+        forwards: total forward passes.
+        backwards: total gradients.
         seconds: wall time of the fit alone, without importing the toolkit.
     """
 
@@ -81,21 +81,21 @@ def run_attack(
     num_classes: int,
     seed: int,
 ) -> AttackResult:
-    """Return what one toolkit's attack makes of a batch; the model and all global state are kept.
+    """Attack a batch with one toolkit; the model and all global state stay unchanged.
 
     Args:
         spec: from `catalogue.resolve`.
         toolkit: the library that runs it.
-        model: images in [0, 1] to logits, on the device of the images; for attacks that take no
-            gradient any module will do.
-        batch: the images, their labels and the wanted classes.
+        model: images in [0, 1] to logits, on the device of the images; it needs no gradient if the
+            attack takes none.
+        batch: the images, their labels and the target classes.
         num_classes: the number of logits.
-        seed: of every random draw; the same seed gives the same images.
+        seed: of all random draws; the same seed gives the same images.
 
     Raises:
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
+        UnsupportedAttack: the toolkit does not have the attack or does not support a parameter.
         PrerequisiteError: the toolkit is not installed.
-        SpecError: images outside [0, 1], or targets where none belong.
+        SpecError: images outside [0, 1], or targets for an untargeted attack.
         AttackError: the toolkit failed, or memory ran out.
     """
     if catalogue.is_fitted(spec.name):
@@ -133,18 +133,19 @@ def run_attack(
 
 
 def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:
-    """Return which images came back as they were, bool (N,)."""
+    """Return which images came back unchanged, bool (N,)."""
     if x_adv.shape != x.shape:
         return torch.zeros(len(x), dtype=torch.bool)
     return (x_adv == x).flatten(1).all(1).cpu()
 
 
 def _ineffective(spec: AttackSpec, probe: Probe, unmoved: torch.Tensor) -> list[str | None]:
-    """Return for each image why an attack had nothing to go by, or None.
+    """Return for each image why an attack had nothing to guide it, or None.
 
-    An attack by gradients goes nowhere, or at random, where each of them is zero or NaN; one by
-    scores where every answer is the first one; one by decisions where it found no image to begin at.
-    Others may well give back the clean image where they tried and found nothing.
+    An attack has nothing to go by if all gradients are zero or NaN (gradient attacks), if all scores are
+    the same (score-based attacks), or if it found no start (decision-based attacks). An unchanged image
+    alone shows nothing of that: APGD, Square, FAB and others return the clean image if they tried and
+    found nothing.
     """
     access = catalogue.access(spec.name)
     if access == "white":
@@ -164,21 +165,21 @@ def fit(
     num_classes: int,
     seed: int,
 ) -> Fitted:
-    """Return the one perturbation that a toolkit fits on images; the model and all state are kept.
+    """Fit one perturbation on images with a toolkit; the model and all global state stay unchanged.
 
-    Images the model gets wrong take no part, so that the clean prediction of the others is their
+    Images that the model gets wrong are left out, so that the clean prediction of the others is their
     label.
 
     Args:
         spec: of a fitted attack, from `catalogue.resolve`.
         toolkit: the library that runs it.
         model: images in [0, 1] to logits, on the device of the images.
-        batch: the images to fit on and their labels, without wanted classes.
+        batch: the images to fit on and their labels, without target classes.
         num_classes: the number of logits.
-        seed: of every random draw; the same seed gives the same perturbation.
+        seed: of all random draws; the same seed gives the same perturbation.
 
     Raises:
-        UnsupportedAttack: the toolkit does not have the attack or cannot honour a parameter.
+        UnsupportedAttack: the toolkit does not have the attack or does not support a parameter.
         PrerequisiteError: the toolkit is not installed.
         SpecError: images outside [0, 1], or none that the model gets right.
         AttackError: the toolkit failed, or memory ran out.
@@ -218,7 +219,7 @@ def fit(
 
 
 def apply(v: torch.Tensor, x: torch.Tensor) -> AttackResult:
-    """Return clip(x + v, 0, 1), for which no pass through a model is made.
+    """Return clip(x + v, 0, 1), without any pass through a model.
 
     Args:
         v: float32 (C, H, W).
@@ -263,7 +264,7 @@ def _shape(x: torch.Tensor) -> tuple[int, int, int]:
 
 
 def _checked(x: torch.Tensor) -> torch.Tensor:
-    """Return a copy of images within [0, 1]; Foolbox asserts it without a word and to the last bit."""
+    """Return a copy of images clipped to [0, 1]; Foolbox asserts the bounds exactly and without a message."""
     low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
     if not (low >= -_RANGE_SLACK and high <= 1 + _RANGE_SLACK):
         raise SpecError(

@@ -10,11 +10,11 @@ import importlib.util
 from bench.attacks.row import Attack
 from bench.spec import Toolkit
 
-#: What to import and what to give to `pip install` for each toolkit; tests run with these versions.
+#: For each toolkit the module to import and the argument for `pip install`; tests run with these versions.
 _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "art": ("art", "adversarial-robustness-toolbox==1.20.1"),
     "foolbox": ("foolbox", "foolbox==3.3.4"),
-    # It asks for requests of 2020, which it never imports; the rest of what it needs is ours, too.
+    # It pins requests to a version of 2020 that it never imports; Crossfire requires its other packages.
     "torchattacks": ("torchattacks", "--no-deps torchattacks==3.5.1"),
 }
 
@@ -30,7 +30,7 @@ def here(package: str) -> bool:
 
 
 def remedy(attack: Attack, toolkit: Toolkit) -> str | None:
-    """Return the command that installs what a toolkit lacks to run an attack; None if it can."""
+    """Return the command that installs what a toolkit lacks to run an attack; None if nothing."""
     if not installed(toolkit):
         return install_command(toolkit)
     needed = attack.packages.get(toolkit)
@@ -38,7 +38,7 @@ def remedy(attack: Attack, toolkit: Toolkit) -> str | None:
 
 
 def shortfall(attack: Attack, toolkit: Toolkit) -> str | None:
-    """Return what must be installed before a toolkit can run an attack, with the command; else None."""
+    """Return what must be installed before a toolkit can run an attack, with the command; None if nothing."""
     command = remedy(attack, toolkit)
     if command is None:
         return None

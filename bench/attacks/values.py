@@ -1,4 +1,4 @@
-"""The values of an attack's parameters as people write them, checked against its row."""
+"""Parameter values as users write them, checked against the attack's row of the table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.registry import unknown
 from bench.spec import GOALS, ITSELF, Norm, Scalar, number, whole
 
 _FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
-#: The largest count of anything that an attack may be asked for.
+#: The largest value of a count parameter.
 _MOST = 10**9
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
@@ -29,7 +29,7 @@ def norm_of(attack: Attack, norm: str) -> Norm:
 
 
 def _amount_text(value: Scalar, what: str) -> str:
-    """Return an amount as exact text in one spelling: `8/255` stays, `1.0` and `"1"` are `1`."""
+    """Return an amount as exact text in one spelling: `8/255` stays, `1.0` and `"1"` become `1`."""
     if isinstance(value, str) and "/" in value:
         number(value, what)
         return value.replace(" ", "")
@@ -43,7 +43,7 @@ def radius_text(attack: Attack, norm: Norm, eps: float | str | None) -> str | No
     """Return the radius of an attack as exact text; None for a minimal-norm attack.
 
     Raises:
-        SpecError: it is missing, out of range, or not wanted.
+        SpecError: it is missing, out of range, or given to a minimal-norm attack.
     """
     if attack.minimal:
         if eps is not None:
@@ -59,7 +59,9 @@ def radius_text(attack: Attack, norm: Norm, eps: float | str | None) -> str | No
         bounds = "above 0 and at most 1" if norm == "linf" else "above 0"
         raise SpecError(f"{attack.name}: eps={text} is out of range; in {norm} it must be {bounds}")
     if norm == "l0" and value != int(value):
-        raise SpecError(f"{attack.name}: eps={text} is no number of pixels; in l0 it must be whole")
+        raise SpecError(
+            f"{attack.name}: eps={text} is not a number of pixels; in l0 it must be whole"
+        )
     return text
 
 
@@ -92,12 +94,12 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
 
     Args:
         what: the attack and the parameter, for messages.
-        rule: what it may be.
-        value: as it was given.
+        rule: the allowed values.
+        value: as the user gave it.
         radius: of the attack, as exact text.
 
     Raises:
-        SpecError: it is out of range, or of another type.
+        SpecError: it is out of range, or of the wrong type.
     """
     checked = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
     if checked is not None:
@@ -131,7 +133,7 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
 def goal_parameters(
     attack: Attack, goal: Scalar | None, source: Scalar | None, targeted: str
 ) -> dict[str, Scalar]:
-    """Return the parameters of a goal that the target alone does not tell, checked against it."""
+    """Return the parameters of a goal that the target does not imply, checked against the target."""
     if goal is not None and goal not in GOALS:
         raise unknown("goal", str(goal), list(GOALS))
     if source is not None and (isinstance(source, bool) or whole(str(source)) is None):

@@ -23,7 +23,7 @@ from bench.registry import unknown
 
 @dataclass(frozen=True, slots=True)
 class LabelledImages:
-    """Images as they are stored, and their labels.
+    """Images in their stored form, and their labels.
 
     Attributes:
         raw: uint8 (N, C, H, W).
@@ -61,7 +61,7 @@ def _digits(split: str) -> LabelledImages:
     digits: Any = load_digits()
     raw = torch.from_numpy(digits.images).to(torch.uint8).unsqueeze(1)
     labels = torch.from_numpy(digits.target).long()
-    # The last images are the test split; other hands wrote them than the first.
+    # The last images are the test split; they were written by other people than the first.
     border = DATASETS["digits"].splits["train"]
     part = slice(0, border) if split == "train" else slice(border, None)
     return LabelledImages(raw[part], labels[part], top=16)
@@ -72,12 +72,12 @@ def _torchvision(class_name: str, split: str, root: Path) -> LabelledImages:
 
     kind = getattr(torchvision.datasets, class_name)
     try:
-        found = kind(root, train=split == "train", download=False)
+        dataset = kind(root, train=split == "train", download=False)
     except RuntimeError:
-        found = _download(kind, class_name, split, root)
-    raw = torch.as_tensor(found.data)
+        dataset = _download(kind, class_name, split, root)
+    raw = torch.as_tensor(dataset.data)
     raw = raw.unsqueeze(1) if raw.ndim == 3 else raw.permute(0, 3, 1, 2)
-    return LabelledImages(raw.contiguous(), torch.as_tensor(found.targets).long())
+    return LabelledImages(raw.contiguous(), torch.as_tensor(dataset.targets).long())
 
 
 def _download(kind: Any, class_name: str, split: str, root: Path) -> Any:
@@ -113,7 +113,7 @@ def _read(name: str, split: str, root: Path) -> LabelledImages:
 
 
 def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:
-    """Return a split of a data set, downloading it where it is missing.
+    """Return a split of a data set, downloading it if it is missing.
 
     Args:
         name: one of `DATASETS`.
@@ -122,7 +122,7 @@ def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> L
 
     Raises:
         SpecError: no such data set or split.
-        PrerequisiteError: the set is not there and cannot be downloaded.
+        PrerequisiteError: the data set is missing and cannot be downloaded.
     """
     if name not in DATASETS:
         raise unknown("data set", name, list(DATASETS))

@@ -1,4 +1,4 @@
-"""What is known of each data set without reading it. Imports no torch."""
+"""Facts of each data set, without reading it. Imports no torch."""
 
 from __future__ import annotations
 

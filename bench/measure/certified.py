@@ -1,7 +1,7 @@
 """From certificates to figures: certified accuracy, and the bounds it puts on the true robust accuracy.
 
 An image is certified within eps if its certified decision is right and its radius is above eps. Then no
-image nearer than eps gets another decision, except for a share alpha of the certificates asked for. A
+image nearer than eps gets another decision, except for a share alpha of all certificates requested. A
 successful attack shows the opposite: the decision is not robust. So at each l2 radius
 
     certified accuracy <= robust accuracy of the ideal smoothed classifier <= accuracy under attack
@@ -42,7 +42,7 @@ def certificates(outcomes: Outcomes) -> pd.DataFrame:
     """
     changed = _least_changes(outcomes.results)
     abstained = outcomes.results.rows.groupby("cell")["abstained"].mean()
-    found = []
+    figures = []
     for cell, names in _done_cells(outcomes):
         radii = outcomes.certified_radii[cell["cell"]]
         hits, n = int((radii > 0).sum()), len(radii)
@@ -50,13 +50,13 @@ def certificates(outcomes: Outcomes) -> pd.DataFrame:
         least = changed.get(str(cell["model"]), pd.Series(dtype=float))
         inside = int((least.reindex(radii.index) < radii).sum())
         alpha = number(cell["parameters"]["alpha"], "alpha")
-        found.append(names | {
+        figures.append(names | {
             "n": n, "accuracy": hits / n, "low": low, "high": high,
             "abstained": float(abstained[cell["cell"]]), "average_radius": float(radii.mean()),
             "largest": float(radii.max()), "inside": inside,
             "flag": _flag(inside, n, alpha),
         })  # fmt: skip
-    return pd.DataFrame(found, columns=[*_NAMED, "n", "accuracy", "low", "high", "abstained",
+    return pd.DataFrame(figures, columns=[*_NAMED, "n", "accuracy", "low", "high", "abstained",
                                         "average_radius", "largest", "inside", "flag"])  # fmt: skip
 
 
@@ -68,12 +68,12 @@ def certified_curve(outcomes: Outcomes) -> pd.DataFrame:
         `accuracy, low, high` (95 % Wilson), `n`.
     """
     largest = max((float(radii.max()) for radii in outcomes.certified_radii.values()), default=0.0)
-    found = []
+    points = []
     for cell, names in _done_cells(outcomes):
         radii = outcomes.certified_radii[cell["cell"]].to_numpy()
         for eps in np.unique([0, *radii, largest]):
-            found.append(names | {"radius": float(eps), **_share(radii > eps)})
-    return pd.DataFrame(found, columns=[*_NAMED, "radius", "accuracy", "low", "high", "n"])
+            points.append(names | {"radius": float(eps), **_share(radii > eps)})
+    return pd.DataFrame(points, columns=[*_NAMED, "radius", "accuracy", "low", "high", "n"])
 
 
 def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
     cells = cells[cells["shows_robust"] & (cells["norm"] == "l2") & (cells["flag"] == "")]
     label_changes = _l2_distances(outcomes.results, cells, abstaining=False)
     all_breaks = _l2_distances(outcomes.results, cells, abstaining=True)
-    found = []
+    bounds = []
     for cell, names in _done_cells(outcomes):
         of_model = cells[cells["model"] == cell["model"]]
         changes = side_by_side(label_changes, of_model["cell"])
@@ -104,11 +104,11 @@ def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
             attacks = _Attacks(attacked_by_all(changes, at_eps["cell"]), breaks)
             figures = _bounds(outcomes.certified_radii[cell["cell"]], attacks, eps)
             flags = (figures.pop("flag"), unseen_noise(set(at_eps["surface"])))
-            found.append(
+            bounds.append(
                 names | {"eps": eps, "eps_text": text, "attacks": len(at_eps)} | figures
                 | {"flag": "; ".join(flag for flag in flags if flag)}
             )  # fmt: skip
-    return pd.DataFrame(found, columns=[
+    return pd.DataFrame(bounds, columns=[
         *_NAMED, "eps", "eps_text", "n", "certified", "certified_low", "certified_high", "attacked",
         "low", "high", "abstained", "attacks", "flag",
     ])  # fmt: skip
@@ -182,18 +182,18 @@ def _least_changes(results: Results) -> dict[str, pd.Series[float]]:
     }
 
 
-def _flag(inside: int, asked: int, alpha: float) -> str:
+def _flag(inside: int, requested: int, alpha: float) -> str:
     """Return that more certificates are wrong than alpha explains; empty if they are not.
 
     Args:
         inside: how many labels were changed within their certified radius.
-        asked: how many certificates were asked for. alpha is a share of these, many of which may be
+        requested: how many certificates were requested. alpha is a share of these, many of which may be
             refused, and not of those that are given.
         alpha: the share of wrong certificates that the procedure allows.
     """
-    if not inside or float(binom.sf(inside - 1, asked, alpha)) >= _UNLIKELY:
+    if not inside or float(binom.sf(inside - 1, requested, alpha)) >= _UNLIKELY:
         return ""
-    return f"labels changed within {inside} radii of {asked} asked for; alpha is {alpha:g}"
+    return f"labels changed within {inside} radii of {requested} asked for; alpha is {alpha:g}"
 
 
 def _share(flags: Any) -> dict[str, Any]:

@@ -27,13 +27,13 @@ def curve(outcomes: Outcomes) -> pd.DataFrame:
         `model, norm, eps, accuracy, low, high` (95 % Wilson), `n`; eps ascending.
     """
     by_data, data = threats_by_data(outcomes.results, outcomes.cells), data_sets(outcomes.results)
-    found = []
+    points = []
     for (model, norm), cells in outcomes.cells.groupby(["model", "norm"], sort=False):
-        asked = by_data[data[str(model)]]
-        radii = asked.loc[asked["norm"] == norm, "radius"]
+        run_threats = by_data[data[str(model)]]
+        radii = run_threats.loc[run_threats["norm"] == norm, "radius"]
         for point in _points(outcomes, cells, sorted(radii)):
-            found.append({"model": model, "norm": norm, **point})
-    return pd.DataFrame(found, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
+            points.append({"model": model, "norm": norm, **point})
+    return pd.DataFrame(points, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
 
 
 def surface_curves(outcomes: Outcomes) -> pd.DataFrame:
@@ -44,14 +44,14 @@ def surface_curves(outcomes: Outcomes) -> pd.DataFrame:
     Returns:
         `model, norm, surface, eps, accuracy, low, high, n`; eps ascending.
     """
-    found = []
+    points = []
     of_surface = outcomes.cells.groupby(["model", "norm", "surface"], sort=False)
     for (model, norm, surface), cells in of_surface:
         radii = sorted(threats(cells[cells["kind"] == "fixed"])["radius"])
         for point in _points(outcomes, cells, radii):
-            found.append({"model": model, "norm": norm, "surface": surface, **point})
+            points.append({"model": model, "norm": norm, "surface": surface, **point})
     names = ["model", "norm", "surface", "eps", "accuracy", "low", "high", "n"]
-    return pd.DataFrame(found, columns=names)
+    return pd.DataFrame(points, columns=names)
 
 
 def _points(outcomes: Outcomes, cells: pd.DataFrame, radii: list[float]) -> list[dict[str, Any]]:

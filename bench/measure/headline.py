@@ -56,12 +56,12 @@ def headline(outcomes: Outcomes) -> pd.DataFrame:
         image of a random model; else null).
     """
     threats = threats_by_data(outcomes.results, outcomes.cells)
-    found = [
+    rows = [
         row
         for model in outcomes.results.models
         for row in _rows_of_model(outcomes, model, threats[str(model["data"])])
     ]
-    return pd.DataFrame(found, columns=list(_COLUMNS)).astype({"draws": "Int64"})
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"draws": "Int64"})
 
 
 def _rows_of_model(

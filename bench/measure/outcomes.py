@@ -88,10 +88,10 @@ class Outcomes:
 
     @cached_property
     def evidence(self) -> Mapping[str, pd.Series[bool]]:
-        """Whether a cell tells anything of an image: its attack was valid on the image or broke it."""
+        """Whether a cell is evidence about an image: its attack was valid on the image or broke it."""
         rows = self.results.rows
-        told = valid_rows(rows) | self.lost | ~rows["correct"]
-        return by_cell(rows, told.to_numpy(dtype=bool))
+        tells = valid_rows(rows) | self.lost | ~rows["correct"]
+        return by_cell(rows, tells.to_numpy(dtype=bool))
 
     @cached_property
     def not_finite(self) -> Mapping[str, pd.Series[bool]]:
@@ -241,7 +241,7 @@ class WorstCase(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """Return a note on images of which the attacks tell nothing, if there are any."""
+        """Return notes on images without a valid attack or with scores that are not finite, if any."""
         notes = []
         if self.untested:
             notes.append(f"no valid attack on {self.untested} of {self.attacked} images")
@@ -313,11 +313,11 @@ def _flags_by_image(
     flags: Mapping[str, pd.Series[bool]], cells: list[str], images: pd.Index[Any]
 ) -> Flags:
     """Return the flags of some cells side by side, (images, cells); False where there is none."""
-    made: Flags = np.zeros((len(images), len(cells)), dtype=bool)
+    matrix: Flags = np.zeros((len(images), len(cells)), dtype=bool)
     for column, cell in enumerate(cells):
         of_cell = flags[cell]
         same = of_cell.index is images or of_cell.index.equals(images)
-        made[:, column] = (
+        matrix[:, column] = (
             of_cell if same else of_cell.reindex(images, fill_value=False)
         ).to_numpy()
-    return made
+    return matrix

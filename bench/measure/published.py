@@ -24,7 +24,7 @@ COLUMNS = (
     "study", "table", "dataset", "model", "attack", "norm", "eps", "metric", "value", "unit", "note",
 )  # fmt: skip
 
-#: What stands in the column of the attack where there is none.
+#: The entry in the attack column of figures on clean images.
 CLEAN = "none"
 
 _PERCENT = {"%": 1.0, "fraction": 100.0}
@@ -69,7 +69,7 @@ def comparison(outcomes: Outcomes, published: pd.DataFrame) -> pd.DataFrame:
     for row in outcomes.cells[outcomes.cells["shows_robust"]].to_dict("records"):
         cell = _Cell(str(row["cell"]), str(row["surface"]), row["flag"] == "")
         cells[_key(row["model"], row["attack"], row["norm"], row["radius"])].append(cell)
-    found = []
+    figures = []
     for figure in published[published["metric"] == "accuracy"].to_dict("records"):
         model = f"{figure['dataset']}/{figure['model']}"
         for eps in readings(figure["norm"], figure["eps"]):
@@ -79,8 +79,8 @@ def comparison(outcomes: Outcomes, published: pd.DataFrame) -> pd.DataFrame:
                 radius = number(eps) if eps else float("nan")
                 key = _key(model, figure["attack"], figure["norm"], radius)
                 ours = _attacked(cells.get(key, []), outcomes, radius)
-            found.append(_published(figure) | {"eps": eps} | ours)
-    return _ordered(pd.DataFrame(found, columns=None if found else list(_FIRST)))
+            figures.append(_published(figure) | {"eps": eps} | ours)
+    return _ordered(pd.DataFrame(figures, columns=None if figures else list(_FIRST)))
 
 
 def readings(norm: str, eps: str) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _attacked(cells: Sequence[_Cell], outcomes: Outcomes, radius: float) -> dict
     return percent | {"n": all_surfaces["n"]} | counts
 
 
-def _ordered(found: pd.DataFrame) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the columns of surfaces last."""
-    surfaces = [name for name in found.columns if name not in _FIRST]
-    return found[[*_FIRST, *surfaces]].reset_index(drop=True)
+    surfaces = [name for name in frame.columns if name not in _FIRST]
+    return frame[[*_FIRST, *surfaces]].reset_index(drop=True)

@@ -36,12 +36,13 @@ CONFIDENCE = 0.8
 FEWEST = 500
 LEAST_R2 = 0.95
 MOST_CENSORED = 0.5
-#: Nor if the p of the test of the shape is at most this.
+#: Nor if the p of the test of the shape is at most this. The more images there are, the smaller a departure
+#: from the logistic it rejects; claims then use the median radius, and say so.
 LEVEL = 0.01
 
 _POINTS = 200
 _REPLICATES = 200
-#: Samples that the test of the shape draws; it ends early at so many that fit as badly as the data.
+#: How many samples the test of the shape draws, and how many that fit as badly as the data end it early.
 _SIMULATED, _ENOUGH = 99, 10
 _SEED = 0
 #: Values of nu that the fit starts from, and bounds of (R, log b, log nu); beyond these the curve
@@ -85,8 +86,8 @@ class Fit:
         power = -self.nu * np.log(share)
         # log expm1(power) without overflow
         spread = power + np.log(-np.expm1(-power)) - np.log(self.nu)
-        found: Array = self.critical - spread / self.b
-        return found
+        eps: Array = self.critical - spread / self.b
+        return eps
 
 
 def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str, Array]:
@@ -122,7 +123,7 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
     """
     by_cell = measured_radii(results, confidence)
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
-    found = []
+    figures = []
     for cell in results.cells[results.cells["cell"].isin(by_cell)].to_dict("records"):
         parameters = ", ".join(
             f"{name} {value}" for name, value in sorted(cell["parameters"].items())
@@ -134,11 +135,11 @@ def critical_eps(results: Results, confidence: float = CONFIDENCE) -> pd.DataFra
             why = (
                 f"images count from confidence {confidence:g}, {attacked_from:g} was asked of them"
             )
-            found.append(row | {"refused": why})
+            figures.append(row | {"refused": why})
         else:
             step = number(cell["parameters"].get("step_size", 0), "step_size")
-            found.append(row | _figures(by_cell[str(cell["cell"])], step))
-    return pd.DataFrame(found, columns=[*named, "parameters", "confidence", *_FIGURES])
+            figures.append(row | _figures(by_cell[str(cell["cell"])], step))
+    return pd.DataFrame(figures, columns=[*named, "parameters", "confidence", *_FIGURES])
 
 
 _FIGURES = (
@@ -213,11 +214,11 @@ def bootstrap_error(radii: Array, fit: Fit) -> float:
     generator = np.random.default_rng(_SEED)
     unit = fit.critical
     begin = np.array([1.0, np.log(fit.b * unit), np.log(fit.nu)])
-    found = []
+    replicates = []
     for _ in range(_REPLICATES):
         eps, level = _passed(np.sort(generator.choice(radii, len(radii))))
-        found.append(_fitted(eps / unit, level, begin).x[0] * unit)
-    low, high = np.quantile(found, (0.1587, 0.8413))
+        replicates.append(_fitted(eps / unit, level, begin).x[0] * unit)
+    low, high = np.quantile(replicates, (0.1587, 0.8413))
     return float(high - low) / 2
 
 

@@ -70,12 +70,12 @@ class Source(BaseModel):
         """Return the reference of the document, with a note on the parts that it does not name."""
         lacking = [
             part
-            for part, known in (
+            for part, value in (
                 ("author", self.authors),
                 ("institution", self.institution),
                 ("year", self.year),
             )
-            if not known
+            if not value
         ]
         where = ", ".join([self.kind, *([self.institution] if self.institution else [])])
         dated = "" if self.year is None else f", {self.year}"

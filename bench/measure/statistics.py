@@ -30,8 +30,8 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> Interval:
     """
     if n == 0:
         return Interval(float("nan"), float("nan"))
-    found = binomtest(hits, n).proportion_ci(confidence, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    interval = binomtest(hits, n).proportion_ci(confidence, method="wilson")
+    return Interval(float(interval.low), float(interval.high))
 
 
 def mcnemar(only_left: int, only_right: int) -> float:

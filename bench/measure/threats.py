@@ -1,4 +1,4 @@
-"""The threats that a run asks about: a norm with a radius, each radius once however it was written."""
+"""The threats of a run: a norm with a radius, each radius once however it was written."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def threats(fixed: pd.DataFrame) -> pd.DataFrame:
         `norm, radius, eps` (as text); radii ascending within a norm. Radii that agree to 1e-6 are one
         threat, with the shortest of their texts.
     """
-    found: list[dict[Hashable, Any]] = []
+    distinct: list[dict[Hashable, Any]] = []
     for norm in fixed["norm"].unique():
-        asked = fixed.loc[fixed["norm"] == norm, ["norm", "radius", "eps"]].drop_duplicates()
-        for threat in asked.sort_values("radius", kind="stable").to_dict("records"):
-            last = found[-1] if found and found[-1]["norm"] == norm else None
+        attacked = fixed.loc[fixed["norm"] == norm, ["norm", "radius", "eps"]].drop_duplicates()
+        for threat in attacked.sort_values("radius", kind="stable").to_dict("records"):
+            last = distinct[-1] if distinct and distinct[-1]["norm"] == norm else None
             if last and isclose(last["radius"], threat["radius"], rel_tol=SAME_RADIUS):
                 if (len(threat["eps"]), threat["eps"]) < (len(last["eps"]), last["eps"]):
                     last |= {"radius": threat["radius"], "eps": threat["eps"]}
             else:
-                found.append(threat)
-    return pd.DataFrame(found, columns=["norm", "radius", "eps"])
+                distinct.append(threat)
+    return pd.DataFrame(distinct, columns=["norm", "radius", "eps"])
 
 
 def threats_by_data(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the `threats` that the models of each data set are asked about, by data set.
+    """Return the `threats` under which models of each data set are attacked, by data set.
 
     Where no attack reaches a model of a data set, these are all threats of the run.
 
@@ -53,11 +53,11 @@ def threats_by_data(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataF
     """
     fixed = cells[cells["kind"] == "fixed"]
     data = fixed["model"].map(data_sets(results))
-    found = {}
+    by_data = {}
     for name in {str(model["data"]) for model in results.models}:
         own = fixed[data == name] if (data == name).any() else fixed
-        found[name] = threats(own)
-    return found
+        by_data[name] = threats(own)
+    return by_data
 
 
 def data_sets(results: Results) -> dict[str, str]:

@@ -24,16 +24,16 @@ def transfer(results: Results, rates: pd.DataFrame) -> pd.DataFrame:
     """
     parameters = dict(zip(results.cells["cell"], results.cells["parameters"], strict=True))
     fitted = [cell for cell in parameters if "fitted_on" in parameters[cell]]
-    found = rates[rates["cell"].isin(fitted)]
+    cells = rates[rates["cell"].isin(fitted)]
     fitted_on = [
         model if parameters[cell]["fitted_on"] == ITSELF else parameters[cell]["fitted_on"]
-        for cell, model in zip(found["cell"], found["model"], strict=True)
+        for cell, model in zip(cells["cell"], cells["model"], strict=True)
     ]
-    table = found[["cell", "model", "attack", "toolkit", "norm", "eps_text", "attacked"]].copy()
+    table = cells[["cell", "model", "attack", "toolkit", "norm", "eps_text", "attacked"]].copy()
     table.insert(1, "fitted_on", pd.Series(fitted_on, index=table.index, dtype="str"))
-    table["fooling"] = found["success_rate"]
-    table[["low", "high"]] = found[["low", "high"]]
-    facts = [results.fit(cell) or {} for cell in found["cell"]]
+    table["fooling"] = cells["success_rate"]
+    table[["low", "high"]] = cells[["low", "high"]]
+    facts = [results.fit(cell) or {} for cell in cells["cell"]]
     for column, fact in {
         "fit_images": "images", "fit_fooling": "fooling", "passes": "passes",
         "forwards": "forwards", "backwards": "backwards", "seconds": "seconds",

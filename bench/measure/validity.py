@@ -1,8 +1,9 @@
 """Which attacks count: on which images an attack was valid, and why a whole cell cannot count.
 
 An attack was *valid* on an image if the image it tried is finite, in [0, 1] and within the budget, and
-the attack had something to go by: a gradient, scores that change, or an image of another class to
-start from. If a valid attack did not break an image, that is evidence that the image is robust.
+the attack had something to guide it: a gradient, scores that change, or an image of another class to
+start from. If a valid attack did not break an image, that is evidence that the image is robust. Which
+attacks can be evidence at all is stated in the attack table.
 
 Some attacks can break an image but are never evidence that it is robust: those that aim at one label
 or at less confidence, those that attack only the images the model is sure of, and noise. A cell that
@@ -25,7 +26,7 @@ from bench.store.results import Results
 
 #: Level of the two tests by which a cell is no better than noise. The first: its margins are lower than
 #: under noise no more often than chance explains. The second: the images where they are lower are fewer
-#: than the share `_CLEAR` explains. On a handful of images neither can be told.
+#: than the share `_CLEAR` explains. On a handful of images neither test can decide.
 _LEVEL, _CLEAR = 0.05, 0.75
 
 #: Reasons of invalid rows that mean that the model gave scores that are not finite.
@@ -41,7 +42,10 @@ WITHOUT_NOISE = "through the network without noise only"
 
 
 def unseen_noise(surfaces: Collection[str]) -> str:
-    """Return how attacks on these surfaces missed a random model's noise; empty where they did not."""
+    """Return how attacks on these surfaces missed a random model's noise; empty if they did not.
+
+    Decided only here: headlines, curves, certified bounds, claims and published tables mark figures by it.
+    """
     if EXPECTED_SURFACE in surfaces:
         return ""
     if ONE_DRAW_SURFACE in surfaces:
@@ -51,8 +55,8 @@ def unseen_noise(surfaces: Collection[str]) -> str:
 
 def label_lost(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return where an attack, whatever its goal, took the right label away or made the model abstain."""
-    other = (rows["adv_label"] != rows["label"]).fillna(False).astype(bool) | rows["abstained"]
-    return attacked(rows) & other & rows["invalid"].isna()
+    changed = (rows["adv_label"] != rows["label"]).fillna(False).astype(bool) | rows["abstained"]
+    return attacked(rows) & changed & rows["invalid"].isna()
 
 
 def valid_rows(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -132,12 +136,12 @@ def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
             unchanged | (recorded(rows, "ineffective") & ~lost)
         ),
     }
-    found: dict[str, str] = {}
+    by_cell: dict[str, str] = {}
     for fault, there in faults.items():
         everywhere = there.groupby(rows["cell"]).all()
         for cell in everywhere.index[everywhere]:
-            found.setdefault(str(cell), fault)
-    return found
+            by_cell.setdefault(str(cell), fault)
+    return by_cell
 
 
 def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
@@ -150,20 +154,22 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     noise = done[done["attack"] == "noise"]
     if noise.empty or "adv_margin" not in rows:
         return set()
-    known = rows[rows["invalid"].isna() & rows["adv_margin"].notna() & ~recorded(rows, "draws")]
+    comparable = rows[
+        rows["invalid"].isna() & rows["adv_margin"].notna() & ~recorded(rows, "draws")
+    ]
     by_cell = {
         str(cell): of_cell.set_index("index")[["adv_margin", "l0"]]
-        for cell, of_cell in known.groupby("cell", sort=False)
+        for cell, of_cell in comparable.groupby("cell", sort=False)
     }
-    found = set()
+    like_noise = set()
     tested = done[(done["attack"] != "noise") & (done["goal"] == "misclassification")]
     for cell in tested.to_dict("records"):
         alike = noise[(noise["model"] == cell["model"]) & (noise["norm"] == cell["norm"])]
         for key in alike.loc[same_radius(alike["radius"], cell["radius"]), "cell"]:
             both_known = key in by_cell and cell["cell"] in by_cell
             if both_known and _like_noise(by_cell[cell["cell"]], by_cell[key]["adv_margin"]):
-                found.add(str(cell["cell"]))
-    return found
+                like_noise.add(str(cell["cell"]))
+    return like_noise
 
 
 def _like_noise(attack: pd.DataFrame, noise_margins: pd.Series[float]) -> bool:

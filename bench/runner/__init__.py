@@ -1,1 +1,4 @@
-"""From a suite to rows: plan, cells, judge."""
+"""From a suite to rows: plan, cells, judge.
+
+Not named `run`, since importing `bench.run` would replace the public function of that name.
+"""

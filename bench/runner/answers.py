@@ -1,8 +1,8 @@
 """Whether a user's model still answers as it did when its rows were made.
 
-A fingerprint covers all of a model that can be seen. What cannot be (a file that is read while
-predicting, a service, a compiled library) shows in answers alone. They are no part of a key, since
-processors round differently; but two sets of answers under one key are an error.
+A fingerprint covers everything of a model that Python can see. Anything else (a file read while
+predicting, a remote service, a compiled library) shows only in its answers. Answers are not part of a
+key, since processors round differently; but two different sets of answers under one key are an error.
 """
 
 from __future__ import annotations
@@ -28,35 +28,33 @@ from bench.store.runlog import runs
 from bench.store.store import Store
 from bench.zoo import MODELS
 
-#: Images that a model is asked about: the first of those under attack, and noise from a fixed seed.
+#: How many images a model is queried on: the first of those under attack, and noise from a fixed seed.
 _IMAGES, _NOISE = 32, 8
 
-#: How far probabilities of one model may differ between machines. Other kernels move them by about
-#: 1e-6 in float32 and by up to 4e-3 in bfloat16 (8 bits, over a handful of layers); another model
-#: moves some of forty by far more.
+#: How far probabilities of one model may differ between machines. Other kernels change them by about
+#: 1e-6 in float32 and by up to 4e-3 in bfloat16 (8 bits, over a few layers); with another model, some of
+#: forty images differ by far more.
 _TOLERANCE = 1e-2
 
-#: How many of the answers of a model that gives labels alone may differ: of these no margin is known,
-#: and one may have none.
+#: How many answers may differ if a model gives labels only: their margins are unknown and may be zero.
 _FLIPS = 1
 
 
 def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
-    """Ask each of the user's models about a few images, and keep what it says of them.
+    """Compare the answers of each of the user's models to a few images with those kept earlier.
 
-    It costs a pass of forty images a model. One that answers otherwise from call to call is not
+    It costs one pass of forty images per model. Models whose answers vary from call to call are not
     compared.
 
     Args:
-        plan: with the models and the images under attack.
-        store: whose folder `models` holds the answers, a file a model.
+        plan: holds the models and the images under attack.
+        store: its folder `models` keeps the answers, one file per model.
 
     Returns:
-        Models that cannot be attacked, and why: their scores are not what they are said to be.
+        Models that cannot be attacked, and why: their scores are not what was declared.
 
     Raises:
-        StoreError: a model answers otherwise than when its rows were made, though nothing that can be
-            seen of it has changed.
+        StoreError: a model's answers changed since its rows were made, although its fingerprint did not.
     """
     refused: dict[ModelRequest, BenchError] = {}
     for request, fingerprint in _users(plan).items():
@@ -67,7 +65,7 @@ def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
         with seeded(0, x.device), users_code():
             try:
                 prediction = adapter.predict(x)
-            except Exception:  # its cells will fail, and say why
+            except Exception:  # its cells will fail and report why
                 continue
             why = mistaken(prediction.scores[prediction.labels >= 0], adapter.spec.scores)
             if why is not None:
@@ -87,9 +85,9 @@ def check_answers(plan: Plan, store: Store) -> dict[ModelRequest, BenchError]:
 
 
 def earlier_versions(plan: Plan, store: Store) -> list[str]:
-    """Return a line for each of the user's models of which the suite's last run had another version.
+    """Return a line for each of the user's models that has changed since the suite's last run.
 
-    Said so once: the next run's last one is this.
+    Each change is reported once, since the next run compares with this one.
     """
     users = _users(plan)
     last = next((run for run in runs(store) if run["suite"] == plan.suite.name), None)
@@ -102,14 +100,14 @@ def earlier_versions(plan: Plan, store: Store) -> list[str]:
         record = next((record for record in records if record is not None), None)
         if record is not None and record["identity"]["model"]["fingerprint"] != fingerprint:
             lines.append(
-                f"{request.title()}: {store.root} has rows of another version of this model, or of one "
-                f"that an earlier Crossfire could not tell from it; they are not used"
+                f"{request.title()}: {store.root} has rows of another version of this model, or of a model "
+                f"that had the same fingerprint in an earlier Crossfire; they are not used"
             )
     return lines
 
 
 def _users(plan: Plan) -> dict[ModelRequest, str]:
-    """Return the user's models and their fingerprints; Crossfire's own are known by their weights."""
+    """Return the user's models and their fingerprints; Crossfire's own are identified by their weights."""
     return {
         cell.model: cell.fingerprint
         for cell in plan.cells.values()
@@ -118,7 +116,7 @@ def _users(plan: Plan) -> dict[ModelRequest, str]:
 
 
 def _asked(plan: Plan, adapter: Adapter) -> torch.Tensor:
-    """Return the images that a model is asked about, (N, C, H, W)."""
+    """Return the images that a model is queried on, (N, C, H, W)."""
     sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
     first: LabelledImages = max(sets, key=len).first(_IMAGES)
     generator = torch.Generator().manual_seed(0)
@@ -128,35 +126,35 @@ def _asked(plan: Plan, adapter: Adapter) -> torch.Tensor:
 
 def _answers(prediction: Prediction, scores: str) -> dict[str, Any]:
     """Return labels and the two largest probabilities of each image, as plain values."""
-    given = prediction.scores.double()
-    shares = given.softmax(1) if scores == "logits" else given
+    scores_given = prediction.scores.double()
+    shares = scores_given.softmax(1) if scores == "logits" else scores_given
     top = shares.topk(min(2, shares.shape[1]), dim=1).values.cpu()
     return {
         "labels": prediction.labels.tolist(),
         "largest": [
             [round(value, 4) if value == value else None for value in row] for row in top.tolist()
         ],
-        "labels_alone": bool(((given == 0) | (given == 1)).all()),
+        "labels_alone": bool(((scores_given == 0) | (scores_given == 1)).all()),
     }
 
 
 def _differ(kept: Mapping[str, Any], answers: Mapping[str, Any]) -> bool:
-    """Return whether answers are those of two models, and not of one on two machines."""
+    """Return whether answers come from two models, rather than from one model on two machines."""
     flips = 0
-    for label, other, top, beside in zip(
+    for label, label_now, top, beside in zip(
         kept["labels"], answers["labels"], kept["largest"], answers["largest"], strict=True
     ):
         if answers["labels_alone"]:
-            flips += label != other
+            flips += label != label_now
             continue
-        known = [value for value in (*top, *beside) if value is not None]
-        if len(known) < len(top) + len(beside):
+        finite = [value for value in (*top, *beside) if value is not None]
+        if len(finite) < len(top) + len(beside):
             if [value is None for value in top] != [value is None for value in beside]:
                 return True
             continue
         if any(abs(a - b) > _TOLERANCE for a, b in zip(top, beside, strict=True)):
             return True
-        if label != other and top[0] - top[-1] > 2 * _TOLERANCE:
+        if label != label_now and top[0] - top[-1] > 2 * _TOLERANCE:
             return True
     return flips > _FLIPS
 
@@ -164,9 +162,9 @@ def _differ(kept: Mapping[str, Any], answers: Mapping[str, Any]) -> bool:
 def _key(
     request: ModelRequest, fingerprint: str, answers: Mapping[str, Any], x: torch.Tensor
 ) -> str:
-    """Return the name of a model's file: of what tells its cells from others', and what it is asked."""
-    asked = hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()
-    named = [request.name, dict(request.options), fingerprint, asked]
+    """Return the name of a model's file, from what identifies its cells and the images queried."""
+    images_digest = hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()
+    named = [request.name, dict(request.options), fingerprint, images_digest]
     return hashlib.sha256(canonical_json(named).encode()).hexdigest()[:20]
 
 
@@ -183,11 +181,11 @@ def _read(path: Any) -> dict[str, Any] | None:
 def _otherwise(request: ModelRequest, adapter: Adapter, store: Store) -> str:
     named = adapter.known_as if isinstance(adapter, KnownAs) else None
     help_ = (
-        f"fingerprint={named!r} has to change with it"
+        f"give another fingerprint than {named!r}"
         if named is not None
-        else "make what changed an attribute of the model, or give bench.wrap_predict a fingerprint="
+        else "store what changed in an attribute of the model, or give bench.wrap_predict a fingerprint="
     )
     return (
-        f"{request.title()} answers otherwise than when its rows in {store.root} were made, though nothing "
+        f"{request.title()} gives other answers than when its rows in {store.root} were made, though nothing "
         f"that Crossfire can see of it has changed; {help_}; or name another folder with --results"
     )

@@ -1,4 +1,4 @@
-"""Rows of attacks: images are crafted, and what comes out is judged by the model."""
+"""Rows of attacks: images are crafted, then judged by the model."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _NORMS = ("l0", "l1", "l2", "linf")
 
 
 class Judged(NamedTuple):
-    """What came of the images that were attacked.
+    """The images that were attacked, with their verdicts.
 
     Attributes:
-        at: which images of the part these are.
-        attempt: what the attack was to do to them.
-        tried: what it came up with.
+        at: positions of these images in the part.
+        attempt: the attack's goal for them.
+        tried: the images it returned.
         verdict: of the judge.
-        shares: column to the share of a random model's draws that are right; empty of other models.
+        shares: by column, the share of a random model's draws that are right; empty for other models.
     """
 
     at: list[int]
@@ -54,7 +54,7 @@ class Judged(NamedTuple):
 
 
 def attack_images(task: Task, part: Part) -> Chunk:
-    """Attack the images a model gets right, judge what was tried, and return a row an image."""
+    """Attack the images a model gets right, judge the results, and return one row per image."""
     adapter, spec, (x, y, *_) = task.adapter, task.spec, part
     clean = task.clean_of(part)
     target = _targets(task, part)
@@ -90,7 +90,7 @@ def attack_images(task: Task, part: Part) -> Chunk:
 
 
 def _targets(task: Task, part: Part) -> torch.Tensor | None:
-    """Return the label each image is to get by the model that it is crafted on."""
+    """Return the target labels, chosen by the model that the images are crafted on."""
     clean = task.source.clean.of(part.start, part.x, part.y)
     return targets(task.spec.targeted, clean.prediction.scores, part.y, part.target_seed)
 
@@ -98,14 +98,20 @@ def _targets(task: Task, part: Part) -> torch.Tensor | None:
 def _tried(
     task: Task, part: Part, attempt: Attempt, at: torch.Tensor, target: torch.Tensor | None
 ) -> AttackResult:
-    """Return what is tried on the images `at` of a part."""
+    """Return what is tried on the images `at` of a part.
+
+    Images crafted for several judges are not moved back for confidence reduction, since all judges must
+    get the same images.
+    """
     source = task.source
     if source.perturbation is not None:
         return _of(apply(source.perturbation, part.x), at)
     if source.crafted is not None:
         if part.start not in source.crafted:
-            every = Batch(part.x, part.y, target)
-            source.crafted[part.start] = _craft(task.spec, task.toolkit, source, every, part.seed)
+            whole_part = Batch(part.x, part.y, target)
+            source.crafted[part.start] = _craft(
+                task.spec, task.toolkit, source, whole_part, part.seed
+            )
         return _of(source.crafted[part.start], at)
     batch = Batch(attempt.x, attempt.y, attempt.target)
     tried = _craft(task.spec, task.toolkit, source, batch, part.seed)
@@ -125,7 +131,7 @@ def _craft(
 def _shares(
     adapter: Adapter, shown: torch.Tensor, y: torch.Tensor, verdict: Verdict
 ) -> dict[str, list[float | None]]:
-    """Return the shares of a random model's draws that are right about images tried."""
+    """Return the shares of a random model's draws that are right about the images tried."""
     if not isinstance(adapter, Random):
         return {}
     counts = [why is None for why in verdict.invalid]
@@ -134,26 +140,27 @@ def _shares(
         right = share_right(adapter, shown, y, purpose)
         assert right is not None
         shares[column] = [
-            value if known else None for value, known in zip(right.tolist(), counts, strict=True)
+            value if counted else None
+            for value, counted in zip(right.tolist(), counts, strict=True)
         ]
     return shares
 
 
-def _of(every: AttackResult, at: torch.Tensor) -> AttackResult:
-    """Return what was found for some of the images, and their share of the time."""
+def _of(crafted: AttackResult, at: torch.Tensor) -> AttackResult:
+    """Return the results for some of the images, with their share of the time."""
     rows = at.cpu()
     return AttackResult(
-        every.x_adv[at],
-        every.forwards[rows],
-        every.backwards[rows],
-        None if every.iterations is None else every.iterations[rows],
-        every.seconds * len(at) / len(every.x_adv),
-        None if every.ineffective is None else [every.ineffective[i] for i in rows.tolist()],
+        crafted.x_adv[at],
+        crafted.forwards[rows],
+        crafted.backwards[rows],
+        None if crafted.iterations is None else crafted.iterations[rows],
+        crafted.seconds * len(at) / len(crafted.x_adv),
+        None if crafted.ineffective is None else [crafted.ineffective[i] for i in rows.tolist()],
     )
 
 
 def _spread(n: int, at: list[int], values: Iterable[Any] | None, empty: Any) -> list[Any]:
-    """Return values of the attacked images as a column of all n; the others are empty."""
+    """Return values of the attacked images as a column over all n images, `empty` elsewhere."""
     column = [empty] * n
     for i, value in zip(at, values or [], strict=False):
         column[i] = value
@@ -161,7 +168,7 @@ def _spread(n: int, at: list[int], values: Iterable[Any] | None, empty: Any) -> 
 
 
 def _costs(n: int, judged: Judged | None) -> dict[str, list[Any]]:
-    """Return the columns of what the attack did, spread over all n images of the part."""
+    """Return the columns on the attack's cost, over all n images of the part."""
     spread = partial(_spread, n, judged.at if judged else [])
     tried, target = (judged.tried, judged.attempt.target) if judged else (None, None)
     iterations = tried.iterations if tried else None
@@ -176,7 +183,7 @@ def _costs(n: int, judged: Judged | None) -> dict[str, list[Any]]:
 
 
 def _verdicts(n: int, clean: Prediction, judged: Judged | None) -> dict[str, list[Any]]:
-    """Return the columns of the judge, spread over all n images of the part."""
+    """Return the columns of the judge, over all n images of the part."""
     at = judged.at if judged else []
     spread = partial(_spread, n, at)
     verdict, shares = (judged.verdict, judged.shares) if judged else (None, {})
@@ -194,17 +201,20 @@ def _verdicts(n: int, clean: Prediction, judged: Judged | None) -> dict[str, lis
     }
     near = (margins(clean).abs() < BORDERLINE).tolist()
     abstained = (clean.labels < 0).tolist()
-    known = scored(clean.scores).tolist()
+    finite_scores = scored(clean.scores).tolist()
     for i in set(range(n)) - set(at):
-        columns["borderline"][i], columns["abstained"][i] = near[i], abstained[i] and known[i]
-        columns["invalid"][i] = None if known[i] else f"clean {SCORES}"
+        columns["borderline"][i], columns["abstained"][i] = (
+            near[i],
+            abstained[i] and finite_scores[i],
+        )
+        columns["invalid"][i] = None if finite_scores[i] else f"clean {SCORES}"
     return columns
 
 
 def _radii(judged: Judged) -> list[float | None]:
-    """Return how far each image went until its label changed, infinity where it did not.
+    """Return the linf distance at which each image's label changed, infinity where it did not.
 
-    None of an attack that does not measure that.
+    None for an attack that does not measure this.
     """
     spec, verdict = judged.attempt.spec, judged.verdict
     if row_kind(spec.name).measures is None:
@@ -214,10 +224,10 @@ def _radii(judged: Judged) -> list[float | None]:
 
 
 def targets(how: str, scores: torch.Tensor, y: torch.Tensor, seed: int) -> torch.Tensor | None:
-    """Return the label each image is to get, (N,); None for an untargeted attack.
+    """Return the target label of each image, (N,); None for an untargeted attack.
 
-    `next` is the class after the true one, `least-likely` the one of the lowest clean score,
-    `random` any other class, and a number that class (images of it are left alone).
+    `next` is the class after the true one, `least-likely` the class with the lowest clean score,
+    `random` any other class, and a number that class (images of it are not attacked).
 
     Raises:
         SpecError: a class the model does not have.

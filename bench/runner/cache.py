@@ -1,4 +1,4 @@
-"""What several cells of a run share: clean predictions, images crafted once, fitted perturbations."""
+"""What several cells of a run share: clean predictions, crafted images, fitted perturbations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.spec import Adapter, ModelRequest, Prediction
 
 
 class Clean(NamedTuple):
-    """What a model says of clean images.
+    """A model's answers to clean images.
 
     Attributes:
         prediction: its decision.
-        share: of a random model, the share of the draws that get each image right, (N,); else None.
+        share: for a random model, the share of the draws that get each image right, (N,); else None.
     """
 
     prediction: Prediction
@@ -27,14 +27,14 @@ class Clean(NamedTuple):
 
 @dataclass(slots=True)
 class CleanPredictions:
-    """What a model says of the clean images, asked once a chunk and shared by all its cells."""
+    """A model's answers to the clean images, computed once per chunk and shared by all its cells."""
 
     adapter: Adapter
     known: dict[tuple[int, int], Clean] = field(default_factory=dict)
 
     def of(self, start: int, x: torch.Tensor, y: torch.Tensor) -> Clean:
-        """Return what the model says of the images (N, C, H, W) from `start` on, with labels (N,)."""
-        # Of fewer images the last chunk is shorter than the one that begins there in more.
+        """Return the model's answers to the images (N, C, H, W) from `start` on, with labels (N,)."""
+        # In a smaller image set the last chunk is shorter than the one with the same start elsewhere.
         chunk = start, len(x)
         if chunk not in self.known:
             adapter = self.adapter
@@ -43,11 +43,11 @@ class CleanPredictions:
 
 
 class RunCache:
-    """What the cells of a run need not find out twice.
+    """Results that the cells of a run share.
 
     Attributes:
-        clean: what each model says of the clean images.
-        fits: fitted perturbations, by what decides them.
+        clean: the answers of each model to the clean images.
+        fits: fitted perturbations, by everything that decides them.
     """
 
     def __init__(self, adapters: Mapping[ModelRequest, Adapter]) -> None:
@@ -56,7 +56,7 @@ class RunCache:
         self._crafted: tuple[str, dict[int, AttackResult]] = "", {}
 
     def crafted(self, key: str) -> dict[int, AttackResult]:
-        """Return what was crafted so far in a cell, by where chunks begin; of the last cell alone."""
+        """Return the images crafted so far for a cell, by chunk start; only the last cell's are kept."""
         if self._crafted[0] != key:
             self._crafted = key, {}
         return self._crafted[1]

@@ -1,4 +1,4 @@
-"""Computing a cell: the images and seeds of its chunks, and what is computed about them."""
+"""Computing a cell: the images and seeds of its chunks, and the task to compute for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PICTURES = 16
 
 
 def chunk_seed(cell: Cell, start: int) -> int:
-    """Return the seed of a chunk; toolkits share it, so that their random starts can agree."""
+    """Return the seed of a chunk; it does not depend on the toolkit, so that random starts agree."""
     source = dataclasses.replace(cell.source(), attack=plain(cell.attack))
     named = {key: value for key, value in identity(source).items() if key != "toolkit"}
     return _seed(repr(sorted(named.items())), start)
@@ -32,7 +32,7 @@ def chunk_seed(cell: Cell, start: int) -> int:
 def fit_identity(cell: Cell) -> dict[str, Any]:
     """Return everything that decides the perturbation a cell applies, as plain JSON values.
 
-    Cells of other models, and of other images under attack, may have the same: then they share it.
+    Cells of other models or with other images under attack may agree in it; then they share the fit.
     """
     named = identity(cell)
     parameters = {
@@ -47,7 +47,7 @@ def fit_identity(cell: Cell) -> dict[str, Any]:
 
 
 def fit_seed(cell: Cell) -> int:
-    """Return the seed of a cell's perturbation; toolkits share it."""
+    """Return the seed of a cell's perturbation; it does not depend on the toolkit."""
     named = {key: value for key, value in fit_identity(cell).items() if key != "toolkit"}
     return _seed(canonical_json(named))
 
@@ -57,23 +57,23 @@ def _seed(*parts: object) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def task_of(cell: Cell, known: RunCache, perturbation: torch.Tensor | None = None) -> Task:
-    """Return what is computed about the images of a cell.
+def task_of(cell: Cell, run_cache: RunCache, perturbation: torch.Tensor | None = None) -> Task:
+    """Return the task of a cell.
 
     Args:
-        cell: what is computed.
-        known: what the models of the run say of clean images, and what was crafted already.
+        cell: the cell to compute.
+        run_cache: clean predictions and crafted images of the run.
         perturbation: (C, H, W), what a fitted attack adds to every image.
     """
     source = cell.source()
     return Task(
         spec=cell.attack,
         toolkit=cell.toolkit,
-        clean=known.clean[cell.model],
+        clean=run_cache.clean[cell.model],
         source=Source(
             surface=cell.surface,
-            clean=known.clean[source.model],
-            crafted=None if cell.crafted_on is None else known.crafted(cell_key(source)),
+            clean=run_cache.clean[source.model],
+            crafted=None if cell.crafted_on is None else run_cache.crafted(cell_key(source)),
             perturbation=perturbation,
         ),
         named={
@@ -86,7 +86,7 @@ def task_of(cell: Cell, known: RunCache, perturbation: torch.Tensor | None = Non
 
 
 def part_of(cell: Cell, images: LabelledImages, adapter: Adapter, start: int) -> Part:
-    """Return the images of a cell's chunk that begins at `start`, on the model's device."""
+    """Return the images of the cell's chunk that starts at `start`, on the model's device."""
     device, rows = device_of(adapter), slice(start, start + cell.batch_size)
     return Part(
         (images.raw[rows].float() / images.top).to(device),
@@ -98,19 +98,19 @@ def part_of(cell: Cell, images: LabelledImages, adapter: Adapter, start: int) ->
 
 
 def compute_chunk(task: Task, part: Part) -> Chunk:
-    """Return the rows of a part of the images, and the images tried."""
+    """Return the rows of some images, and the images tried."""
     return KINDS[row_kind(task.spec.name).name].compute(task, part)
 
 
 def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Raise unless images and labels are what a model can be asked about.
+    """Raise unless images and labels fit a model.
 
     Raises:
-        SpecError: a wrong shape or dtype, values outside [0, 1], or labels that do not exist.
+        SpecError: a wrong shape or dtype, values outside [0, 1], or labels that are no classes.
         AdapterError: images of a shape the model does not take.
     """
     if x.ndim != 4 or not x.is_floating_point():
-        help_ = "" if x.is_floating_point() else "; divide what is from 0 to 255 by 255"
+        help_ = "" if x.is_floating_point() else "; divide values from 0 to 255 by 255"
         raise SpecError(f"images must be float (N, C, H, W), got {x.dtype} {tuple(x.shape)}{help_}")
     if tuple(x.shape[1:]) != tuple(adapter.spec.input_shape):
         raise AdapterError(

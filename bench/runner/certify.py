@@ -10,15 +10,15 @@ from bench.errors import SpecError
 from bench.runner.task import Chunk, Part, Task, rows_of
 from bench.spec import Adapter, Certifier
 
-#: A certificate is timed with so many noisy copies to choose from, and as many to bound with.
+#: For timing, this many noisy copies choose the class and as many bound its share.
 _COPIES = 50
 
 
 def certify_images(task: Task, part: Part) -> Chunk:
-    """Return a row an image: the decision that is guaranteed, and its radius; 0 where it abstains.
+    """Return one row per image: the guaranteed decision and its radius; 0 where the model abstains.
 
-    `correct` is said of that decision, which is made from other noisy copies than a prediction. The seed
-    is recorded, but the model's noise has its own.
+    `correct` and `clean_label` are those of this decision, which is made from other noisy copies than a
+    prediction. The cell's seed is recorded, but the model's noise has its own.
 
     Raises:
         SpecError: the model has no certification procedure.
@@ -29,7 +29,7 @@ def certify_images(task: Task, part: Part) -> Chunk:
     n0, n = int(spec.parameter("n0")), int(spec.parameter("n"))
     began = time.perf_counter()
     labels, radii = adapter.certify(part.x, n0, n, spec.amount("alpha"))
-    on_host = labels.tolist(), radii.tolist()  # on a GPU, when it has finished
+    on_host = labels.tolist(), radii.tolist()  # waits for the GPU
     seconds = time.perf_counter() - began
     rows = rows_of(task, part, "certify", {
         "clean_label": on_host[0], "correct": (labels == part.y).tolist(),
@@ -39,17 +39,17 @@ def certify_images(task: Task, part: Part) -> Chunk:
     return Chunk(rows, part.x, part.x)
 
 
-#: What is said of a model that cannot be asked for certificates, after its name.
+#: Why a model has no certificates; follows its name.
 NO_CERTIFICATES = "has no certification procedure; only smoothed models do"
 
 
 def refuses(adapter: Adapter) -> str | None:
-    """Return why a model cannot be asked for certificates, after its name; None where it can."""
+    """Return why a model has no certificates (follows its name); None if it has."""
     return None if isinstance(adapter, Certifier) else NO_CERTIFICATES
 
 
 def few_copies(adapter: Adapter, x: torch.Tensor) -> int:
-    """Certify images from few noisy copies, to time them; return how many."""
+    """Certify images with few noisy copies, for timing; return how many copies."""
     assert isinstance(adapter, Certifier)
     adapter.certify(x, _COPIES, _COPIES, 0.5)
     return 2 * _COPIES

@@ -1,10 +1,10 @@
-"""Confidence reduction: how near the clean image the model's confidence in the label can be halved.
+"""Confidence reduction: the nearest image at which the model's confidence in the label is halved.
 
-No toolkit has an attack of this goal. Attacks that change labels lower the confidence in the true class
-on their way, and a label lost is confidence lost, so that each of them is one of this goal too. With a
-budget, the image found is kept whole. Of a minimal-norm attack it is drawn back towards the clean one
-as far as the goal stays reached, by the same judge that has the last word: a surface that is attacked
-may be less sure, or surer, than the model itself.
+No toolkit has an attack for this goal. An attack that changes labels lowers the confidence in the true
+class on its way, and a lost label counts as lost confidence, so every such attack also serves this goal.
+With a budget, the image found is kept. After a minimal-norm attack it is moved back towards the clean
+image as far as the goal stays reached, according to the judge: the attacked surface may be more or less
+sure than the model itself.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ _HALVINGS = 15
 
 
 def bisect_to_boundary(adapter: Adapter, attempt: Attempt, tried: AttackResult) -> AttackResult:
-    """Return for each image the nearest point on the way to what was tried that reaches the goal.
+    """Return for each image the nearest point that reaches the goal, on the line to the image tried.
 
-    Found by bisection to 2^-15 of the way; where confidence rises and falls again, it is one of the
-    points at which the goal is reached. No norm grows on the way. An image that does not reach the
-    goal, or was found with a budget, is left as it is. Each question to the model counts as a forward.
+    Found by bisection to 2^-15 of the line. If confidence rises and falls again along it, the result is
+    one of the points where it crosses. Every norm shrinks towards the clean image. An image that does not
+    reach the goal, or comes from an attack with a budget, stays as it is. Each query counts as a forward
+    pass.
 
     Args:
         adapter: the model, which judges.
-        attempt: what the attack was to do; its goal is confidence reduction.
-        tried: what the attack found.
+        attempt: the attack, whose goal is confidence reduction.
+        tried: the images it returned.
     """
     began = time.perf_counter()
     x = attempt.x
@@ -60,9 +61,9 @@ def bisect_to_boundary(adapter: Adapter, attempt: Attempt, tried: AttackResult) 
 
 
 def plain(spec: AttackSpec) -> AttackSpec:
-    """Return the attack on labels that one of this goal is made of; others as they are.
+    """Return the same attack with the goal of changing labels; attacks with other goals as they are.
 
-    Both are given the same random numbers, so that the one succeeds wherever the other does.
+    Both get the same random numbers, so confidence reduction succeeds wherever the label changes.
     """
     if spec.goal != "confidence-reduction":
         return spec

@@ -1,4 +1,4 @@
-"""How long a run will take, before it begins: passes through the model times what a pass costs."""
+"""An estimate of a run's duration: passes through the model times the time of a pass."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.store import Store
 
-#: About what a cell takes beside its attack: judging, hashing, and files that are synced.
+#: About how long a cell takes besides its attack: judging, hashing, and syncing files.
 CELL_SECONDS = 0.05
 
-#: Seconds of the processor that a timed pass may take (a slow model is shown fewer images), seconds of
-#: the clock that all passes of a kind may, and how many are timed.
+#: CPU seconds that a timed pass may take (a slow model gets fewer images), wall seconds for all passes of
+#: a kind, and how many are timed.
 _PATIENCE = 0.1
 _LIMIT = 2.0
 _TRIES = 200
 _FEW = 3
-_TICK = 1e-6  # no time is so short that it can be divided by
+_TICK = 1e-6  # the shortest time measured, so that nothing is divided by 0
 
-#: DeepFool ends where the label flips, with the shipped networks mostly within so many steps.
+#: DeepFool ends once the label flips, on the shipped networks mostly within this many steps.
 _STEPS_UNTIL_A_FLIP = {"deepfool": 4}
 
-#: A machine on which passes take so many times the processor's own time is said to be busy.
+#: A machine is called busy if passes take this many times their CPU time.
 _BUSY = 1.5
 
-#: About what share of the images an attack is made on that wants the model to be sure of them.
+#: About the share of images that are attacked if the model has to be sure of them.
 _SURE = 0.25
 
-#: What tells one kind of work from another, in a cell's record.
+#: The fields of a cell's record that distinguish kinds of work.
 _WORK = ("model", "surface", "toolkit", "attack", "norm")
 Work = tuple[str, ...]
 
@@ -52,13 +52,12 @@ class Estimate:
     """What a run is about to do.
 
     Attributes:
-        cells: how many the plan has.
-        images: of the cells; several numbers where they differ, ascending.
-        seconds: for each cell that is to be computed, about how long it will take.
-        busy: how many times longer passes take now than they would if nothing else ran; counted
-            into the seconds.
-        later: of the cells, those of which that is not known before something else is done.
-        first: what, in words.
+        cells: number of cells in the plan.
+        images: numbers of images per cell, each once, ascending.
+        seconds: for each cell to be computed, about how long it will take.
+        busy: how many times longer passes take now than on an idle machine; included in the seconds.
+        later: number of cells whose time is not known until something else is done.
+        first: what has to be done first, in words.
     """
 
     cells: int
@@ -70,11 +69,11 @@ class Estimate:
 
     @property
     def total(self) -> float:
-        """Return about how many seconds all will take."""
+        """Return about how many seconds all cells will take."""
         return sum(self.seconds.values())
 
     def line(self) -> str:
-        """Return it in words: `68 cells of 200 images, 12 to do, about 4 min`."""
+        """Return the estimate in words: `68 cells of 200 images, 12 to do, about 4 min`."""
         images = " or ".join(map(str, self.images)) + (
             " image" if self.images == (1,) else " images"
         )
@@ -90,11 +89,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass of one image takes, were nothing else running.
+    """The time of one image's pass on an idle machine.
 
     Attributes:
-        used: seconds of the processor that all timed passes took.
-        clock: seconds that they took by the clock, longer where the machine does other things too.
+        used: CPU seconds of all timed passes.
+        clock: wall seconds of all timed passes, which are longer on a busy machine.
     """
 
     seconds: float
@@ -103,7 +102,7 @@ class Pass:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as far as it can be foretold: `under 10 s`, `about 4 min`, `about 3 h`."""
+    """Return a duration as roughly as it is known: `under 10 s`, `about 4 min`, `about 3 h`."""
     if seconds < 10:
         return "under 10 s"
     if seconds < 55:
@@ -118,8 +117,8 @@ def duration(seconds: float) -> str:
 def passes(name: str, parameters: Mapping[str, Any], num_classes: int) -> int:
     """Return about how many passes through the model an image takes.
 
-    The kind of its rows may say it. Else it is the product of the attack's counts (steps, restarts, ...)
-    without those of `constant_cost`, and without steps that are not taken since the label has changed.
+    The kind of its rows may say so. Else it is the product of the attack's counts (steps, restarts, ...)
+    except those with `constant_cost`, less the steps that are skipped once the label has changed.
 
     Args:
         name: of the attack.
@@ -145,21 +144,21 @@ def passes(name: str, parameters: Mapping[str, Any], num_classes: int) -> int:
 
 
 def work(cell: Cell) -> Work:
-    """Return what kind of work a cell is: alike for all its radii, words and image sets."""
+    """Return the kind of work of a cell; radius, parameters and image set make no difference."""
     spec = cell.attack
     return cell.model.title(), cell.surface, cell.toolkit, spec.name, spec.norm
 
 
 def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
-    """Return how long the wanted cells of a plan will take.
+    """Return an estimate of how long the wanted cells of a plan will take.
 
-    Where the store holds a cell of the same attack, toolkit and model, it tells what a pass took;
-    elsewhere a few images are sent through the model.
+    If the store holds a cell with the same attack, toolkit and model, the time of a pass is taken from
+    it; else a few images are sent through the model.
 
     Args:
-        plan: what is run.
-        store: where results go.
-        wanted: the keys of the cells that are to be computed.
+        plan: the plan to run.
+        store: the results folder.
+        wanted: keys of the cells to compute.
     """
     classes = {
         work(plan.cells[key]): plan.adapters[plan.cells[key].model].spec.num_classes
@@ -172,7 +171,7 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         cell = plan.cells[key]
         kind, images = work(cell), _attacked(plan, cell)
         if cell.source() != cell and cell_key(cell.source()) in plan.cells:
-            stored[key] = 0.0  # the images are made in another cell
+            stored[key] = 0.0  # the images are crafted for another cell
             continue
         one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
         batch = 1 if one_by_one else min(plan.batch_size, images)
@@ -197,13 +196,13 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
 
 
 def _busy(measured: Collection[Pass]) -> float:
-    """Return how many times longer passes take than they keep the processor; never less than once."""
+    """Return the ratio of wall time to CPU time of the passes, at least 1."""
     used, clock = sum(each.used for each in measured), sum(each.clock for each in measured)
     return max(1.0, clock / used) if used else 1.0
 
 
 def _before(plan: Plan) -> str:
-    """Return what has to be done before the rest of a plan is known: `training 60 models`."""
+    """Return what has to be done before the whole plan is known: `training 60 models`."""
     steps = []
     if plan.untrained:
         steps.append(f"training {counted(plan.untrained)}")
@@ -219,15 +218,15 @@ def _attacked(plan: Plan, cell: Cell) -> int:
 
 
 def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:
-    """Return the seconds an image and pass of the newest finished cell of each kind of work."""
+    """Return the seconds per image and pass, from the newest finished cell of each kind of work."""
     newest: dict[Work, dict[str, Any]] = {}
     for path in store.root.glob("cells/*/*/cell.json") if classes else ():
-        with suppress(StoreError):  # a damaged record says nothing
+        with suppress(StoreError):  # a damaged record is skipped
             record = store.record(path.parent.name) or {}
             kind = tuple(str(record.get(name)) for name in _WORK)
             if kind in classes and record["device"] == device:
-                known = newest.get(kind, record)
-                newest[kind] = max(known, record, key=lambda cell: str(cell["finished"]))
+                newest_so_far = newest.get(kind, record)
+                newest[kind] = max(newest_so_far, record, key=lambda cell: str(cell["finished"]))
     paces = {}
     for kind, record in newest.items():
         with suppress(StoreError):
@@ -237,15 +236,14 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
 
 
 def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: str) -> Pass:
-    """Return what a pass through a model takes: a gradient, an answer, a noisy copy."""
+    """Return the time of a pass through a model: a gradient, an answer or a noisy copy."""
     adapter = plan.adapters[model]
     sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
     few = max(sets, key=len).first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)
-    # The processor's time for this thread, which has a part in all that torch does with several, tells what
-    # a pass takes whatever else the machine does; of a device, or of a function that may wait for
-    # something else, only the clock does.
+    # The CPU time of this thread, which takes part in everything that torch computes, does not depend on
+    # what else the machine does. On a GPU, or for a function that may wait, only wall time counts.
     waits = isinstance(adapter, MayWait) and adapter.may_wait
     own = not (x.is_cuda or waits)
 
@@ -266,8 +264,8 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: s
         clock = time.perf_counter() - began
         return time.thread_time() - used if own else clock, clock
 
-    # Some models draw at random: asked here, they must not answer otherwise in the run. One that
-    # cannot answer is no error yet: its cells will fail, and say why.
+    # Timing must not change the draws of a random model in the run. A model that fails is no error yet:
+    # its cells will fail and report why.
     with seeded(0, device), suppress(Exception):
         ask(1)  # the first pass is slower
         single = min(ask(1), ask(1))[0]

@@ -1,4 +1,4 @@
-"""Running a plan: what is done is kept, what is missing is computed and saved chunk by chunk."""
+"""Running a plan: finished cells are kept, missing ones are computed and saved chunk by chunk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: what it is called, and the keys of cells computed, found done, and failed."""
+    """How a run ended: its name, and the keys of the cells computed, kept from earlier, and failed."""
 
     run: str
     computed: tuple[str, ...]
@@ -43,10 +43,10 @@ class Scope:
     """Which cells of a plan a run computes, and how many of the images tried it keeps.
 
     Attributes:
-        overwrite: `missing` computes all that is not done, failed cells included; `failed` those
-            alone that failed; `always` everything again; `never` nothing.
+        overwrite: `missing` computes all unfinished cells, including failed ones; `failed` only failed
+            ones; `always` everything again; `never` nothing.
         shard: `I/N` to compute only the I-th of N shares of the cells.
-        keep_all: keep every image tried, not the first 16 of a cell.
+        keep_all: keep all images tried instead of the first 16 of a cell.
     """
 
     overwrite: Overwrite = "missing"
@@ -76,7 +76,7 @@ def todo(plan: Plan, store: Store, scope: Scope) -> list[str]:
     """Return the keys of the cells a run has to compute, in the plan's order.
 
     Raises:
-        SpecError: a shard that is not I/N.
+        SpecError: the shard is not I/N.
     """
     shard = parse_shard(scope.shard)
     keys = [key for key, cell in plan.cells.items() if _in_shard(cell, shard)]
@@ -91,20 +91,20 @@ def todo(plan: Plan, store: Store, scope: Scope) -> list[str]:
 
 
 def _in_shard(cell: Cell, shard: tuple[int, int] | None) -> bool:
-    # Cells that judge the same images stay together, so that these are made once.
+    # Cells that judge the same images stay in one shard, so that the images are crafted once.
     return shard is None or int(cell_key(cell.source()), 16) % shard[1] == shard[0] - 1
 
 
 def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
     if not store.is_done(key):
         return False
-    # Asked to keep every image, a cell that kept fewer is not what was asked for.
+    # If all images are to be kept, a cell that kept fewer is not finished.
     record = store.record(key) or {}
     return not keep_all or int(record["pictures"]) >= _pictures(plan, plan.cells[key], keep_all)
 
 
 def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
-    """Return how many images tried are kept of a cell: none that lie in another's already."""
+    """Return how many images tried a cell keeps: none if another cell keeps the same images."""
     if cell.source() != cell or not KINDS[cell.kind].pictures:
         return 0
     return len(plan.images_of(cell)) if keep_all else PICTURES
@@ -118,22 +118,23 @@ def execute(
     on_event: Callable[[Event], None] = lambda event: None,
     wanted: Collection[str] | None = None,
 ) -> Outcome:
-    """Compute what is missing of a plan and log what was asked for.
+    """Compute the missing cells of a plan and log the run.
 
     Args:
-        plan: what to run.
+        plan: the plan to run.
         store: where rows go.
         scope: which cells are computed, and how many images are kept.
-        on_event: told of each cell as it starts, advances, ends or fails.
-        wanted: what `todo` returned of the same, where it is at hand: it reads every finished cell.
+        on_event: called as each cell starts, advances, ends or fails.
+        wanted: the result of `todo` for the same arguments if at hand, since that reads all finished
+            cells.
 
     Raises:
-        StoreError: rows cannot be saved, nothing saved before is lost; or a model answers otherwise
-            than when its rows were made.
+        StoreError: rows cannot be saved (nothing saved before is lost), or a model's answers changed
+            since its rows were made.
         ValueError: the plan is a sketch.
     """
     if plan.sketch:
-        raise ValueError("a plan made without training is only to be looked at")
+        raise ValueError("a plan made without training cannot be run; make it with train=True")
     refused = check_answers(plan, store)
     for line in earlier_versions(plan, store):
         on_event({"event": "note", "note": line})
@@ -144,7 +145,7 @@ def execute(
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    known = RunCache(plan.adapters)
+    run_cache = RunCache(plan.adapters)
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -152,7 +153,7 @@ def execute(
         try:
             if cell.model in refused:
                 raise refused[cell.model]
-            for images in _compute(plan, store, key, known, scope):
+            for images in _compute(plan, store, key, run_cache, scope):
                 on_event({"event": "chunk", "cell": key, "images": images})
         except (StoreError, PrerequisiteError):
             raise
@@ -174,7 +175,9 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     on_event(event)
 
 
-def _compute(plan: Plan, store: Store, key: str, known: RunCache, scope: Scope) -> Iterator[int]:
+def _compute(
+    plan: Plan, store: Store, key: str, run_cache: RunCache, scope: Scope
+) -> Iterator[int]:
     """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
     cell = plan.cells[key]
     adapter, images = plan.adapters[cell.model], plan.images_of(cell)
@@ -185,11 +188,11 @@ def _compute(plan: Plan, store: Store, key: str, known: RunCache, scope: Scope) 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     perturbation, fit = None, {}
     if cell.fit is not None:
-        perturbation, said = fitted(
-            cell, plan.sources[key], store, key, known.fits, anew=scope.overwrite == "always"
+        perturbation, fit_facts = fitted(
+            cell, plan.sources[key], store, key, run_cache.fits, anew=scope.overwrite == "always"
         )
-        fit = {"fit": said}
-    task = task_of(cell, known, perturbation)
+        fit = {"fit": fit_facts}
+    task = task_of(cell, run_cache, perturbation)
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:

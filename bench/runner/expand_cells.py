@@ -1,4 +1,4 @@
-"""Which cells a suite's models and attacks make: toolkits, surfaces and what is fitted for each."""
+"""Expands a suite's models and attacks into cells: toolkits, surfaces and fits for each."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ from bench.zoo import trained_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What cells are made of.
+class CellInputs:
+    """What the cells of a suite are made from.
 
     Attributes:
-        suite: with the models and attacks that are left after its filters.
-        known: all models of the suite by title, those a filter leaves out included.
+        suite: with the models and attacks that pass its filters.
+        by_title: all models of the suite by title, including those filtered out.
         absent: models that cannot be loaded, and why.
-        loaded: loads a model, each once.
-        fingerprint: of a model, each made once.
-        images: by the set of images.
-        toolkits: the only ones wanted; none for all.
+        loaded: loads a model, once.
+        fingerprint: returns the fingerprint of a model, computed once.
+        images: images and labels of each image set.
+        toolkits: the toolkits to use; empty for all.
         data: the data folder.
     """
 
     suite: Suite
-    known: Mapping[str, ModelRequest]
+    by_title: Mapping[str, ModelRequest]
     absent: Absent
     loaded: Callable[[ModelRequest], Adapter]
     fingerprint: Callable[[ModelRequest], str]
@@ -68,7 +68,7 @@ class Given:
     data: str | os.PathLike[str] | None
 
     def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:
-        """Return what an attack is fitted on."""
+        """Return the model and images that an attack is fitted on."""
         adapter = self.loaded(request)
         images = source_images(spec, self.image_set(adapter, None), self.data)
         return FitSource(
@@ -76,23 +76,23 @@ class Given:
         )
 
     def named(self, name: str) -> ModelRequest:
-        """Return the model of a title, one of the suite or not."""
-        return self.known.get(name, ModelRequest(name=name))
+        """Return the model with a title, whether or not the suite lists it."""
+        return self.by_title.get(name, ModelRequest(name=name))
 
     def image_set(self, adapter: Adapter, count: Count | None) -> ImageSet:
-        """Return the images of a model's data set: as many as an attack, or the suite, asks for."""
+        """Return the images of a model's data set, as many as the attack (else the suite) asks for."""
         data = adapter.spec.data
         return next(images for images in self.suite.images if images.data == data).of(count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class ExpandedCells:
     """The cells of a suite.
 
     Attributes:
-        cells: key to cell; those that judge the same images are next to each other.
-        sources: key of a cell with a fitted attack to what that is fitted on.
-        left_out: in words, what the suite asks for that cannot be run, and why.
+        cells: cell by key; cells that judge the same images are adjacent.
+        sources: by key of a cell with a fitted attack, what the attack is fitted on.
+        left_out: in words, what the suite asks for but cannot be run, and why.
     """
 
     cells: dict[str, Cell]
@@ -100,24 +100,24 @@ class Made:
     left_out: tuple[str, ...]
 
 
-def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
+def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> ExpandedCells:
     """Return the cells of every model under attack, model by model."""
     left_out: dict[str, None] = {}  # an ordered set
     runners = [
-        (attack, tuple(_runners(attack, given.toolkits, left_out)))
-        for attack in given.suite.attacks
+        (attack, tuple(_runners(attack, inputs.toolkits, left_out)))
+        for attack in inputs.suite.attacks
     ]
-    checksums = {wanted: images.checksum() for wanted, images in given.images.items()}
-    crafted_on = cache(lambda request: _crafted_on(request, given))
+    checksums = {wanted: images.checksum() for wanted, images in inputs.images.items()}
+    crafted_on = cache(lambda request: _crafted_on(request, inputs))
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, FitSource] = {}
     for request, adapter in adapters.items():
-        fingerprint = given.fingerprint(request)
+        fingerprint = inputs.fingerprint(request)
         for attack, able in runners:
             if not is_for(attack, request):
                 continue
-            images = given.image_set(adapter, attack.images)
-            for spec, surface, source in _ways(attack, request, adapter, given, left_out):
+            images = inputs.image_set(adapter, attack.images)
+            for spec, surface, source in _ways(attack, request, adapter, inputs, left_out):
                 for toolkit in _fit_for(attack, able, adapter if source is None else source.adapter,
                                         left_out):  # fmt: skip
                     cell = Cell(
@@ -128,8 +128,8 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                         surface=surface,
                         images=images,
                         checksum=checksums[images],
-                        seed=given.suite.seed,
-                        batch_size=given.batch_size,
+                        seed=inputs.suite.seed,
+                        batch_size=inputs.batch_size,
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
                         crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),
@@ -139,29 +139,29 @@ def make_cells(given: Given, adapters: Mapping[ModelRequest, Adapter]) -> Made:
                     if source is not None:
                         sources[key] = source
     cells = {key: cell for group in groups.values() for key, cell in group.items()}
-    return Made(cells=cells, sources=sources, left_out=tuple(left_out))
+    return ExpandedCells(cells=cells, sources=sources, left_out=tuple(left_out))
 
 
 def weights_of(request: ModelRequest) -> str:
-    """Return the name of the model whose weights a model has."""
+    """Return the name of the model whose weights a model uses."""
     return trained_as(request.name, dict(request.options))
 
 
-def _crafted_on(request: ModelRequest, given: Given) -> CraftedOn | None:
-    """Return the variant of a model on whose surfaces images are crafted for it."""
+def _crafted_on(request: ModelRequest, inputs: CellInputs) -> CraftedOn | None:
+    """Return the variant of a model that images are crafted on for it; None for the model itself."""
     if request.crafted_on is None:
         return None
     variant = dataclasses.replace(request, options=request.crafted_on)
-    return CraftedOn(model=variant, fingerprint=given.fingerprint(variant))
+    return CraftedOn(model=variant, fingerprint=inputs.fingerprint(variant))
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
-    """Return whether an attack asks the model itself, or brings its own images."""
+    """Return whether an attack queries the model itself, or only applies a perturbation."""
     return surface == BLACK_BOX_SURFACE or is_fitted(spec.name)
 
 
 def is_for(attack: AttackRequest, request: ModelRequest) -> bool:
-    """Return whether a suite makes an attack on a model."""
+    """Return whether a suite runs an attack on a model."""
     globs = attack.models
     return globs is None or any(fnmatch.fnmatchcase(request.title(), glob) for glob in globs)
 
@@ -170,12 +170,12 @@ def _ways(
     attack: AttackRequest,
     request: ModelRequest,
     adapter: Adapter,
-    given: Given,
+    inputs: CellInputs,
     left_out: dict[str, None],
 ) -> Iterator[tuple[AttackSpec, str, FitSource | None]]:
-    """Yield the attack, the surface and what is fitted on, of each cell that a toolkit gets.
+    """Yield the attack, the surface and the source of a fit, for each cell of one toolkit.
 
-    Of a perturbation fitted on another model the one under attack shows nothing: it is a black box.
+    A model attacked by a perturbation fitted on another model is a black box: nothing of it is used.
     """
     spec = attack.spec
     if not is_fitted(spec.name):
@@ -183,25 +183,25 @@ def _ways(
         return
     other = other_model(spec, request)
     if other is not None:
-        wanted, title = given.named(other), ModelRequest(name=other)
-        why = given.absent.died.get(weights_of(wanted))
+        wanted, title = inputs.named(other), ModelRequest(name=other)
+        why = inputs.absent.died.get(weights_of(wanted))
         if why is not None:
             left_out[f"{spec.name} fitted on {other}: {why}"] = None
             return
         try:
-            given.fingerprint(wanted)
+            inputs.fingerprint(wanted)
         except AdapterError as error:
             left_out[f"{spec.name} fitted on {other}: {error}"] = None
             return
-        for name in tuple(_surfaces(attack, title, given.loaded(wanted), left_out))[:1]:
-            yield spec, BLACK_BOX_SURFACE, given.source(spec, wanted, name)
+        for name in tuple(_surfaces(attack, title, inputs.loaded(wanted), left_out))[:1]:
+            yield spec, BLACK_BOX_SURFACE, inputs.source(spec, wanted, name)
         return
-    # Named or not, the model itself makes the same cell.
+    # Whether or not `fitted_on` names the model itself, the cell is the same.
     spec = dataclasses.replace(
         spec, parameters=tuple(sorted({**dict(spec.parameters), "fitted_on": ITSELF}.items()))
     )
     for name in _surfaces(attack, request, adapter, left_out):
-        yield spec, name, given.source(spec, request, name)
+        yield spec, name, inputs.source(spec, request, name)
 
 
 def _runners(
@@ -210,8 +210,8 @@ def _runners(
     """Yield the toolkits that run an attack.
 
     Raises:
-        UnsupportedAttack: the suite names a toolkit that does not have the attack or cannot honour
-            one of its parameters. Where it names none, such a toolkit is left out, and that is said.
+        UnsupportedAttack: the suite names a toolkit that does not have the attack or does not support
+            one of its parameters. If it names none, such a toolkit is added to `left_out`.
     """
     spec = attack.spec
     for toolkit in attack.toolkits or available(spec.name, spec.norm):
@@ -234,11 +234,11 @@ def _fit_for(
     adapter: Adapter,
     left_out: dict[str, None],
 ) -> Iterator[Toolkit]:
-    """Yield the toolkits whose needs a model meets: its images and classes.
+    """Yield the toolkits whose needs a model's images and classes meet.
 
     Raises:
-        UnsupportedAttack: the suite names a toolkit whose needs it does not. Where it names none,
-            such a toolkit is left out, and that is said.
+        UnsupportedAttack: the suite names a toolkit whose needs they do not meet. If it names none,
+            such a toolkit is added to `left_out`.
     """
     model = adapter.spec
     for toolkit in toolkits:

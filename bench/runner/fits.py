@@ -1,4 +1,4 @@
-"""Perturbations that are fitted once and then applied chunk by chunk: on what, and the fit itself."""
+"""Perturbations that are fitted once and then applied chunk by chunk: their sources, and the fit."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class FitSource:
 
     Attributes:
         adapter: the model.
-        fingerprint: the model's.
-        surface: of the model, whose gradients are followed.
+        fingerprint: of the model.
+        surface: the surface of the model that gradients are taken of.
         images: the images and their labels.
     """
 
@@ -41,7 +41,7 @@ class FitSource:
     images: LabelledImages
 
     def named(self) -> FittedOn:
-        """Return it as a cell names it."""
+        """Return the source as a cell records it."""
         return FittedOn(
             fingerprint=self.fingerprint,
             surface=self.surface,
@@ -60,8 +60,8 @@ def source_images(
         data: the data folder.
 
     Raises:
-        SpecError: they are of the split under attack, or the split has fewer.
-        PrerequisiteError: they are not there.
+        SpecError: they are from the split under attack, or the split has too few.
+        PrerequisiteError: the data set is missing.
     """
     wanted = fit_images(spec, attacked.data)
     if wanted.split == attacked.split:
@@ -79,40 +79,40 @@ def source_images(
 
 
 def other_model(spec: AttackSpec, request: ModelRequest) -> str | None:
-    """Return the name of the model that an attack on another is fitted on; None for the same."""
+    """Return the name of the other model that an attack is fitted on; None for the attacked model."""
     name = str(spec.parameter("fitted_on"))
     return None if name in (ITSELF, request.title()) else name
 
 
 def fitted(
-    cell: Cell, source: FitSource, store: Store, key: str, known: dict[str, Fitted], *, anew: bool
+    cell: Cell, source: FitSource, store: Store, key: str, fits: dict[str, Fitted], *, anew: bool
 ) -> tuple[torch.Tensor, dict[str, Any]]:
-    """Return the perturbation (C, H, W) of a cell, saved, and what the cell's record says of it.
+    """Return the perturbation (C, H, W) of a cell, after saving it, and the facts for the cell's record.
 
-    It is the one an earlier start of the cell saved, else one that another cell of this run fitted,
-    else it is fitted now.
+    It is the one saved by an earlier, interrupted run of the cell, else one that another cell of this
+    run fitted, else it is fitted now.
 
     Args:
         cell: of a fitted attack.
         source: what it is fitted on.
         store: where it is saved.
         key: of the cell.
-        known: the perturbations of this run, to which this one is added.
-        anew: whether not to go on with one saved earlier.
+        fits: the perturbations of this run, to which this one is added.
+        anew: whether to ignore a perturbation saved earlier.
     """
     name = canonical_json(fit_identity(cell))
     saved = None if anew else read_fit(store.folder(key))
     if saved is not None:
         v, recorded = saved
-        known.setdefault(name, Fitted(v, **{fact: recorded[fact] for fact in _FACTS}))
+        fits.setdefault(name, Fitted(v, **{fact: recorded[fact] for fact in _FACTS}))
         return saved
-    if name not in known:
+    if name not in fits:
         adapter, device = source.adapter, device_of(source.adapter)
-        known[name] = fit(
+        fits[name] = fit(
             cell.attack, cell.toolkit, surface_of(adapter, cell.attack, source.surface),
             Batch(source.images.images.to(device), source.images.labels.to(device)),
             num_classes=adapter.spec.num_classes, seed=fit_seed(cell),
         )  # fmt: skip
-    fit_result = known[name]
+    fit_result = fits[name]
     facts = {fact: getattr(fit_result, fact) for fact in _FACTS}
     return fit_result.v, write_fit(store.folder(key), fit_result.v, facts)

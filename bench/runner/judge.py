@@ -1,4 +1,4 @@
-"""Whether an attack succeeded: decided here alone, from the image that was tried."""
+"""Whether an attack succeeded: decided only here, from the image that was tried."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from bench.train.families import abstaining_is_wrong
 RANGE_SLACK = 1e-6
 BORDERLINE = 1e-4
 
-#: Why an image cannot count whose scores are NaN or infinite.
+#: Why an image with NaN or infinite scores cannot count.
 SCORES = "scores not finite"
 
-#: What the draws of a random model are for: some judge an image, others choose the worst of several,
-#: since the least of several shares of one set of draws is too low.
+#: Purposes of a random model's draws. One set judges an image, another chooses the worst of several images,
+#: since the minimum of several shares from a single set would be too low.
 JUDGING, CHOOSING = "judge", "choose"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an attack is to do to some images.
+    """An attack on some images.
 
     Attributes:
         spec: the attack, with its norm, radius and goal.
         x: clean images (N, C, H, W), which the model labels `y`.
         y: true labels (N,).
         sure_before: the model's confidence in the clean images (N,).
-        target: wanted labels (N,) of a targeted attack; None for others.
+        target: target labels (N,); None for an untargeted attack.
     """
 
     spec: AttackSpec
@@ -42,12 +42,12 @@ class Attempt:
 
 
 class Verdict(NamedTuple):
-    """The judgement of a batch of tried images; every field has one value an image.
+    """The verdict on a batch of tried images; every field has one value per image.
 
     Attributes:
         invalid: why an image cannot count, or None.
-        adv_margin: the score of the true class less the largest other.
-        distances: norm name to float64 (N,) between the tried and the clean image.
+        adv_margin: the score of the true class minus the largest other score.
+        distances: by norm, float64 (N,), between the tried and the clean image.
     """
 
     success: list[bool]
@@ -61,9 +61,9 @@ class Verdict(NamedTuple):
 
 
 def decision(adapter: Adapter, x: torch.Tensor) -> Prediction:
-    """Return what a model decides about images (N, C, H, W): no class where a score is not finite.
+    """Return a model's decision about images (N, C, H, W); -1 where a score is not finite.
 
-    The largest of scores that are NaN is the first, which is a class nobody chose.
+    argmax over NaN gives the first class, which the model did not choose.
     """
     labels, scores = adapter.predict(x)
     return Prediction(labels.masked_fill(~scored(scores), -1), scores)
@@ -77,13 +77,13 @@ def scored(scores: torch.Tensor) -> torch.Tensor:
 def share_right(
     adapter: Adapter, x: torch.Tensor, y: torch.Tensor, purpose: str
 ) -> torch.Tensor | None:
-    """Return the share of a random model's draws that get each image right, (N,); None of others.
+    """Return the share of a random model's draws that get each image right, (N,); else None.
 
     Args:
         adapter: the model.
         x: images (N, C, H, W).
         y: labels (N,).
-        purpose: draws for another purpose are others.
+        purpose: draws for two purposes are independent.
     """
     if not isinstance(adapter, Random):
         return None
@@ -110,7 +110,7 @@ def margins(prediction: Prediction) -> torch.Tensor:
 
 
 def true_margins(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the score of the true class less the largest other, (N,)."""
+    """Return the score of the true class minus the largest other score, (N,)."""
     return scores.gather(1, y[:, None]).squeeze(1) - scores.scatter(1, y[:, None], -torch.inf).amax(
         1
     )
@@ -121,15 +121,15 @@ def judge(
 ) -> Verdict:
     """Return the verdict on images that were tried.
 
-    Success iff finite, of the same shape, its scores finite, in [0, 1] within 1e-6, within
-    eps (1 + 1e-5) + 1e-6 by a float64 norm, and the goal is reached: labelled otherwise than `y`;
-    targeted, as `target`; for confidence reduction, otherwise than `y`, or with at most half of the
-    confidence in `y` that the clean image has. No label at all is another one where the family says
-    so (`bench.train.families`): a tied vote is a wrong answer.
+    An attack succeeds on an image if the image is finite, of the same shape, in [0, 1] within 1e-6 and
+    within eps (1 + 1e-5) + 1e-6 by a float64 norm, its scores are finite, and the goal is reached: a label
+    other than `y`; targeted, the label `target`; for confidence reduction, another label or at most half
+    of the clean image's confidence in `y`. Whether an abstention counts as another label is up to the
+    family (`bench.train.families`): a tied vote does.
 
     Args:
-        attempt: what the attack was to do.
-        model: what the judge is.
+        attempt: the attack.
+        model: the judging model.
         x_adv: the images tried.
         prediction: the model's decision about `readable(x, x_adv)`; None where shapes differ.
     """
@@ -143,11 +143,11 @@ def judge(
             dict.fromkeys(("l0", "l1", "l2", "linf"), nothing),
         )  # fmt: skip
     lengths = distances(x, x_adv)
-    known = scored(prediction.scores)
+    finite_scores = scored(prediction.scores)
     invalid = [
         why or (None if scores_known else SCORES)
         for why, scores_known in zip(
-            _reasons(attempt.spec, x_adv, lengths), known.tolist(), strict=True
+            _reasons(attempt.spec, x_adv, lengths), finite_scores.tolist(), strict=True
         )
     ]
     sure = confidence(prediction, model)
@@ -156,7 +156,7 @@ def judge(
     if not abstaining_is_wrong(model.family):
         goal &= prediction.labels >= 0
     finite = x_adv.flatten(1).isfinite().all(1).tolist()
-    answered = [f and k for f, k in zip(finite, known.tolist(), strict=True)]
+    answered = [f and k for f, k in zip(finite, finite_scores.tolist(), strict=True)]
     abstained = (prediction.labels < 0).tolist()
     return Verdict(
         success=[g and why is None for g, why in zip(goal.tolist(), invalid, strict=True)],
@@ -172,9 +172,9 @@ def judge(
     )
 
 
-def _where(known: list[bool], values: list[Any]) -> list[Any]:
-    """Return values, None where they are not known."""
-    return [value if is_known else None for value, is_known in zip(values, known, strict=True)]
+def _where(has_value: list[bool], values: list[Any]) -> list[Any]:
+    """Return values, with None where `has_value` is false."""
+    return [value if has else None for value, has in zip(values, has_value, strict=True)]
 
 
 def _reached(attempt: Attempt, labels: torch.Tensor, sure_of_y: torch.Tensor) -> torch.Tensor:
@@ -186,9 +186,9 @@ def _reached(attempt: Attempt, labels: torch.Tensor, sure_of_y: torch.Tensor) ->
 
 
 def readable(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor | None:
-    """Return tried images that a model can be shown, or None where their shape is wrong.
+    """Return the images tried in a form that a model can predict, or None if their shape is wrong.
 
-    An image with a NaN or an infinity is replaced by its clean one; it is a failure anyway.
+    An image with NaN or infinity is replaced by the clean one; it counts as a failure anyway.
     """
     if x_adv.shape != x.shape:
         return None

@@ -1,4 +1,4 @@
-"""The kinds of rows: what computes them, which models have them, and what they cost."""
+"""The kinds of rows: how they are computed, which models have them, and their cost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.runner.attack import attack_images
 from bench.runner.task import Chunk, Part, Task
 from bench.spec import ROW_KINDS, Adapter, RowKind
 
-#: A search for a radius ends where the label flips, with the shipped networks after about so many
-#: passes, however many it may take.
+#: A search for a radius ends once the label flips, on the shipped networks after about this many passes,
+#: however many are allowed.
 _UNTIL_A_FLIP = 30
 
 
@@ -26,16 +26,16 @@ class Kind:
     """A kind of rows.
 
     Attributes:
-        rows: what they are, for those who read them.
+        rows: the name and meaning of the rows, for readers of results.
         compute: returns the rows of some images, see `rows_of`, and the images tried.
-        asked_by: the row of the attack table by which a suite file asks for it; None for the kinds
-            that the attacks of toolkits have.
-        refuses: returns why a model cannot have such rows, after its name; None where it can.
+        asked_by: the row of the attack table that a suite file names to get such rows; None for the
+            kinds of toolkits' attacks.
+        refuses: returns why a model cannot have such rows (follows its name); None if it can.
         pictures: whether the images tried are kept.
-        passes: from an attack's parameters to about how many passes through the model an image takes;
-            None for the product of its counts.
-        timed: makes some passes for images (N, C, H, W), to time them, and returns how many an image;
-            None for a single gradient or answer.
+        passes: returns about how many passes per image the attack's parameters mean; None for the product
+            of its counts.
+        timed: makes some passes for images (N, C, H, W), for timing, and returns how many per image; None
+            for a single gradient or answer.
     """
 
     rows: RowKind
@@ -70,10 +70,10 @@ KINDS: dict[str, Kind] = {
 
 
 def register_kind(kind: Kind) -> None:
-    """Add a kind of rows, which suite files ask for as they ask for an attack.
+    """Add a kind of rows, which suite files request in an `[[attacks]]` table.
 
     Raises:
-        SpecError: its name, or that of what asks for it, is taken; or nothing asks for it.
+        SpecError: its name or that of its `asked_by` is taken, or it has no `asked_by`.
     """
     name, row = kind.rows.name, kind.asked_by
     if row is None or row.rows != name:
@@ -87,6 +87,6 @@ def register_kind(kind: Kind) -> None:
 
 
 def _same(left: Kind, right: Kind) -> bool:
-    """Return whether two kinds are one that was defined again, as in a notebook."""
+    """Return whether two kinds are the same one, defined again as in a notebook."""
     names = [(kind.compute.__module__, kind.compute.__qualname__) for kind in (left, right)]
     return names[0] == names[1]

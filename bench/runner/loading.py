@@ -1,4 +1,4 @@
-"""The models of a plan, each loaded, watched and told apart once, on one device."""
+"""The models of a plan, each loaded, observed and fingerprinted once, on one device."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Loader:
     """Loads the models of a suite, each once.
 
     Attributes:
-        suite: that attacks them.
+        suite: the suite that attacks them.
         device: `cpu` or `cuda`.
         data: the data folder.
-        train: whether models are to be run; else they are only sketched.
-        note: told what is to be known of a model.
-        behaviours: how models that are not shipped were found to answer; it grows with each of them.
+        train: whether the models will run; else they are only sketched.
+        note: called with each line that a user has to know of a model.
+        behaviours: the observed behaviour of each user's model loaded so far.
     """
 
     suite: Suite
@@ -55,14 +55,14 @@ class Loader:
     _loaded: dict[ModelRequest, tuple[Adapter, str]] = field(default_factory=dict)
 
     def adapter(self, request: ModelRequest) -> Adapter:
-        """Return a model, as it is judged."""
+        """Return a model in the form in which it is judged."""
         return self._known(request)[0]
 
     def fingerprint(self, request: ModelRequest) -> str:
-        """Return what tells a model from others.
+        """Return the fingerprint of a model.
 
         Raises:
-            AdapterError: it cannot be told apart, or does not take the suite's images.
+            AdapterError: it has none, or the model does not take the suite's images.
         """
         return self._known(request)[1]
 
@@ -79,13 +79,14 @@ class Loader:
             adapter = sketched(request, device=self.device, data=self.data)
         _check_fits(self.suite, request, adapter)
         try:
-            # Before it is asked anything, since some networks keep what they were last shown.
+            # Before the first prediction, since some networks store what they last computed.
             fingerprint = adapter.fingerprint()
         except AdapterError as error:
             raise AdapterError(f"{request.title()}: {error}") from error
         facts = MODELS[request.name].facts
         if facts["ours"]:
-            return adapter, fingerprint  # made of what is known to answer as it should
+            # Crossfire's own models behave; to observe them takes up to 0.15 s each, a smoothed one far more.
+            return adapter, fingerprint
         watched = load(facts["data"], "test", self.data).first(IMAGES).images
         adapter, self.behaviours[request] = judged(adapter, watched)
         for line in self.behaviours[request].notes():
@@ -109,7 +110,7 @@ def resolve_device(named: str) -> str:
 
 
 def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
-    """Raise where a model does not take the images that the suite attacks, or remembers them."""
+    """Raise if a model does not take the images that the suite attacks, or stores them itself."""
     registered = MODELS[request.name].facts["data"]
     attacked = next((images for images in suite.images if images.data == registered), None)
     if attacked is None:

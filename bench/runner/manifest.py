@@ -1,4 +1,8 @@
-"""What a run says of itself in its log: its protocol, its cells and its models."""
+"""What a run writes into its log: its protocol, its cells and its models.
+
+Facts of a model itself (the accuracy on its card, how well its surrogate agrees, snapshots of its training)
+are in the log and not in the store, since no row depends on them; reports read them from here.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
 from bench.zoo import MODELS
 
-#: Facts that models of some families have, see `bench.store.results.Results`; null of others.
+#: Facts that only some families have, see `bench.store.results.Results`; null for the others.
 _OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws"))
 
 _VERSIONED = {
@@ -35,19 +39,19 @@ _VERSIONED = {
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the installed versions that a result may depend on."""
-    # Crossfire's own is not asked of the packages: a checkout on the path is none.
-    found = {"python": platform.python_version(), "crossfire": __version__}
+    """Return the installed versions that results may depend on."""
+    # Crossfire's own is not read from package metadata, which a checkout on the path does not have.
+    installed = {"python": platform.python_version(), "crossfire": __version__}
     for name, distribution in _VERSIONED.items():
         try:
-            found[name] = metadata.version(distribution)
+            installed[name] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+            installed[name] = "absent"
+    return installed
 
 
 def made_by(device: str) -> dict[str, Any]:
-    """Return what rows are made by: `versions`, `device`, `host` and `threads` (of torch)."""
+    """Return what computes the rows: `versions`, `device`, `host` and `threads` (of torch)."""
     return {
         "versions": versions(),
         "device": device,
@@ -57,11 +61,11 @@ def made_by(device: str) -> dict[str, Any]:
 
 
 def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
-    """Return what a run's log begins with; `bench.store.results.Results` says what each part is.
+    """Return the first entry of a run's log; `bench.store.results.Results` explains each part.
 
     Args:
-        plan: what the run is asked for.
-        shard: `I/N` of a run that computes one share of it.
+        plan: of the run.
+        shard: `I/N` if the run computes one share of the plan.
     """
     suite = plan.suite
     return {
@@ -92,17 +96,17 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
 
 
 def _kind(cell: Cell) -> str:
-    """Return what an attack does with a radius, or that the cell attacks nothing."""
+    """Return `fixed` or `minimal`, or the kind of rows of a cell that attacks nothing."""
     kind = KINDS[cell.kind].rows
     return attacking_kind(row_of(cell.attack.name)) if kind.attacks else kind.name
 
 
 def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
-    """Return what tells a cell from others in words, as logs and records of cells hold it.
+    """Return a description of a cell for logs and records.
 
     Args:
         key: of the cell.
-        cell: as it was planned.
+        cell: the planned cell.
         family: of its model.
     """
     spec = cell.attack
@@ -126,19 +130,19 @@ def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
 
 
 def _answers(plan: Plan) -> int:
-    """Return how many images all cells ask about together: how much a run asks for."""
+    """Return the total number of images of all cells."""
     return sum(len(plan.images_of(cell)) for cell in plan.cells.values())
 
 
 def _images(plan: Plan) -> int:
-    """Return how many images the suite asks for, of its largest set."""
+    """Return the number of images in the suite's largest set."""
     counts = {wanted: len(images) for wanted, images in plan.images.items()}
     own = [counts[wanted] for wanted in plan.suite.images if wanted in counts]
-    return max(own or counts.values())  # of a suite whose attacks all say how many, the most
+    return max(own or counts.values())  # the largest, if every attack gives its own number
 
 
 def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) -> dict[str, Any]:
-    """Return what is known of a model: of its registration, its card, its training and itself."""
+    """Return the facts of a model: from its registration, its card, its training and the model itself."""
     folder, family = (
         weights_folder(request.name),
         family_named(MODELS[request.name].facts["family"]),
@@ -161,7 +165,7 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
 
 
 def _snapshots(name: str) -> dict[str, Any]:
-    """Return what was kept of a model's training, as its family reads it; empty where nothing was."""
+    """Return the snapshots of a model's training, read by its family; empty if there are none."""
     folder = weights_folder(name)
     path = snapshots_file(folder, name) if folder else None
     facts = MODELS[name].facts

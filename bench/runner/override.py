@@ -1,4 +1,4 @@
-"""What a command says in place of a suite's own words: other radii, steps or seed."""
+"""Values of a command line that replace those of a suite: other radii, steps or seed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from bench.spec import number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """Other values for every attack that has the word; words that are not given stay as they are.
+    """New values for every attack that has the parameter; parameters without a value stay as they are.
 
     Attributes:
-        eps: radii of all attacks that take one, as text; a step size the suite does not give follows.
-        steps: numbers of steps of all attacks that count them in this word.
+        eps: radii of all attacks that take one, as text; a step size that the suite does not give follows
+            the radius.
+        steps: numbers of steps of all attacks with a parameter `steps`.
         seed: of the whole run.
-        attacks: globs over the names of the attacks meant; none for all.
+        attacks: globs over the names of the attacks to change; none for all.
     """
 
     eps: tuple[str, ...] = ()
@@ -29,10 +30,10 @@ class Overrides:
     attacks: Sequence[str] = ()
 
     def check(self, names: Iterable[str], suite: str) -> None:
-        """Raise where a value is for none of a suite's attacks, or is no number.
+        """Check the values against a suite's attacks.
 
         Raises:
-            SpecError: it is not.
+            SpecError: a value that no attack of the suite takes, or that is not a number.
         """
         for radius in self.eps:
             number(radius, "--eps")
@@ -43,26 +44,26 @@ class Overrides:
                     f"--{parameter}: none of these attacks of suite {suite} takes {parameter}"
                 )
 
-    def axes(self, name: str, given: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        """Return the values of an attack's parameters, those of this command in place of the suite's.
+    def axes(self, name: str, own: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return the values of an attack's parameters, with the suite's replaced by the command's.
 
         Args:
             name: of the attack.
-            given: parameter to its values, of which each makes an attack.
+            own: the suite's values of each parameter; each combination makes an attack.
         """
         changed = {
             parameter: list(getattr(self, parameter))
             for parameter in ("eps", "steps")
             if getattr(self, parameter) and self._takes(name, parameter)
         }
-        return given | changed
+        return own | changed
 
     def changes_attacks(self) -> bool:
-        """Return whether attacks are others than the suite's, so that its claims are not about them."""
+        """Return whether attacks differ from the suite's, so that its claims are not about them."""
         return bool(self.eps or self.steps)
 
     def title(self, own: str) -> str:
-        """Return a suite's title with what is said in place of its own words."""
+        """Return a suite's title, extended by the values that were replaced."""
         changes = [f"eps {', '.join(self.eps)}"] if self.eps else []
         changes += [f"steps {', '.join(map(str, self.steps))}"] if self.steps else []
         changes += [] if self.seed is None else [f"seed {self.seed}"]
@@ -74,5 +75,5 @@ class Overrides:
         return not is_minimal(name) if parameter == "eps" else parameter in row_of(name).parameters
 
 
-#: Nothing in place of anything.
+#: No replacements.
 AS_IT_IS = Overrides()

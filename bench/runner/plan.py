@@ -11,7 +11,7 @@ from typing import Any
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.errors import AdapterError, SpecError, UnsupportedAttack
-from bench.runner.expand_cells import Given, make_cells, weights_of
+from bench.runner.expand_cells import CellInputs, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
@@ -31,20 +31,20 @@ class Plan:
     """Every cell a run asks for, in order, and what it takes to compute them.
 
     Attributes:
-        suite: as asked for, with its filters and the number of images applied.
-        content: of the suite as its file says it, see `suite_content`.
-        asked: how much of that the filters left, see `asked_of`.
-        cells: key to cell.
-        adapters: the models, each loaded once; those that images are crafted on for others too.
-        images: the images and labels under attack, by what is asked for.
-        left_out: in words, what the suite asks for that cannot be run, and why.
-        sources: key of a cell with a fitted attack to what that is fitted on.
-        behaviours: how models that are not shipped were found to answer.
-        sketch: whether it is only to be looked at: nothing was trained or embedded for it.
-        later: of a sketch, the cells whose keys are not known yet, which are not among `cells`.
-        untrained: names of the models that have to be trained before those.
-        unembedded: names of the models whose training images have to be embedded before those.
-        broken: title to why, of the user's models that cannot be attacked; they are in `left_out` too.
+        suite: with the filters and the number of images applied.
+        content: of the suite file, see `suite_content`.
+        asked: how much of the suite passed the filters, see `asked_of`.
+        cells: cell by key.
+        adapters: the models, each loaded once, including those that images are only crafted on.
+        images: the images and labels under attack, by image set.
+        left_out: in words, what the suite asks for but cannot be run, and why.
+        sources: by key of a cell with a fitted attack, what the attack is fitted on.
+        behaviours: the observed behaviour of users' models.
+        sketch: whether the plan is only for display: nothing was trained or embedded for it.
+        later: of a sketch, the cells whose keys are not known yet; `cells` does not contain them.
+        untrained: names of the models that have to be trained before the keys are known.
+        unembedded: names of the models whose training images have to be embedded before that.
+        broken: by title of a user's model that cannot be attacked, the reason, which `left_out` has too.
     """
 
     suite: Suite
@@ -65,7 +65,7 @@ class Plan:
     broken: dict[str, str] = field(default_factory=dict)
 
     def images_of(self, cell: Cell) -> LabelledImages:
-        """Return the images and labels that a cell is about."""
+        """Return the images and labels of a cell."""
         return self.images[cell.images]
 
 
@@ -78,15 +78,15 @@ def make_plan(
     train: bool = True,
     note: Callable[[str], None] = lambda line: None,
 ) -> Plan:
-    """Return the cells of a suite; models without weights are trained first, in seconds each.
+    """Return the plan of a suite; models without weights are trained first, in seconds each.
 
     Args:
-        suite: what to run; models a plug-in registered for its data set join it.
-        selection: what of it is wanted.
+        suite: what to run; models that a plug-in registered for its data set join it.
+        selection: the models, attacks, toolkits and images to use.
         setting: how and where its cells are computed.
-        whole: the same as its file says it, where a command says other things in place of its words.
-        train: whether to; else the plan is a `sketch`.
-        note: told what is trained, and what is to be known of a model.
+        whole: the suite as in its file, if a command replaced some of its values.
+        train: whether to train; else the plan is a `sketch`.
+        note: called with each line about trainings and models that a user has to know.
 
     Raises:
         SpecError: a filter that matches nothing, or a suite that does not fit its models.
@@ -94,42 +94,42 @@ def make_plan(
     """
     whole = suite if whole is None else whole
     suite = narrowed(suite, selection)
-    asked = asked_of(whole, suite, selection.toolkits)
+    requested = asked_of(whole, suite, selection.toolkits)
     images = _image_sets(suite, setting.data)
     device = resolve_device(setting.device)
-    known = {request.title(): request for request in whole.models}
-    absent = train_first(_named(suite, known), train=train, data=setting.data, note=note)
+    by_title = {request.title(): request for request in whole.models}
+    absent = train_first(_named(suite, by_title), train=train, data=setting.data, note=note)
     loader = Loader(suite=suite, device=device, data=setting.data, train=train, note=note)
     there = [request for request in suite.models if weights_of(request) not in absent.died]
     broken = _broken(there, loader)
     sound = tuple(request for request in there if request.title() not in broken)
     suite = dataclasses.replace(suite, models=sound)
     adapters = {request: loader.adapter(request) for request in suite.models}
-    given = Given(
-        suite=suite, known=known, absent=absent, loaded=loader.adapter,
+    inputs = CellInputs(
+        suite=suite, by_title=by_title, absent=absent, loaded=loader.adapter,
         fingerprint=loader.fingerprint, images=images, toolkits=selection.toolkits,
         batch_size=setting.batch_size, data=setting.data,
     )  # fmt: skip
-    made = make_cells(given, adapters)
+    expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items())
-    left_out = (*died, *broken.values(), *made.left_out)
-    if not made.cells:
+    left_out = (*died, *broken.values(), *expanded.left_out)
+    if not expanded.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
-    crafted_on = {cell.source().model for cell in made.cells.values()}
+    crafted_on = {cell.source().model for cell in expanded.cells.values()}
     return Plan(
         suite=suite,
         content=suite_content(whole),
-        asked=asked,
-        cells={key: cell for key, cell in made.cells.items() if not is_later(cell)},
+        asked=requested,
+        cells={key: cell for key, cell in expanded.cells.items() if not is_later(cell)},
         adapters=adapters | {request: loader.adapter(request) for request in crafted_on},
         images=images,
         batch_size=setting.batch_size,
         device=device,
         left_out=left_out,
-        sources=made.sources,
+        sources=expanded.sources,
         sketch=not train,
-        later=tuple(cell for cell in made.cells.values() if is_later(cell)),
+        later=tuple(cell for cell in expanded.cells.values() if is_later(cell)),
         untrained=absent.untrained,
         behaviours=loader.behaviours,
         broken=broken,
@@ -140,7 +140,7 @@ def make_plan(
 def _image_sets(
     suite: Suite, data: str | os.PathLike[str] | None
 ) -> dict[ImageSet, LabelledImages]:
-    """Return the images of every set that some attack of a suite is made on."""
+    """Return the images of every image set that some attack of a suite uses."""
     wanted = [images.of(attack.images) for attack in suite.attacks for images in suite.images]
     return {images: _images(images, data) for images in dict.fromkeys(wanted)}
 
@@ -167,12 +167,12 @@ def _unembedded(
 
 
 def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
-    """Return the titles of the user's models that cannot be loaded or told apart, and why.
+    """Return the titles of the user's models that cannot be loaded or fingerprinted, and why.
 
-    Others run all the same.
+    The other models run all the same.
 
     Raises:
-        AdapterError: one of Crossfire's own, whose options the suite has wrong.
+        AdapterError: one of Crossfire's own models, whose options in the suite are wrong.
     """
     broken = {}
     for request in requests:
@@ -185,10 +185,10 @@ def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
     return broken
 
 
-def _named(suite: Suite, known: Mapping[str, ModelRequest]) -> Iterator[str]:
+def _named(suite: Suite, by_title: Mapping[str, ModelRequest]) -> Iterator[str]:
     """Yield the names of all models whose weights a suite's cells need."""
     yield from (weights_of(request) for request in suite.models)
     for attack in suite.attacks:
         if is_fitted(attack.spec.name) and attack.spec.parameter("fitted_on") != ITSELF:
             title = str(attack.spec.parameter("fitted_on"))
-            yield weights_of(known.get(title, ModelRequest(name=title)))
+            yield weights_of(by_title.get(title, ModelRequest(name=title)))

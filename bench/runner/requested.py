@@ -1,4 +1,4 @@
-"""What a run asks for of its suite, as its log keeps it."""
+"""How much of its suite a run asks for, as recorded in its log."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bench.spec import AttackRequest, ImageSet, Suite
 
 
 def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str, Any]:
-    """Return how much of a suite is left by its filters, as plain JSON values.
+    """Return how much of a suite a run asks for, as plain JSON values.
 
     Args:
-        whole: the suite as its file says it.
-        narrowed: the same with its filters, its number of images, and what a command says in place of
-            its own words.
-        toolkits: the only ones wanted; none for all.
+        whole: the suite as in its file.
+        narrowed: the suite with the run's filters, number of images and replaced values.
+        toolkits: the toolkits to use; empty for all.
 
     Returns:
-        `models` and `attacks` (how many, of how many), `joined` (models of a plug-in beside those of
-        the suite), `added` (attacks likewise), `images` (how many, of how many the suite says, each pair once), `toolkits`, `seed` (None for the suite's own).
+        `models` and `attacks` (how many, of how many), `joined` (number of plug-in models in addition),
+        `added` (number of attacks that the suite does not have), `images` (how many, of how many in the
+        suite, each pair once), `toolkits`, `seed` (None for the suite's own).
     """
     own = [model for model in narrowed.models if model in whole.models]
     by_spec = {attack.spec: attack for attack in whole.attacks}

@@ -1,4 +1,4 @@
-"""What of a suite is wanted: models, attacks and toolkits by filters, and how many images."""
+"""The part of a suite to run: filters over models, attacks and toolkits, and the number of images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bench.zoo import MODELS, check_options
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of a suite is wanted.
+    """The part of a suite to run.
 
     Attributes:
-        models: globs; only models whose name matches. None given: all.
-        attacks: globs over attack names, likewise.
-        toolkits: names of toolkits, likewise.
-        images: how many images for every attack, whatever the suite says; `all` for every one.
+        models: globs over model names; empty for all.
+        attacks: globs over attack names; empty for all.
+        toolkits: names of toolkits; empty for all.
+        images: number of images for every attack in place of the suite's; `all` for all images.
     """
 
     models: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Selection:
 
 
 def narrowed(suite: Suite, selection: Selection) -> Suite:
-    """Return what is left of a suite; models that a plug-in registered for its data sets join it.
+    """Return the selected part of a suite; models that a plug-in registered for its data sets join it.
 
     Raises:
         SpecError: a filter that matches nothing.
@@ -52,21 +52,21 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
         and MODELS[name].facts["data"] in sets
         and name not in listed
     ]
-    every = [*suite.models, *plugged]
-    check_models(suite.name, suite.claims, [request.title() for request in every])
-    titles = [name for request in every for name in (request.name, request.title())]
+    all_models = [*suite.models, *plugged]
+    check_models(suite.name, suite.claims, [request.title() for request in all_models])
+    titles = [name for request in all_models for name in (request.name, request.title())]
     exact = literal(models, titles)
     _check_filters("model", models, exact, titles)
     kept_models = [
         request
-        for request in every
+        for request in all_models
         if _matches(request.name, exact) or _matches(request.title(), exact)
     ]
-    for request in every:
+    for request in all_models:
         check_options(request.name, dict(request.options))
-    _check_filters("attack", attacks, attacks, [asked.spec.name for asked in suite.attacks])
-    kept_attacks = [asked for asked in suite.attacks if _matches(asked.spec.name, attacks)]
-    # A model that the attacks kept are not made on need not be loaded, let alone trained.
+    _check_filters("attack", attacks, attacks, [attack.spec.name for attack in suite.attacks])
+    kept_attacks = [attack for attack in suite.attacks if _matches(attack.spec.name, attacks)]
+    # A model that none of the kept attacks is for need not be loaded, let alone trained.
     kept_models = [
         request
         for request in kept_models
@@ -81,7 +81,7 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
     if images is not None:
         count = None if images == "all" else int(images)
         image_sets = [dataclasses.replace(image_set, count=count) for image_set in image_sets]
-        kept_attacks = [dataclasses.replace(asked, images=None) for asked in kept_attacks]
+        kept_attacks = [dataclasses.replace(attack, images=None) for attack in kept_attacks]
     return dataclasses.replace(
         suite,
         models=tuple(kept_models),
@@ -95,12 +95,12 @@ def _matches(name: str, globs: Sequence[str]) -> bool:
 
 
 def _check_filters(
-    kind: str, asked: Sequence[str], globs: Sequence[str], known: Sequence[str]
+    kind: str, texts: Sequence[str], globs: Sequence[str], names: Sequence[str]
 ) -> None:
-    """Raise unless each filter lets something through: what was asked for is not dropped unsaid."""
-    for text, glob in zip(asked, globs, strict=True):
-        if not any(_matches(name, [glob]) for name in known):
-            error = unknown(f"{kind} in this suite", text, sorted(set(known)))
+    """Raise unless each filter matches something, so that nothing requested is silently dropped."""
+    for text, glob in zip(texts, globs, strict=True):
+        if not any(_matches(name, [glob]) for name in names):
+            error = unknown(f"{kind} in this suite", text, sorted(set(names)))
             raise SpecError(f"--{kind}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Models as a plan that is only looked at needs them: nothing is trained, and nothing embedded."""
+"""Models for a plan that is only displayed: nothing is trained or embedded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.train.families import family_named
 from bench.train.recipes import recipe
 from bench.zoo import MODELS, has_to_be_trained, load_model, sketch_model, trained_as
 
-#: The fingerprint of a model that is not there yet; no real one has spaces.
+#: The fingerprint of a model that does not exist yet; no real one has spaces.
 _UNKNOWN = "not known yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """A model that is not there yet: what its cells will be is known, and no more.
+    """A model that does not exist yet: only what is needed to plan its cells is known.
 
     Attributes:
         names: of its surfaces.
@@ -46,14 +46,14 @@ class Outline:
 
 
 class CertifierOutline(Outline):
-    """Likewise, of a model that guarantees its decisions."""
+    """An outline of a model that certifies its decisions."""
 
     def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
         raise NotImplementedError(self.spec.name)
 
 
 def is_later(cell: Cell) -> bool:
-    """Return whether a cell's key is not known yet, since one of its models is not there."""
+    """Return whether a cell's key is not known yet, since one of its models does not exist yet."""
     prints = [cell.fingerprint]
     prints += [cell.fit.fingerprint] if cell.fit is not None else []
     prints += [cell.crafted_on.fingerprint] if cell.crafted_on is not None else []
@@ -61,9 +61,9 @@ def is_later(cell: Cell) -> bool:
 
 
 def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str] | None) -> Adapter:
-    """Return a model to plan with, with the fingerprint and the speed of the real one.
+    """Return a model to plan with, which has the fingerprint and the speed of the real one.
 
-    An `Outline` where it has to be trained first, or has to embed its training images.
+    It is an `Outline` if the model has to be trained or has to embed its training images first.
 
     Raises:
         BenchError: as `load_model`.
@@ -73,8 +73,8 @@ def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str]
         return load_model(name, options, device=device, data=data)
     if has_to_be_trained(trained_as(name, options)):
         return _outline(name)
-    found = sketch_model(name, options, device=device, data=data)
-    return _outline(name) if found is None else found
+    sketch = sketch_model(name, options, device=device, data=data)
+    return _outline(name) if sketch is None else sketch
 
 
 def _outline(name: str) -> Outline:

@@ -35,7 +35,7 @@ _Open = ConfigDict(extra="allow", strict=True)
 
 
 class _Model(BaseModel):
-    """A `[[models]]` table; further keys are options of the model's factory, and a list multiplies."""
+    """A `[[models]]` table; other keys are options of the model's factory, and lists are multiplied out."""
 
     model_config = _Open
     name: str | Annotated[list[str], Field(min_length=1)]
@@ -43,7 +43,7 @@ class _Model(BaseModel):
 
 
 class _Attack(BaseModel):
-    """An `[[attacks]]` table; further keys are the attack's parameters, and a list multiplies."""
+    """An `[[attacks]]` table; other keys are the attack's parameters, and lists are multiplied out."""
 
     model_config = _Open
     name: str | Annotated[list[str], Field(min_length=1)]
@@ -70,22 +70,22 @@ class _Suite(BaseModel):
 
 
 def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
-    """Return a suite, every attack in it checked and its lists multiplied out.
+    """Return a suite with all attacks checked and all lists multiplied out.
 
     Args:
         named: a shipped suite, or a path ending in `.toml`.
-        over: what is asked for in place of its own words. Its claims are about its own attacks, and
-            left out where these are others.
+        over: values that replace the suite's. If these change attacks, the claims are left out, since
+            they are about the suite's own attacks.
 
     Raises:
         SpecError: no such suite, broken TOML (with its line), or a wrong field (file, table, field).
     """
     path = suite_path(named)
     try:
-        # Some editors begin a file with a byte order mark.
+        # Some editors put a byte order mark at the start of a file.
         parsed = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         _check_lists(path, parsed)
-        given = _Suite.model_validate(parsed)
+        content = _Suite.model_validate(parsed)
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -94,41 +94,43 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         raise SpecError(f"{path}: not a UTF-8 text file") from error
     except ValidationError as error:
         raise SpecError(_in_words(path, error)) from error
-    for name in _listed(given.data):
+    for name in _listed(content.data):
         if name not in DATASETS:
             raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
-    count = None if given.images == "all" else given.images
+    count = None if content.images == "all" else content.images
     models = tuple(
-        model for i, table in enumerate(given.models) for model in _models(path, i, table)
+        model for i, table in enumerate(content.models) for model in _models(path, i, table)
     )
     titles = [model.title() for model in models]
-    over.check((name for table in given.attacks for name in _listed(table.name)), suite_name(path))
+    over.check(
+        (name for table in content.attacks for name in _listed(table.name)), suite_name(path)
+    )
     attacks = tuple(
         request
-        for i, table in enumerate(given.attacks)
+        for i, table in enumerate(content.attacks)
         for request in _attacks(path, i, table, titles, over)
     )
     return Suite(
         name=suite_name(path),
-        title=over.title(given.title),
+        title=over.title(content.title),
         images=tuple(
-            ImageSet(data=name, split=given.split, count=count) for name in _listed(given.data)
+            ImageSet(data=name, split=content.split, count=count) for name in _listed(content.data)
         ),
-        seed=given.seed if over.seed is None else over.seed,
+        seed=content.seed if over.seed is None else over.seed,
         models=models,
         attacks=attacks,
         claims=tuple(
             checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
-            for i, table in enumerate([] if over.changes_attacks() else given.claims)
+            for i, table in enumerate([] if over.changes_attacks() else content.claims)
         ),
     )
 
 
 def _check_lists(path: Path, parsed: dict[str, Any]) -> None:
-    """Raise where a list is empty: it would multiply its table by nothing, or leave out what it names.
+    """Check that no list is empty: multiplied out, it would silently remove its table.
 
     Raises:
-        SpecError: one is.
+        SpecError: a list is empty.
     """
     tables = [("", parsed)]
     for kind, entries in parsed.items():
@@ -150,10 +152,10 @@ def _in_words(path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
     if first["loc"][0] == "seed" and isinstance(first["input"], list):
         return (
-            f"{path}: seed: one whole number, not a list; for others run the suite again with --seed N, "
-            "whose cells are kept beside these"
+            f"{path}: seed: one whole number, not a list; for more seeds run the suite again with --seed N; "
+            "the cells of all seeds are kept"
         )
-    # Unions add the name of the branch that was tried; only tables, indices and fields are wanted.
+    # Pydantic adds the branch of a union to the location; keep only tables, indices and fields.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     tables: tuple[type[BaseModel], ...] = (_Suite, _Model, _Attack, ClaimTable)
     names = {name for table in tables for name in table.model_fields}
@@ -164,7 +166,7 @@ def _in_words(path: Path, error: ValidationError) -> str:
         elif part in names or first["type"] == "extra_forbidden":
             where += f".{part}" if where else part
     if first["type"] == "extra_forbidden":
-        table = ClaimTable if fields[0] == "claims" else _Suite  # the others take any word
+        table = ClaimTable if fields[0] == "claims" else _Suite  # the other tables take any key
         return f"{path}: {where}: no such field; it takes {', '.join(table.model_fields)}"
     if first["type"] == "list_type" and isinstance(first["input"], dict):
         return f"{path}: {where}: this is one table; write [[{where}]] for each of a list of them"
@@ -175,7 +177,7 @@ def _in_words(path: Path, error: ValidationError) -> str:
 
 
 def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
-    """Return the models of a table, one for each name and combination of its options."""
+    """Return the models of a table, one for each name and combination of options."""
     axes = {key: _listed(value) for key, value in sorted((table.model_extra or {}).items())}
     if "climbed" in axes:
         raise SpecError(f"{path}: models[{index + 1}].climbed: it is called `crafted_on` now")
@@ -194,14 +196,14 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     if bases:
         if crafted_on is not None or len(bases) < len(_listed(table.name)):
             raise SpecError(
-                f"{path}: models[{index + 1}]: {bases[0]} takes its options into its name; put "
-                "models that do not, and `crafted_on`, into another table"
+                f"{path}: models[{index + 1}]: {bases[0]} has its options in its name; put other "
+                "models, and `crafted_on`, into another table"
             )
         return _written_out(path, index, bases, variants)
     if crafted_on is not None and crafted_on not in variants:
         raise SpecError(
-            f"{path}: models[{index + 1}].crafted_on: {table.crafted_on!r} is none of the table's own "
-            f"combinations of {', '.join(axes) or 'options, of which there are none'}"
+            f"{path}: models[{index + 1}].crafted_on: {table.crafted_on!r} is not a combination of "
+            f"the table's own options ({', '.join(axes) or 'it has none'})"
         )
     return [
         ModelRequest(name=name, options=options, crafted_on=crafted_on)
@@ -213,7 +215,7 @@ def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
 def _written_out(
     path: Path, index: int, bases: list[str], variants: list[tuple[tuple[str, Scalar], ...]]
 ) -> list[ModelRequest]:
-    """Return models whose names say all their options."""
+    """Return models whose names contain all their options."""
     try:
         return [
             ModelRequest(name=written_out(name, dict(options)))
@@ -230,8 +232,8 @@ def _attacks(
     globs = None if table.models is None else literal(table.models, titles)
     for glob in globs or ():
         if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
-            known = unknown("model in this suite", glob, titles)
-            raise SpecError(f"{path}: attacks[{index + 1}].models: {known}")
+            reason = unknown("model in this suite", glob, titles)
+            raise SpecError(f"{path}: attacks[{index + 1}].models: {reason}")
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}

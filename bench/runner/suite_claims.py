@@ -49,15 +49,15 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     """Return the claim of a table.
 
     Args:
-        table: as the file has it.
-        attacks: those of the suite.
+        table: from the file.
+        attacks: of the suite.
         where: the file and the table, for messages.
 
     Raises:
         SpecError: fields that contradict each other, or attacks that the suite does not have.
     """
-    given = table.eps if isinstance(table.eps, list | None) else [table.eps]
-    eps = tuple(str(radius) for radius in given or ())
+    eps_values = table.eps if isinstance(table.eps, list | None) else [table.eps]
+    eps = tuple(str(radius) for radius in eps_values or ())
     measure = _measure(table.measure, where)
     _check_measure(table, measure, where)
     _check_sides(table, measure, eps, where)
@@ -87,12 +87,12 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
 
 
 def check_models(suite: str, claims: Iterable[Claim], titles: Sequence[str]) -> None:
-    """Raise where a claim is about models that a suite does not have.
+    """Check that every claim is about models that the suite has.
 
     Args:
         suite: its name.
         claims: its claims.
-        titles: of all its models, those a filter leaves out included.
+        titles: of all its models, including those filtered out.
 
     Raises:
         SpecError: a pattern that matches none of them.
@@ -124,28 +124,32 @@ def _either(names: Iterable[str]) -> str:
 
 
 def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> None:
-    """Raise where fields do not go with what is compared."""
+    """Raise if fields do not fit the measure."""
     measures = claim_measures_by_name().values()
     if table.figure is not None and not measure.of_radii:
-        of_radii = _either(other.name for other in measures if other.of_radii)
-        raise SpecError(f"{where}.figure: this is of radii; it goes with measure = {of_radii}")
+        of_radii = _either(candidate.name for candidate in measures if candidate.of_radii)
+        raise SpecError(
+            f"{where}.figure: this names a figure of radii; it needs measure = {of_radii}"
+        )
     if table.eps is not None and measure.of_radii:
-        raise SpecError(f"{where}.eps: critical eps are compared, which are measured; leave it out")
+        raise SpecError(
+            f"{where}.eps: a critical eps is measured, so no radius is given; leave it out"
+        )
     if table.right is not None and measure.orders:
         raise SpecError(f"{where}.right: the models of `left` are ordered; leave it out")
     if table.expect not in measure.expects:
-        others = [other.name for other in measures if table.expect in other.expects]
+        others = [candidate.name for candidate in measures if table.expect in candidate.expects]
         if "measure" not in table.model_fields_set and others:
             missing = f"with expect = '{table.expect}' write measure = {_either(others)}"
             raise SpecError(f"{where}.measure: this field is missing; {missing}")
         wanted = " or ".join(measure.expects)
-        raise SpecError(f"{where}.expect: of {measure.noun} write {wanted}")
+        raise SpecError(f"{where}.expect: for {measure.noun} write {wanted}")
     if table.eps is None and not measure.of_radii:
         raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
 
 
 def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], where: str) -> None:
-    """Raise where it is not clear what is compared, models or attacks, or on which images."""
+    """Raise if it is not clear what is compared (models or attacks), or on which images."""
     if not eps and not measure.of_radii:
         raise SpecError(f"{where}.eps: an empty list says nothing; write a radius, or 0")
     radii = [number(radius, f"{where}.eps") for radius in eps]
@@ -157,14 +161,14 @@ def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], w
     if any(apart) and not all(apart):
         raise SpecError(f"{where}: left_attacks and right_attacks go together")
     if any(apart) and 0 in radii:
-        raise SpecError(f"{where}.eps: attacks are compared, but none is made at 0")
+        raise SpecError(f"{where}.eps: attacks are compared, but there is none at eps 0")
     if table.right is None and not any(apart) and not measure.orders:
         raise SpecError(
-            f"{where}.right: this field is missing; only where left_attacks and right_attacks "
-            f"compare attacks may it be left out"
+            f"{where}.right: this field is missing; it may be left out only if left_attacks and "
+            f"right_attacks are compared"
         )
     if not _attacks(table) and (any(radii) or not radii):
-        raise SpecError(f"{where}.attacks: this field is missing; only eps 0 does without attacks")
+        raise SpecError(f"{where}.attacks: this field is missing; only eps 0 needs no attacks")
 
 
 def _check_equality(table: ClaimTable, where: str) -> None:
@@ -178,15 +182,15 @@ def _check_equality(table: ClaimTable, where: str) -> None:
         raise SpecError(f"{where}.within: this goes with expect = 'left = right' alone")
 
 
-def _norm(asked: Norm | None, attacks: Sequence[AttackRequest], where: str) -> Norm:
+def _norm(wanted: Norm | None, attacks: Sequence[AttackRequest], where: str) -> Norm:
     there = [norm for norm in NORMS if norm in {attack.spec.norm for attack in attacks}]
-    if asked is None:
+    if wanted is None:
         if "linf" not in there and len(there) > 1:
             raise SpecError(f"{where}.norm: this field is missing; it takes {', '.join(there)}")
         return "linf" if "linf" in there else there[0]
-    if asked not in there:
-        raise SpecError(f"{where}.norm: no attack of the suite is one of {asked}")
-    return asked
+    if wanted not in there:
+        raise SpecError(f"{where}.norm: no attack of the suite has the norm {wanted}")
+    return wanted
 
 
 def _check_attacked(
@@ -197,32 +201,32 @@ def _check_attacked(
     where: str,
     field: str,
 ) -> None:
-    """Raise where the suite does not make an attack at a radius, which is most often a slip."""
+    """Raise if the suite does not run an attack at a radius, which is most often a slip."""
     radius = number(eps, f"{where}.eps")
     specs = [attack.spec for attack in attacks if attack.spec.norm == norm]
     for name in named:
         made_at = [spec.radius for spec in specs if spec.name == name]
         if not made_at:
-            known = sorted({spec.name for spec in specs})
-            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
+            there = sorted({spec.name for spec in specs})
+            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, there)}")
         if radius > 0 and not {radius, None} & set(made_at):
-            radii = ", ".join(dict.fromkeys(eps_text(made) for made in made_at))
+            radii = ", ".join(dict.fromkeys(eps_text(value) for value in made_at))
             raise SpecError(f"{where}.eps: the suite has no {name} {norm} {eps}; it has {radii}")
 
 
 def _check_measured(
     named: Iterable[str], norm: Norm, attacks: Sequence[AttackRequest], where: str, field: str
 ) -> None:
-    """Raise where the suite does not have an attack, or it measures no radius."""
-    known = sorted({attack.spec.name for attack in attacks if attack.spec.norm == norm})
+    """Raise if the suite does not have an attack, or the attack measures no radius."""
+    there = sorted({attack.spec.name for attack in attacks if attack.spec.norm == norm})
     for name in named:
-        if name not in known:
-            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, known)}")
+        if name not in there:
+            raise SpecError(f"{where}.{field}: {unknown(f'{norm} attack here', name, there)}")
         if not _measures_a_radius(name):
-            measuring = [attack for attack in known if _measures_a_radius(attack)]
+            measuring = [attack for attack in there if _measures_a_radius(attack)]
             raise SpecError(
                 f"{where}.{field}: {name} measures no radius for a critical eps; "
-                f"of this suite {', '.join(measuring) or 'no attack'} does"
+                f"in this suite {', '.join(measuring) or 'no attack'} does"
             )
 
 

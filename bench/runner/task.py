@@ -1,4 +1,4 @@
-"""What is computed about images, chunk by chunk: by whom it is judged, and where images are crafted."""
+"""What is computed for images, chunk by chunk: the judging model, and where images are crafted."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from bench.train.families import abstaining_is_wrong
 
 
 class BlackBox(torch.nn.Module):
-    """A model's answers without its gradient: all that a black-box attack is shown.
+    """A model's answers without its gradient, for black-box attacks.
 
-    Toolkits take the class of the largest score for the decision. Of a tied vote that may be the true
-    class, although a tie is a wrong answer. So a model of a family that may say no class has one
-    class more here, the last, which has the largest score where it says none, and the least elsewhere.
+    Toolkits take the class with the largest score as the decision. For a tied vote that may be the true
+    class, although a tie is a wrong answer. So a model of a family where abstaining is wrong gets one
+    extra class here, the last: it has the largest score where the model abstains, and the smallest
+    elsewhere. An abstention of a smoothed model is no success, so such a model gets none.
 
     Attributes:
-        classes: how many scores an image gets.
+        classes: number of scores per image.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -41,7 +42,7 @@ class BlackBox(torch.nn.Module):
         self.classes = adapter.spec.num_classes + self.may_abstain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scores (N, classes) of images (N, C, H, W), cut off from any graph."""
+        """Return the scores (N, classes) of images (N, C, H, W), detached from any graph."""
         labels, scores = self.adapter.predict(x.detach())
         scores = scores.detach()
         if not self.may_abstain:
@@ -51,7 +52,7 @@ class BlackBox(torch.nn.Module):
 
 
 def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module:
-    """Return the module that an attack is given: one of the model's surfaces, or its answers alone.
+    """Return the module that an attack gets: one of the model's surfaces, or only its answers.
 
     Raises:
         SpecError: the model has no such surface, or the attack takes none.
@@ -70,14 +71,14 @@ def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module
 
 
 class Part(NamedTuple):
-    """Images that are attacked together, and what is random about them.
+    """Images that are attacked together, and their seeds.
 
     Attributes:
         x: images, float32 (N, C, H, W) in [0, 1], on the model's device.
         y: int64 (N,), their labels.
-        start: position of the first in the image set.
+        start: position of the first image in the image set.
         seed: of the attack's randomness.
-        target_seed: of targets drawn at random.
+        target_seed: of randomly drawn targets.
     """
 
     x: torch.Tensor
@@ -92,12 +93,13 @@ class Source:
     """Where the images that a model judges are crafted.
 
     Attributes:
-        surface: which surface, of the model of `clean`; `predict` for black-box attacks.
-        clean: what that model says of the clean images; targets are chosen by it.
-        crafted: for several that judge the same images, what was crafted so far, by where chunks begin:
-            all images of a chunk are attacked, also those that this model gets wrong, since what one
-            judge is shown must not depend on which others there are. None where the judge is attacked
-            itself, on the images that it gets right.
+        surface: the surface of the model of `clean`; `predict` for black-box attacks.
+        clean: that model's answers to the clean images, by which targets are chosen.
+        crafted: if several models judge the same images, the images crafted so far, by chunk start. Then
+            all images of a chunk are attacked, even those that one of the models gets wrong, since the
+            images one judge gets must not depend on the other judges. All their cells have the seed of
+            that single attack and report its cost. None if the judge itself is attacked, on the images
+            that it gets right.
         perturbation: (C, H, W), fitted before, which is added to every image; else None.
     """
 
@@ -108,20 +110,20 @@ class Source:
 
     @property
     def adapter(self) -> Adapter:
-        """Return the model on whose surface images are crafted."""
+        """Return the model that images are crafted on."""
         return self.clean.adapter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is computed about images: a cell's, or those of one call of `bench.attack`.
+    """What is computed for the images of a cell, or of one call of `bench.attack`.
 
     Attributes:
-        spec: the attack, or what is measured.
-        toolkit: who runs it.
-        clean: what the model says of the clean images, which judges.
+        spec: the attack or measurement.
+        toolkit: the toolkit that runs it.
+        clean: the judging model's answers to the clean images.
         source: where images are crafted.
-        named: the row columns that say what this is, where the model and the attack do not.
+        named: values of the identifying row columns that follow neither from the model nor the attack.
     """
 
     spec: AttackSpec
@@ -136,12 +138,12 @@ class Task:
         return self.clean.adapter
 
     def clean_of(self, part: Part) -> Clean:
-        """Return what the model says of clean images."""
+        """Return the model's answers to the clean images of a part."""
         return self.clean.of(part.start, part.x, part.y)
 
 
 class Chunk(NamedTuple):
-    """What was found out about some images: a row each, and the images tried."""
+    """The results for some images: one row each, and the images tried."""
 
     rows: pd.DataFrame
     x: torch.Tensor
@@ -149,14 +151,14 @@ class Chunk(NamedTuple):
 
 
 def rows_of(task: Task, part: Part, kind: str, measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a row an image, with `spec.COLUMNS`.
+    """Return one row per image, with `spec.COLUMNS`.
 
     Args:
         task: what was computed.
         part: the images.
         kind: the name of the kind of rows.
-        measured: column to what was found out: a value an image, or one for all. Columns without are
-            null, or false where nothing may be null; `clean_label` and `correct` are always needed.
+        measured: results by column, one value per image or one for all. Columns that are missing here
+            become null, or false if they must not be null; `clean_label` and `correct` are required.
     """
     model, spec = task.adapter.spec, task.spec
     columns: dict[str, Any] = {

@@ -1,4 +1,8 @@
-"""Models that a run has to train first: said before they are, and left out where they come to nothing."""
+"""Models that a run has to train first: announced before, and left out if their training fails.
+
+A failed training is treated as everything else that cannot be run: the model is left out of the plan, and
+the exit code stays the same.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ class Absent:
     """Models that cannot be attacked, or not yet.
 
     Attributes:
-        untrained: names of those that a run would train first.
-        died: name to why its training failed.
+        untrained: names of the models that a run would train first.
+        died: by name, why the training failed.
     """
 
     untrained: tuple[str, ...] = ()
@@ -33,15 +37,15 @@ def train_first(
     data: str | os.PathLike[str] | None,
     note: Callable[[str], None],
 ) -> Absent:
-    """Train the models that have no weights of their recipe, and return those that are not there.
+    """Train the models whose recipes have no weights yet, and return those that are still missing.
 
-    Weights lie in the cache as soon as each is trained, so a killed run goes on with the next.
+    Weights are saved to the cache after each training, so a killed run goes on with the next model.
 
     Args:
-        names: of models; more than once does no harm.
-        train: whether to; else those to be trained are only named.
+        names: of models, repeats allowed.
+        train: whether to train; else the models to be trained are only returned.
         data: the data folder.
-        note: told how many there are, and how each went.
+        note: called with a line on how many there are, and on each result.
 
     Raises:
         PrerequisiteError: the cache cannot be written to.

@@ -30,8 +30,11 @@ class Column:
 
 _TEXT, _FLAG, _COUNT = Column("text", True), Column("bool", True), Column("int", True)
 
-#: Name to column, in order. A new one needs a default (None where it may be null), so that results
-#: written before stay readable; the schema number of the store rises only when a meaning changes.
+#: Column by name, in order. A new one needs a default (None if it may be null), so that results written
+#: before stay readable; the schema number of the store increases only when a meaning changes.
+#: `goal` is a column since less confidence in an unchanged label is a success that breaks no image;
+#: `adv_margin` is the score of the true class minus the largest other one, `ineffective` why an attack had
+#: nothing to guide it, and the last four are about the draws of random models.
 ROW: Mapping[str, Column] = MappingProxyType({
     "cell": _TEXT, "kind": _TEXT, "dataset": _TEXT, "split": _TEXT, "index": _COUNT,
     "model": _TEXT, "family": _TEXT, "attack": _TEXT, "toolkit": _TEXT, "surface": _TEXT,

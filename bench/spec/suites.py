@@ -51,7 +51,8 @@ class AttackRequest:
 
     Attributes:
         models: globs over the titles of the models that are attacked.
-        images: how many it is made on, or `all`; None for as many as the suite says.
+        images: how many it is made on, or `all`; None for as many as the suite says. Critical eps need
+            thousands, strong attacks can afford hundreds; a headline counts the images that all have.
     """
 
     spec: AttackSpec

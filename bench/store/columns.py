@@ -1,4 +1,4 @@
-"""The types of a row's columns, the same in every file, also where a column is all null."""
+"""The types of a row's columns, the same in every file, even if a column is all null."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.spec import COLUMNS, ROW, Column
 
 _TYPES = {"text": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
 _REQUIRED = [name for name, column in ROW.items() if column.required]
-#: How pandas holds the columns that may not be null.
+#: The pandas types of the columns that must not be null.
 _FIXED = {
     name: {"int": "int64", "bool": "bool"}[column.type]
     for name, column in ROW.items()
@@ -27,17 +27,17 @@ SCHEMA = pa.schema([pa.field(name, _TYPES[column.type]) for name, column in ROW.
 
 
 def encode(
-    rows: pd.DataFrame, pictures: dict[str, Any] | None, made: dict[str, Any] | None = None
+    rows: pd.DataFrame, pictures: dict[str, Any] | None, maker: dict[str, Any] | None = None
 ) -> bytes:
     """Return rows as the bytes of a parquet file that also names the file of its pictures.
 
     Args:
         rows: a frame with exactly `spec.COLUMNS`, in any order.
-        pictures: what is known of the pictures' file, as plain JSON values; None without one.
-        made: what the rows were made by, as plain JSON values; None where nobody says.
+        pictures: facts of the pictures' file, as plain JSON values; None without pictures.
+        maker: versions and device that made the rows, as plain JSON values; None if unknown.
 
     Raises:
-        StoreError: a column is missing, unknown, of another type, or null where it must not be.
+        StoreError: a column is missing, unknown, of the wrong type, or null where it must not be.
     """
     wrong = set(rows.columns) ^ set(COLUMNS)
     if wrong:
@@ -49,12 +49,12 @@ def encode(
         table = pa.Table.from_pandas(rows[list(COLUMNS)], schema=SCHEMA, preserve_index=False)
     except pa.ArrowException as error:
         raise StoreError(f"rows of a wrong type: {'; '.join(map(str, error.args))}") from error
-    table = table.replace_schema_metadata(None)  # pandas' own types, named otherwise by each pandas
+    table = table.replace_schema_metadata(None)  # pandas' type names differ between its versions
     sink = io.BytesIO()
-    # Statistics and arrow's own copy of the schema would be half of a part, and nobody reads them.
+    # Statistics and arrow's own copy of the schema would be half of the file, and nobody reads them.
     with pq.ParquetWriter(sink, SCHEMA, write_statistics=False, store_schema=False) as writer:
         writer.write_table(table)
-        about = {_PICTURES: pictures, _MADE: made}
+        about = {_PICTURES: pictures, _MADE: maker}
         writer.add_key_value_metadata(
             {name: json.dumps(value).encode() for name, value in about.items()}
         )
@@ -62,13 +62,13 @@ def encode(
 
 
 def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
-    """Return the pyarrow table in the bytes of a part, and what it says of its pictures' file.
+    """Return the pyarrow table in the bytes of a part, and the facts of its pictures' file.
 
-    Columns that came after the part was written have their defaults; those of a later version, which
-    this one does not know, are left out.
+    Columns added after the part was written get their defaults; unknown columns of a later version are
+    left out.
 
     Raises:
-        ValueError: the bytes are no parquet file, or not one with these columns.
+        ValueError: the bytes are no parquet file, or one with other columns.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -88,21 +88,21 @@ def decode(data: bytes) -> tuple[Any, dict[str, Any] | None]:
 
 
 def _default(name: str, column: Column, count: int) -> Any:
-    """Return the values of a column that a part of an older version lacks."""
+    """Return default values for a column that is missing in a part of an older version."""
     if column.required and column.default is None:
         raise ValueError(f"no column {name}")
     return pa.array([column.default] * count, type=_TYPES[column.type])
 
 
 def made_by(data: bytes) -> dict[str, Any] | None:
-    """Return what the rows in the bytes of a sound part were made by; None where it does not say."""
+    """Return what made the rows in the bytes of an intact part; None if not recorded."""
     metadata = pq.ParquetFile(pa.BufferReader(data)).metadata.metadata
-    made: dict[str, Any] | None = json.loads(metadata.get(_MADE, b"null"))
-    return made
+    maker: dict[str, Any] | None = json.loads(metadata.get(_MADE, b"null"))
+    return maker
 
 
 def to_pandas(tables: list[Any]) -> pd.DataFrame:
-    """Return tables one below the other, as a frame with `spec.COLUMNS` and fixed types.
+    """Return concatenated tables as a frame with `spec.COLUMNS` and fixed types.
 
     Text is `str`, nullable integers are `Int64`, the others `int64`, `float64` and `bool`.
     """
@@ -112,8 +112,8 @@ def to_pandas(tables: list[Any]) -> pd.DataFrame:
 
 
 def attacked(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Return which rows are of images that an attack was run on, as bool.
+    """Return which rows, bool, are of images that an attack was run on.
 
-    Not those that the model gets wrong, nor those that already have the label wanted of them.
+    These are the images that the model gets right, except those already of the target class.
     """
     return rows["correct"] & (rows["adv_label"].notna() | rows["invalid"].notna())

@@ -1,4 +1,4 @@
-"""Files that are either there whole or not there at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bench.errors import PrerequisiteError, StoreError
 
-#: How the names of unfinished files begin; readers skip every name that begins with a dot.
+#: The prefix of unfinished files; readers skip all names that begin with a dot.
 TEMPORARY = ".tmp-"
 
 
-#: What names another folder than the one that cannot be written to.
+#: The option that names another folder, for error messages.
 ELSEWHERE = "--results DIR"
 
 
@@ -33,7 +33,7 @@ def cannot_write(path: Path, error: OSError, elsewhere: str = ELSEWHERE) -> Stor
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut, where the system can."""
+    """Make new names in a folder survive a power cut, if the system can."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder, and needs no such call
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -44,7 +44,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and the missing ones above it, each safe against a power cut."""
+    """Create a folder and its missing parents, each safe against a power cut."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -53,17 +53,17 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path, what: str, elsewhere: str = ELSEWHERE) -> None:
-    """Raise unless files can be written into a folder; it is made where it is missing.
+    """Check that files can be written into a folder, before work whose results go there.
 
-    Asked before work whose results are to go there.
+    The folder is created if it is missing.
 
     Args:
-        folder: that is to be written to.
-        what: goes there, in words.
-        elsewhere: what names another folder.
+        folder: the folder to write to.
+        what: what will be written there, for the message.
+        elsewhere: the option that names another folder.
 
     Raises:
-        PrerequisiteError: it cannot be made or written to.
+        PrerequisiteError: it cannot be created or written to.
     """
     trial = folder / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}"
     try:
@@ -85,9 +85,9 @@ def atomic_write(path: Path, data: bytes, elsewhere: str = ELSEWHERE) -> None:
     Writing over a file needs room for both for a moment.
 
     Args:
-        path: of the file; its folder is made where it is missing.
-        data: all of it.
-        elsewhere: what names another folder, for the error.
+        path: of the file; its folder is created if it is missing.
+        data: the whole content.
+        elsewhere: the option that names another folder, for the message.
 
     Raises:
         StoreError: the disk is full, or the folder cannot be written.

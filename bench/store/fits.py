@@ -1,6 +1,6 @@
-"""Perturbations fitted for a cell: an array, a picture of it, and what the fit took.
+"""Perturbations fitted for a cell: an array, a picture of it, and facts of the fit.
 
-Both files are named by their content and are written before `fit.json`, which names them.
+Both files are named by their content and written before `fit.json`, which refers to them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its p
 
 
 def write_fit(folder: Path, v: torch.Tensor, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a perturbation into the folder of a cell, with its picture; return what is said of it.
+    """Write a perturbation and its picture into the folder of a cell; return its record.
 
     Args:
         folder: of the cell.
@@ -54,7 +54,7 @@ def write_fit(folder: Path, v: torch.Tensor, facts: Mapping[str, Any]) -> dict[s
 
 
 def read_fit(folder: Path) -> tuple[torch.Tensor, dict[str, Any]] | None:
-    """Return the perturbation last fitted for a cell and what is said of it; None without a sound one."""
+    """Return the perturbation last fitted for a cell and its record; None without an intact one."""
     try:
         recorded: dict[str, Any] = json.loads((folder / "fit.json").read_bytes())
         return read_perturbation(folder, recorded), recorded
@@ -63,7 +63,7 @@ def read_fit(folder: Path) -> tuple[torch.Tensor, dict[str, Any]] | None:
 
 
 def read_perturbation(folder: Path, recorded: Mapping[str, Any]) -> torch.Tensor:
-    """Return a perturbation, float32 (C, H, W), by what is said of it.
+    """Return a perturbation, float32 (C, H, W), by its record.
 
     Raises:
         StoreError: its file is missing or damaged.
@@ -79,7 +79,7 @@ def read_perturbation(folder: Path, recorded: Mapping[str, Any]) -> torch.Tensor
 
 
 def check_perturbation(folder: Path, recorded: Mapping[str, Any] | None) -> None:
-    """Raise unless the file of a perturbation is there in its full size; None asks for none.
+    """Check that the file of a perturbation exists in its full size; None means no perturbation.
 
     Raises:
         StoreError: it is missing or damaged.
@@ -98,7 +98,7 @@ def _damaged(path: Path) -> StoreError:
 
 
 def picture(v: NDArray[np.float32]) -> bytes:
-    """Return a perturbation (C, H, W) as PNG: grey is 0, its largest entry is white or black."""
+    """Return a perturbation (C, H, W) as PNG: 0 is grey, the largest entry is white or black."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a cell is, as canonical JSON, and the key it is stored under."""
+"""The identity of a cell as canonical JSON, and the key it is stored under."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from bench.errors import SpecError
 from bench.spec import Cell, ModelRequest, Suite
 
-#: Raised when the meaning of a cell changes, so that rows of the old meaning are never found again.
+#: To be increased when the meaning of a cell changes, so that rows with the old meaning are never reused.
 IDENTITY_VERSION = 1
 
-#: Of the goal confidence reduction alone: the rule of success that its rows are judged by.
+#: The rule of success of confidence reduction, part of the identity of cells with that goal only.
 REDUCTION_RULE = "half of the true class's, or another label"
 
 
@@ -21,7 +21,7 @@ def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no spaces, no NaN.
 
     Raises:
-        SpecError: the value holds something that JSON has no words for, such as NaN.
+        SpecError: the value contains something that JSON cannot express, such as NaN.
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -32,10 +32,10 @@ def canonical_json(value: Any) -> str:
 def identity(cell: Cell) -> dict[str, Any]:
     """Return everything that decides a cell's rows, as plain JSON values.
 
-    Device, host and library versions are left out on purpose: they are recorded beside the rows,
-    but an upgrade does not make all results worthless. What a perturbation is fitted on is named in
-    the cells of fitted attacks alone, and the model that images are crafted on in the cells that have
-    another one for that.
+    Device, host and library versions are left out on purpose: they are recorded beside the rows, but an
+    upgrade does not make all results worthless. The source of a fit is included only for fitted attacks,
+    and the model that images are crafted on only if it is another than the judge, so that the keys of all
+    other cells stay the same.
     """
     optional: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
@@ -74,22 +74,22 @@ def cell_key(cell: Cell) -> str:
     return hashlib.sha256(canonical_json(identity(cell)).encode()).hexdigest()[:20]
 
 
-#: Fields that were called otherwise when the first suites were hashed: a new name is no new content.
+#: Former names of fields, under which they are hashed, so that renaming a field changes no content.
 _FORMER = {"parameters": "words", "crafted_on": "climbed"}
 
 
 def suite_content(suite: Suite) -> str:
-    """Return 20 hex digits of all that a suite file says: title, images, models, attacks, claims, seed.
+    """Return 20 hex digits over everything in a suite: title, images, models, attacks, claims, seed.
 
-    Two files of one content are one suite, whatever they are called. What is as the nouns have it by
-    default is left out, so that a noun that learns a new word later changes no content.
+    Two files with the same content are one suite, whatever their names. Fields with default values are
+    left out, so that a new field changes no content.
     """
     content = {name: value for name, value in _plain(suite).items() if name != "name"}
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:20]
 
 
 def _plain(noun: Any) -> Any:
-    """Return a noun as plain JSON values, without the fields that have their default."""
+    """Return a dataclass as plain JSON values, without the fields that have their default."""
     if isinstance(noun, tuple):
         return [_plain(part) for part in noun]
     if not dataclasses.is_dataclass(noun):

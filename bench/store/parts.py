@@ -1,6 +1,6 @@
-"""The parts of a cell: the rows of a chunk in a file, and its pictures in another that the first names.
+"""The parts of a cell: a file with the rows of a chunk, which names another one with its pictures.
 
-Each file is named by where the chunk begins and ends, and by its content.
+Each file name contains the first and last image of the chunk and a digest of the content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.store.files import atomic_write
 if TYPE_CHECKING:
     import torch
 
-#: What mends a damaged cell; `missing` or `always` follows.
+#: How to repair a damaged cell; `missing` or `always` follows.
 MEND = "make it again with: bench run --suite NAME --overwrite"
 
 _PART = re.compile(r"(\d{5,})-(\d{5,})-([0-9a-f]{8})\.parquet")
@@ -34,16 +34,16 @@ def write_part(
     start: int,
     rows: pd.DataFrame,
     pictures: Mapping[str, torch.Tensor] | None,
-    made: dict[str, Any] | None,
+    maker: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Write the rows and pictures of a chunk into the folder of a cell; return what a record says of it.
+    """Write the rows and pictures of a chunk into the folder of a cell; return its entry for the record.
 
     Args:
         folder: of the cell.
         start: position of the first image in the cell's image set.
-        rows: an image each, with `spec.COLUMNS`.
+        rows: one per image, with `spec.COLUMNS`.
         pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
-        made: what the rows were made by, as plain JSON values.
+        maker: versions and device that made the rows, as plain JSON values.
 
     Returns:
         `file, start, stop, bytes, sha256` and `pictures` (`file, images, bytes, sha256`, or None).
@@ -54,7 +54,7 @@ def write_part(
     stop = start + len(rows)
     span = f"{start:05d}-{stop - 1:05d}"
     kept = _write_pictures(folder, span, pictures) if pictures else None
-    data = columns.encode(rows, kept, made)
+    data = columns.encode(rows, kept, maker)
     part = _described(f"{span}-{_sha256(data)[:8]}.parquet", (start, stop), data, kept)
     atomic_write(folder / "parts" / part["file"], data)
     return part
@@ -92,10 +92,10 @@ def read_part(folder: Path, part: Mapping[str, Any]) -> Any:
 
 
 def find_pictures(folder: Path, part: Mapping[str, Any]) -> Path | None:
-    """Return the file of a part's pictures; None where none were kept.
+    """Return the file of a part's pictures; None if none were kept.
 
     Raises:
-        StoreError: the file is missing, or has another size.
+        StoreError: the file is missing, or has the wrong size.
     """
     kept = part["pictures"]
     if kept is None:
@@ -107,7 +107,7 @@ def find_pictures(folder: Path, part: Mapping[str, Any]) -> Path | None:
 
 
 def read_pictures(folder: Path, part: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
-    """Return the pictures of a part; None where none were kept.
+    """Return the pictures of a part; None if none were kept.
 
     Raises:
         StoreError: the file is missing or damaged.
@@ -124,9 +124,9 @@ def read_pictures(folder: Path, part: Mapping[str, Any]) -> dict[str, torch.Tens
 
 
 def sound_parts(folder: Path) -> dict[int, dict[str, Any]]:
-    """Return the parts of a cell that can be relied on, by start; the first by name where two are.
+    """Return the intact parts of a cell by start; if two have the same start, the first by name.
 
-    Each as `write_part` returns it, with `made`, what the rows were made by.
+    Each is as returned by `write_part`, with `made`, what made the rows.
     """
     parts = folder / "parts"
     sound: dict[int, dict[str, Any]] = {}

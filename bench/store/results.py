@@ -1,4 +1,4 @@
-"""What a run of a suite asked for, and what of it is there: all that reports read."""
+"""The cells that a run of a suite asked for, with the rows of the finished ones: all that reports read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PLANNED = (
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
 _TEXT = [name for name in _PLANNED if name != "parameters"]
-#: What columns are called in logs, where that differs.
+#: The names of columns in logs that have other names there.
 _LOGGED = {"parameters": "words", "crafted_on": "climbed"}
 
 
@@ -38,38 +38,37 @@ class Results:
     """The cells of a run of a suite.
 
     Attributes:
-        run: what the run is called.
+        run: the run's name.
         content: of the suite, see `suite_content`; None in the logs of older versions.
         asked: how much of the suite the run asked for, as `bench.runner.requested` records it, and
-            `answers` (images asked about, of all cells together); None in the logs of older versions.
-        notes: what has to be said of the choice of this run and of its rows, a line each.
-        made: what made the rows of the cells that are done, that of most cells first: `cells` (how
-            many), `versions`, `device`, `host`, `threads` (None where it was not recorded).
+            `answers` (the total number of images of all cells); None in the logs of older versions.
+        notes: what a reader has to know of the choice of this run and of its rows, a line each.
+        made: what made the rows of the finished cells, the most frequent first: `cells` (how many),
+            `versions`, `device`, `host`, `threads` (None if not recorded).
         started: when the run started, ISO 8601 in UTC.
         protocol: data (names), split, images (of the largest set), seed, batch_size, device,
             versions, host.
-        cells: a row a planned cell, in the plan's order: `cell, model, family, data, attack, norm,
-            eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model whose
-            surface that is, null for the cell's own), `goal, targeted, parameters` (dict),
-            `kind` (fixed, minimal, or certify of what attacks nothing), `access, radius` (eps as a
-            number), `status` (done, failed or missing), `error` (the last line of why it failed),
-            `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over the images attacked).
-            The counts and means are null where the cell is not done.
-        rows: all rows of the done cells, `spec.COLUMNS`.
-        models: a dict a model: `model, family, data, clean_accuracy` (its card's, may be None),
-            `options` and `f_score` of a model of local learning (None for others, and where it has none),
-            `sigma` (of a smoothed model's noise, None for others),
-            `moments` (None, or `labels` and `epochs`: epoch to points (x, y), the embedding of a few
-            test images while it was trained), `surrogate` (how often its differentiable vote says
-            what the vote says, as `agreement_of` returns it; None for other families), `random`
-            (whether its answers vary), `draws` (that judge an image; None where one answer does) and
-            `notes` (sentences a reader of its figures has to know); runs of old logs lack these three.
-            `request` (its `name` as the suite lists it, and the `options` given there), `filters`
-            (None, or `shape` and `epochs`: epoch to base64 of uint8 pictures of that shape), and what
-            else an adapter tells of itself; runs of old logs lack `request`.
+        cells: one row per planned cell, in the plan's order: `cell, model, family, data, attack, norm,
+            eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model that
+            images are crafted on, null for the cell's own), `goal, targeted, parameters` (dict),
+            `kind` (fixed, minimal, or certify for a cell that attacks nothing), `access, radius` (eps
+            as a number), `status` (done, failed or missing), `error` (last line of the error message),
+            `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over
+            the images attacked). The counts and means are null if the cell is not done.
+        rows: all rows of the finished cells, `spec.COLUMNS`.
+        models: one dict per model: `model, family, data, clean_accuracy` (from its card, may be None),
+            `options` and `f_score` of a model of local learning (else None), `sigma` (of a smoothed
+            model's noise, else None), `moments` (None, or `labels` and `epochs`: by epoch points (x, y),
+            the embedding of a few test images during training), `surrogate` (how often its
+            differentiable vote agrees with the vote, as returned by `agreement_of`; None for other
+            families), `random` (whether its answers vary), `draws` (how many judge an image; None if a
+            single answer does) and `notes` (sentences that a reader of its figures has to know); old
+            logs lack the last three. `request` (its `name` in the suite, and the `options` given there;
+            missing in old logs), `filters` (None, or `shape` and `epochs`: by epoch base64 of uint8
+            pictures of that shape), and other facts of the adapter.
         left_out: a line for each thing the suite names that could not be planned.
-        claims: what the suite says of its models and attacks, in its order.
-        store: where the pictures are.
+        claims: of the suite, in its order.
+        store: holds the pictures.
     """
 
     suite: str
@@ -89,14 +88,14 @@ class Results:
     made: tuple[dict[str, Any], ...] = ()
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
-        """Return the pictures kept of a done cell; see `Store.pictures`."""
+        """Return the pictures kept for a finished cell; see `Store.pictures`."""
         return self.store.pictures(cell)
 
     def fit(self, cell: str) -> dict[str, Any] | None:
-        """Return what is recorded of the fit of a cell's perturbation; None where there is none.
+        """Return the record of the fit of a cell's perturbation; None if there is none.
 
-        `images, passes, fooling` (share of those images), `forwards, backwards` (in all), `seconds`,
-        and the `file` and `picture` it is kept in, in the folder `arrays` of the cell.
+        `images, passes, fooling` (share of those images), `forwards, backwards` (totals), `seconds`, and
+        the names of its `file` and `picture` in the cell's folder `arrays`.
         """
         record = self.store.record(cell)
         fit: dict[str, Any] | None = None if record is None else record.get("fit")
@@ -125,13 +124,13 @@ def load_results(
     Args:
         root: the results folder.
         suite: the suite's name, or a path ending in `.toml`.
-        content: of the suite's file, see `suite_content`; None for the suite of that name.
-        run: what the run is called, or how that begins; None for the one that was started last.
+        content: of the suite's file, see `suite_content`; None to identify the suite by its name.
+        run: the run's name, or the start of it; None for the run started last.
 
     Raises:
         SpecError: there is no such run, or it is of another suite.
-        PrerequisiteError: no run of the suite is in the folder.
-        StoreError: the folder is of another schema, or a file in it is missing or damaged.
+        PrerequisiteError: the folder has no run of the suite.
+        StoreError: the folder has another schema, or a file in it is missing or damaged.
     """
     store = open_store(root, create=False) if (Path(root) / "store.json").exists() else None
     if store is None:
@@ -174,39 +173,39 @@ def load_results(
 
 
 def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """Return what made cells, by their own records, that of most cells first.
+    """Return what made the cells (versions, device, host), the most frequent first.
 
-    A cell that several had a part in counts for each. Parts of older versions do not say what made them;
-    of these the record of the cell is believed, which says what finished it.
+    A cell made by several machines counts for each. Parts of older versions do not record what made them;
+    for these the record of the cell is used, which says what finished it.
     """
     makers: dict[str, dict[str, Any]] = {}
     for record in records:
         for part in record.get("made") or [None]:
-            made = {name: (part or record).get(name) for name in _MADE}
-            maker = makers.setdefault(canonical_json(made), {"cells": 0, **made})
+            facts = {name: (part or record).get(name) for name in _MADE}
+            maker = makers.setdefault(canonical_json(facts), {"cells": 0, **facts})
             maker["cells"] += 1
     return tuple(sorted(makers.values(), key=lambda maker: -maker["cells"]))
 
 
 def _older(rows: pd.DataFrame) -> list[str]:
-    """Return what rows of an older version leave open: why an image came back as it was."""
+    """Return a note if rows of an older version do not record why images came back unchanged."""
     unsaid = columns.attacked(rows) & rows["invalid"].isna() & rows["adv_margin"].isna()
     still = rows.loc[unsaid & (rows["l0"] == 0), "cell"].nunique()
     if not still:
         return []
-    said = (
+    note = (
         f"{still} of {rows['cell'].nunique()} cells are of an older version, which did not record why an "
         "image came back unchanged: no evidence that it is robust; bench run --overwrite always computes "
-        "them anew"
+        "them again"
     )
-    return [said]
+    return [note]
 
 
 def _claim(fields: dict[str, Any]) -> Claim:
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
-    return Claim(**given)
+    return Claim(**values)
 
 
 def _why(error: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The log of a run: which cells were asked for, and what became of each; one writer a file."""
+"""The log of a run: which cells it asked for, and what became of each; one writer per file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.errors import StoreError
 from bench.store.files import atomic_write, cannot_write
 from bench.store.store import SCHEMA, Store, now
 
-#: A log is called by its turn in this folder. Those of older versions are called by the clock, which
-#: may have been wrong: they come before all that have a turn.
+#: Logs are numbered in the order of their start. Those of older versions are named by the time, which may
+#: have been wrong; they come before all numbered logs.
 _TURN = re.compile(r"(\d{6,})-[0-9a-f]{6}")
 
 
@@ -24,14 +24,14 @@ class RunLog:
     """The log of the run in progress; made by `start_run`.
 
     Attributes:
-        run: what the run is called.
+        run: the run's name.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.run = path, path.stem
 
     def append(self, event: Mapping[str, Any]) -> None:
-        """Add a line such as `{"event": "done", "cell": key}`; the time is added to it.
+        """Add a line such as `{"event": "done", "cell": key}`, with the time.
 
         Raises:
             StoreError: the disk is full.
@@ -40,7 +40,7 @@ class RunLog:
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
             try:
-                # One call, so that a kill does not tear the line; short only on a full disk.
+                # One call, so that a kill does not split the line; it writes less only on a full disk.
                 if os.write(handle, line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
@@ -50,30 +50,30 @@ class RunLog:
             raise cannot_write(self.path, error) from error
 
 
-def start_run(store: Store, asked: Mapping[str, Any]) -> RunLog:
+def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
     """Write the first line of a new log and return it, ready for the run's events.
 
     Args:
-        store: where to.
-        asked: what the run is about to do: `suite`, `content`, `asked`, `title`, `protocol`,
-            `cells`, `models`, `left_out`, `claims`, `shard`.
+        store: the results folder.
+        request: what the run will do: `suite`, `content`, `asked`, `title`, `protocol`, `cells`,
+            `models`, `left_out`, `claims`, `shard`.
 
     Raises:
         StoreError: the disk is full.
     """
     store.sweep()
-    # Two that start at the same moment may get the same turn: they are told apart by what follows.
+    # Two runs that start at the same moment may get the same number; the random suffix differs.
     turn = max((_turn(path) for path in _logs(store)), default=0) + 1
     path = store.root / "runs" / f"{turn:06d}-{secrets.token_hex(3)}.jsonl"
-    start = {"event": "start", "schema": SCHEMA, "started": now(), **asked}
+    start = {"event": "start", "schema": SCHEMA, "started": now(), **request}
     atomic_write(path, _line(start))
     return RunLog(path)
 
 
 def runs(store: Store) -> Iterator[dict[str, Any]]:
-    """Yield the first lines of all logs, the last started run first, and under `run` what it is called.
+    """Yield the first lines of all logs, the run started last first, with the run's name as `run`.
 
-    The order is that in which runs started in this folder, not that of any clock.
+    The order is the one in which runs started in this folder, independent of clocks.
 
     Raises:
         StoreError: a log's first line is damaged.

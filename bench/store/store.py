@@ -1,11 +1,11 @@
 """The crash-safe store of results: content-addressed, append-only, without locks.
 
-    store.json                                      the schema of the folder
+    store.json                                      the schema number of the folder
     cells/ab/<key>/arrays/00000-00015-<sha8>.safetensors   pictures of a chunk, written first
     cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names its pictures
     cells/ab/<key>/cell.json                        written last: which parts make up the cell
     cells/ab/<key>/error-<n>.json                   a failed attempt; never blocks another
-    runs/<turn>-<rand>.jsonl                        who asked for which cells (`bench.store.runlog`)
+    runs/<number>-<rand>.jsonl                      which run asked for which cells (`bench.store.runlog`)
 
 Every file is written whole or not at all, and a part is never changed. Two processes may compute
 the same cell: their parts have different names, and each `cell.json` names exactly its own.
@@ -43,7 +43,7 @@ from bench.store.parts import (
 if TYPE_CHECKING:
     import torch
 
-#: The layout of the folder; another number means another Crossfire wrote it.
+#: The number of the folder's layout, increased when the layout or the meaning of a column changes.
 SCHEMA = 3
 
 _ERROR = re.compile(r"error-(\d+)\.json")
@@ -64,15 +64,15 @@ def to_json(value: Mapping[str, Any]) -> bytes:
 
 
 def open_store(root: str | Path, *, create: bool = True) -> Store:
-    """Return the store in a folder, making it where there is none.
+    """Return the store in a folder, which is created if there is none.
 
     Args:
         root: the results folder.
-        create: whether to make a store; False for those who only read.
+        create: whether to create a store; False for readers.
 
     Raises:
         StoreError: the folder holds other things, or was written by another version.
-        PrerequisiteError: there is no store and none is to be made, or it cannot be written.
+        PrerequisiteError: there is no store and `create` is False, or it cannot be written.
     """
     root = Path(root)
     marker = root / "store.json"
@@ -81,8 +81,8 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
             raise PrerequisiteError(f"no results in {root}; make some with: bench run --suite NAME")
         _refuse_foreign(root)
         check_folder(root, "results")
-        # Not O_EXCL on the name itself: a kill between making and filling it would leave an empty
-        # file. Two processes that race here write the same thing.
+        # Not O_EXCL on the final name: a kill between creating and filling the file would leave it
+        # empty. Two processes that race here write the same content.
         atomic_write(marker, to_json({"schema": SCHEMA, "created": now()}))
     try:
         schema = json.loads(marker.read_bytes())["schema"]
@@ -117,16 +117,16 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        # What this process wrote, by cell and start: with --overwrite always the new rows count,
-        # not those of an earlier run that lie beside them.
+        # What this process wrote, by cell and start: with --overwrite always these rows count, not
+        # those of an earlier run beside them.
         self._written: dict[str, dict[int, dict[str, Any]]] = {}
 
     def folder(self, key: str) -> Path:
-        """Return the folder of a cell, whether or not it is there."""
+        """Return the folder of a cell, whether or not it exists."""
         return self.root / "cells" / key[:2] / key
 
     def is_done(self, key: str) -> bool:
-        """Return whether a cell is whole: recorded, all its rows there and undamaged."""
+        """Return whether a cell is finished: recorded, with all its rows present and undamaged."""
         try:
             record = self.record(key)
             if record is None:
@@ -141,7 +141,7 @@ class Store:
         return True
 
     def done_chunks(self, key: str) -> set[int]:
-        """Return where the chunks begin whose rows and pictures are safely written."""
+        """Return the starts of the chunks whose rows and pictures are safely written."""
         return set(sound_parts(self.folder(key)))
 
     def write_chunk(
@@ -151,7 +151,7 @@ class Store:
         stop: int,
         rows: pd.DataFrame,
         pictures: Mapping[str, torch.Tensor] | None,
-        made: dict[str, Any] | None = None,
+        maker: dict[str, Any] | None = None,
     ) -> None:
         """Write the rows of the images `start` to `stop` (not included), and their pictures.
 
@@ -161,25 +161,25 @@ class Store:
             stop: position after the last image.
             rows: `stop - start` rows with `spec.COLUMNS`.
             pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
-            made: what the rows were made by, as plain JSON values.
+            maker: versions and device that made the rows, as plain JSON values.
 
         Raises:
             StoreError: the rows break their schema, or the disk is full.
         """
         if len(rows) != stop - start or not (rows["cell"] == key).all():
             raise StoreError(f"chunk {start} to {stop} of cell {key} came with rows of another")
-        part = write_part(self.folder(key), start, rows, pictures, made)
-        self._written.setdefault(key, {})[start] = part | {"made": made}
+        part = write_part(self.folder(key), start, rows, pictures, maker)
+        self._written.setdefault(key, {})[start] = part | {"made": maker}
 
     def finish(self, key: str, record: Mapping[str, Any]) -> None:
-        """Record a cell as done, over an earlier record if there is one.
+        """Record a cell as done, replacing an earlier record.
 
         Args:
             key: of the cell.
-            record: what to say of it: identity, title, versions, host, times; the store adds `schema,
-                cell, status, rows, pictures` (how many), `finished`, `parts` and `made` (what made
-                them, each once: a cell may have been begun by another process). A `rows` that is
-                given is how many the cell must have.
+            record: facts of the cell: identity, title, versions, host, times. The store adds `schema,
+                cell, status, rows, pictures` (how many), `finished`, `parts` and `made` (everything that
+                made parts, each once, since another process may have started the cell). If `rows` is
+                given, the cell must have that many.
 
         Raises:
             StoreError: chunks are missing between the first row and the last, or the disk is full.
@@ -215,7 +215,7 @@ class Store:
         self._written.pop(key, None)
 
     def fail(self, key: str, error: BaseException) -> None:
-        """Keep why a cell failed; the cell stays open for another attempt.
+        """Record why a cell failed; the cell stays open for another attempt.
 
         Raises:
             StoreError: the disk is full.
@@ -231,10 +231,10 @@ class Store:
         atomic_write(self.folder(key) / f"error-{attempt}.json", to_json(about))
 
     def find(self, prefix: str) -> str:
-        """Return the key of the one cell, finished or failed, that begins with a text.
+        """Return the key of the only cell, finished or failed, whose key starts with a prefix.
 
         Raises:
-            SpecError: no cell begins so, or several do.
+            SpecError: no cell has this prefix, or several have.
         """
         keys = sorted(path.name for path in self.root.glob(f"cells/*/{glob.escape(prefix)}*"))
         if len(keys) != 1:
@@ -245,7 +245,7 @@ class Store:
         return keys[0]
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Return what is recorded of a finished cell; None where it is not finished.
+        """Return the record of a finished cell; None if it is not finished.
 
         Raises:
             StoreError: the record is damaged.
@@ -253,7 +253,7 @@ class Store:
         return self._read_json(self.folder(key) / "cell.json")
 
     def last_error(self, key: str) -> dict[str, Any] | None:
-        """Return the last failed attempt: `type`, `message`, `traceback`, `time`; None without.
+        """Return the last failed attempt: `type`, `message`, `traceback`, `time`; None if there is none.
 
         Raises:
             StoreError: the file is damaged.
@@ -263,7 +263,7 @@ class Store:
         return self._read_json(self.folder(key) / f"error-{max(attempts)}.json")
 
     def rows(self, key: str) -> pd.DataFrame:
-        """Return the rows of a finished cell: `spec.COLUMNS`, an image a row, in file order.
+        """Return the rows of a finished cell: `spec.COLUMNS`, one row per image, in file order.
 
         Raises:
             StoreError: the cell is not finished, or a part is missing or damaged.
@@ -271,15 +271,15 @@ class Store:
         return columns.to_pandas(self.tables(key))
 
     def tables(self, key: str) -> list[Any]:
-        """Return the rows of a finished cell as pyarrow tables, one a chunk, cheap to join.
+        """Return the rows of a finished cell as pyarrow tables, one per chunk, cheap to concatenate.
 
         Raises:
-            StoreError: as `rows`.
+            StoreError: as in `rows`.
         """
         return [read_part(self.folder(key), part) for part in self._finished(key)["parts"]]
 
     def pictures(self, key: str) -> dict[str, torch.Tensor]:
-        """Return the pictures kept of a finished cell; an empty dict where none were kept.
+        """Return the pictures kept for a finished cell; an empty dict if none were kept.
 
         Returns:
             `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W), in file order.
@@ -296,7 +296,7 @@ class Store:
         return {name: torch.cat([pictures[name] for pictures in kept]) for name in kept[0]}
 
     def sweep(self) -> int:
-        """Remove what killed writers left, where it is older than a day; return how many files.
+        """Remove unfinished files older than a day, left by killed processes; return how many.
 
         Younger ones may belong to a process that is still writing.
         """

@@ -1,7 +1,9 @@
-"""Where weights lie, and their cards.
+"""The folders of weights, and their cards.
 
 A card is a JSON file beside the safetensors file: the recipe, the data, the clean accuracy measured
-on the file as it is shipped (half precision), and the file's sha256. Imports no torch.
+on the shipped file (half precision), and the file's sha256. Imports no torch.
+
+The shipped weights are made by `bench train NAME --out models/weights`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from bench.errors import PrerequisiteError
 from bench.paths import cache_dir
 from bench.train.recipe import Recipe
 
-#: What names another folder of weights.
+#: The environment variable for another folder of weights.
 ELSEWHERE = "BENCH_CACHE"
 
 SHIPPED = Path(__file__).parent.parent / "models" / "weights"
@@ -23,14 +25,14 @@ SHIPPED = Path(__file__).parent.parent / "models" / "weights"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Trained weights, with all that a model is made of beside them.
+    """Trained weights, with everything else that a model is built from.
 
     Attributes:
-        name: of the model that was trained.
-        recipe: how it was.
+        name: of the trained model.
+        recipe: of the training.
         payload: the safetensors file.
-        data_root: the data folder, for a model that remembers its training images.
-        device: where the model is about to be moved; it is not made there.
+        data_root: the data folder, for a model that stores its training images.
+        device: the device the model will be moved to; it is not built there.
     """
 
     name: str
@@ -41,22 +43,22 @@ class Weights:
 
 
 def retrained_dir() -> Path:
-    """Return the folder of weights trained on this machine; they go before the shipped ones."""
+    """Return the folder of weights trained on this machine, which are preferred to shipped ones."""
     return cache_dir() / "weights"
 
 
 def weights_file(folder: Path, name: str) -> Path:
-    """Return where the weights of a model lie in a folder of weights."""
+    """Return the path of a model's weights in a folder of weights."""
     return folder / f"{name}.safetensors"
 
 
 def snapshots_file(folder: Path, name: str) -> Path:
-    """Return where snapshots taken during a model's training lie in a folder of weights."""
+    """Return the path of the snapshots from a model's training in a folder of weights."""
     return folder / f"{name}.moments.safetensors"
 
 
 def weights_folder(name: str) -> Path | None:
-    """Return the folder whose weights a model is loaded with, or None where there are none."""
+    """Return the folder that a model's weights are loaded from, or None if there are none."""
     for folder in (retrained_dir(), SHIPPED):
         if weights_file(folder, name).with_suffix(".json").is_file():
             return folder
@@ -64,7 +66,7 @@ def weights_folder(name: str) -> Path | None:
 
 
 def read_card(folder: Path, name: str) -> dict[str, Any] | None:
-    """Return the card of a model's weights, or None where the folder has none.
+    """Return the card of a model's weights, or None if the folder has none.
 
     Raises:
         PrerequisiteError: the card cannot be read as JSON.
@@ -80,5 +82,5 @@ def read_card(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def damaged(name: str, path: Path, why: str) -> PrerequisiteError:
-    """Return the error for weights or a card that are not what they should be."""
+    """Return the error for damaged weights or a damaged card."""
     return PrerequisiteError(f"{path} is damaged ({why}); make it again with: bench train {name}")

@@ -1,4 +1,4 @@
-"""What a training tells after each pass over the images, and who listens."""
+"""What a training reports after each pass over the images, and to whom."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class TrainingEpoch(Protocol):
-    """How a training stands after a pass over the images, whatever is trained."""
+    """The state of any training after a pass over the images."""
 
     @property
     def number(self) -> int:
-        """Return which epoch it was, from 1."""
+        """Return the number of the epoch, from 1."""
         ...
 
     @property
     def of(self) -> int:
-        """Return how many there are."""
+        """Return the number of all epochs."""
         ...
 
     def line(self) -> str:
@@ -30,7 +30,7 @@ class TrainingEpoch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch in which a network's weights were trained by gradient descent."""
+    """An epoch of gradient descent."""
 
     number: int
     of: int
@@ -46,17 +46,17 @@ class Epoch:
         )
 
 
-#: Told of each epoch, with the network as it is then.
+#: Called after each epoch, with the network in its current state.
 Watch = Callable[[TrainingEpoch, "nn.Module"], None]
 
 
 class Snapshots(Protocol):
-    """What is kept of a network at a few epochs of its training."""
+    """Snapshots of a network at a few epochs of its training."""
 
     def watch(self, epoch: TrainingEpoch, net: nn.Module) -> None:
-        """Keep what there is to keep of an epoch; called after each."""
+        """Take a snapshot if the epoch is one of those kept; called after each epoch."""
         ...
 
     def payload(self) -> bytes:
-        """Return it all as a safetensors file."""
+        """Return all snapshots as a safetensors file."""
         ...

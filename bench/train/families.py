@@ -1,4 +1,4 @@
-"""The families of models: how each is built, trained, kept and made into a model, as a table.
+"""The table of model families: how models of each are built, trained, saved and loaded.
 
 Nothing here imports torch until a network is built.
 """
@@ -35,35 +35,33 @@ def _of_a_network(recipe: Recipe) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Models that are made alike. What is not given is as of plain networks.
+    """A family of models, which are built and trained in the same way. Defaults are those of networks.
 
     Attributes:
-        name: what recipes and result rows call it.
-        abstaining_is_wrong: whether an answer of no class (-1), such as a tied vote, is a wrong answer
-            and so a success of an attack; where abstaining is the family's guarantee it is none.
+        name: its name in recipes and result rows.
+        abstaining_is_wrong: whether an abstention (-1), such as a tied vote, is a wrong answer and so a
+            success of an attack. Not so if abstaining belongs to the family's guarantee.
         options: names of the options that models with a recipe take when they are loaded.
-        certifies: whether its models guarantee decisions, as `bench.spec.Certifier`.
-        recipes: by name, how the models are trained that `bench.register_family` lists; those of
-            Crossfire's own families stand in `bench.train.recipes`.
-        made_of_others: names of listed models that are not trained, see `weights_of`.
-        recipe_named: the recipe of a model that is not listed, but whose name says how it is trained;
-            None for a name that is no such.
-        options_named: what such a name says, as options.
-        weights_of: name and options of a model to the name of the one that is trained for it, whose
-            weights it has; itself, unless it is made of another model.
-        build: the untrained network of a recipe, without its normalisation, on the CPU.
-        fit: trains that network in place, where it lies, on the training images of its data set; tells
-            of each epoch.
-        snapshots: what is kept of it meanwhile; the images are the test split's.
-        read_snapshots: the file of those to what a run's log holds of them, plain JSON values.
-        card_facts: what a card says of a trained network, plain JSON values by name.
-        exact: endings of the names of weights that are written in single precision, not in half.
-        assemble: the name of a model, the weights of `weights_of`, and its options to the model.
-        sketch: likewise, to a model of the same fingerprint and speed whose answers may be worth
-            nothing, to plan with, without minutes of work; None where it takes those. Not given of a
-            family that is assembled at once.
-        surfaces: the names of the surfaces of a model with a recipe; of a model made of another, that
-            one's recipe.
+        certifies: whether its models certify decisions, as `bench.spec.Certifier`.
+        recipes: recipes by model name, for a family added by `bench.register_family`; those of Crossfire's
+            own families are in `bench.train.recipes`.
+        made_of_others: names of listed models that use the weights of other models, see `weights_of`.
+        recipe_named: returns the recipe of a model that is not listed but whose name describes its
+            training; None for other names.
+        options_named: returns the options that such a name contains.
+        weights_of: from the name and options of a model to the name of the model whose weights it uses,
+            itself by default.
+        build: from a recipe to the untrained network, without normalisation, on the CPU.
+        fit: trains that network in place on the training images of its data set and reports each epoch.
+        snapshots: what to keep of the network during training, given the test split.
+        read_snapshots: from the file of snapshots to the plain JSON values in a run's log.
+        card_facts: facts of a trained network for its card, plain JSON values by name.
+        exact: name endings of the weights that are saved in single instead of half precision.
+        assemble: from the name of a model, the weights of `weights_of` and its options to the model.
+        sketch: as `assemble`, but quickly, for planning: a model with the same fingerprint and speed, whose
+            answers may be wrong; None if even that takes minutes. Not given if `assemble` is quick.
+        surfaces: from a recipe to the names of the model's surfaces; for a model that uses the weights of
+            another, the recipe is that of the other.
     """
 
     name: str
@@ -122,7 +120,7 @@ FAMILIES: dict[str, Family] = {
             assemble=smoothing.assemble,
             surfaces=lambda recipe: (EXPECTED_SURFACE, ONE_DRAW_SURFACE, NOISELESS_SURFACE),
         ),
-        # Of these there are models of users alone.
+        # Only users have models of these families.
         Family(name="ensemble"),
         Family(name="features", abstaining_is_wrong=True),
     )
@@ -130,10 +128,10 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_named(name: str) -> Family:
-    """Return a family.
+    """Return a family by its name.
 
     Raises:
-        SpecError: there is none of that name.
+        SpecError: no such family.
     """
     if name not in FAMILIES:
         raise unknown("family", name, list(FAMILIES))
@@ -141,5 +139,5 @@ def family_named(name: str) -> Family:
 
 
 def abstaining_is_wrong(name: str) -> bool:
-    """Return whether no class is a wrong answer of a family; of one that is not known it is none."""
+    """Return whether abstaining is a wrong answer in a family; False for an unknown family."""
     return name in FAMILIES and FAMILIES[name].abstaining_is_wrong

@@ -1,4 +1,4 @@
-"""Gradient descent over all weights of a network, as a recipe says."""
+"""Training of all weights of a network by gradient descent, following a recipe."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from bench.train.objectives import Objective, correct, objective
 from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
-#: How images and the weights of convolutions lie in memory during a training; it changes no result
-#: but by rounding.
+#: The memory layout of images and convolution weights during training; it changes results only by
+#: rounding.
 MEMORY_FORMAT = torch.channels_last
 
 PRECISIONS = ("float32", "bfloat16")
@@ -31,13 +31,13 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingLoss:
-    """The loss that a network is trained to lessen, under attack too where there is one.
+    """The training loss of a network, on adversarial images too if the recipe has adversaries.
 
     Attributes:
         recipe: of the network.
-        net: what it is shown to outputs.
-        of: outputs and labels to the loss.
-        attacked: makes the images of a batch adversarial; None where it is not trained so.
+        net: the network, from inputs to outputs.
+        of: from outputs and labels to the loss.
+        attacked: makes the images of a batch adversarial; None without adversarial training.
     """
 
     recipe: Recipe
@@ -51,9 +51,9 @@ class TrainingLoss:
         """Return the outputs for a batch, and its loss.
 
         Args:
-            x: what the network is shown.
+            x: inputs of the network.
             y: labels (N,).
-            turn: the number of the batch, by which adversaries take turns.
+            turn: the number of the batch, which decides whose turn it is among the adversaries.
         """
         if self.attacked is None:
             outputs = self.net(x).float()
@@ -74,17 +74,17 @@ def fit_whole(
     watch: Watch,
     too_steep: str = "",
 ) -> None:
-    """Train all weights of a network, where it lies.
+    """Train all weights of a network in place.
 
     Args:
-        recipe: how.
-        net: images, normalised as the recipe says, to outputs.
+        recipe: of the training.
+        net: from images, normalised as the recipe says, to outputs.
         data: the training images.
-        watch: told of each epoch.
-        too_steep: what else than the learning rate may be wrong where weights stop being numbers.
+        watch: called after each epoch.
+        too_steep: what besides the learning rate may be too large, for the error message.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more.
+        TrainingFailed: weights or loss are no longer finite.
     """
     device = next(net.parameters()).device
     raw, labels = data.raw.to(device), data.labels.to(device)
@@ -110,17 +110,17 @@ def descend(
     watch: Callable[[Epoch], None],
     too_steep: str = "",
 ) -> None:
-    """Lessen a loss over all training images, epoch by epoch.
+    """Minimise a loss over all training images, epoch by epoch.
 
     Args:
-        loss: of the network whose weights are trained.
-        inputs: rows of the training images to what the network is shown of them.
+        loss: of the network to train.
+        inputs: from rows of the training images to the network's inputs.
         labels: of all training images (N,).
-        watch: told of each epoch.
-        too_steep: as `fit_whole`.
+        watch: called after each epoch.
+        too_steep: as in `fit_whole`.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more.
+        TrainingFailed: weights or loss are no longer finite.
     """
     recipe, net = loss.recipe, loss.net
     steps = -(-len(labels) // recipe.batch_size)
@@ -129,21 +129,21 @@ def descend(
     net.train()
     for number in range(1, recipe.epochs + 1):
         start = time.perf_counter()
-        # Kept on the device and looked at once an epoch: each look waits for all that was asked of it.
+        # Summed on the device and read once an epoch: on a GPU each read waits for all work queued so far.
         sums = torch.zeros(2, dtype=torch.float64, device=labels.device)
         order = torch.randperm(len(labels)).to(labels.device)
         for turn, rows in enumerate(torch.split(order, recipe.batch_size)):
             x, y = inputs(rows), labels[rows]
             with _precision(recipe, x.device):
-                outputs, found = loss(x, y, turn + (number - 1) * steps)
+                outputs, batch_loss = loss(x, y, turn + (number - 1) * steps)
             optimiser.zero_grad(set_to_none=True)
-            found.backward()  # type: ignore[no-untyped-call]
+            batch_loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             hits = correct(recipe, outputs.detach(), y)
-            sums += torch.stack((found.detach().double() * len(rows), hits))
+            sums += torch.stack((batch_loss.detach().double() * len(rows), hits))
         mean_loss, accuracy = (sums / len(labels)).tolist()
-        # The last step of all shows in no loss.
+        # The loss does not yet show the effect of the very last step.
         finite = torch.stack([weight.isfinite().all() for weight in net.parameters()]).all()
         if not (finite and math.isfinite(mean_loss)):
             raise _not_finite(loss, number, mean_loss, too_steep)
@@ -155,7 +155,7 @@ def _precision(recipe: Recipe, device: torch.device) -> torch.autocast:
     """Return the context in which a network and its loss are computed.
 
     Raises:
-        SpecError: a precision that is not known.
+        SpecError: an unknown precision.
     """
     if recipe.precision not in PRECISIONS:
         raise unknown("precision", recipe.precision, list(PRECISIONS))
@@ -176,7 +176,7 @@ def _not_finite(loss: TrainingLoss, epoch: int, mean: float, too_steep: str) -> 
 def _schedule(
     recipe: Recipe, optimiser: torch.optim.Optimizer, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return what sets the rate after each step; a shape of the study's is the same for an epoch."""
+    """Return the scheduler, called after each step; the study's schedules change only once an epoch."""
     if recipe.schedule == "one-cycle":
         return torch.optim.lr_scheduler.OneCycleLR(
             optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.25
@@ -203,7 +203,7 @@ def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
 
 
 def normalised(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Return images (N, C, H, W) in [0, 1] as the network of a recipe wants them."""
+    """Return images (N, C, H, W) in [0, 1], normalised for the network of a recipe."""
     if not recipe.mean:
         return x
     mean = torch.tensor(recipe.mean, device=x.device).view(-1, 1, 1)

@@ -1,6 +1,6 @@
-"""The family of plain networks: built by a function, trained whole by gradient descent, and wrapped.
+"""The family of plain networks: built by a function and trained by gradient descent.
 
-What the other families share with it stands here. Imports torch when called.
+Also holds what the other families share with it. Imports torch when called.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> N
     """Train all weights of a network together.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more.
+        TrainingFailed: weights or loss are no longer finite.
     """
     from bench.train.gradient_descent import fit_whole
 
@@ -51,10 +51,10 @@ def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adap
 
 
 def network_model(weights: Weights, net: nn.Module) -> Adapter:
-    """Return a network as a model of the family on its recipe.
+    """Return a network with trained weights as a model of its recipe's family.
 
     Args:
-        weights: that it gets.
+        weights: the weights to load.
         net: untrained, as its family builds it.
     """
     from bench.adapters.network import wrap
@@ -73,7 +73,7 @@ def with_weights(net: nn.Module, payload: bytes) -> nn.Module:
 
     Raises:
         SafetensorError: the file cannot be read.
-        RuntimeError: it is another network's.
+        RuntimeError: the weights belong to another network.
     """
     from safetensors.torch import load
 

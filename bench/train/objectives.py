@@ -1,4 +1,4 @@
-"""What a network is trained to lessen, by name; the losses and miners are a library's."""
+"""Training losses by name; metric losses and miners come from pytorch-metric-learning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.errors import SpecError
 from bench.registry import unknown
 from bench.train.recipe import CROSS_ENTROPY, LOSSES_WITHOUT_ANCHORS, Recipe
 
-#: Outputs of the network (N, D) and labels (N,) to the loss.
+#: From outputs of the network (N, D) and labels (N,) to the loss.
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 #: `ranked-list` is that of Wang et al. (2019), not the ranking loss of dos Santos et al. (2015) that the study of deep
@@ -26,7 +26,7 @@ _LOSSES = {
     "ranked-list": "RankedListLoss",
     "multi-similarity": "MultiSimilarityLoss",
 }
-#: What the library has no default for.
+#: Settings without a default in the library.
 _SETTINGS: dict[str, dict[str, float]] = {"ranked-list": {"margin": 0.4, "Tn": 10}}
 
 
@@ -34,7 +34,7 @@ def objective(recipe: Recipe) -> Objective:
     """Return the loss of a recipe.
 
     Raises:
-        SpecError: a loss or miner that is not known, or a miner without a metric loss.
+        SpecError: an unknown loss or miner, or a miner without a metric loss.
     """
     if recipe.loss == CROSS_ENTROPY:
         if recipe.miner:
@@ -44,14 +44,14 @@ def objective(recipe: Recipe) -> Objective:
     miner = _miner(recipe.miner)
 
     def mined(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = loss(embeddings, labels, miner(embeddings, labels) if miner else None)
-        return found
+        value: torch.Tensor = loss(embeddings, labels, miner(embeddings, labels) if miner else None)
+        return value
 
     return mined
 
 
 def correct(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return how many of a batch are classified rightly; embeddings, by the nearest of the others."""
+    """Return how many images of a batch are classified correctly; embeddings by their nearest neighbour."""
     if not recipe.embedding:
         return (outputs.argmax(1) == labels).sum()
     unit = F.normalize(outputs)
@@ -60,10 +60,10 @@ def correct(recipe: Recipe, outputs: torch.Tensor, labels: torch.Tensor) -> torc
 
 
 def metric_loss(name: str, **settings: Any) -> Any:
-    """Return a loss of pytorch-metric-learning by its name here.
+    """Return a loss of pytorch-metric-learning by its name in recipes.
 
     Raises:
-        SpecError: there is none of that name.
+        SpecError: no such loss.
     """
     from pytorch_metric_learning import losses
 
@@ -81,10 +81,11 @@ def _miner(name: str) -> Any:
 
 
 def losses_by_label(name: str) -> LossesByLabel | None:
-    """Return a metric loss with one value an image and label, against stored anchors.
+    """Return a metric loss against stored anchors, with one value per image and possible label.
 
-    It is the mean over the pairs or triplets that begin at the image, were the label its own, summed
-    over the parts of the loss; None for a loss that takes no anchors.
+    It is the mean over the pairs or triplets that the image would form with that label, summed over the
+    parts of the loss; None for a loss that takes no anchors. The two common losses are written out, since
+    the library lists all triplets at every call; tests compare the two.
     """
     if name in LOSSES_WITHOUT_ANCHORS:
         return None
@@ -98,12 +99,12 @@ def _contrastive(
     apart = loss.distance(embeddings, anchors)
     own = nn.functional.one_hot(owners, classes).to(apart)
     pulled, pushed = (apart - loss.pos_margin).relu(), (loss.neg_margin - apart).relu()
-    found: torch.Tensor = _mean(pulled, own) + _mean(pushed, 1 - own)
-    return found
+    losses: torch.Tensor = _mean(pulled, own) + _mean(pushed, 1 - own)
+    return losses
 
 
 def _mean(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Return the means (N, C) of values (N, M) over those chosen (M, C); 0 where none is."""
+    """Return the means (N, C) of values (N, M) over the chosen ones (M, C); 0 where none is chosen."""
     return values @ chosen / chosen.sum(0).clamp(min=1)
 
 
@@ -121,7 +122,7 @@ def _triplet(
 
 
 def _by_library(name: str) -> LossesByLabel:
-    """Return a loss of the library, asked about every image under every label."""
+    """Return a loss of the library, evaluated for every image under every label."""
     from pytorch_metric_learning.reducers import DoNothingReducer
 
     loss = metric_loss(name, reducer=DoNothingReducer())

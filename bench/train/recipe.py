@@ -1,4 +1,4 @@
-"""What a training is, as data."""
+"""Recipes: trainings as data."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from bench.spec import Norm, Scalar
 
 CROSS_ENTROPY = "cross-entropy"
 
-#: Metric losses that compare the images of one batch alone, never an image with stored ones.
+#: Metric losses that compare only the images of one batch, never an image with stored ones.
 LOSSES_WITHOUT_ANCHORS = ("ranked-list",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalRule:
-    """How filters are learnt, complete: the same rule and seed give the same filters.
+    """The complete rule by which filters are learnt: the same rule and seed give the same filters.
 
     Attributes:
-        m: the rank of the filter that is pushed away.
-        delta: how much, against the one that is drawn.
+        m: the rank of the filter that is repelled.
+        delta: strength of the repulsion, relative to the attraction of the first filter.
         rate: of a filter's step in the first epoch, along the mean over the patches that move it.
-        shape: how the rate falls over the epochs; a name of `bench.train.schedules`.
-        batch_size: images a step.
-        patches: of each image, drawn anew in each epoch; 0 for all there are.
+        shape: how the rate decays over the epochs; a name of `bench.train.schedules`.
+        batch_size: images per step.
+        patches: number of patches per image, drawn anew in each epoch; 0 for all.
     """
 
     m: int
@@ -40,7 +40,7 @@ class LocalRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adversary:
-    """An attack of fixed budget that images are trained under, in the words of the catalogue.
+    """A fixed-budget attack used in adversarial training, with the parameters of the catalogue.
 
     Attributes:
         eps: the radius, in pixel units of [0, 1], as exact text; `step_size` likewise.
@@ -55,33 +55,34 @@ class Adversary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One training run, complete: the same recipe and seed give the same network.
+    """A complete training run: the same recipe and seed give the same network.
 
     Attributes:
-        family: of the model that comes out, a name of `bench.train.families`; it says how the network
-            is built and trained.
+        family: of the resulting model, a name of `bench.train.families`; it decides how the network is
+            built and trained.
         network: the function in `bench.models` that builds the network, `module:function`.
-        options: of that function; a family may give it others beside them.
+        options: of that function; a family may add others.
         data: the data set; its training split is used whole.
         mean: per channel, subtracted from images in [0, 1] before the network sees them; empty
-            for a network that wants them as they are.
-        std: per channel, dividing them.
-        rule: how the filters are learnt; None where all weights are trained together.
+            for a network that takes them as they are.
+        std: per channel, the divisor after that.
+        rule: how the filters are learnt; None if all weights are trained together.
         learning_rate: the peak of the schedule.
-        schedule: `one-cycle`, or a shape in which the rate falls, of `bench.train.schedules`.
+        schedule: `one-cycle`, or the name of a decay in `bench.train.schedules`.
         loss: `cross-entropy` over logits, or a metric loss over embeddings.
         miner: what picks the pairs of a batch that a metric loss sees; empty for all.
-        embedding: dimensions of the embedding that a metric loss wants; 0 for logits.
+        embedding: dimensions of the embedding for a metric loss; 0 for logits.
         crop: pixels of padding for random crops; 0 for none.
         noise: standard deviation of Gaussian noise added to images in [0, 1], which are not clipped
             (Cohen et al., 2019); 0 for none.
-        adversaries: that take turns, a batch each; with them the loss is alpha J(x) + (1 - alpha)
-            J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
+        adversaries: attacks that take turns, one batch each; with them the loss is alpha J(x) +
+            (1 - alpha) J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
         alpha: the share of the loss on clean images.
-        precision: `float32`, or `bfloat16` for products of layers in that; weights are single
-            precision in both.
+        precision: `float32`, or `bfloat16` to compute layers in that; weights are in single precision
+            either way.
         shipped: whether weights come with the package.
-        first_use: whether weights that do not are trained at first use; else only when asked for.
+        first_use: whether weights that are not shipped are trained at first use, or only by
+            `bench train`.
     """
 
     family: str = "network"
@@ -113,18 +114,25 @@ class Recipe:
     first_use: bool = True
 
     def written(self) -> dict[str, Any]:
-        """Return it as a card holds it, with lists for tuples, and without what older recipes had no word for."""
-        found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        del found["shipped"], found["first_use"]  # how weights travel, not how they came to be
-        if self.family == _implied_family(found):
-            del found["family"]
+        """Return the recipe as a card holds it, with lists in place of tuples.
+
+        Newer fields are written only if they differ from the default, so that the cards of older recipes
+        stay equal to these.
+        """
+        fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        del (
+            fields["shipped"],
+            fields["first_use"],
+        )  # about the distribution of weights, not the training
+        if self.family == _implied_family(fields):
+            del fields["family"]
         if not self.noise:
-            del found["noise"]
+            del fields["noise"]
         if not self.adversaries:
-            del found["adversaries"], found["alpha"]
+            del fields["adversaries"], fields["alpha"]
         if self.precision == "float32":
-            del found["precision"]
-        return found
+            del fields["precision"]
+        return fields
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Recipe:
@@ -139,7 +147,7 @@ class Recipe:
 
 
 def _implied_family(written: Mapping[str, Any]) -> str:
-    """Return the family of a recipe as cards hold it that do not name one, as the first ones do not."""
+    """Return the family of a recipe whose card does not name one, as the first cards do not."""
     if written["options"]:
         return "local-learning"
     return "neighbours" if written["embedding"] else "network"

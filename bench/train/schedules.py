@@ -1,4 +1,4 @@
-"""How a learning rate falls over a training: the share of the first rate that is left."""
+"""Decays of a learning rate over a training, as a share of the first rate."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from bench.registry import unknown
 
-#: Of the exponential decay, over the whole training.
+#: The total factor of the exponential decay.
 _DECAY = 2.5
-#: Of the step decay: the factor, and how many of its steps a training has.
+#: The factor of a step of the step decay, and the number of steps.
 _FACTOR, _STEPS = 0.5, 5
 
-#: The share that is left after a share t of the training, t in [0, 1).
+#: The share of the first rate after a share t of the training, t in [0, 1).
 SHAPES: dict[str, Callable[[float], float]] = {
     "constant": lambda t: 1.0,
     "linear": lambda t: 1 - t,

@@ -1,4 +1,4 @@
-"""The family of smoothed models: networks trained under noise, whose noisy copies vote.
+"""The family of smoothed models: networks trained with noise, which vote on noisy copies.
 
 Imports torch when called.
 """
@@ -14,10 +14,10 @@ from bench.spec import Adapter, ModelName, Scalar
 from bench.train import networks
 from bench.train.cards import Weights
 
-#: The models; whose weights they have: `base_name`.
+#: The models; `base_name` says whose weights they use.
 SMOOTHED = ("digits/randomized-smoothing", "cifar10/randomized-smoothing")
 
-#: Noise that networks to be smoothed are trained under; the first is that of the study's own.
+#: The noise levels that networks are trained with; the first is the study's, and the default.
 SIGMAS = (0.25, 0.12, 0.5)
 
 #: The options of a smoothed model, with their defaults.
@@ -25,7 +25,7 @@ SMOOTHING: Mapping[str, Scalar] = {"sigma": SIGMAS[0], "n": 100, "alpha": 0.001}
 
 
 def noisy_name(data: str, sigma: float) -> str:
-    """Return what the network trained under noise is called that is smoothed by the same noise."""
+    """Return the name of the network trained with this noise; without a number for the default noise."""
     return f"{data}/noisy" if sigma == SIGMAS[0] else f"{data}/noisy-{sigma:g}"
 
 
@@ -33,12 +33,12 @@ def base_name(name: str, options: Mapping[str, Scalar]) -> str:
     """Return the name of the network that a smoothed model smooths.
 
     Raises:
-        SpecError: no network was trained under that noise.
+        SpecError: no network was trained with that noise.
     """
     sigma = options.get("sigma", SMOOTHING["sigma"])
     if isinstance(sigma, bool | str) or sigma not in SIGMAS:
-        known = ", ".join(f"{known:g}" for known in sorted(SIGMAS))
-        raise SpecError(f"{name}: sigma={sigma!r} has no network trained under it; take {known}")
+        sigmas = ", ".join(f"{each:g}" for each in sorted(SIGMAS))
+        raise SpecError(f"{name}: sigma={sigma!r} has no network trained under it; take {sigmas}")
     return noisy_name(ModelName.read(name).data, sigma)
 
 
@@ -48,13 +48,13 @@ def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adap
     Args:
         name: of the smoothed model.
         weights: of the network, see `base_name`.
-        options: `sigma` of the noise; `n` noisy copies vote, at level `alpha`.
+        options: `sigma` of the noise, `n` noisy copies and level `alpha` of the vote.
 
     Raises:
-        SpecError: one that is out of range.
+        SpecError: an option out of range.
     """
     from bench.adapters.smoothed import smooth
 
     base = networks.assemble(weights.name, weights, {})
-    given: dict[str, Any] = {**SMOOTHING, **options}
-    return smooth(dataclasses.replace(base.spec, name=name), base.surfaces()["network"], **given)
+    settings: dict[str, Any] = {**SMOOTHING, **options}
+    return smooth(dataclasses.replace(base.spec, name=name), base.surfaces()["network"], **settings)

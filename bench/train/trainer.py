@@ -28,11 +28,11 @@ def train(
     Args:
         recipe: what to build and how to train it.
         data: the training images.
-        device: where to train.
-        watch: called after each epoch, with the network as it is then.
+        device: the device to train on.
+        watch: called after each epoch, with the network in its current state.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more, or filters that died.
+        TrainingFailed: weights are no longer finite, or filters died.
     """
     where = torch.device(device)
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):

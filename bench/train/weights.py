@@ -1,4 +1,4 @@
-"""Weights in safetensors: written with their card after a training, checked before every load."""
+"""Weights as safetensors files: saved with a card after training, checked before every load."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def train_to(
     device: str = "cpu",
     report: Callable[[TrainingEpoch], None] = lambda epoch: None,
 ) -> dict[str, Any]:
-    """Train a model by its recipe, write weights, card and its family's snapshots, return the card."""
+    """Train a model by its recipe; save weights, card and snapshots; return the card."""
     rules = recipe(name)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     epochs: list[Epoch] = []
@@ -71,15 +71,15 @@ def write_weights(
     device: str,
     epochs: Sequence[Epoch],
 ) -> dict[str, Any]:
-    """Write a trained network in half precision with its card, return the card.
+    """Save a trained network in half precision with its card; return the card.
 
     Args:
         folder: of weights.
         name: of the model, which has a recipe.
         net: trained by that recipe.
         data_root: the data folder; clean accuracy is measured on the whole test split.
-        device: where it was trained.
-        epochs: how the training went.
+        device: the device it was trained on.
+        epochs: reports of the training's epochs.
     """
     rules, kind = recipe(name), family_named(recipe(name).family)
     payload = _written(net, kind.exact)
@@ -116,15 +116,15 @@ def write_weights(
 
 
 def _device_name(device: str) -> str:
-    """Return a device as a card names it: a GPU by its model too."""
+    """Return the name of a device for a card, with the model of a GPU."""
     where = torch.device(device)
     return f"{device} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else device
 
 
 def _written(net: nn.Module, exact: Sequence[str]) -> bytes:
-    """Return weights as they are written: halved, but for integers and those of an exact name.
+    """Return weights as bytes, in half precision except those with an `exact` name ending.
 
-    State dicts hold integers too (batch norm's step count); only weights are halved.
+    Integers in a state dict (batch norm's step count) stay as they are.
     """
     state = {
         key: value.half() if value.is_floating_point() and not key.endswith(tuple(exact)) else value
@@ -144,10 +144,10 @@ def load_weights(
 
     Args:
         folder: of weights.
-        name: of the model, whose weights they are.
-        data_root: the data folder, for a model that remembers its training images.
+        name: of the model.
+        data_root: the data folder, for a model that stores its training images.
         options: of the model.
-        device: where it is about to be moved; it is not moved here.
+        device: the device it will be moved to, not by this function.
 
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
@@ -158,10 +158,10 @@ def load_weights(
 
 
 def check_weights(folder: Path, name: str) -> None:
-    """Raise unless the weights of a model are those of its card and fit its network.
+    """Check that the weights of a model match its card and fit its network; needs no data.
 
     Raises:
-        PrerequisiteError: as `load_weights`; no data are needed.
+        PrerequisiteError: as in `load_weights`.
     """
     weights = read_weights(folder, name)
     with sound(folder, name):
@@ -171,13 +171,13 @@ def check_weights(folder: Path, name: str) -> None:
 def read_weights(
     folder: Path, name: str, data_root: Path | None = None, device: str = "cpu"
 ) -> Weights:
-    """Return the weights of a model and the recipe on their card, once they are found to belong together.
+    """Return the weights of a model and the recipe on their card, after checking that they match.
 
     Args:
         folder: of weights.
         name: of the model.
         data_root: the data folder.
-        device: where the model is about to be moved.
+        device: the device the model will be moved to.
 
     Raises:
         PrerequisiteError: weights or card are missing, or the file is not the one on the card.
@@ -195,10 +195,10 @@ def read_weights(
 
 @contextmanager
 def sound(folder: Path, name: str) -> Iterator[None]:
-    """Say of weights that do not fit their network that the file is damaged.
+    """Report weights that do not fit their network as a damaged file.
 
     Raises:
-        PrerequisiteError: what is done within cannot read them.
+        PrerequisiteError: the code within the context could not load them.
     """
     try:
         yield

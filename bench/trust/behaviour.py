@@ -1,8 +1,8 @@
-"""How a model answers when it is asked again and in other batches, observed before it is attacked.
+"""How a model answers to repeated calls and in other batches, observed before it is attacked.
 
-Each fault has a test of its own, so that none is taken for another: the generators are seeded alike
-unless the test is about randomness, what a call leaves in the model's buffers is put back unless the
-test is about memory, and every call gets images of its own, since a model may write into them.
+Each fault has its own test, so that none is mistaken for another: generators get the same seed unless the
+test is about randomness, changes of the model's buffers are undone unless the test is about memory, and
+every call gets its own images, since a model may write into them.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from bench.adapters.random import VOTES, RandomAdapter
 from bench.spec import Adapter, Random
 from bench.trust.watch import Watch, gap, gaps, one_line
 
-#: Images that a model is observed on.
+#: How many images a model is observed on.
 IMAGES = 32
 
-#: How far an image's scores may differ, relative to their size, by rounding alone: in a batch of the
-#: same shape, which is computed the same way, and in one of another shape. On a GPU sums may be added
-#: up in any order, and half precision is rounded otherwise in a batch of another shape.
+#: How far an image's scores may differ by rounding, relative to their size: in a batch of the same shape,
+#: which is computed the same way, and in one of another shape. On a GPU sums may be accumulated in any order,
+#: and half precision is rounded differently in a batch of another shape.
 _SAME_SHAPE = {"cpu": 1e-6, "cuda": 1e-5}
 _OTHER_SHAPE = 0.05
 
-#: Sizes of the other batches that images are shown in.
+#: Sizes of the other batches that images are predicted in.
 _SIZES = (1, 7)
 
-#: Copies of one image that a random model is shown in a call, the number of calls, and how many times as
-#: much the means of calls may vary as those of independent draws would. One model in a hundred exceeds
-#: that by chance, which only costs time.
+#: Copies of one image in a call to a random model, the number of calls, and the largest ratio of the variance
+#: of the calls' means to that under independent draws. One model in a hundred exceeds it by chance, which
+#: only costs time.
 _COPIES, _CALLS, _MORE = 32, 4, 4.0
 
-#: Seeds under which a random model is shown an image beside other images, and how large the mean square
-#: of the change must be, in standard errors, to be no effect of other draws (which give 2).
+#: Seeds under which a random model gets an image beside other images, and from which mean square the change,
+#: in standard errors, is no effect of other draws (which give 2).
 _SEEDS, _CLEARLY = 5, 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """How a model was seen to answer.
+    """The observed behaviour of a model.
 
     Attributes:
         random: whether answers to the same batch differ from call to call.
-        per_call: of a random model, whether one call draws once for all its images, so that draws
-            are calls of their own.
-        seeded: whether answers repeat where the generators are seeded alike; a model that draws
-            from one of its own cannot be seeded.
-        batch_dependent: the largest relative difference of an image's scores in another batch, or
-            0 where there is none but of rounding; None of a random model that cannot be seeded.
-        refuses: why the model cannot answer some number of images, in words; None where it can.
+        per_call: for a random model, whether the images of one call share a draw, so that each draw
+            needs a call of its own.
+        seeded: whether answers repeat under the same seed; not so for a model that draws from a
+            generator of its own.
+        batch_dependent: the largest relative difference of an image's scores in another batch; 0 if
+            rounding explains it; None for a random model that cannot be seeded.
+        refuses: why the model fails on some number of images, in words; None if it does not.
         writes_input: whether it writes into the images it is given.
         changes_state: names of the buffers that a call changes.
         remembers: whether these change later answers.
-        training: kinds of its parts that are in training mode while it predicts.
-        fails: why it cannot be asked at all, in words; nothing else is known then.
+        training: kinds of its layers that are in training mode while it predicts.
+        fails: why every prediction fails, in words; then nothing else is known.
     """
 
     random: bool = False
@@ -72,13 +72,13 @@ class Behaviour:
 
     @property
     def drawn(self) -> bool:
-        """Return whether the model is to be judged by repeated draws: of one image, so it must take one."""
+        """Return whether the model is judged by repeated draws; these need calls with a single image."""
         return self.random and not (self.per_call and self.refuses)
 
     def notes(self) -> list[str]:
         """Return a sentence for each thing a reader of the model's figures has to know."""
         if self.fails:
-            return [f"cannot be asked: {self.fails}"]
+            return [f"cannot predict: {self.fails}"]
         notes = []
         if self.training:
             kinds = " and ".join(self.training)
@@ -103,17 +103,17 @@ class Behaviour:
     def _random(self) -> str:
         if self.drawn:
             return f"random, so each image is judged by {VOTES} draws"
-        return "random, and not to be asked about one image alone, so judged by a single draw"
+        return "random, but it cannot predict one image alone, so each image is judged by a single draw"
 
     def buffers(self) -> str:
-        """Return in words which buffers a call changes."""
+        """Return a sentence on which buffers a call changes."""
         names = ", ".join(self.changes_state[:3])
         more = f" and {len(self.changes_state) - 3} more" if self.changes_state[3:] else ""
         later = ", which change its later answers" if self.remembers else ""
         return f"each call changes its buffers {names}{more}{later}"
 
     def dependence(self) -> str:
-        """Return in words that answers depend on the other images of the batch."""
+        """Return a sentence on how answers depend on the other images of the batch."""
         words = "answers depend on the other images of the batch"
         by = self.batch_dependent or 0.0
         if isfinite(by):
@@ -124,7 +124,7 @@ class Behaviour:
 
 
 def observe(adapter: Adapter, x: torch.Tensor) -> Behaviour:
-    """Return how a model answers; it is asked about at most 32 images some five times.
+    """Return the behaviour of a model, from about five calls with at most 32 images.
 
     Args:
         adapter: the model.
@@ -140,10 +140,10 @@ def observe(adapter: Adapter, x: torch.Tensor) -> Behaviour:
 
 
 def _observed(watch: Watch, x: torch.Tensor) -> Behaviour:
-    first, again, other = watch.ask(x), watch.ask(x), watch.ask(x, seed=1)
+    first, again, other_seed = watch.ask(x), watch.ask(x), watch.ask(x, seed=1)
     limit = _SAME_SHAPE[watch.device.type if watch.device.type in _SAME_SHAPE else "cuda"]
-    unlike, by_seed = gap(first, again), gaps(first, other)
-    # On a GPU equal calls may differ by more than usual; what other seeds do has to stand out.
+    unlike, by_seed = gap(first, again), gaps(first, other_seed)
+    # On a GPU equal calls may differ by more than usual; the effect of other seeds has to exceed that.
     limit = max(limit, 10 * unlike) if unlike <= 10 * limit else limit
     seeded_alike = unlike <= limit
     remembers = bool(watch.changed) and _remembers(watch, x, first, limit)
@@ -171,7 +171,7 @@ def _observed(watch: Watch, x: torch.Tensor) -> Behaviour:
 
 
 def _remembers(watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float) -> bool:
-    """Return whether what earlier calls left in the buffers changes an answer."""
+    """Return whether changes of the buffers by earlier calls change an answer."""
     watch.ask(x, keep=True)
     later = watch.ask(x, keep=True)
     watch.put_back()
@@ -181,10 +181,10 @@ def _remembers(watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float)
 def _beside_negatives(
     watch: Watch, x: torch.Tensor, first: torch.Tensor, limit: float, by_seed: bool
 ) -> float:
-    """Return how far scores differ where every second image is replaced by its negative.
+    """Return how far scores differ if every second image is replaced by its negative.
 
-    The batch keeps its shape, and each image that is compared keeps its place, so that it is computed
-    the same way and a seeded model makes the same draws for it.
+    The batch keeps its shape and each compared image keeps its position, so that it is computed the same
+    way and a seeded model makes the same draws for it.
     """
     worst = 0.0
     for kept in (slice(0, None, 2), slice(1, None, 2)):
@@ -197,10 +197,10 @@ def _beside_negatives(
 
 
 def _more_than_draws(watch: Watch, x: torch.Tensor, batch: torch.Tensor, kept: slice) -> bool:
-    """Return whether the other images of a batch change scores on the mean over seeds.
+    """Return whether the other images of a batch change scores in the mean over seeds.
 
-    A model whose draws for one image take more random numbers than those for another (Poisson
-    noise) makes other draws for an image beside others, which is no dependence.
+    If the number of random numbers drawn for an image depends on the image (Poisson noise), the draws for
+    its neighbours change, which is no dependence.
     """
     changes = torch.stack([
         watch.ask(batch, seed)[kept] - watch.ask(x, seed)[kept] for seed in range(_SEEDS)
@@ -213,14 +213,14 @@ def _more_than_draws(watch: Watch, x: torch.Tensor, batch: torch.Tensor, kept: s
 def _other_sizes(
     watch: Watch, x: torch.Tensor, first: torch.Tensor, compare: bool
 ) -> tuple[float, str | None]:
-    """Return how far scores differ in batches of other sizes and orders, and which are refused."""
+    """Return how far scores differ in batches of other sizes and orders, and which sizes fail."""
     worst = 0.0
     for size in (size for size in _SIZES if size < len(x)):
         try:
             scores = watch.ask(x[:size])
         except Exception as error:
             images = "one image alone" if size == 1 else f"{size} images"
-            return worst, f"cannot be asked about {images}: {one_line(error)}"
+            return worst, f"cannot predict {images}: {one_line(error)}"
         if compare:
             turned = watch.ask(x[:size].flip(0)).flip(0)
             apart = max(gap(first[:size], scores), gap(scores, turned))
@@ -229,26 +229,27 @@ def _other_sizes(
 
 
 def _draws_once(watch: Watch, image: torch.Tensor) -> bool:
-    """Return whether all images of a call get the same draw, or draws that depend on each other.
+    """Return whether all images of a call share a draw, or have draws that depend on each other.
 
-    Of independent draws the means of calls vary by the variance within a call over the copies.
+    With independent draws, the variance of the calls' means is the variance within a call divided by the
+    number of copies.
     """
     copies = image.expand(_COPIES, *image.shape)
     scores = torch.stack([watch.ask(copies, seed) for seed in range(_CALLS)])
     within = scores.var(1).mean(0).sum()
     between = _COPIES * scores.mean(1).var(0).sum()
-    # An image on which no draw was seen shows nothing; a call for each draw is never wrong.
+    # If the draws do not change this image's scores, assume a shared draw: one call per draw is never wrong.
     return not bool((within > 0) & (between <= _MORE * within))
 
 
 def judged(adapter: Adapter, x: torch.Tensor) -> tuple[Adapter, Behaviour]:
-    """Return a model as it is to be judged, by repeated draws where it is random, and its behaviour.
+    """Return a model in the form in which it is judged (by repeated draws if random), and its behaviour.
 
     Args:
         adapter: the model.
         x: images of its data set, float32 (N, C, H, W) in [0, 1]; the first 32 are used.
     """
-    if isinstance(adapter, SeedsDraws):  # its answers repeat, and each may take a hundred passes
+    if isinstance(adapter, SeedsDraws):  # its answers repeat, and one may take a hundred passes
         return adapter, Behaviour(random=isinstance(adapter, Random), per_call=adapter.per_call)
     behaviour = observe(adapter, x)
     if not behaviour.drawn:

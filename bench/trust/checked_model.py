@@ -1,4 +1,4 @@
-"""A model under check: what the checks of models share, computed once."""
+"""A model under check: computations that several checks share, done once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.data.datasets import load
 from bench.spec import Adapter, Prediction
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 
-#: Test images that a model is checked on, from the first.
+#: How many test images a model is checked on, from the first on.
 _IMAGES = 200
 
 
@@ -21,10 +21,10 @@ _IMAGES = 200
 class CheckedModel:
     """A model and the images it is checked on; each part is computed when it is first used, and kept.
 
-    Nothing in here may be changed; a check that asks the model gives it images of its own.
+    Nothing in here may be changed; a check that calls the model passes a copy of the images.
 
     Attributes:
-        adapter: the model as it was brought.
+        adapter: the user's model.
         data: the data set that it is registered for.
         root: the folder of data sets; None for the usual one.
     """
@@ -64,15 +64,15 @@ class CheckedModel:
 
     @property
     def judge(self) -> Adapter:
-        """The model as it is judged: by repeated draws where it is random."""
+        """The model in the form in which it is judged: by repeated draws if it is random."""
         return self._judged[0]
 
     @property
     def behaviour(self) -> Behaviour:
-        """How the model answers when it is asked again, and in other batches."""
+        """How the model answers to repeated calls and in other batches."""
         return self._judged[1]
 
     @cached_property
     def prediction(self) -> Prediction:
-        """Its decisions about the images, as it is judged."""
+        """The judged model's decisions about the images."""
         return self.judge.predict(self.images.clone())

@@ -16,8 +16,8 @@ class Pair(NamedTuple):
     """Two models to compare; None on a side that no model of the run matches.
 
     Attributes:
-        case: what the names and stars of the patterns stand for here, such as `mnist, triplet`;
-            empty where the patterns are plain titles.
+        case: what the names and stars in the patterns match here, such as `mnist, triplet`; empty if
+            the patterns are plain titles.
     """
 
     left: str | None
@@ -38,9 +38,9 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
         data: model titles, in order, with the data set of each.
 
     Returns:
-        The pairs in the order of the left models, then the right; then a model that matches a side
-        and has no partner, alone, so that it is not passed over. A single pair of None and None if no
-        model matches either side.
+        The pairs in the order of the left models, then the right; then the models that match a side
+        but have no partner, alone, so that they are reported. A single pair of None and None if no model
+        matches either side.
     """
     if claim.right is None:
         whole = [(title, re.fullmatch(_expression(claim.left, set()), title)) for title in data]
@@ -51,17 +51,17 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
     names: set[str] = set()
     # One expression over both titles, so that a name takes the same text on either side.
     both = re.compile(f"{_expression(claim.left, names)}\n{_expression(claim.right, names)}")
-    made = []
+    paired_models = []
     for left, right in itertools.product(lefts, rights):
-        # Attacked in two ways, a model may well be compared with itself.
+        # If two attacks are compared, a model may be compared with itself.
         twins = left == right and claim.right_attacks is None
         match = both.fullmatch(f"{left}\n{right}")
         if match and data[left] == data[right] and not twins:
-            made.append(Pair(left, right, _case(match)))
-    paired = {title for pair in made for title in pair[:2]}
-    made += [Pair(left, None, left) for left in lefts if left not in paired]
-    made += [Pair(None, right, right) for right in rights if right not in paired]
-    return made or [Pair(None, None, "")]
+            paired_models.append(Pair(left, right, _case(match)))
+    paired = {title for pair in paired_models for title in pair[:2]}
+    paired_models += [Pair(left, None, left) for left in lefts if left not in paired]
+    paired_models += [Pair(None, right, right) for right in rights if right not in paired]
+    return paired_models or [Pair(None, None, "")]
 
 
 def unpaired(claim: Claim, left: str | None, right: str | None) -> str:

@@ -1,4 +1,4 @@
-"""A run as its claims are tested on it: what comparisons look up again and again, computed once."""
+"""A run whose claims are tested: what comparisons look up repeatedly, computed once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.measure.outcomes import Outcomes
 from bench.measure.radius import critical_eps
 from bench.measure.threats import data_sets
 
-#: What comparisons read of a cell; other texts would make each look-up slow.
+#: The columns of a cell that comparisons read; more text columns would make each look-up slow.
 _READ = [
     "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "parameters",
     "kind", "flag", "shows_robust",
@@ -25,7 +25,7 @@ class ClaimRun:
 
     Attributes:
         outcomes: what every cell did to every image.
-        known_radii: of `bench.measure.radius.critical_eps`, where it is at hand.
+        known_radii: the result of `bench.measure.radius.critical_eps`, if computed before.
     """
 
     outcomes: Outcomes

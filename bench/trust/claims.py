@@ -1,4 +1,4 @@
-"""What became of each claim of a study, from the comparisons it is made of."""
+"""The verdict on each claim of a study, from its comparisons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNTS = ("holds", "weaker", "fails", "undecided", "unequal", "unjudged")
 
 
 def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
-    """Return what became of each claim of a run.
+    """Return the verdict on each claim of a run.
 
     Args:
         results: the cells of a suite's last run.
@@ -24,9 +24,8 @@ def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row a claim: `claim` (its number), `says, expect, attacks` (the study's, in words),
         `norm, eps` (as text), `comparisons` (how many), `holds, weaker, fails, undecided, unequal,
-        unjudged` (how many of them), `verdict` (one for the whole: that of the comparisons where they are all
-        alike, else `holds in part`, `fails in part` or `mixed`) and `summary` (the counts in
-        words, or why it is not judged).
+        unjudged` (how many of them), `verdict` (that of the comparisons if they all agree, else `holds in
+        part`, `fails in part` or `mixed`) and `summary` (the counts in words, or why it is not judged).
     """
     measures, rows = claim_measures_by_name(), []
     for turn, claim in enumerate(results.claims, 1):
@@ -77,7 +76,7 @@ def _overall(compared: pd.DataFrame, counts: list[int]) -> str:
 
 
 def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
-    """Return in words how the comparisons of a claim came out."""
+    """Return a summary of a claim's comparisons in words."""
     total, unjudged = len(compared), counts[-1]
     if unjudged == total:
         reasons = list(compared["note"].unique())
@@ -95,7 +94,7 @@ def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
 
 
 def _unseen(compared: pd.DataFrame) -> list[str]:
-    """Return notes on what the attacks of some comparisons did not see of a random model."""
+    """Return notes on noise of a random model that the attacks of some comparisons did not see."""
     return [note for note in (ONE_DRAW, WITHOUT_NOISE) if compared["note"].str.contains(note).any()]
 
 

@@ -1,8 +1,8 @@
-"""Whether what a study says holds: its sentences tested on the outcomes of the same images.
+"""Whether the claims of a study hold, tested on the outcomes of the same images.
 
-A comparison has two models (or two attacks on one model), one data set and one radius. What is compared
-and how that is tested are the business of the claim's measure (`bench.trust.claim_measures`): accuracies
-under the study's attack and under the strongest of the run, critical eps, or the order of models.
+A comparison has two models (or two attacks on one model), one data set and one radius. The claim's measure
+(`bench.trust.claim_measures`) decides what is compared and how it is tested: accuracies under the study's
+attack and under the strongest attack of the run, critical eps, or the order of models.
 
 `left > right` of accuracies is tested with the exact McNemar test. All p-values are adjusted together by
 Holm's method, those under the strongest attack by themselves, at level 0.05. `left = right` is judged by
@@ -32,7 +32,7 @@ from bench.trust.claim_measures.registry import (
 from bench.trust.claim_run import ClaimRun
 from bench.trust.verdicts import outcome, verdict
 
-#: What columns under an attack begin with.
+#: The prefix of the columns for an attack.
 _PREFIXES: Mapping[Under, str] = {"study": "", "strongest": "strongest_"}
 
 _FIGURES = (
@@ -65,15 +65,15 @@ class _Comparison(NamedTuple):
 
 
 def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return every comparison that the claims of a run are made of.
+    """Return every comparison of the claims of a run.
 
     Args:
         outcomes: of a suite's last run.
-        radii: of `bench.measure.radius.critical_eps`, where it is at hand.
+        radii: the result of `bench.measure.radius.critical_eps`, if computed before.
 
     Returns:
         A row a comparison: `claim` (its number, from 1), `left, right` (model titles, null where
-        there is none), `case` (what names and stars of the patterns stand for), `data, norm, eps`
+        there is none), `case` (what names and stars in the patterns match), `data, norm, eps`
         (float), `eps_text, n` (images of both sides); under the study's attack `left_accuracy,
         right_accuracy, difference` (shares, left minus right) with its 95 % interval `low, high`,
         `only_left, only_right` (images that are robust on one side alone), `p` (exact McNemar),
@@ -91,21 +91,21 @@ def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.Dat
         `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
     run, measures = ClaimRun(outcomes, radii), claim_measures_by_name()
-    made = [
+    compared = [
         _Comparison(turn, claim, case, measures[claim.measure].compare(run, claim, case))
         for turn, claim in enumerate(outcomes.results.claims, 1)
         for case in measures[claim.measure].cases(run, claim)
     ]
     for attack in _PREFIXES:
-        made = _adjusted(made, attack)
-    return _table([_row(comparison) for comparison in made])
+        compared = _adjusted(compared, attack)
+    return _table([_row(comparison) for comparison in compared])
 
 
-def _adjusted(made: list[_Comparison], attack: Under) -> list[_Comparison]:
-    """Return comparisons with adjusted p-values under an attack, where there is one; equality has none."""
+def _adjusted(compared: list[_Comparison], attack: Under) -> list[_Comparison]:
+    """Return comparisons with Holm-adjusted p-values for an attack; claims of equality have none."""
     p_values = {
         place: comparison.compared.under[attack].figures["p"]
-        for place, comparison in enumerate(made)
+        for place, comparison in enumerate(compared)
         if _is_tested(comparison, attack)
     }
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
@@ -113,7 +113,7 @@ def _adjusted(made: list[_Comparison], attack: Under) -> list[_Comparison]:
         _with_figure(comparison, attack, "p_holm", adjusted[place])
         if place in adjusted
         else comparison
-        for place, comparison in enumerate(made)
+        for place, comparison in enumerate(compared)
     ]
 
 
@@ -131,7 +131,7 @@ def _with_figure(comparison: _Comparison, attack: Under, name: str, value: float
 
 
 def _row(comparison: _Comparison) -> dict[str, Any]:
-    """Return a comparison with its outcomes and its verdict; the strongest attack is set beside the study's."""
+    """Return the row of a comparison with its outcomes (study's and strongest attack) and its verdict."""
     turn, claim, case, compared = comparison
     outcomes = {
         attack: outcome(tested, claim)

@@ -25,7 +25,7 @@ import pandas as pd
 
 from bench.spec import number
 
-#: Parameters of which more makes an attack no weaker.
+#: Parameters whose increase never makes an attack weaker.
 BUDGETS = (
     "steps", "queries", "restarts", "population", "generations", "search_steps", "scan", "targets",
     "eot", "apgd_t", "fab_t",
@@ -36,14 +36,14 @@ Harder = Literal["", "left", "right", "neither"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faced:
-    """The cells of both sides that a comparison is made of.
+    """The cells of both sides that a comparison uses.
 
     Attributes:
         left: keys of the cells on the left; all that count where the sides are unequal.
         right: on the right.
-        harder: the side that was attacked harder; empty where both were attacked alike.
-        why: what one side faced and the other did not, where they were not.
-        left_out: attacks left out since only one side faced them; empty where there are none.
+        harder: the side that was attacked harder; empty if both were attacked alike.
+        why: what one side faced and the other did not; empty if both were attacked alike.
+        left_out: attacks left out since only one side faced them; empty if there are none.
     """
 
     left: tuple[str, ...]
@@ -53,7 +53,7 @@ class Faced:
     left_out: str = ""
 
     def note(self) -> str:
-        """Return a note on attacks that one side alone faced; empty where there are none."""
+        """Return a note on attacks that only one side faced; empty if there are none."""
         if self.harder:
             more = "neither side" if self.harder == "neither" else self.harder
             return f"unequal attacks, {more} attacked harder: {self.why}"
@@ -183,7 +183,7 @@ def _amount(value: Any, name: str) -> float:
 
 
 def _covers(cell: _Cell, other: _Cell) -> bool:
-    """Return whether a cell is the other but for budgets, of which it has as much or more."""
+    """Return whether a cell equals the other except for budgets, none of which is smaller."""
     if cell.fixed != other.fixed or cell.budgets.keys() != other.budgets.keys():
         return False
     return all(cell.budgets[name] >= budget for name, budget in other.budgets.items())

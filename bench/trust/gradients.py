@@ -1,4 +1,4 @@
-"""Whether a gradient says where a loss rises: compared with central differences along random directions."""
+"""Comparison of gradients of a loss with central differences along random directions."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from bench.adapters.losses import per_image_loss
 from bench.adapters.network import eval_mode, surface_gradient
 from bench.spec import Adapter, Loss
 
-#: The losses that attacks climb.
+#: The losses that attacks increase.
 LOSSES: tuple[Loss, ...] = ("margin", "ce")
 
 _DIRECTIONS = 8
 
-#: Lengths of a step in l2, by how finely the surface is computed. It has to be smooth along the step,
-#: and to change by more than rounding: of each image the step counts at which both agree best.
+#: Lengths of a step in l2, by the precision of the surface. The loss has to be smooth along the step and to
+#: change by more than rounding; for each image the step with the best agreement counts.
 _STEPS = {torch.float64: (1e-5, 1e-4, 1e-3, 1e-2), torch.float32: (1e-2, 1e-3, 1e-4, 1e-5)}
 
-#: How much an image is dimmed and how much noise is added first. On an even background the largest of
-#: a pool is a tie, where a network has no derivative, and its gradient is one of many. No step
-#: leaves [0, 1], where a network need not work.
+#: How much an image is dimmed and how much noise is added first. On a uniform background max pools have ties,
+#: where the network has no derivative and its gradient is one of many. Dimming keeps all steps in [0, 1],
+#: outside of which a network need not work. Whether a gradient is zero or not finite is tested on the
+#: unchanged images, where attacks start.
 _NOISE = 0.05
 
 #: A cross-entropy below which float32 rounds its gradient by more than a thousandth.
 _SURE = 1e-4
 
-#: Relative error up to which a gradient agrees, and by how many roundings of the scores a loss
-#: has to change before it is compared.
+#: The largest relative error of a correct gradient, and by how many rounding errors of the scores a loss has
+#: to change to be compared.
 AGREES, _ROUNDINGS = 0.1, 200
 
 
@@ -41,11 +42,11 @@ class Agreement(NamedTuple):
     """How the gradient of one loss agrees with finite differences at some images.
 
     Attributes:
-        dead: images at which the gradient is exactly 0, where an attack begins.
-        broken: at which it is not finite.
-        measured: images near which the loss changes by more than rounding, so that it could be compared.
-        wrong: of those, where it differs by more than a tenth at every step.
-        error: the median of the relative difference over those; NaN where there are none.
+        dead: images where the gradient is exactly 0 at the start of an attack.
+        broken: images where it is not finite there.
+        measured: images near which the loss changes by more than rounding, so that it can be compared.
+        wrong: measured images where it differs by more than a tenth for every step.
+        error: the median relative difference over measured images; NaN if there are none.
     """
 
     dead: int
@@ -60,14 +61,14 @@ def agreement(
 ) -> Mapping[Loss, Agreement]:
     """Return how the gradients of a model's surface agree with central differences, by loss.
 
-    They are taken in float64 where the surface can be computed so.
+    Both are computed in float64 if the surface can be.
 
     Args:
         adapter: the model.
         name: of the surface.
         x: images, float32 (N, C, H, W) in [0, 1].
         y: labels (N,).
-        drawn: whether the surface is random: it is given the same draws each time.
+        drawn: whether the surface is random; then it gets the same draws each time.
     """
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(x.shape, generator=generator).to(x.device)
@@ -77,7 +78,7 @@ def agreement(
     points = ((1 - 2 * _NOISE) * x + _NOISE * (noise + 0.5)).to(dtype)
     at_images = {loss: adapter.gradient(x.clone(), y, loss, name) for loss in LOSSES}
     slopes = {
-        # In float64 other numbers are drawn, so both sides have to be.
+        # In float64 other numbers are drawn, so both sides have to be in float64.
         loss: _seeded_gradient(fine, points, y, loss)
         if drawn
         else adapter.gradient(points.float(), y, loss, name)
@@ -95,13 +96,13 @@ def _seeded_gradient(
 
 
 def _fine(module: nn.Module, x: torch.Tensor, drawn: bool) -> nn.Module:
-    """Return a copy that computes in float64, or the module itself where there is none."""
+    """Return a copy that computes in float64, or the module itself if that is not possible."""
     try:
         fine = copy.deepcopy(module).double()
         with eval_mode(module), eval_mode(fine), torch.no_grad():
             exact, usual = fine(x[:2].double()), module(x[:2].clone())
         same = drawn or torch.allclose(exact.float(), usual.float(), rtol=1e-2, atol=1e-2)
-    except Exception:  # a module is anybody's code, and need not do what it was not made for
+    except Exception:  # a user's module may fail in float64
         return module
     return fine if same and exact.dtype == torch.float64 else module
 
@@ -113,7 +114,7 @@ def _errors(
     slopes: Mapping[Loss, torch.Tensor],
     drawn: bool,
 ) -> Mapping[Loss, torch.Tensor]:
-    """Return how far the slopes differ from central differences, (N,); infinity where rounding hides it."""
+    """Return the relative error against central differences, (N,); infinity where rounding hides it."""
     generator = torch.Generator().manual_seed(1)
     shape = (_DIRECTIONS, *x.shape)
     ways = torch.randn(shape, generator=generator).to(x.device, x.dtype)
@@ -124,7 +125,7 @@ def _errors(
         disagrees = False
         up = [_scores(module, x + step * way, drawn) for way in ways]
         down = [_scores(module, x - step * way, drawn) for way in ways]
-        # Rounding at every layer is about that of the largest number that comes out.
+        # The rounding error of all layers is about that of the largest output.
         floor = _ROUNDINGS * _precision(module, up[0]) * up[0].abs().amax(1).double()
         for loss, slope in slopes.items():
             rise = torch.stack([

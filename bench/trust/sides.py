@@ -25,11 +25,11 @@ class Side(NamedTuple):
     """Which images are robust on a side of a comparison.
 
     Attributes:
-        robust: by image, to the attacks that both sides faced.
-        robust_to_all: by image, to these and to the attacks that this side alone faced.
-        unknown: why neither is known; empty where they are.
-        note: what the attacks did not see of the model, how many are missing, and of how many images
-            none was valid; may be empty.
+        robust: by image, whether robust to the attacks that both sides faced.
+        robust_to_all: by image, whether robust to these and to the attacks that only this side faced.
+        unknown: why neither is known; empty if they are.
+        note: on noise that the attacks did not see, on missing attacks, and on images without a valid
+            attack; may be empty.
     """
 
     robust: pd.Series[bool]
@@ -62,15 +62,15 @@ def _unknown(why: str) -> Side:
 
 
 def under_study(run: ClaimRun, claim: Claim, titles: tuple[str, str], radius: float) -> Sides:
-    """Return which images are robust to the attacks that the study made."""
+    """Return which images are robust to the study's attacks."""
     by_side = (claim.attacks, claim.right_attacks or claim.attacks)
     cells, missing = [], []
     for title, attacks in zip(titles, by_side, strict=True):
-        made = _made_by_study(run, claim, title, attacks, radius)
-        absent = [attack for attack in attacks if attack not in set(made["attack"])]
+        of_side = _made_by_study(run, claim, title, attacks, radius)
+        absent = [attack for attack in attacks if attack not in set(of_side["attack"])]
         through = f" through {', '.join(claim.surfaces)}" if claim.surfaces else ""
         missing.append(f"no {', '.join(absent)}{through} in this run" if absent else "")
-        cells.append(made)
+        cells.append(of_side)
     if any(missing):
         return Sides(_unknown(missing[0]), _unknown(missing[1]), _NO_ATTACKS)
     if claim.right_attacks is None:
@@ -148,7 +148,7 @@ def _aimed(cells: pd.DataFrame, radius: float) -> pd.DataFrame:
 
 
 def _robust(worst: WorstCase) -> pd.Series[bool]:
-    """Return which images are robust: of a random model those that most of its draws get right."""
+    """Return which images are robust; for a random model those that most of its draws get right."""
     return worst.robust > 0.5
 
 

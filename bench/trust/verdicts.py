@@ -1,18 +1,18 @@
-"""What a comparison comes to: its outcome under the study's attack and the strongest, and its verdict.
+"""The outcome of a comparison under the study's attack and under the strongest, and its verdict.
 
-Of a direction:
+A claim of a direction:
 
-- it holds if the study's attack and the strongest both tell the sides apart in its favour;
-- it fails if either tells them apart against it, under the study's attack or, where that is undecided,
+- holds if the difference is significant in its favour under the study's attack and under the strongest;
+- fails if the difference is significant against it under the study's attack or, if that is undecided,
   under the strongest;
-- it holds only against weaker attacks if the study's attack speaks for it and the strongest shows that
-  this is gone: it speaks against it, leaves nothing on either side, or leaves at most half of the lead.
-  For the last both are compared on the same images: the 95 % interval under the strongest attack has 0
-  in it, and its end is below half of the study's lead on the images of the strongest;
-- else it is undecided. A strong attack on too few images decides nothing.
+- holds only against weaker attacks if the study's attack supports it and the strongest attack shows that
+  the lead is gone: the difference is significant against it, no image is robust on either side, or at most
+  half of the lead is left. The last is tested on the same images: the 95 % interval under the strongest
+  attack contains 0, and its end is below half of the study's lead on the images of the strongest;
+- is undecided otherwise. A strong attack on too few images decides nothing.
 
-Where one side was attacked harder (`bench.trust.faced`), the other cannot be found ahead, nor both
-equal, nor a lead gone; what that leaves open is called unequal attacks.
+If one side was attacked harder (`bench.trust.faced`), the other cannot be found ahead, both cannot be found
+equal, and a lead cannot be found gone; what remains open is called unequal attacks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.trust.claim_measures.registry import Tested, Under
 
 LEVEL = 0.05
 
-#: The largest share of the study's lead that may be left where the lead counts as gone.
+#: The largest share of the study's lead that may be left if the lead counts as gone.
 GONE = 0.5
 
 #: Verdicts of a comparison, the best first.
@@ -37,12 +37,12 @@ UNEQUAL = "unequal attacks"
 UNJUDGED = "not judged"
 VERDICTS = (HOLDS, WEAKER, FAILS, UNDECIDED, UNEQUAL, UNJUDGED)
 
-#: What the figures under one attack say of a claim.
+#: What the figures under one attack show about a claim.
 Outcome = Literal["for", "against", "undecided", "unequal", "nothing left"]
 
 
 def outcome(tested: Tested, claim: Claim) -> Outcome:
-    """Return what the figures under one attack say of a claim.
+    """Return what the figures under one attack show about a claim.
 
     Args:
         tested: with `p_holm`, the adjusted p-value, among its figures unless equality is claimed.

@@ -1,4 +1,4 @@
-"""Ask a model the same again under equal seeds, and record what a call does beside answering."""
+"""Call a model repeatedly under equal seeds, and record the side effects of the calls."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.spec import Adapter
 
 
 class Watch:
-    """A model that is asked under a seed, with a record of what else its calls do.
+    """A model that is called under a seed, with a record of side effects so far.
 
     Attributes:
-        writes: whether it wrote into images it was given so far.
-        changed: names of the buffers that calls changed so far, in order.
-        training: kinds of layers that were in training mode in a call so far, in order.
+        writes: whether it wrote into the images it was given.
+        changed: names of the buffers that calls changed, in order.
+        training: kinds of layers that were in training mode during a call, in order.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -44,13 +44,13 @@ class Watch:
         Args:
             x: images (N, C, H, W).
             seed: of the generators.
-            keep: whether what the call changes in buffers stays.
+            keep: whether changes of the buffers are kept.
         """
-        given = x.to(self.device).clone()
-        kept = given.clone()
+        images = x.to(self.device).clone()
+        kept = images.clone()
         with seeded(seed, self.device), _training_parts(self.training):
-            scores: torch.Tensor = self.adapter.predict(given).scores.detach().double().cpu()
-        self.writes |= not torch.equal(given, kept)
+            scores: torch.Tensor = self.adapter.predict(images).scores.detach().double().cpu()
+        self.writes |= not torch.equal(images, kept)
         for part, name, _, value in self.before.values():
             if not _equal(getattr(part, name), value):
                 self.changed[name] = None
@@ -59,7 +59,7 @@ class Watch:
         return scores
 
     def put_back(self) -> None:
-        """Give every buffer the value it had at first."""
+        """Restore the original values of all buffers."""
         for part, name, buffer, value in self.before.values():
             with torch.no_grad():
                 buffer.copy_(value)
@@ -81,10 +81,10 @@ def _equal(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 @contextmanager
 def _training_parts(kinds: dict[str, None]) -> Iterator[None]:
-    """Add the kinds of layers that are called in training mode and answer otherwise in it."""
+    """Add the kinds of layers that are called in training mode and behave differently in it."""
 
     def look(module: nn.Module, args: object) -> None:
-        # Without running moments, batch norm takes those of the batch in either mode.
+        # Without running statistics, batch norm uses those of the batch in either mode.
         alike = isinstance(module, _NormBase) and not module.track_running_stats
         if module.training and isinstance(module, _DropoutNd | _NormBase | nn.RReLU) and not alike:
             kinds[type(module).__name__] = None
@@ -100,7 +100,7 @@ def gaps(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return how far each image's scores (N, C) differ, relative to the size of `a`'s, (N,)."""
     apart = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, a - b).square().sum(1).sqrt()
     size = a.square().sum(1).sqrt()
-    # An image whose scores are all but 0 is measured by the others.
+    # For an image with scores near 0 the size of the other images' scores counts.
     size = torch.maximum(size, size.nanmedian()).clamp(min=1e-30)
     return torch.where(apart == 0, 0.0, apart / size).nan_to_num(nan=torch.inf)
 
@@ -111,5 +111,5 @@ def gap(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error of a user's code as one line: its kind and the first line of its message."""
+    """Return an error of a user's code as one line: its type and the first line of its message."""
     return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"

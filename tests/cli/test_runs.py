@@ -134,7 +134,7 @@ def test_report_says_which_run_it_is_of_and_takes_another_by_name(invoke, folder
     assert first.returncode == 0, first.stderr
     again, before = (folder / name / "s-headline.csv" for name in ("again", "reports"))
     assert again.read_bytes() == before.read_bytes()
-    assert invoke(*words, "--run", "0", cwd=folder).stderr.count("2 runs begin so") == 1
+    assert invoke(*words, "--run", "0", cwd=folder).stderr.count("2 runs match") == 1
     assert invoke(*words, "--run", "zz", cwd=folder).returncode == 2
 
 
@@ -173,7 +173,7 @@ def test_two_suites_of_one_name_each_find_their_own_run(invoke, namesakes):
         assert process.returncode == 0, process.stderr
         made = [namesakes / out / "s-headline.csv" for out in (name, f"{name}2")]
         assert made[0].read_bytes() == made[1].read_bytes()
-        assert ("of a suite that says other things" in process.stderr) is other
+        assert ("of a suite with other content" in process.stderr) is other
     (namesakes / "a" / "s.toml").write_text(SUITE.format(images=12, eps=0.07))
     for command in ("report", "parity", "claims"):
         process = invoke(command, "--suite", "a/s.toml", cwd=namesakes)
@@ -203,7 +203,7 @@ def test_a_log_of_an_older_version_is_known_by_its_name_and_is_never_the_last(in
     process = invoke("parity", "--suite", "s.toml", cwd=folder)
     assert process.returncode == 0, process.stderr
     assert process.stderr.count("made by an older version") == 1
-    assert "what it asked for of the suite was not recorded" in process.stderr
+    assert "how much of the suite it asked for was not recorded" in process.stderr
 
 
 def test_a_new_run_is_the_last_whatever_a_clock_said(invoke, folder):

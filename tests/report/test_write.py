@@ -68,7 +68,7 @@ def test_pdf_says_the_protocol_and_the_headline(
     assert "digits, split test, first 40 images (smoke: n < 100)" in text
     assert "27 of 28 done, 1 failed" in text
     assert "nowhere cpu, 2 threads" in text
-    assert f"{results.run}: what it asked for of the suite was not recorded" in text
+    assert f"{results.run}: how much of the suite it asked for was not recorded" in text
     for name, version in build.VERSIONS.items():
         assert f"{name} {version}" in text
     for line in results.left_out:

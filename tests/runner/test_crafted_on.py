@@ -159,7 +159,7 @@ def test_what_is_climbed_elsewhere_is_another_cell(plan, path):
 
 
 @pytest.mark.parametrize(("old", "new", "says"), [
-    ("{ k = 1, dis", "{ k = 2, dis", r"models\[2\]\.crafted_on: .*none of the table's own"),
+    ("{ k = 1, dis", "{ k = 2, dis", r"models\[2\]\.crafted_on: .*not a combination of"),
     ('crafted_on = { k = 1, distance = "cosine" }', "crafted_on = 3", r"models\[2\]\.crafted_on"),
     ('["*knn4*"]', '["*knn7*"]', r"attacks\[3\]\.models: no model in this suite"),
     ("k        = [1, 4]", "k        = [1, [4]]", r"models\[2\]\.k: \[4\] is not"),

@@ -114,7 +114,7 @@ def test_a_model_whose_images_see_each_other_is_said_to(said, tmp_path):
     plan, lines = said(Moments)
     assert len(lines) == 2
     assert "depend on the other images of the batch" in lines[0]
-    assert "cannot be asked about one image alone" in lines[1]
+    assert "cannot predict one image alone" in lines[1]
     store = open_store(tmp_path / "r")
     execute(plan, store, Scope(overwrite="never"))
     (model,) = load_results(tmp_path / "r", "tiny").models
@@ -139,7 +139,7 @@ def test_a_model_that_cannot_be_asked_fails_its_cells_alone(said, tmp_path):
             return self.net(x)
 
     plan, lines = said(Small)
-    assert lines == ["mine: cannot be asked: RuntimeError: too many"]
+    assert lines == ["mine: cannot predict: RuntimeError: too many"]
     outcome = execute(plan, open_store(tmp_path / "r"))
     assert set(outcome.failed) == set(plan.cells)
 

@@ -158,9 +158,9 @@ def test_models_of_local_learning_take_their_options_into_their_names(tmp_path):
         (
             '["digits/ll", "digits/cnn"]',
             "",
-            r"models\[1\]: digits/ll takes its options into its name",
+            r"models\[1\]: digits/ll has its options in its name",
         ),
-        ('"digits/ll"', "crafted_on = { K = 3 }", r"models\[1\]: digits/ll takes its options"),
+        ('"digits/ll"', "crafted_on = { K = 3 }", r"models\[1\]: digits/ll has its options"),
         ('"digits/cnn"', "climbed = { k = 1 }", r"climbed: it is called `crafted_on` now"),
         ('"digits/bp"', "", r"models\[1\]: digits/bp has no m, p"),
         ('"digits/ll"', "depth = 3", r"models\[1\]: digits/ll has no depth"),

@@ -107,7 +107,7 @@ def test_the_norm_is_linf_or_the_only_one(tmp_path):
     ('attacks = ["pgd"]', 'attacks = ["pgd"]\nnorm = "l1"', r"claims\[1\]\.norm: no attack .* l1"),
     ('attacks = ["pgd"]', f'attacks = ["pgd"]\n{APART}', r"claims\[1\]: write attacks, or left_"),
     ('attacks = ["pgd"]', 'left_attacks = ["pgd"]', r"claims\[1\]: .* go together"),
-    ('attacks = ["pgd"]', APART, r"claims\[1\]\.eps: attacks are compared, but none is made at 0"),
+    ('attacks = ["pgd"]', APART, r"claims\[1\]\.eps: attacks are compared, but there is none at eps 0"),
     ('right   = "{data}/mlp"\n', "", r"claims\[1\]\.right: this field is missing"),
     ('expect  = "left > right"', 'expect = "left = right"', r"claims\[1\]\.within: .* is missing"),
     ('"left > right"', '"left > right"\nwithin = 5', r"claims\[1\]\.within: .* alone"),
@@ -168,14 +168,14 @@ def test_a_claim_about_critical_eps(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
-    ('"critical_eps"', '"critical_eps"\neps = "0.1"', "eps: critical eps are compared"),
-    ('"left > right"', '"left = right"', "expect: of critical eps"),
+    ('"critical_eps"', '"critical_eps"\neps = "0.1"', "eps: a critical eps is measured"),
+    ('"left > right"', '"left = right"', "expect: for critical eps"),
     ('["fgsm-radius"]', '["fgsm"]', "attacks: fgsm measures no radius.*fgsm-radius does"),
     ('["fgsm-radius"]', '["pdg"]', "attacks: no linf attack here named 'pdg'"),
     ('measure = "critical_eps"\n', "", "eps: this field is missing"),
     ('attacks = ["fgsm-radius"]\n', "", "attacks: this field is missing"),
     ('"critical_eps"', '"critical_eps"\nfigure = "mean"', "figure: input should be 'logistic', 'median'"),
-    ('"critical_eps"', '"accuracy"\neps = "0.1"\nfigure = "mode"', "figure: this is of radii"),
+    ('"critical_eps"', '"accuracy"\neps = "0.1"\nfigure = "mode"', "figure: this names a figure of radii"),
     ('"critical_eps"', '"radius"', "measure: input should be 'accuracy', 'critical_eps' or 'order'"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_critical_eps_is_told(tmp_path, old, new, words):
@@ -194,10 +194,10 @@ def test_a_claim_about_an_order(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
-    ("opposite order", "left > right", "expect: of an order write same order or opposite order"),
+    ("opposite order", "left > right", "expect: for an order write same order or opposite order"),
     ("left    =", 'right = "digits/mlp"\nleft    =', "right: the models of `left` are ordered"),
     ('measure = "order"\n', "", "measure: this field is missing; with expect = 'opposite order' write measure = 'order'"),
-    ('"order"', '"order"\neps = "0.1"', "eps: critical eps are compared"),
+    ('"order"', '"order"\neps = "0.1"', "eps: a critical eps is measured"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_an_order_is_told(tmp_path, old, new, words):
     assert old in ORDER

@@ -98,7 +98,7 @@ def test_a_suite_of_nothing_else_cannot_be_run(suite):
 def test_a_dry_plan_counts_the_cells_of_what_is_to_be_trained(suite, tmp_path):
     expected = estimate(plan := make_plan(suite, train=False), open_store(tmp_path / "r"), [])
     assert expected.line().startswith("4 cells of 20 images, of which 4 after training 2 models, 0")
-    with pytest.raises(ValueError, match="only to be looked at"):
+    with pytest.raises(ValueError, match="without training cannot be run"):
         execute(plan, open_store(tmp_path / "r"))
 
 

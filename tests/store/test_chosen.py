@@ -33,7 +33,7 @@ def test_a_run_of_the_same_content_goes_before_a_later_one_of_the_name(store: St
     chosen = choose_run(store, "a/s.toml", "aaa")
     assert chosen.start["run"] == mine
     (note,) = chosen.notes
-    assert note.startswith(f"{other}, the last run of that name, is of a suite that says other")
+    assert note.startswith(f"{other}, the last run of that name, is of a suite with other")
     assert choose_run(store, "b/s.toml", "bbb").notes == ()
 
 
@@ -53,7 +53,7 @@ def test_a_log_without_content_is_known_by_its_name(store: Store) -> None:
     chosen = choose_run(store, "s.toml", "aaa")
     assert chosen.start["run"] == old
     assert len(chosen.notes) == 1
-    assert "known by the suite's name alone" in chosen.notes[0]
+    assert "found by the suite's name" in chosen.notes[0]
     with pytest.raises(PrerequisiteError):
         choose_run(store, "t.toml", "aaa")
 
@@ -69,12 +69,12 @@ def test_a_run_that_is_named_has_to_be_of_the_suite(store: Store) -> None:
     assert choose_run(store, "s.toml", "aaa", mine[:6]).start["run"] == mine
     with pytest.raises(SpecError, match=f"{other} is a run of t, not of s"):
         choose_run(store, "s.toml", "aaa", other)
-    with pytest.raises(SpecError, match="2 runs begin so"):
+    with pytest.raises(SpecError, match="2 runs match"):
         choose_run(store, "s.toml", "aaa", "0000")
-    with pytest.raises(SpecError, match="no run begins so"):
+    with pytest.raises(SpecError, match="no run matches"):
         choose_run(store, "s.toml", "aaa", "9")
     (note,) = choose_run(store, "s.toml", "ccc", mine).notes
-    assert "says other things now" in note
+    assert "has changed since" in note
 
 
 @pytest.mark.parametrize(("given", "said", "whole"), [
@@ -97,5 +97,5 @@ def test_what_was_asked_in_words(given: dict[str, Any], said: str, whole: bool) 
 
 
 def test_what_was_not_recorded_is_not_known_to_be_whole() -> None:
-    assert asked_in_words(None) == "what it asked for of the suite was not recorded"
+    assert asked_in_words(None) == "how much of the suite it asked for was not recorded"
     assert not is_whole(None)

@@ -166,7 +166,7 @@ def test_images_that_see_each_other_are_found(change):
     assert not found.random
     assert "other images of the batch (scores by up to" in found.notes()[0]
     assert "this --batch-size alone" in found.notes()[0]
-    refused = "cannot be asked about one image alone: ValueError: Expected more than 1 value"
+    refused = "cannot predict one image alone: ValueError: Expected more than 1 value"
     assert (found.refuses or "").startswith(refused) == (change is batch_moments)
     allowed = {"batch_dependent": 0.0, "refuses": None}
     assert dataclasses.replace(found, **allowed) == Behaviour()
@@ -254,7 +254,7 @@ def test_a_model_that_fails_is_said_to():
     adapter = bench.wrap(Changed(fails), 10, (1, 8, 8))
     model, found = judged(adapter, X)
     assert model is adapter
-    assert found.notes() == ["cannot be asked: MemoryError: no room"]
+    assert found.notes() == ["cannot predict: MemoryError: no room"]
 
 
 def test_scores_that_are_not_numbers_are_no_randomness():

@@ -1,7 +1,7 @@
-"""ART behind the canonical words, with what it does differently put right.
+"""ART under the canonical parameters, with its deviations from the published attacks corrected.
 
-Labels, batch sizes and clip values are always explicit: ART's defaults attack its own predictions,
-a batch of 1 or 32, and images without bounds.
+Labels, batch sizes and clip values are always given: by default ART attacks its own predictions, in
+batches of 1 or 32, without bounds on images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **sparse.ATTACKS,
 }
 
-#: What an attack compiles at its first use, which is not timed either.
+#: What an attack compiles at first use; called before the attack, so it is not timed as part of it.
 WARM = brendel_bethge.WARM
 
 FITS: Mapping[tuple[str, Norm], Callable[[Job], Perturbation]] = fixed.FITS

@@ -1,4 +1,4 @@
-"""Brendel-Bethge: ART behind the canonical words."""
+"""Brendel-Bethge, by ART."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _quiet() -> Iterator[None]:
 def _brendel_bethge(job: Job) -> torch.Tensor:
     from art.attacks.evasion.brendel_bethge import BrendelBethgeAttack
 
-    with job.probe.playing([]):  # it looks at an image of ones, to tell logits from probabilities
+    with job.probe.playing([]):  # ART predicts an image of ones, to see whether outputs are logits
         attack: Any = BrendelBethgeAttack(
             classifier(job),
             norm=_ORDER[job.spec.norm],
@@ -53,10 +53,10 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
     labels = one_hot(job).cpu().numpy()
 
     def attack_image(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
-        found = attack.generate(
+        x_adv = attack.generate(
             image.cpu().numpy(), labels[row : row + 1], starting_points=start.cpu().numpy()
         )
-        return torch.from_numpy(found).to(job.x)
+        return torch.from_numpy(x_adv).to(job.x)
 
     with _quiet():
         return from_far(job, attack_image)

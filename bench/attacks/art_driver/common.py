@@ -1,4 +1,4 @@
-"""The model as ART sees it, and how its attacks are started."""
+"""The model wrapped for ART, and how ART's attacks are started."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bench.attacks.job import Job
 
 @cache
 def classifier_class() -> type[Any]:
-    """Return the class of models as ART sees them."""
+    """Return the class that wraps models for ART."""
     from art.estimators.classification import PyTorchClassifier
 
     class Estimator(PyTorchClassifier):  # type: ignore[misc]
-        """ART's classifier; one class a row costs one backward pass, not one for every class."""
+        """ART's classifier, where a gradient of one class per row takes one backward pass, not one per class."""
 
         def class_gradient(
             self, x: Any, label: Any = None, training_mode: bool = False, **kwargs: Any
@@ -35,8 +35,8 @@ def classifier_class() -> type[Any]:
 
 
 def classifier(job: Job, kind: type[Any] | None = None, net: nn.Module | None = None) -> Any:
-    """Return the model, or what stands for it, as ART sees it, on the device of the images."""
-    # ART's 'gpu' is the current one.
+    """Return the model, or `net` in its place, wrapped for ART on the device of the images."""
+    # ART's 'gpu' means the current device.
     with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
         return (kind or classifier_class())(
             model=job.probe if net is None else net,
@@ -49,11 +49,11 @@ def classifier(job: Job, kind: type[Any] | None = None, net: nn.Module | None = 
 
 
 def one_hot(job: Job) -> torch.Tensor:
-    """Return the classes ART is told, one-hot; it reads a column of two classes as one output."""
+    """Return the job's classes one-hot; ART takes label columns of two classes for a single output."""
     return nn.functional.one_hot(job.goal, job.num_classes).float()
 
 
 def generate(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
-    """Return the images of an attack that is given the classes."""
-    found = attack.generate(x.cpu().numpy(), one_hot(job).cpu().numpy())
-    return torch.from_numpy(found).to(job.x)
+    """Return the images of an attack that is given the job's classes."""
+    x_adv = attack.generate(x.cpu().numpy(), one_hot(job).cpu().numpy())
+    return torch.from_numpy(x_adv).to(job.x)

@@ -1,4 +1,4 @@
-"""Attacks that use a budget: ART behind the canonical words."""
+"""Attacks with a fixed budget, by ART."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.attacks.job import Job, Perturbation
 from bench.attacks.restarts import restarted
 from bench.spec import Norm
 
-#: How many images ART's universal perturbation looks at together.
+#: How many images ART's universal perturbation predicts together.
 _LOOK = 100
 
 
@@ -31,7 +31,7 @@ def _descent_class() -> type[Any]:
     )
 
     class Descent(ProjectedGradientDescentPyTorch):  # type: ignore[misc]
-        """ART's iterated gradient attack, BIM, PGD and MI-FGSM alike, from a start that is given."""
+        """ART's iterated gradient attack (BIM, PGD and MI-FGSM) from a given start."""
 
         start: torch.Tensor | None = None
 
@@ -48,7 +48,7 @@ def _descent_class() -> type[Any]:
 @cache
 def _averaging_class() -> type[Any]:
     class Averaging(classifier_class()):  # type: ignore[misc]
-        """A classifier whose gradient is the mean of several, for models that draw at random."""
+        """A classifier whose gradient is the mean of several, for random models."""
 
         eot: int
 
@@ -83,9 +83,9 @@ def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
         verbose=False,
     )
     attack.start = start
-    # `generate` would add two forwards of the whole batch, for a line in the log.
-    found = attack._generate_batch(job.x, one_hot(job), None, eps, step)
-    return torch.from_numpy(found).to(job.x)
+    # `generate` would add two forward passes of the whole batch, only for its log.
+    x_adv = attack._generate_batch(job.x, one_hot(job), None, eps, step)
+    return torch.from_numpy(x_adv).to(job.x)
 
 
 def _fgsm(job: Job) -> torch.Tensor:
@@ -109,17 +109,17 @@ def _dlr(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the difference of logits ratio (N,) of Croce and Hein (2020), eq. 6."""
     ranked = logits.sort(1).values
     own = logits.gather(1, y[:, None]).squeeze(1)
-    other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-    return (other - own) / (ranked[:, -1] - ranked[:, -3] + 1e-12)
+    largest_other = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return (largest_other - own) / (ranked[:, -1] - ranked[:, -3] + 1e-12)
 
 
 @cache
 def _climbing_class() -> type[Any]:
     class Climbing(classifier_class()):  # type: ignore[misc]
-        """A classifier that keeps the adversarial images APGD passes by; ART keeps the last alone.
+        """A classifier that keeps every adversarial image APGD meets; ART keeps only the last image.
 
-        Gradients are those of each image's own loss, scaled to be far above the 1e-7 that ART adds
-        to their norms: with the mean loss, steps would shorten as the batch grows.
+        Gradients are taken of each image's own loss and scaled far above the 1e-7 that ART adds to
+        their norms. With ART's mean loss, steps would get shorter as the batch grows.
         """
 
         found: torch.Tensor
@@ -129,7 +129,7 @@ def _climbing_class() -> type[Any]:
         def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             logits = super().predict(x, batch_size=len(x))
             if len(x) == len(self.labels):
-                # ART goes on with these, in this order.
+                # ART continues with these images, in this order.
                 self.rows = np.flatnonzero(logits.argmax(1) == self.labels.cpu().numpy())
             return logits
 
@@ -161,7 +161,7 @@ def _apgd(job: Job) -> torch.Tensor:
         estimator.losses = _dlr
     else:
         estimator.losses = nn.CrossEntropyLoss(reduction="none")
-    with job.probe.playing([]):  # it asks about a white image, whether the model gives logits
+    with job.probe.playing([]):  # ART predicts a white image, to see whether outputs are logits
         attack = AutoProjectedGradientDescent(
             estimator,
             norm=np.inf if job.spec.norm == "linf" else 2,
@@ -173,16 +173,17 @@ def _apgd(job: Job) -> torch.Tensor:
             verbose=False,
         )
     attack.generate(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
-    found: torch.Tensor = estimator.found
-    return found
+    x_adv: torch.Tensor = estimator.found
+    return x_adv
 
 
 @cache
 def _counting_class() -> type[Any]:
     class Counting(classifier_class()):  # type: ignore[misc]
-        """A classifier that counts the passes over the images: ART looks at them all after each.
+        """A classifier that counts the passes over the images: ART predicts all of them after each.
 
-        It asks for that one image at a time, and alone asks so; they are looked at in batches.
+        ART does that with batches of one image, and uses these for nothing else. They are predicted in
+        larger batches here.
         """
 
         passes = 0
@@ -215,7 +216,7 @@ def _universal(job: Job) -> Perturbation:
         norm=np.inf if job.spec.norm == "linf" else 2,
         verbose=False,
     )
-    with job.probe.playing([0]):  # only the sum is asked for
+    with job.probe.playing([0]):  # only the sum of the counts is needed
         attack.generate(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
     v = torch.from_numpy(attack.noise[0]).to(job.x)
     return Perturbation(v, estimator.passes, float(attack.fooling_rate))

@@ -1,4 +1,4 @@
-"""Attacks that look for the nearest adversarial image: ART behind the canonical words."""
+"""Minimal-norm attacks, by ART."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bench.attacks.art_driver.common import (
 from bench.attacks.job import Job
 from bench.spec import Norm
 
-#: Adam steps that one iteration of ART's line search is worth (see `_cw`).
+#: How many steps of Adam one iteration of ART's line search replaces (see `_cw`).
 _ADAM_STEPS_PER_ITERATION = 3
 
-#: How often a step may double within one iteration (see `_cw`); ART's default is 5.
+#: How often a step may be doubled within one iteration (see `_cw`); ART's default is 5.
 _CW_DOUBLINGS = 2
 
-#: ART's C&W takes a tie of two logits for a success.
+#: ART's C&W counts a tie of two logits as a success.
 _CW_MARGIN = 1e-4
 
 #: An image that moved less than this in every pixel is at DeepFool's fixed point.
@@ -34,10 +34,10 @@ _AT_REST = 1e-6
 @cache
 def _settling_class() -> type[Any]:
     class Settling(classifier_class()):  # type: ignore[misc]
-        """A classifier that says of an image that has come to rest that its class has changed.
+        """A classifier that reports an image which no longer moves as one whose class has changed.
 
-        DeepFool converges to the boundary and often stays short of it by rounding; ART would go on
-        with the whole batch until its steps run out. The overshoot at the end takes it across.
+        DeepFool converges to the boundary and, by rounding, often stops just short of it. ART would go
+        on with the whole batch until its steps run out. The final overshoot takes the image across.
         """
 
         last: Any = None
@@ -70,17 +70,17 @@ def _deepfool(job: Job) -> torch.Tensor:
     )
     with torch.no_grad():
         wrong = job.probe(job.x).argmax(1) != job.y
-    # ART ignores labels: an image the model gets wrong it would move, perhaps to the right class.
+    # ART ignores labels: it would also move an image the model gets wrong, perhaps to the right class.
     return torch.where(wrong.view(-1, 1, 1, 1), job.x, generate(job, attack, job.x))
 
 
 def _cw(job: Job) -> torch.Tensor:
     """Return C&W's images.
 
-    ART descends by a line search where Carlini and Wagner use Adam. An iteration tries some six
-    images and moves further than a step of Adam, so `steps` is divided by three. Its step may
-    double twice, not five times: ART leaves the hinge out of its gradient, so an image that has
-    crossed the boundary by a long step hardly comes back.
+    ART descends by a line search where Carlini and Wagner use Adam. One iteration tries about six
+    images and moves farther than a step of Adam, so `steps` is divided by three. Its step may double
+    twice, not five times: ART's gradient lacks the hinge of the loss, so an image that has crossed the
+    boundary by a long step hardly comes back.
     """
     from art.attacks.evasion import CarliniL2Method
 
@@ -115,9 +115,9 @@ def _ead(job: Job) -> torch.Tensor:
         decision_rule="L1" if job.spec.norm == "l1" else "EN",
         verbose=False,
     )
-    # `generate` would add two forwards of the whole batch, for a line in the log.
-    found = attack._generate_batch(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
-    return torch.from_numpy(found).to(job.x)
+    # `generate` would add two forward passes of the whole batch, only for its log.
+    x_adv = attack._generate_batch(job.x.cpu().numpy(), one_hot(job).cpu().numpy())
+    return torch.from_numpy(x_adv).to(job.x)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

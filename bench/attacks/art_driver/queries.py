@@ -1,4 +1,4 @@
-"""Attacks that see no gradient: ART behind the canonical words."""
+"""Black-box attacks, by ART."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from bench.spec import Norm
 @cache
 def _remembering_class() -> type[Any]:
     class Remembering(classifier_class()):  # type: ignore[misc]
-        """A classifier that remembers its last answers: Square asks three times about an image."""
+        """A classifier that remembers its last answers, since ART's Square queries each image three times."""
 
         recent: deque[dict[bytes, Any]]
 
         def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             keys = [image.tobytes() for image in x]
-            known = {key: answer for asked in self.recent for key, answer in asked.items()}
-            new = [row for row, key in enumerate(keys) if key not in known]
+            remembered = {key: answer for batch in self.recent for key, answer in batch.items()}
+            new = [row for row, key in enumerate(keys) if key not in remembered]
             if new:
                 answers = super().predict(x[new], batch_size=len(new))
-                known.update(zip([keys[row] for row in new], answers, strict=True))
-            self.recent.append({key: known[key] for key in keys})
-            return np.stack([known[key] for key in keys])
+                remembered.update(zip([keys[row] for row in new], answers, strict=True))
+            self.recent.append({key: remembered[key] for key in keys})
+            return np.stack([remembered[key] for key in keys])
 
     return Remembering
 
@@ -52,16 +52,16 @@ def _square(job: Job) -> torch.Tensor:
         batch_size=len(job.x),
         verbose=False,
     )
-    found = generate(job, attack, job.x)
-    fooled = estimator.predict(found.cpu().numpy()).argmax(1) != job.y.cpu().numpy()
-    # Where it finds none it gives back the best of its tries.
-    return torch.where(torch.from_numpy(fooled).to(job.x.device).view(-1, 1, 1, 1), found, job.x)
+    x_adv = generate(job, attack, job.x)
+    fooled = estimator.predict(x_adv.cpu().numpy()).argmax(1) != job.y.cpu().numpy()
+    # If ART finds no adversarial image, it returns the best one it tried.
+    return torch.where(torch.from_numpy(fooled).to(job.x.device).view(-1, 1, 1, 1), x_adv, job.x)
 
 
 @cache
 def _direct_class() -> type[Any]:
     class Direct(classifier_class()):  # type: ignore[misc]
-        """A classifier without ART's data loader, which takes longer than a small model's answer."""
+        """A classifier without ART's data loader, which takes longer than the pass of a small model."""
 
         def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             return self.model(torch.from_numpy(x).to(self.device)).cpu().numpy()
@@ -72,20 +72,20 @@ def _direct_class() -> type[Any]:
 def _hopskipjump(job: Job) -> torch.Tensor:
     from art.attacks.evasion import HopSkipJump
 
-    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
+    def search(budgeted: BudgetedModel, row: int, start: torch.Tensor) -> None:
         attack = HopSkipJump(
-            classifier(job, _direct_class(), asked),
+            classifier(job, _direct_class(), budgeted),
             norm=2 if job.spec.norm == "l2" else np.inf,
-            max_iter=sys.maxsize,  # the questions end it
+            max_iter=sys.maxsize,  # the query budget ends the search
             max_eval=sys.maxsize,
             init_eval=job.spec.parameter("gradient_queries"),
             verbose=False,
         )
-        # The authors' theta, of which their search and delta are made; ART's is 0.01 d times as large.
+        # The authors' theta, from which their search and delta follow; ART's is 0.01 d times as large.
         size = job.x[0].numel()
         attack.theta = size ** (-1.5 if job.spec.norm == "l2" else -2)
         x = job.x[row].cpu().numpy()
-        # `generate` would ask five times more.
+        # `generate` would make five more queries.
         attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), None, 0.0, 1.0)
 
     return one_by_one(job, search)
@@ -94,18 +94,18 @@ def _hopskipjump(job: Job) -> torch.Tensor:
 def _boundary(job: Job) -> torch.Tensor:
     from art.attacks.evasion import BoundaryAttack
 
-    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
+    def search(budgeted: BudgetedModel, row: int, start: torch.Tensor) -> None:
         delta, epsilon = job.spec.amount("spherical_step"), job.spec.amount("source_step")
         attack = BoundaryAttack(
-            classifier(job, _direct_class(), asked),
+            classifier(job, _direct_class(), budgeted),
             targeted=False,
             delta=delta,
             epsilon=epsilon,
-            max_iter=sys.maxsize,  # the questions end it
+            max_iter=sys.maxsize,  # the query budget ends the search
             verbose=False,
         )
         x = job.x[row].cpu().numpy()
-        # `generate` would ask five times more.
+        # `generate` would make five more queries.
         attack._attack(start[0].cpu().numpy(), x, int(job.y[row]), -1, delta, epsilon, 0.0, 1.0)
 
     return one_by_one(job, search)

@@ -1,4 +1,4 @@
-"""Attacks that change few pixels: ART behind the canonical words."""
+"""Attacks that change few pixels, by ART."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def _jsma(job: Job) -> torch.Tensor:
     attack = SaliencyMapMethod(
         classifier(job),
         theta=job.spec.amount("theta"),
-        # It takes another pair wherever no more than this share has changed.
+        # ART changes another pair while the share of changed values is at most this.
         gamma=(2 * pairs(job.spec, values) - 1.5) / values,
         verbose=False,
     )
-    aim, found = job.aim().cpu().numpy(), []
+    aim, x_adv = job.aim().cpu().numpy(), []
     for row in range(len(job.x)):
         with job.probe.playing([row]):
             image = attack.generate(job.x[row : row + 1].cpu().numpy(), aim[row : row + 1])
-        found.append(torch.from_numpy(image).to(job.x))
-    return job.clean_unless_fooled(torch.cat(found))
+        x_adv.append(torch.from_numpy(image).to(job.x))
+    return job.clean_unless_fooled(torch.cat(x_adv))
 
 
 @cache
 def _sure_class() -> type[Any]:
     class Sure(classifier_class()):  # type: ignore[misc]
-        """A classifier that gives probabilities: of logits, PixelAttack minimises the label's own."""
+        """A classifier that gives probabilities; given logits, PixelAttack minimises only the label's."""
 
         def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
             logits = torch.from_numpy(super().predict(x, batch_size=len(x)))
@@ -53,9 +53,9 @@ def _pixel_class() -> type[Any]:
     from art.attacks.evasion.pixel_threshold import DifferentialEvolutionSolver
 
     class Evolving(PixelAttack):  # type: ignore[misc]
-        """PixelAttack with as many members as are asked for, that remembers its last best one.
+        """PixelAttack with exactly the requested population, which remembers its best member.
 
-        It would send the whole image to 0 to 255 and back, which changes some pixels by rounding.
+        ART would convert the whole image to 0 to 255 and back, which changes some pixels by rounding.
         """
 
         members: int
@@ -86,16 +86,16 @@ def _one_pixel(job: Job) -> torch.Tensor:
         targeted=job.target is not None,
     )
     attack.members = job.spec.parameter("population")
-    images, goal, found, taken = job.x.cpu().numpy(), job.goal.tolist(), [], []
+    images, goal, x_adv, taken = job.x.cpu().numpy(), job.goal.tolist(), [], []
     for row in range(len(images)):
         attack.looks = 0
         np.random.seed(job.row_seed(row))  # noqa: NPY002
         with job.probe.playing([row]), np.errstate(divide="ignore"):
             attack._attack(images[row], goal[row], pixels)
-        found.append(torch.from_numpy(attack.best).to(job.x))
-        taken.append(attack.looks - 1)  # and one at the end
+        x_adv.append(torch.from_numpy(attack.best).to(job.x))
+        taken.append(attack.looks - 1)  # the last look is at the final image
     job.probe.iterations = torch.tensor(taken)
-    return torch.cat(found)
+    return torch.cat(x_adv)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

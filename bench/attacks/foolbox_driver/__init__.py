@@ -1,8 +1,8 @@
-"""Foolbox behind the canonical words, with what it does differently put right.
+"""Foolbox under the canonical parameters, with its deviations from the published attacks corrected.
 
-Attacks are started by their `run`, without the forward of Foolbox's own verdict. Gradient attacks
-climb the mean loss, as the other toolkits do, instead of the sum: on networks whose gradients fall
-below float32's resolution the two differ in sign.
+Attacks are started by their `run`, which skips the forward pass for Foolbox's own verdict. Gradient
+attacks increase the mean loss, as in the other toolkits, instead of the sum: if gradients fall below
+the resolution of float32, the signs of the two differ.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     **sparse.ATTACKS,
 }
 
-#: What an attack compiles at its first use, which is not timed either.
+#: What an attack compiles at first use; called before the attack, so it is not timed as part of it.
 WARM = brendel_bethge.WARM

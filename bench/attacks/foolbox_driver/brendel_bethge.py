@@ -1,4 +1,4 @@
-"""Brendel-Bethge: Foolbox behind the canonical words."""
+"""Brendel-Bethge, by Foolbox."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _class(norm: Norm) -> type[Any]:
     kind: Any = getattr(brendel_bethge, _CLASSES[norm])
 
     class Guarded(kind):  # type: ignore[misc]
-        """Brendel-Bethge with a solver that comes to an end."""
+        """Brendel-Bethge with a solver that terminates."""
 
         def instantiate_optimizer(self) -> Solver:
             return _solver(norm)
@@ -49,8 +49,8 @@ def _brendel_bethge(job: Job) -> torch.Tensor:
 
     def attack_image(image: torch.Tensor, start: torch.Tensor, row: int) -> torch.Tensor:
         wanted = criterion(job, slice(row, row + 1))
-        found: torch.Tensor = attack.run(model(job), image, wanted, starting_points=start)
-        return found
+        x_adv: torch.Tensor = attack.run(model(job), image, wanted, starting_points=start)
+        return x_adv
 
     return from_far(job, attack_image)
 

@@ -1,4 +1,4 @@
-"""Attacks that use a budget: Foolbox behind the canonical words."""
+"""Attacks with a fixed budget, by Foolbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.spec import Norm
 
 @cache
 def _descent(base: type[Any]) -> type[Any]:
-    """Return one of Foolbox's gradient attacks with the mean loss and a start that is given."""
+    """Return one of Foolbox's gradient attacks with the mean loss and a given start."""
     from eagerpy.astensor import astensor
     from eagerpy.framework import crossentropy
 
@@ -39,7 +39,7 @@ def _descent(base: type[Any]) -> type[Any]:
 
 @cache
 def _descent_l2(base: type[Any]) -> type[Any]:
-    """Return an l2 attack whose steps keep their length however small the mean loss's gradient."""
+    """Return an l2 attack whose steps keep their length, however small the gradient of the mean loss."""
     from foolbox.devutils import atleast_kd, flatten
 
     class DescentL2(_descent(base)):  # type: ignore[misc]
@@ -52,7 +52,7 @@ def _descent_l2(base: type[Any]) -> type[Any]:
 
 @cache
 def _momentum(base: type[Any]) -> type[Any]:
-    """Return MI-FGSM as Dong et al. have it: Foolbox accumulates signs, the paper g / ||g||_1."""
+    """Return MI-FGSM as published (Dong et al.): it accumulates g / ||g||_1, Foolbox the signs."""
     from foolbox.devutils import atleast_kd, flatten
 
     class Momentum(_descent(base)):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Attacks that look for the nearest adversarial image: Foolbox behind the canonical words."""
+"""Minimal-norm attacks, by Foolbox."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _deepfool(job: Job) -> torch.Tensor:
         candidates=job.spec.parameter("candidates"),
         overshoot=job.spec.amount("overshoot"),
     )
-    found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
-    return found
+    x_adv: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    return x_adv
 
 
 def _cw(job: Job) -> torch.Tensor:
@@ -66,9 +66,9 @@ def _ddn(job: Job) -> torch.Tensor:
         steps=job.spec.parameter("steps"),
         gamma=job.spec.amount("gamma"),
     )
-    # Where it finds none it gives back the image itself.
-    found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
-    return found
+    # If Foolbox finds no adversarial image, it returns the clean one.
+    x_adv: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    return x_adv
 
 
 @cache
@@ -81,13 +81,13 @@ def _fmn_classes() -> Mapping[Norm, type[Any]]:
     )
 
     class Counted(L0FMNAttack):
-        """L0 FMN that keeps as many values as its ball allows, where Foolbox keeps one more."""
+        """L0 FMN that keeps as many values as its ball allows; Foolbox keeps one more."""
 
         def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
             return super().project(x, x0, epsilon - 1)
 
     class Projected(L2FMNAttack):
-        """L2 FMN that projects: Foolbox divides the norm of the image by itself."""
+        """L2 FMN with a working projection; Foolbox divides the norm of the image by itself."""
 
         def project(self, x: Any, x0: Any, epsilon: Any) -> Any:
             step = (x - x0).raw
@@ -103,32 +103,32 @@ def _fmn(job: Job) -> torch.Tensor:
         max_stepsize=job.spec.amount("step_size"),
         gamma=job.spec.amount("gamma"),
     )
-    # Where it finds none it gives back the image itself.
-    found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
-    # Where the box cuts its steps short, the ball may come to rest before the boundary. From beyond
-    # the boundary, the paper's other beginning, it cannot.
-    left = (found == job.x).flatten(1).all(1).nonzero().flatten()
+    # If Foolbox finds no adversarial image, it returns the clean one.
+    x_adv: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    # Where the box cuts steps short, the ball may stop growing before the boundary. That cannot happen
+    # from a start beyond the boundary, which the paper also allows.
+    left = (x_adv == job.x).flatten(1).all(1).nonzero().flatten()
     if len(left):
-        found[left] = _fmn_from_far(job, attack, left)
-    return found
+        x_adv[left] = _fmn_from_far(job, attack, left)
+    return x_adv
 
 
 def _fmn_from_far(job: Job, attack: Any, rows: torch.Tensor) -> torch.Tensor:
-    """Return what FMN finds for some rows when it begins far away; the clean image without a start."""
+    """Return what FMN finds for some rows from a start far away; without a start the clean image."""
     from eagerpy.astensor import astensor
 
     target = None if job.target is None else job.target[rows]
     start = far_start(job.probe, job.x[rows], job.y[rows], target, job.seed, rows)
-    found, rows = job.x[rows], rows[start.found]
+    x_adv, rows = job.x[rows], rows[start.found]
     if len(rows):
         with job.probe.playing(rows.tolist()):
-            found[start.found] = attack.run(
+            x_adv[start.found] = attack.run(
                 model(job),
                 job.x[rows],
                 criterion(job, rows),
                 starting_points=astensor(start.x[start.found]),  # l0 calls its methods
             )
-    return found
+    return x_adv
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

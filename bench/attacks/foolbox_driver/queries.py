@@ -1,4 +1,4 @@
-"""Attacks that see no gradient: Foolbox behind the canonical words."""
+"""Black-box attacks, by Foolbox."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _hopskipjump_class() -> type[Any]:
     from foolbox.attacks.hop_skip_jump import HopSkipJumpAttack
 
     class OneImage(HopSkipJumpAttack):
-        """HopSkipJump of one image that asks all questions of a gradient at once."""
+        """HopSkipJump on one image, which makes all queries of a gradient estimate in one batch."""
 
         def approximate_gradients(self, is_adversarial: Any, x: Any, steps: int, delta: Any) -> Any:
             image, radius = x.raw, delta.raw.view(-1, 1, 1, 1)
@@ -46,7 +46,7 @@ def _hopskipjump_class() -> type[Any]:
             draws /= draws.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-12
             tried = (image + radius * draws).clamp(0, 1)
             signs = 2 * is_adversarial(astensor(tried)).raw.to(image) - 1
-            # Where all answers are alike, their mean would leave nothing.
+            # If all answers are equal, subtracting their mean would leave nothing.
             weights = signs if signs.mean().abs() == 1 else signs - signs.mean()
             moves = (tried - image) / (radius + 1e-8)
             gradient = (weights.view(-1, 1, 1, 1) * moves).mean(0, keepdim=True)
@@ -60,7 +60,7 @@ def _another_class() -> type[Any]:
     from foolbox.criteria import Criterion
 
     class Another(Criterion):
-        """Another class than the label, of however many tries of one image."""
+        """Any class but the label, for any number of variants of one image."""
 
         def __init__(self, label: int) -> None:
             self.label = label
@@ -76,19 +76,19 @@ def _another_class() -> type[Any]:
 
 def _hopskipjump(job: Job) -> torch.Tensor:
     attack = _hopskipjump_class()(
-        steps=sys.maxsize,  # the questions end it
+        steps=sys.maxsize,  # the query budget ends the search
         initial_gradient_eval_steps=job.spec.parameter("gradient_queries"),
         max_gradient_eval_steps=sys.maxsize,
         constraint=job.spec.norm,
     )
 
-    def search(asked: BudgetedModel, row: int, start: torch.Tensor) -> None:
+    def search(budgeted: BudgetedModel, row: int, start: torch.Tensor) -> None:
         goal = _another_class()(int(job.y[row]))
         part = slice(row, row + 1)
-        # It asserts that an adversarial image is one when it asks again; a model that is not the
-        # same every time ends the search of that image.
+        # Foolbox asserts that an adversarial image still is one when queried again; a model whose
+        # answers vary ends the search for that image.
         with suppress(AssertionError):
-            attack.run(model(job, asked), job.x[part], goal, starting_points=start)
+            attack.run(model(job, budgeted), job.x[part], goal, starting_points=start)
 
     return one_by_one(job, search)
 
@@ -98,22 +98,22 @@ def _boundary(job: Job) -> torch.Tensor:
     from foolbox.criteria import Misclassification
 
     attack = BoundaryAttack(
-        steps=sys.maxsize,  # the questions end it
+        steps=sys.maxsize,  # the query budget ends the search
         spherical_step=job.spec.amount("spherical_step"),
         source_step=job.spec.amount("source_step"),
     )
-    asked = BudgetedModel(job)
-    rows = asked.begin()
+    budgeted = BudgetedModel(job)
+    rows = budgeted.begin()
     if len(rows):
-        # All at once: it draws one direction a step, which is every image's.
+        # All images together: Foolbox draws one direction per step for all of them.
         with seeded(job.seed, job.x.device), suppress(BudgetExhausted):
-            goal, start = Misclassification(job.y[rows]), asked.found[rows]
-            attack.run(model(job, asked), job.x[rows], goal, starting_points=start)
-    return asked.result()
+            goal, start = Misclassification(job.y[rows]), budgeted.found[rows]
+            attack.run(model(job, budgeted), job.x[rows], goal, starting_points=start)
+    return budgeted.result()
 
 
 class _UntilFound(nn.Module):
-    """The model, which is asked no more about an image that it got wrong."""
+    """The model, which is no longer queried about an image that it once got wrong."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class _UntilFound(nn.Module):
         self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the answers about the images of all rows; of those that are found, a wrong one."""
+        """Return the answers about the images of all rows; a wrong one for those already fooled."""
         answers = self.wrong.clone()
         rows = self.open.nonzero().flatten()
         with torch.no_grad(), self.probe.playing(rows.tolist()):
@@ -141,8 +141,8 @@ def _spatial(job: Job) -> torch.Tensor:
         job.spec.parameter("translations"),
         job.spec.parameter("rotations"),
     )
-    # A grid of one is its middle, not its lower end. Between the centres of the outer pixels lie
-    # width - 1 pixels, where it reckons with width.
+    # A grid with one point is its middle, not its lower end. The centres of the outer pixels are
+    # width - 1 pixels apart; Foolbox assumes width.
     attack = SpatialAttack(
         max_translation=(translations > 1) * spec.amount("max_translation") * width / (width - 1),
         max_rotation=(rotations > 1) * spec.amount("max_rotation"),
@@ -151,8 +151,8 @@ def _spatial(job: Job) -> torch.Tensor:
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
-        found: torch.Tensor = attack.run(model(job, _UntilFound(job)), job.x, criterion(job))
-    return found
+        x_adv: torch.Tensor = attack.run(model(job, _UntilFound(job)), job.x, criterion(job))
+    return x_adv
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

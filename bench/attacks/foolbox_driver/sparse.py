@@ -1,4 +1,4 @@
-"""Attacks that change few pixels: Foolbox behind the canonical words."""
+"""Attacks that change few pixels, by Foolbox."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def _salt_and_pepper(job: Job) -> torch.Tensor:
     from foolbox.attacks.saltandpepper import SaltAndPepperNoiseAttack
 
     attack = SaltAndPepperNoiseAttack(steps=job.spec.parameter("steps"))
-    # Where it finds none it gives back the image itself.
-    found: torch.Tensor = attack.run(model(job), job.x, criterion(job))
-    return found
+    # If Foolbox finds no adversarial image, it returns the clean one.
+    x_adv: torch.Tensor = attack.run(model(job), job.x, criterion(job))
+    return x_adv
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

@@ -1,1 +1,1 @@
-"""Attacks written here."""
+"""Attacks that are implemented in Crossfire itself."""

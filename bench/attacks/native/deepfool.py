@@ -10,11 +10,11 @@ import torch
 from bench.attacks.instrument import Probe
 from bench.attacks.native.result import NativeResult
 
-#: What the authors' code and Foolbox add to the length of every step and to every slope.
+#: Added to the length of every step and to every slope, as in the authors' code and in Foolbox.
 NUDGE = 1e-4
 TINY = 1e-8
-#: A class so many times as far below in its logit as the likeliest other one is taken for farther:
-#: its boundary is nearer only where its slope is more than so many times as steep.
+#: A class whose logit gap is this many times the smallest one is assumed to be farther away: its boundary
+#: would be nearer only if its slope were steeper by more than this factor.
 _STEEPER = 1.5
 
 
@@ -24,11 +24,11 @@ class DeepFool:
 
     Attributes:
         norm: in which distances are measured.
-        steps: at most so many.
-        overshoot: by what share a boundary is overstepped.
-        candidates: how many classes are tried, the label among them.
-        every_gradient: whether each class tried gets its gradient; otherwise, in l2, only those that
-            are likely to be the nearest: see `nearest_boundary`.
+        steps: the largest number of steps.
+        overshoot: how far to step beyond a boundary, as a share of the way.
+        candidates: how many classes are tried, including the label.
+        every_gradient: whether to take the gradient of every candidate; otherwise, in l2, only of the
+            classes likely to be nearest, see `nearest_boundary`.
     """
 
     norm: Literal["l2", "linf"]
@@ -39,12 +39,12 @@ class DeepFool:
 
 
 class Boundaries(NamedTuple):
-    """The boundaries to other classes as they are linearised at some points.
+    """The boundaries to other classes, linearised at some points.
 
     Attributes:
-        others: int64 (N, K), the candidates.
-        gaps: (N, K), their |f_k - f_y|.
-        w: (N, C, H, W), the gradients of f_k - f_y for those of the least gap.
+        others: int64 (N, K), the candidate classes.
+        gaps: (N, K), |f_k - f_y| of each candidate.
+        w: (N, C, H, W), the gradient of f_k - f_y for the candidate with the smallest gap.
     """
 
     others: torch.Tensor
@@ -69,18 +69,18 @@ def deepfool(
         r_i = |f'_l| / ||w'_l||_2^2 w'_l           for linf: |f'_l| / ||w'_l||_1 sign(w'_l)
         x_i = clip(x_0 + (1 + overshoot) sum_j r_j, 0, 1)
 
-    As in Foolbox, the class is looked at after the overshoot and each step is 1e-4 longer. What
-    an image does never depends on the others, but for rounding.
+    As in Foolbox, the class is tested after the overshoot and each step is 1e-4 longer. No image
+    depends on the others in the batch, except by rounding.
 
     Args:
         model: images in [0, 1] to logits.
-        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
-        y: int64 (N,), the classes to get away from.
+        x: float32 (N, C, H, W) in [0, 1]; an image that is not of class y stays as it is.
+        y: int64 (N,), the classes to leave.
         parameters: of the attack.
         rows: int64 (N,), which of the attacked images these are; None for all.
 
     Returns:
-        The images, the last step where no boundary was crossed, and the steps each took.
+        The images (after the last step if no boundary was crossed) and the steps each took.
     """
     rows = torch.arange(len(x)) if rows is None else rows
     x_adv, total = x.clone(), torch.zeros_like(x)
@@ -98,7 +98,7 @@ def deepfool(
                 step = _step(point, logits, y[at], others[at], parameters.norm)
             else:
                 step = _likely_step(model, point, logits, y[at], others[at], rows[at.cpu()])
-            # Only the first step can meet an image of another class: the rest have left.
+            # Only at the first step can an image be of another class; later ones have left the batch.
             stays = (logits.detach().argmax(1) != y[at]).view(-1, 1, 1, 1)
             total[at] += step.masked_fill(stays, 0)
             x_adv[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)
@@ -109,7 +109,7 @@ def deepfool(
 
 
 def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the `count` likeliest classes, or all there are, that are not y: (N, count)."""
+    """Return the `count` likeliest classes other than y (all of them if fewer): (N, count)."""
     rest = logits.scatter(1, y[:, None], -torch.inf)
     return rest.topk(min(count, logits.shape[1] - 1), dim=1).indices
 
@@ -121,7 +121,7 @@ def _step(
     others: torch.Tensor,
     norm: Literal["l2", "linf"],
 ) -> torch.Tensor:
-    """Return r_i by one backward a candidate, from the logits of x."""
+    """Return r_i from the logits of x, with one backward pass per candidate."""
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     distance, slope, w = (torch.empty(0, device=x.device) for _ in range(3))
     for k in range(others.shape[1]):
@@ -148,7 +148,7 @@ def _likely_step(
     others: torch.Tensor,
     rows: torch.Tensor,
 ) -> torch.Tensor:
-    """Return r_i in l2, mostly by one backward."""
+    """Return r_i in l2, mostly with one backward pass."""
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     away = gaps.detach().abs()
     (w,) = torch.autograd.grad(gaps.gather(1, away.argmin(1, keepdim=True)).sum(), x)
@@ -159,10 +159,10 @@ def _likely_step(
 def nearest_boundary(
     model: Probe, x: torch.Tensor, y: torch.Tensor, boundaries: Boundaries, rows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the distance (N,) to the nearest of the linearised boundaries in l2, and the way there.
+    """Return the l2 distance (N,) to the nearest linearised boundary, and the step to it.
 
-    A class gets a gradient of its own only where its gap is under 1.5 times the least: one farther
-    off would have to be that much steeper, which is rare.
+    The gradient of a class is taken only if its gap is less than 1.5 times the smallest: a class with a
+    larger gap would have to be that much steeper, which is rare.
     """
     others, gaps, w = boundaries
     least, first = gaps.min(1, keepdim=True)
@@ -170,7 +170,7 @@ def nearest_boundary(
     slopes = w.flatten(1).norm(dim=1) + TINY
     distance = least.squeeze(1) / slopes
     direction = w / slopes.view(-1, 1, 1, 1)
-    # A gradient each, in batches no larger than the one that is attacked.
+    # One gradient each, in batches no larger than the attacked one.
     for pairs in torch.split(rivals.nonzero(), len(model.forwards)):
         if not len(pairs):
             break

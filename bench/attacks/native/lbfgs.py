@@ -1,4 +1,4 @@
-"""L-BFGS, the first attack of all: a box-constrained minimiser of distance and loss."""
+"""L-BFGS, the first published attack: box-constrained minimisation of distance plus loss."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class LBFGS:
     """The parameters of L-BFGS.
 
     Attributes:
-        c: the weight of the distance in the first minimisation.
-        steps: at most so many iterations of L-BFGS-B in each.
-        search_steps: how many minimisations.
+        c: weight of the distance in the first minimisation.
+        steps: largest number of L-BFGS-B iterations in each minimisation.
+        search_steps: number of minimisations.
     """
 
     c: float
@@ -37,47 +37,47 @@ def lbfgs(
     target: torch.Tensor | None,
     parameters: LBFGS,
 ) -> NativeResult:
-    """Minimise a weighted distance plus the loss within the box, and search for the weight.
+    """Minimise a weighted distance plus the loss within the box, searching for the weight.
 
     Szegedy et al., 'Intriguing properties of neural networks', ICLR 2014, section 4.1:
 
         minimise  c |r|_2^2 + loss(x + r)   so that   x + r in [0, 1]^m
 
-    with |r| squared, since |r| has no gradient at r = 0, where the search begins. With f the logits,
-    the loss is the cross-entropy of the wanted class t; of an untargeted attack, that of the
-    likeliest class but y against y alone. Minus the cross-entropy of y has no least value, and
-    points away from y, to no class in particular.
+    with |r| squared, since |r| has no gradient at r = 0, where the search starts. With f the logits,
+    the loss is the cross-entropy of the target class t; for an untargeted attack, that of the
+    likeliest class but y against y alone. The negative cross-entropy of y has no minimum, and points
+    away from y, towards no class in particular.
 
         loss = log sum_k exp f_k - f_t     or     log(1 + exp(f_y - max_{k != y} f_k))
 
-    The paper looks for the c whose minimiser only just fools the model. So does this: tenfold up
-    or down until it lies between two weights, then their geometric mean. Of all the points looked
-    at, the nearest that fools the model counts. One image at a time, since torch's own L-BFGS knows
-    no box and has one curvature for a whole batch; so no image depends on another.
+    As in the paper, the search is for the c whose minimiser just fools the model: c changes tenfold
+    until that c lies between two weights, then their geometric mean is tried. Of all points evaluated,
+    the nearest one that fools the model counts. Images are attacked one at a time, since torch's own
+    L-BFGS has no box and a single curvature for a whole batch; so no image depends on another.
 
     Args:
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
-        y: int64 (N,), the labels to get away from.
-        target: int64 (N,), the wanted classes; None for any but y.
+        y: int64 (N,), the labels to leave.
+        target: int64 (N,), the target classes; None for any but y.
         parameters: of the attack.
 
     Returns:
-        The images, the clean one where none was found, and the iterations each took in all.
+        The images (the clean one if none was found) and the total iterations of each.
     """
-    found = x.clone()
+    nearest = x.clone()
     iterations = torch.zeros(len(x), dtype=torch.int64)
     for row in range(len(x)):
         wanted = None if target is None else int(target[row])
         image = _Image(model, x[row], int(y[row]), wanted)
         with model.playing([row]):
             iterations[row] = _search(image, parameters)
-        found[row] = image.nearest
-    return NativeResult(found, iterations)
+        nearest[row] = image.nearest
+    return NativeResult(nearest, iterations)
 
 
 class _Image:
-    """The objective for one image, which remembers the nearest point that fooled the model."""
+    """The objective for one image; it remembers the nearest point that fooled the model."""
 
     def __init__(self, model: Probe, x: torch.Tensor, y: int, target: int | None) -> None:
         self.model = model

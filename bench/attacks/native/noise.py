@@ -1,4 +1,4 @@
-"""Random perturbations of a given size, drawn from a seed and the same on every device."""
+"""Random perturbations of a given size, drawn from a seed, equal on every device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ball_point(x: torch.Tensor, norm: Norm, eps: float, seed: int) -> torch.Tens
     """Return perturbations (N, C, H, W) drawn uniformly from the ball of radius eps.
 
     Args:
-        x: the images, whose shape and device the result has.
+        x: the images; the result has their shape and device.
         norm: `linf` or `l2`.
         eps: the radius.
         seed: of the draw, made on the CPU so that devices agree.

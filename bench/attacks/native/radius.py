@@ -1,4 +1,10 @@
-"""Adversarial radii: how far each image must go until its label changes, along signs of gradients."""
+"""Adversarial radii: the distance along signs of gradients at which the label of each image changes.
+
+They are attacks of the table, so radii are stored, judged and counted as all other results. A search ends
+where the label of the attacked surface flips. If the judge is not that surface (a vote of a k-NN model)
+and keeps its label there, the image counts as never broken, though it may be farther out: compare the
+surfaces.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +15,31 @@ import torch
 from bench.attacks.instrument import Probe
 from bench.attacks.native.result import NativeResult
 
-#: How closely the least eps along a line is found, in pixel units of [0, 1].
+#: Tolerance of the smallest eps along a line, in pixel units of [0, 1].
 PRECISION = 1e-6
-#: How often eps may grow, by twice as much each time, where a batch of another size rounds otherwise.
+#: How often eps may grow, twice as much each time, if a batch of another size is rounded differently.
 _NUDGES = 8
 
 
 def fgsm_radius(
     model: Probe, x: torch.Tensor, y: torch.Tensor, *, max_eps: float, scan: int
 ) -> torch.Tensor:
-    """Return clip(x + eps s, 0, 1) with the least eps at which the label is not y.
+    """Return clip(x + eps s, 0, 1) with the smallest eps at which the label is not y.
 
     s is the sign of the gradient of the cross-entropy at x, the direction of FGSM (Goodfellow et
-    al., 2015, section 4). A label can flip back further out, so that eps is looked for on a grid
-    first, from below, and then by bisection, to 1e-6, between the first point of the grid at which
-    the label is another and the point before it. Of several flips between two points of the grid one
-    is found.
+    al., 2015, section 4). A label can flip back farther out, so eps is searched on a grid from below
+    first. Bisection to 1e-6 follows, between the first grid point with another label and the point
+    before it. If the label flips several times between two grid points, one of the flips is found.
 
-    Where every pixel that moves has met a bound, a larger eps moves nothing. So the eps found is, to
-    1e-6, also the distance in linf.
+    Once every moving pixel has reached a bound, a larger eps changes nothing. So the eps found is, to
+    1e-6, also the linf distance.
 
     Args:
         model: images in [0, 1] to logits.
-        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
-        y: int64 (N,), the classes to get away from.
-        max_eps: the last point of the grid; an image that flips at none is left there.
-        scan: how many points the grid has, 0 not counted.
+        x: float32 (N, C, H, W) in [0, 1]; an image that is not of class y stays as it is.
+        y: int64 (N,), the classes to leave.
+        max_eps: the last grid point; an image that never flips is left there.
+        scan: the number of grid points, without 0.
     """
     everyone = torch.arange(len(x), device=x.device)
     slope, stays = _slope(model, x, y, everyone)
@@ -54,7 +59,7 @@ def fgsm_radius(
         width /= 2
         flipped = line.flips(at, eps[at] - width)
         eps[at[flipped]] -= width
-    # The judge looks at all images at once, and a batch of that size may round otherwise.
+    # The judge predicts all images in one batch, whose size may change the rounding.
     for turn in range(_NUDGES if len(at) else 0):
         kept = bracketed & ~line.flips(everyone, eps)
         if not kept.any():
@@ -66,7 +71,7 @@ def fgsm_radius(
 def ifgsm_radius(
     model: Probe, x: torch.Tensor, y: torch.Tensor, *, step_size: float, steps: int, project: float
 ) -> NativeResult:
-    """Take steps of signs of gradients until the label is not y.
+    """Take signed gradient steps until the label is not y.
 
     x_{i+1} = P(x_i + step_size sign(g_i)), g_i the gradient of the cross-entropy at x_i, P the
     projection on the linf ball around x_0 and on [0, 1] (Kurakin et al., 2017, section 2.2; Madry et
@@ -74,11 +79,11 @@ def ifgsm_radius(
 
     Args:
         model: images in [0, 1] to logits.
-        x: float32 (N, C, H, W) in [0, 1]; one that is not of class y stays as it is.
-        y: int64 (N,), the classes to get away from.
+        x: float32 (N, C, H, W) in [0, 1]; an image that is not of class y stays as it is.
+        y: int64 (N,), the classes to leave.
         step_size: in linf.
-        steps: at most so many.
-        project: the radius of the ball; 1 is the whole box, and projects nothing.
+        steps: the largest number of steps.
+        project: the radius of the ball; 1 is the whole box and projects nothing.
     """
     everyone = torch.arange(len(x), device=x.device)
     low, high = (x - project).clamp(min=0), (x + project).clamp(max=1)
@@ -93,15 +98,15 @@ def ifgsm_radius(
         iterations[at] += 1
         stepping = not len(at)
         if stepping:
-            # The judge looks at all images at once, and a batch of that size may round otherwise:
-            # whatever keeps its label there takes a step more.
+            # The judge predicts all images in one batch, whose size may change the rounding: an image
+            # that keeps its label there takes one more step.
             kept = ~_flips(model, x_adv, y, everyone)
             at = everyone[kept & (iterations < steps)]
     return NativeResult(x_adv, iterations.cpu())
 
 
 class _Line(NamedTuple):
-    """The line from each image along its signs."""
+    """The line from each image along the signs of its gradient."""
 
     model: Probe
     x: torch.Tensor
@@ -114,7 +119,7 @@ class _Line(NamedTuple):
         return (self.x[rows] + length * self.sign[rows]).clamp(0, 1)
 
     def flips(self, rows: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-        """Return where the label at eps (n,) is not that of the image, bool (n,)."""
+        """Return whether the label at eps (n,) differs from that of the image, bool (n,)."""
         return _flips(self.model, self.at(rows, eps), self.y[rows], rows)
 
 
@@ -127,10 +132,10 @@ def _flips(model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -
 def _slope(
     model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a gradient that has the signs of the cross-entropy's, and where the label is y.
+    """Return a gradient with the same signs as that of the cross-entropy, and whether the label is y.
 
-    The cross-entropy is log(1 + exp(m)), which grows with m = log sum_{k != y} exp(z_k) - z_y. Its own
-    gradient vanishes, or loses its part in z_y, where the model is sure; that of m does neither.
+    The cross-entropy is log(1 + exp(m)), which increases with m = log sum_{k != y} exp(z_k) - z_y. If
+    the model is sure, its own gradient vanishes or loses the term of z_y; the gradient of m does neither.
     """
     with model.playing(rows.tolist()):
         point = x.detach().clone().requires_grad_()

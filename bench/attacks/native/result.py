@@ -1,4 +1,4 @@
-"""What the attacks written here return."""
+"""What native attacks return."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class NativeResult(NamedTuple):
     """The images that an attack ended with, and how long it took.
 
     Attributes:
-        x_adv: float32 (N, C, H, W) in [0, 1]; of an image that changed no label, the last one tried or
-            the clean one, as the attack says.
+        x_adv: float32 (N, C, H, W) in [0, 1]; where no label changed, the last image tried or the
+            clean one, depending on the attack.
         iterations: int64 (N,), the steps each image took, on the CPU.
     """
 

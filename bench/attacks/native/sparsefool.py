@@ -1,4 +1,4 @@
-"""SparseFool for whole batches: few pixels, found by sorting instead of one coordinate at a time."""
+"""SparseFool for whole batches; its coordinates are found by sorting, not one at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.attacks.instrument import Probe
 from bench.attacks.native.deepfool import Boundaries, likeliest_others, nearest_boundary
 from bench.attacks.native.result import NativeResult
 
-#: The authors' code lets DeepFool take 50 steps and goes this far beyond the plane.
+#: Steps of DeepFool and distance beyond the plane, as in the authors' code.
 _DEEPFOOL_STEPS = 50
 _BETA = 1e-3
 _LEAST = 1e-30
@@ -21,11 +21,11 @@ class SparseFool:
     """The parameters of SparseFool.
 
     Attributes:
-        lam: lambda; more of it crosses sooner and changes more pixels.
-        steps: at most so many planes.
-        overshoot: by what share each boundary, and the image found, are overstepped.
-        candidates: how many classes DeepFool tries, the label among them.
-        box: how far a value may be moved, the paper's delta on the scale of [0, 1].
+        lam: lambda; a larger one crosses the boundary sooner and changes more pixels.
+        steps: the largest number of planes.
+        overshoot: how far to go beyond each boundary and with the image found, as a share of the way.
+        candidates: how many classes DeepFool tries, including the label.
+        box: the largest change of a value, the paper's delta on the scale of [0, 1].
     """
 
     lam: float
@@ -38,7 +38,7 @@ class SparseFool:
 def sparsefool(
     model: Probe, x: torch.Tensor, y: torch.Tensor, parameters: SparseFool
 ) -> NativeResult:
-    """Move few coordinates, each as far as the box allows, until the class changes.
+    """Change few coordinates, each as far as the box allows, until the class changes.
 
     Modas et al., 'SparseFool', CVPR 2019, algorithm 2. With f the logits, from x_0 = x on:
 
@@ -47,22 +47,22 @@ def sparsefool(
         x_{i+1} = LinearSolver(x_i, w, x_i + lambda (x_B - x_i))                 algorithm 1
         tried   = clip(x_0 + (1 + overshoot) (x_{i+1} - x_0), x_0 - box, x_0 + box)
 
-    all within [0, 1] too. Like the authors' code it goes on from x_i and looks at what is tried; k
-    is the likeliest class but y at x_B. What an image does never depends on the others, but for
-    rounding.
+    all within [0, 1] too. As in the authors' code, the loop continues from x_i, and the class is tested
+    on `tried`; k is the likeliest class but y at x_B. No image depends on the others in the batch,
+    except by rounding.
 
     Args:
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
-        y: int64 (N,), the classes to get away from.
+        y: int64 (N,), the classes to leave.
         parameters: of the attack.
 
     Returns:
-        The images, the clean one where the class never changed, and the planes each took.
+        The images (the clean one if the class never changed) and the planes each took.
     """
     lam, overshoot = parameters.lam, parameters.overshoot
     low, high = (x - parameters.box).clamp(min=0), (x + parameters.box).clamp(max=1)
-    reached, found = x.clone(), x.clone()
+    reached, x_adv = x.clone(), x.clone()
     iterations = torch.zeros(len(x), dtype=torch.int64)
     at = torch.arange(len(x), device=x.device)
     for _ in range(parameters.steps):
@@ -74,11 +74,11 @@ def sparsefool(
             crossed = model(tried).argmax(1) != y[at]
         iterations[rows] += 1
         reached[at] = moved
-        found[at[crossed]] = tried[crossed]
+        x_adv[at[crossed]] = tried[crossed]
         at = at[~crossed]
         if not len(at):
             break
-    return NativeResult(found, iterations)
+    return NativeResult(x_adv, iterations)
 
 
 def _boundary(
@@ -88,11 +88,11 @@ def _boundary(
     rows: torch.Tensor,
     parameters: SparseFool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return where l2-DeepFool crosses a boundary, and the normals there, of length 1.
+    """Return where l2-DeepFool crosses a boundary, and the unit normals there.
 
-    The steps are those of `deepfool`, made of one forward and one gradient at each point: the
-    gradient of the likeliest other class is the normal where the class has changed, and where it
-    has not, that of the nearest candidate, unless another is as likely and steeper.
+    The steps are those of `deepfool`, with one forward pass and one gradient at each point. Where the
+    class has changed, the gradient of the likeliest other class is the normal; elsewhere it is that of
+    the nearest candidate, unless another one is as likely and steeper.
     """
     point, total, normal = x.clone(), torch.zeros_like(x), torch.zeros_like(x)
     at, others = torch.arange(len(x), device=x.device), torch.empty(0)
@@ -127,19 +127,19 @@ def _boundary(
 def sparse_step(
     x: torch.Tensor, w: torch.Tensor, point: torch.Tensor, low: torch.Tensor, high: torch.Tensor
 ) -> torch.Tensor:
-    """Return x moved just beyond the plane through `point`, in as few coordinates as will do.
+    """Return x moved just beyond the plane through `point`, in as few coordinates as possible.
 
-    Algorithm 1: coordinates in the order of falling |w_j| move towards sign(w_j), each as far as
-    needed or to its bound. What those before j can do is a cumulative sum. Where all together do
-    not reach the plane, all are at their bounds; an x beyond the plane already goes as far again,
-    where the authors' loop would move every coordinate.
+    Algorithm 1: coordinates move towards sign(w_j) in the order of decreasing |w_j|, each as far as
+    needed or to its bound. A cumulative sum gives how far the coordinates before j reach. If all of them
+    together do not reach the plane, all end at their bounds. An x already beyond the plane moves the
+    same distance farther, where the authors' loop would move every coordinate.
 
     Args:
         x: float32 (N, ...), between its bounds.
-        w: the planes' normals, of length 1 and of the shape of x.
-        point: a point of each plane, of the shape of x.
-        low: the least each coordinate may become, of the shape of x.
-        high: the most, of the shape of x.
+        w: unit normals of the planes, shaped as x.
+        point: a point on each plane, shaped as x.
+        low: lower bounds, shaped as x.
+        high: upper bounds, shaped as x.
     """
     flat, normal = x.flatten(1), w.flatten(1)
     gap = (normal * (point.flatten(1) - flat)).sum(1, keepdim=True).abs().clamp(min=_LEAST)

@@ -1,4 +1,4 @@
-"""An image far away that fools the model, for attacks that come from there to the boundary."""
+"""Starts for attacks that approach the boundary from the far side: images that fool the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _STEP = 0.05
 
 
 class Start(NamedTuple):
-    """Where an attack begins.
+    """Where an attack starts.
 
     Attributes:
-        x: float32 (N, C, H, W) in [0, 1]; of an image without a start, its last trial.
+        x: float32 (N, C, H, W) in [0, 1]; the last trial if no start was found.
         found: bool (N,), which of them fool the model.
     """
 
@@ -33,17 +33,17 @@ def far_start(
     seed: int,
     rows: torch.Tensor | None = None,
 ) -> Start:
-    """Return the first of a few noise images that fools the model; failing that, a climb from x.
+    """Return the first of a few noise images that fools the model; else the end of gradient steps from x.
 
-    Uniform noise is where Foolbox and ART begin too. A network gives nearly all of it one class,
-    so the images of that class, and nearly every targeted attack, take signed steps up the margin
-    instead, as far as the box reaches. All images try the same noise, so none depends on another.
+    Foolbox and ART also start from uniform noise. A network assigns nearly all noise to one class, so
+    images of that class, and nearly all targeted attacks, take signed gradient steps that increase the
+    margin instead, as far as the box allows. All images try the same noise, so none depends on another.
 
     Args:
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
-        y: int64 (N,), the labels to get away from.
-        target: int64 (N,), the wanted classes; None for any but y.
+        y: int64 (N,), the labels to leave.
+        target: int64 (N,), the target classes; None for any but y.
         seed: of the noise, drawn on the CPU so that devices agree.
         rows: int64 (N,), which of the attacked images these are; None for all.
     """
@@ -77,8 +77,8 @@ def far_start(
 def _margin(
     logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None, at: torch.Tensor
 ) -> torch.Tensor:
-    """Return how far (n,) the wanted class, or the best but y, is above the best of the others."""
+    """Return the margin (n,) of the target class, or of the best class but y, over the other classes."""
     named = (y if target is None else target)[at][:, None]
     own = logits.gather(1, named).squeeze(1)
-    other = logits.scatter(1, named, -torch.inf).amax(1)
-    return other - own if target is None else own - other
+    best_other = logits.scatter(1, named, -torch.inf).amax(1)
+    return best_other - own if target is None else own - best_other

@@ -11,7 +11,7 @@ from bench.attacks.instrument import Probe
 from bench.attacks.job import Perturbation
 from bench.attacks.native.deepfool import DeepFool, deepfool
 
-#: How many images are looked at together, at least, when those that v fools are counted.
+#: The smallest batch in which the images fooled by v are counted.
 _LOOK = 100
 _TINY = 1e-12
 
@@ -21,12 +21,12 @@ class Universal:
     """The parameters of a universal perturbation.
 
     Attributes:
-        norm: of the ball that v is kept in.
+        norm: of the ball that v stays in.
         xi: its radius.
-        delta: one less the share of images to be fooled.
-        passes: at most so many over all images, each in another order.
-        batch: how many images v is improved with at a time; 1 is the published algorithm.
-        deepfool: of the minimal steps, in l2.
+        delta: 1 minus the share of images to be fooled.
+        passes: the largest number of passes over all images, each in a new order.
+        batch: how many images improve v at a time; 1 is the published algorithm.
+        deepfool: parameters of the minimal steps, in l2.
     """
 
     norm: Literal["l2", "linf"]
@@ -49,16 +49,16 @@ def universal(
                 dv_i = argmin_r ||r||_2  such that  f(x_i + v + r) != f(x_i)
                 v    = P_{p,xi}(v + dv_i)
 
-    The minimal r is l2-DeepFool's, of which, as in the authors' code, nothing is taken where it ran
-    out of steps; x_i + v is clipped to [0, 1], also where Err is counted. With `batch` above 1 the
-    dv_i of a mini-batch are found together, all from the same v, and `together` is added.
+    The minimal r comes from l2-DeepFool; as in the authors' code it is not used if DeepFool ran out of
+    steps. x_i + v is clipped to [0, 1], also when Err is counted. With `batch` above 1 the dv_i of a
+    mini-batch are found together, all from the same v, and `together` is added.
 
     Args:
         f: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1], all of class y.
         y: int64 (N,).
         parameters: of the attack.
-        seed: of the orders, drawn on the CPU so that devices agree.
+        seed: of the image orders, drawn on the CPU so that devices agree.
     """
     generator = torch.Generator().manual_seed(seed)
     v, err, done = torch.zeros_like(x[0]), 0.0, 0
@@ -81,10 +81,10 @@ def universal(
 def together(dv: torch.Tensor) -> torch.Tensor:
     """Return one step (C, H, W) for the dv_i (N, C, H, W), N > 0, of a mini-batch; dv_1 for N = 1.
 
-    sum_i dv_i / ||dv_i||_2 times the mean ||dv_i||_2: each image counts alike, where a plain sum
-    would follow those that are hardest to fool.
+    sum_i dv_i / ||dv_i||_2 times the mean ||dv_i||_2: every image has the same weight, where a plain sum
+    would follow the images that are hardest to fool.
     """
-    # Rounded otherwise in another batch, an image at the boundary may seem to be across already.
+    # dv_i may be 0: an image at the boundary may seem to be across if rounded differently in this batch.
     length = dv.flatten(1).norm(dim=1).clamp(min=_TINY)
     step: torch.Tensor = (dv / length.view(-1, 1, 1, 1)).sum(0) * length.mean()
     return step
@@ -93,7 +93,7 @@ def together(dv: torch.Tensor) -> torch.Tensor:
 def held(
     f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, rows: torch.Tensor
 ) -> torch.Tensor:
-    """Return which of some images v leaves in their class y: bool (len(rows),), on the CPU."""
+    """Return which of some images stay in their class y under v: bool (len(rows),), on the CPU."""
     with torch.no_grad(), f.playing(rows.tolist()):
         logits: torch.Tensor = f((x[rows] + v).clamp(0, 1))
     return (logits.argmax(1) == y[rows]).cpu()
@@ -106,7 +106,7 @@ def fooling(f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, batch: 
 
 
 def project(v: torch.Tensor, norm: Literal["l2", "linf"], xi: float) -> torch.Tensor:
-    """Return the point of the ball of radius xi around 0 that is nearest to v."""
+    """Return the point nearest to v in the ball of radius xi around 0."""
     if norm == "linf":
         return v.clamp(-xi, xi)
     length: torch.Tensor = v.norm().clamp(min=xi)

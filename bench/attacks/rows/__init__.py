@@ -1,7 +1,7 @@
-"""One row an attack: its norms and toolkits, its parameters, what each toolkit refuses, and parity.
+"""One row per attack: its norms and toolkits, its parameters, what each toolkit refuses, and parity.
 
 To add an attack, add a row here and a function of the same (name, norm) to the `ATTACKS` table of
-each driver that has it; the tests that are made from this table then cover it.
+each driver that has it; tests are generated from this table and then cover it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
 
 
 def _check_certify(values: Mapping[str, Scalar]) -> None:
-    """Raise where so few copies vote that nothing can be certified, whatever the model."""
-    from bench.adapters.certificates import check_enough, least_copies  # of scipy
+    """Raise if so few copies vote that nothing can be certified, whatever the model."""
+    from bench.adapters.certificates import check_enough, least_copies  # imports scipy
 
     alpha, n = number(values["alpha"]), int(values["n"])
     check_enough("certify", n, alpha, least_copies(alpha), "certified")
 
 
-#: The radius that is certified around each image.
+#: Certification of each image. Suites ask for it like an attack, but it is none: no driver has it.
 CERTIFY = Attack(
     name="certify",
     norms={"l2": ("native",)},
@@ -45,6 +45,6 @@ CERTIFY = Attack(
     "copies, its share bounded by n others, wrong with probability alpha",
 )
 
-#: What a suite may ask for in an `[[attacks]]` table that attacks nothing, so that no driver has it:
-#: the rows by which kinds are asked for, `bench.register_kind` adds to them.
+#: Measurements that an `[[attacks]]` table may name although they attack nothing and no driver has them;
+#: `bench.register_kind` adds more.
 MEASUREMENTS: dict[str, Attack] = {CERTIFY.name: CERTIFY}

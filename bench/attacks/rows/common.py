@@ -1,4 +1,4 @@
-"""Words and toolkits that several attacks share."""
+"""Parameters and toolkits that several attacks share."""
 
 from __future__ import annotations
 

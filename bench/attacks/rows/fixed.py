@@ -1,4 +1,4 @@
-"""Attacks that use a budget."""
+"""Attacks with a fixed budget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
 
 
 def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
-    # `alike` was set after the shares seen on two or three dozen images, as Square's was.
+    # `alike` was set from the agreement seen on 24 to 36 images, as for Square.
     return Attack(
         name=name,
         norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},

@@ -1,4 +1,4 @@
-"""Attacks that look for the nearest adversarial image."""
+"""Minimal-norm attacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ART_CW = (
     "ART descends with a line search instead of Adam, and breaks about 5 % fewer images; its line "
     "search was tuned on CIFAR-10 to come within these bounds, so that they are no independent test of it"
 )
-#: The same steps break the same images, but for rounding.
+#: The same steps fool the same images, except for rounding.
 _SAME = 0.02
 
 _MEASURES = "it measures how far away the label changes"

@@ -1,4 +1,4 @@
-"""Attacks that see no gradient."""
+"""Black-box attacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.attacks.row import (
 )
 from bench.attacks.rows.common import RESTARTS
 
-#: The last question is kept for the image that was found.
+#: The last query is kept for the image that was found.
 _QUERIES = Parameter("count", 5000, least=2)
 
 ROWS = (
@@ -27,7 +27,7 @@ ROWS = (
             "restarts": RESTARTS,
         },
         needs=(
-            # ART draws the corner of a square from an empty range where it just fits.
+            # ART draws the corner of a square that just fits from an empty range.
             Need(
                 kind="square",
                 least=1,
@@ -46,7 +46,7 @@ ROWS = (
         absent={"art": "it divides by the weight of a window that it should multiply by"},
         parity=(
             Agreement(
-                # With 100 queries two seeds of torchattacks differ as much; with 1000 all are alike.
+                # With 100 queries two seeds of torchattacks differ as much; with 1000 all agree.
                 rate(0.2, "each draws its own squares, torchattacks one for a whole batch")
             ),
         ),
@@ -77,15 +77,15 @@ ROWS = (
         },
         parity=(
             Agreement(
-                # Set after the ratios seen on twenty images of digits and of CIFAR-10.
+                # Set from the ratios seen on twenty images of digits and of CIFAR-10.
                 norm(
                     0.7, 1.25, "each draws its own directions, and ART looks farther around a step"
                 ),
                 pair=("art", "foolbox"),
             ),
         ),
-        note="jumps along a gradient estimated at the boundary from decisions alone; queries are all "
-        "questions about an image, gradient_queries those of the first estimate",
+        note="jumps along a gradient estimated at the boundary from decisions alone; queries counts all "
+        "queries per image, gradient_queries those of the first estimate",
     ),
     Attack(
         name="boundary",
@@ -105,15 +105,17 @@ ROWS = (
                 )
             ),
         ),
-        note="a random walk along the boundary towards the image; queries are all questions about it",
+        note="a random walk along the boundary towards the image; queries counts all queries per image",
     ),
+    # Listed under linf, but its threat is no ball: its distances are reported, and count in a headline
+    # only if they happen to lie within eps.
     Attack(
         name="spatial",
         norms={"linf": ("foolbox",)},
         minimal=True,
         access="decision",
         evidence=False,
-        irreducible="a point on the way is no turn or shift",
+        irreducible="a point on the way is no rotation or shift",
         parameters={
             "max_translation": Parameter("amount", 3, least=0),
             "max_rotation": Parameter("amount", 30, least=0),
@@ -125,7 +127,7 @@ ROWS = (
             "art": "its translations go along channels and rows of images laid out (C, H, W), and "
             "the whole batch gets one transformation"
         },
-        note="turns by up to max_rotation degrees and shifts by up to max_translation pixels along "
-        "each side, on a grid; its threat is no ball: distances are reported, not made small",
+        note="rotations by up to max_rotation degrees and shifts by up to max_translation pixels along "
+        "each side, on a grid; its threat is no ball: distances are reported, not minimised",
     ),
 )

@@ -62,6 +62,7 @@ ROWS = (
         note="values raised by theta in pairs, a share gamma of them at most, towards one class: with "
         "targeted=none the likeliest but the label",
     ),
+    # No parameter for the number of pixels: in l0 that is the radius, which the judge checks.
     Attack(
         name="one-pixel",
         norms={"l0": ("art", "torchattacks")},

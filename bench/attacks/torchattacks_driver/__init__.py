@@ -1,6 +1,6 @@
-"""torchattacks behind the canonical words, with what it does differently put right.
+"""torchattacks under the canonical parameters, with its deviations from the published attacks corrected.
 
-`get_logits`, through which its attacks call the model, is where most corrections hook in.
+Most corrections override `get_logits`, through which its attacks call the model.
 """
 
 from __future__ import annotations

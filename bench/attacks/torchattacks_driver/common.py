@@ -1,4 +1,4 @@
-"""What several of its attacks share."""
+"""What several attacks of torchattacks share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.attacks.job import Job
 
 
 def run(job: Job, attack: Any, x: torch.Tensor) -> torch.Tensor:
-    """Return the image of an attack, started with explicit classes; it targets iff the job does."""
+    """Return the images of an attack that is given the job's classes, targeted if the job is."""
     if job.target is not None:
         attack.set_mode_targeted_by_label(quiet=True)
-    found: torch.Tensor = attack(x, job.goal)
-    return found
+    x_adv: torch.Tensor = attack(x, job.goal)
+    return x_adv
 
 
 def positive(logits: torch.Tensor) -> torch.Tensor:
-    """Return logits shifted to at least 1: torchattacks masks classes by multiplying with 0."""
+    """Return logits shifted to at least 1, since torchattacks masks classes by multiplying with 0."""
     return logits - logits.detach().amin(1, keepdim=True) + 1

@@ -1,4 +1,4 @@
-"""AutoAttack, of torchattacks' parts behind the canonical words."""
+"""AutoAttack, composed of torchattacks' own attacks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _parts(job: Job) -> Iterator[AttackSpec]:
 
 
 def _autoattack(job: Job) -> torch.Tensor:
-    found = job.x.clone()
+    x_adv = job.x.clone()
     left = torch.arange(len(job.x), device=job.x.device)
     for spec in _parts(job):
         if not len(left):
@@ -41,9 +41,9 @@ def _autoattack(job: Job) -> torch.Tensor:
         with torch.no_grad():
             fooled = probe(tried).argmax(1) != y
         job.probe.join(probe, left.cpu())
-        found[left[fooled]] = tried[fooled]
+        x_adv[left[fooled]] = tried[fooled]
         left = left[~fooled]
-    return found
+    return x_adv
 
 
 _ATTACKS = {**fixed.ATTACKS, **queries.ATTACKS}

@@ -1,4 +1,4 @@
-"""Attacks that use a budget: torchattacks behind the canonical words."""
+"""Attacks with a fixed budget, by torchattacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.spec import Norm
 
 @cache
 def _started(base: type[Any]) -> type[Any]:
-    """Return an attack that begins at a given point; its own l2 start has a radius U(0, 1) eps."""
+    """Return an attack that starts at a given point; its own l2 start has a radius U(0, 1) eps."""
 
     class Started(base):  # type: ignore[misc]
         start: torch.Tensor | None = None
@@ -25,7 +25,7 @@ def _started(base: type[Any]) -> type[Any]:
         def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             if self.start is not None:
                 with torch.no_grad():
-                    inputs.copy_(self.start)  # the first iterate itself: the attack goes on from it
+                    inputs.copy_(self.start)  # in place, so that the attack goes on from there
                 self.start = None
             logits: torch.Tensor = super().get_logits(inputs, *args, **kwargs)
             return logits
@@ -52,8 +52,8 @@ def _pgd(job: Job) -> torch.Tensor:
     from torchattacks import EOTPGD, PGD, PGDL2
 
     linf, eot = job.spec.norm == "linf", job.spec.parameter("eot")
-    # The default, 1e-10, is added to the norm of the batch's mean gradient: it shortens the steps
-    # of images the model is sure of, the more so the larger the batch.
+    # The default, 1e-10, is added to the norm of the batch's mean gradient. It would shorten the steps of
+    # images the model is sure of, more so in larger batches.
     options: dict[str, Any] = {} if linf else {"eps_for_division": 1e-30}
     if eot > 1:
         options["eot_iter"] = eot
@@ -95,7 +95,7 @@ def _apgd(job: Job) -> torch.Tensor:
         loss=job.spec.name.removeprefix("apgd-"),
         eot_iter=job.spec.parameter("eot"),
     )
-    # Where it finds none it gives back the image itself.
+    # If torchattacks finds no adversarial image, it returns the clean one.
     return run(job, attack, job.x)
 
 
@@ -104,9 +104,9 @@ def _apgd_t_class() -> type[Any]:
     from torchattacks import APGD, APGDT
 
     class Targeted(APGDT):  # type: ignore[misc]
-        """APGD-T that descends as torchattacks' APGD does.
+        """APGD-T with the iteration of torchattacks' APGD.
 
-        Its own descent takes, in l2, the step of the first image of the batch for all of them.
+        In l2, its own iteration applies the step of the first image of the batch to all images.
         """
 
         loss = "dlr"
@@ -140,7 +140,7 @@ def _apgd_t(job: Job) -> torch.Tensor:
 
 
 def _targets(job: Job) -> int:
-    """Return how many classes are aimed at: no more than there are beside the label."""
+    """Return how many classes are targeted: at most those other than the label."""
     return min(int(job.spec.parameter("targets")), job.num_classes - 1)
 
 
@@ -149,7 +149,7 @@ def _fab_class() -> type[Any]:
     from torchattacks import FAB
 
     class Restarted(FAB):  # type: ignore[misc]
-        """FAB with restarts of our own: torchattacks' know no l1 and fail there."""
+        """FAB with our own restarts, since those of torchattacks fail in l1."""
 
         order: float
 
@@ -164,11 +164,11 @@ def _fab_class() -> type[Any]:
             for rank, restart in product(ranks, range(self.n_restarts)):
                 self.target_class = rank
                 with torch.no_grad():
-                    found = once(x[left], y[left], use_rand_start=restart > 0)
-                moved = (found - x[left]).flatten(1).norm(p=self.order, dim=1)
-                # An image that it finds nothing for, it gives back as it is.
+                    x_adv = once(x[left], y[left], use_rand_start=restart > 0)
+                moved = (x_adv - x[left]).flatten(1).norm(p=self.order, dim=1)
+                # FAB returns the clean image if it finds nothing.
                 within = (moved > 0) & (moved <= self.eps)
-                best[left[within]] = found[within]
+                best[left[within]] = x_adv[within]
                 left = left[~within]
                 if not len(left):
                     break

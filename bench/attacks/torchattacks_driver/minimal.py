@@ -1,4 +1,4 @@
-"""Attacks that look for the nearest adversarial image: torchattacks behind the canonical words."""
+"""Minimal-norm attacks, by torchattacks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.spec import Norm
 
 @cache
 def deepfool_class() -> type[Any]:
-    """Return torchattacks' DeepFool, kept from running on the spot."""
+    """Return torchattacks' DeepFool, changed to stop once an image no longer moves."""
     from torchattacks import DeepFool
 
     class OneImage(DeepFool):  # type: ignore[misc]
-        """DeepFool that stops where an image no longer moves, as on a tie of two classes."""
+        """DeepFool that stops once an image no longer moves, as on a tie of two classes."""
 
         def _forward_indiv(self, image: torch.Tensor, label: torch.Tensor) -> Any:
             stop, reached, moved = super()._forward_indiv(image, label)
@@ -30,16 +30,16 @@ def deepfool_class() -> type[Any]:
 
 
 def _deepfool(job: Job) -> torch.Tensor:
-    # Its steps overshoot only what is left to the boundary, so the image ends without a margin.
-    # Half of the overshoot goes into the steps, half is applied to the whole: 1 + overshoot in all.
+    # The overshoot of torchattacks applies only to each step's remaining way, so the image would end
+    # without a margin. Half of it goes into the steps, half to the whole change: 1 + overshoot in all.
     share = (1 + job.spec.amount("overshoot")) ** 0.5
     attack = deepfool_class()(job.probe, steps=job.spec.parameter("steps"), overshoot=share - 1)
-    found = []
+    x_adv = []
     for row in range(len(job.x)):
         image = job.x[row : row + 1]
         with job.probe.playing([row]):
-            found.append(image + share * (attack(image, job.y[row : row + 1]) - image))
-    return job.clean_unless_finite(torch.cat(found)).clamp(0, 1)
+            x_adv.append(image + share * (attack(image, job.y[row : row + 1]) - image))
+    return job.clean_unless_finite(torch.cat(x_adv)).clamp(0, 1)
 
 
 @cache
@@ -47,10 +47,10 @@ def _cw_class() -> type[Any]:
     from torchattacks import CW
 
     class Positive(CW):  # type: ignore[misc]
-        """C&W on positive logits, to the end of its steps."""
+        """C&W on positive logits, without early stopping."""
 
         def get_logits(self, inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-            # Every `steps // 10` it may stop on the loss of the whole batch; never, from here on.
+            # Every `steps // 10` torchattacks may stop on the loss of the whole batch; prevent that.
             self.steps = sys.maxsize
             return positive(super().get_logits(inputs, *args, **kwargs))
 
@@ -73,10 +73,10 @@ def _ead_class(norm: Norm) -> type[Any]:
     from torchattacks import EADEN, EADL1
 
     class Elastic(EADL1 if norm == "l1" else EADEN):  # type: ignore[misc]
-        """EAD on positive logits that keeps its reference image and begins each search step there.
+        """EAD on positive logits that keeps its reference image and starts each search step from it.
 
-        Its first step would overwrite the image that distances are measured from, each step of the
-        search over c would go on from the last, and a confidence would be asked of every label in
+        In torchattacks, the first step overwrites the image that distances are measured from, each step
+        of the search over c continues from the last, and the confidence is demanded for every label in
         the batch.
         """
 

@@ -1,4 +1,4 @@
-"""Attacks that see no gradient: torchattacks behind the canonical words."""
+"""Black-box attacks, by torchattacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _square(job: Job) -> torch.Tensor:
         p_init=job.spec.amount("p_init"),
         seed=job.seed,
     )
-    # Where it finds none it gives back the image itself.
+    # If torchattacks finds no adversarial image, it returns the clean one.
     return run(job, attack, job.x)
 
 

@@ -1,4 +1,4 @@
-"""Attacks that change few pixels: torchattacks behind the canonical words."""
+"""Attacks that change few pixels, by torchattacks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.attacks.needs import pairs
 from bench.attacks.torchattacks_driver.minimal import deepfool_class
 from bench.spec import Norm
 
-#: How many rows of the matrix of pairs are looked through at a time (see `_jsma_class`).
+#: How many rows of the matrix of pairs are searched at a time (see `_jsma_class`).
 _ROWS = 256
 
-#: A value that is not below this is no longer raised.
+#: A value at or above this is no longer raised.
 _AT_BOUND = 0.99
 
 
@@ -31,13 +31,13 @@ def _sparsefool(job: Job) -> torch.Tensor:
         lam=job.spec.amount("lambda"),
         overshoot=job.spec.amount("overshoot"),
     )
-    # Nothing changes but the time: where an image no longer moves, more steps do not move it.
+    # This only saves time: once an image no longer moves, more steps do not move it either.
     attack.deepfool = deepfool_class()(job.probe)
-    found = []
+    x_adv = []
     for row in range(len(job.x)):
         with job.probe.playing([row]):
-            found.append(attack(job.x[row : row + 1], job.y[row : row + 1]))
-    return job.clean_unless_fooled(torch.cat(found))
+            x_adv.append(attack(job.x[row : row + 1], job.y[row : row + 1]))
+    return job.clean_unless_fooled(torch.cat(x_adv))
 
 
 @cache
@@ -45,11 +45,11 @@ def _jsma_class() -> type[Any]:
     from torchattacks import JSMA
 
     class Saliency(JSMA):  # type: ignore[misc]
-        """JSMA that stops where no pair helps, and looks for the pair in a few rows at a time.
+        """JSMA that stops if no pair helps, and searches for the pair in a few rows at a time.
 
-        Where none helps it would move the first value of the image, twice; the matrix of all pairs
-        takes hundreds of megabytes for an image of 3x32x32. As in the paper, a value may be moved
-        again until it is at its bound.
+        If no pair helps, torchattacks moves the first value of the image, twice; and its matrix of all
+        pairs takes hundreds of megabytes for a 3x32x32 image. As in the paper, a value may be moved
+        again until it reaches its bound.
         """
 
         image: torch.Tensor
@@ -77,7 +77,7 @@ def _jsma_class() -> type[Any]:
                     first, second = divmod(int(at), score.shape[1])
                     best, pair = float(most), free[[top + first, top + second]].view(2, 1)
             if not best:
-                space.zero_()  # its loop ends
+                space.zero_()  # this ends the loop of torchattacks
             return pair[0], pair[1]
 
     return Saliency
@@ -88,15 +88,15 @@ def _jsma(job: Job) -> torch.Tensor:
     attack = _jsma_class()(
         job.probe,
         theta=job.spec.amount("theta"),
-        # It rounds up the number of pairs.
+        # torchattacks rounds the number of pairs up.
         gamma=(2 * pairs(job.spec, values) - 0.5) / values,
     )
     attack.set_mode_targeted_by_label(quiet=True)
-    aim, found = job.aim(), []
+    aim, x_adv = job.aim(), []
     for row in range(len(job.x)):
         with job.probe.playing([row]):
-            found.append(attack(job.x[row : row + 1], aim[row : row + 1]))
-    return job.clean_unless_fooled(torch.cat(found))
+            x_adv.append(attack(job.x[row : row + 1], aim[row : row + 1]))
+    return job.clean_unless_fooled(torch.cat(x_adv))
 
 
 @cache
@@ -105,10 +105,10 @@ def _one_pixel_class() -> type[Any]:
     from torchattacks.attacks._differential_evolution import DifferentialEvolutionSolver
 
     class Evolving(OnePixel):  # type: ignore[misc]
-        """OnePixel with as many members as are asked for, that counts its generations.
+        """OnePixel with exactly the requested population, which counts its generations.
 
-        Its losses come as a column, and in columns its solver's swap of the best member with the
-        first loses the best one's loss.
+        Losses are returned flat: given a column, the solver's swap of the best member with the first one
+        loses the best loss.
         """
 
         members: int
@@ -137,15 +137,15 @@ def _one_pixel(job: Job) -> torch.Tensor:
     attack.members = population
     if job.target is not None:
         attack.set_mode_targeted_by_label(quiet=True)
-    found, taken = [], []
+    x_adv, taken = [], []
     for row in range(len(job.x)):
         attack.generations = 0
         np.random.seed(job.row_seed(row))  # noqa: NPY002
         with job.probe.playing([row]):
-            found.append(attack(job.x[row : row + 1], job.goal[row : row + 1]))
+            x_adv.append(attack(job.x[row : row + 1], job.goal[row : row + 1]))
         taken.append(attack.generations)
     job.probe.iterations = torch.tensor(taken)
-    return torch.cat(found)
+    return torch.cat(x_adv)
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {

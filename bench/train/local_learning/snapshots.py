@@ -1,4 +1,4 @@
-"""How filters came to be: pictures of the first hundred at a few epochs of their training."""
+"""Pictures of the first hundred filters of a network at a few epochs of their training."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ _SHOWN = 100
 
 
 class FilterSnapshots:
-    """Filters after the first epochs, halfway and after the last of the phase that trains them."""
+    """Filters after the first epochs, halfway and after the last epoch of the phase that trains them."""
 
     def __init__(self, rules: Recipe) -> None:
         self.phase = Epoch if rules.rule is None else FilterEpoch
-        self.found: dict[int, torch.Tensor] = {}
+        self.by_epoch: dict[int, torch.Tensor] = {}
 
     def watch(self, epoch: TrainingEpoch, net: nn.Module) -> None:
         """Keep the filters if an epoch is one of those shown."""
         if isinstance(epoch, self.phase) and epoch.number in watched(epoch.of):
             filters = next(net.parameters()).detach()[:_SHOWN]
-            self.found[epoch.number] = as_pictures(filters)
+            self.by_epoch[epoch.number] = as_pictures(filters)
 
     def payload(self) -> bytes:
         """Return a safetensors file: pictures, uint8 (N, C, width, width), by epoch."""
-        return save_tensors({f"epoch-{number}": found for number, found in self.found.items()})
+        return save_tensors(
+            {f"epoch-{number}": pictures for number, pictures in self.by_epoch.items()}
+        )
 
 
 def as_pictures(filters: torch.Tensor) -> torch.Tensor:
-    """Return filters (N, C, width, width) as uint8, the least value of each black, the largest white."""
+    """Return filters (N, C, width, width) as uint8; the smallest value of each is black, the largest white."""
     low, high = filters.amin((1, 2, 3), keepdim=True), filters.amax((1, 2, 3), keepdim=True)
     shades = (filters - low) / (high - low).clamp_min(1e-12) * 255
     return shades.round().to(torch.uint8).cpu().contiguous()
@@ -42,5 +44,5 @@ def as_pictures(filters: torch.Tensor) -> torch.Tensor:
 
 def read_filters(payload: bytes) -> dict[int, torch.Tensor]:
     """Return the pictures by epoch, in order."""
-    found = {int(n.removeprefix("epoch-")): value for n, value in load_tensors(payload).items()}
-    return dict(sorted(found.items()))
+    pictures = {int(n.removeprefix("epoch-")): value for n, value in load_tensors(payload).items()}
+    return dict(sorted(pictures.items()))

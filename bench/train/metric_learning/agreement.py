@@ -1,6 +1,6 @@
-"""How sharp a differentiable vote must be to say what the vote says, and how often it then does.
+"""The temperature at which a differentiable vote agrees with the k-NN vote, and how often it does.
 
-Measured at first use and kept in the cache.
+Measured at first use and cached.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from bench.train.metric_learning.reference_sets import checksum_of, embedded
 
 _BATCH = 500
 _TRIED = 2000
-#: How often a differentiable vote must say what the vote says, where the vote is not tied.
+#: How often a differentiable vote must agree with the k-NN vote, over images where that is not tied.
 AGREEMENT = 0.99
 #: Temperatures tried, the largest first, in units of similarity.
 _TEMPERATURES = [10 ** (-power / 4) for power in range(2, 25)]
 
 
 def agreement_of(embed: nn.Module, index: KnnIndex, k: int, root: Path | None) -> dict[str, Any]:
-    """Return the temperature of a differentiable vote, and how often it says what the vote says.
+    """Return the temperature of a differentiable vote, and how often it agrees with the k-NN vote.
 
-    The temperature is the largest at which it does so on 99 % of 2,000 stored images, drawn with a
-    fixed seed, of which each votes among all the others. Then the test split is asked about.
+    The temperature is the largest at which both agree on 99 % of 2,000 stored images, drawn with a fixed
+    seed, each classified by the others. Agreement is then measured on the test split.
 
     Returns:
         `k`, `distance`, `temperature` (in units of similarity), `left_out_agreement` and
@@ -51,25 +51,25 @@ def agreement_of(embed: nn.Module, index: KnnIndex, k: int, root: Path | None) -
         return kept
     temperature, left_out, count = temperature_of(index, k)
     same, untied, images = _agreeing(_asked(embed, index, root, candidates(k)), k, temperature)
-    found = {
+    measured = {
         "k": k, "distance": index.distance.name, "temperature": temperature,
         "left_out_agreement": left_out, "left_out_images": count,
         "soft_knn_agreement": same / untied if untied else None, "untied": untied, "images": images,
     }  # fmt: skip
     path = _path(embed, index.reference_set.data, index.distance.name, k, root)
-    atomic_write(path, (json.dumps(found) + "\n").encode(), "BENCH_CACHE")
-    return found
+    atomic_write(path, (json.dumps(measured) + "\n").encode(), "BENCH_CACHE")
+    return measured
 
 
 def kept_agreement(
     embed: nn.Module, data: str, distance: str, k: int, root: Path | None
 ) -> dict[str, Any] | None:
-    """Return what `agreement_of` measured earlier, without embedding anything; None where it has not.
+    """Return what `agreement_of` measured earlier, without embedding anything; None if it did not.
 
     Args:
         embed: images (N, C, H, W) in [0, 1] to embeddings.
         data: the data set whose training split votes.
-        distance: its name.
+        distance: name of the distance.
         k: how many vote.
         root: the data folder.
     """
@@ -81,7 +81,7 @@ def kept_agreement(
 
 
 def _path(embed: nn.Module, data: str, distance: str, k: int, root: Path | None) -> Path:
-    """Return the file of the cache, named by all that decides what is measured."""
+    """Return the cache file, named by everything that the measurement depends on."""
     method = f"{candidates(k)} {_TRIED} {AGREEMENT} {_TEMPERATURES[0]} {_TEMPERATURES[-1]}"
     images = f"{checksum_of(data, 'train', root)} {checksum_of(data, 'test', root)}"
     facts = f"{_weights(embed)} {images} {k} {distance} {method}"
@@ -95,10 +95,10 @@ def _weights(embed: nn.Module) -> str:
 
 
 def temperature_of(index: KnnIndex, k: int) -> tuple[float, float, int]:
-    """Return the largest temperature that agrees, the share it agrees on, and of how many images.
+    """Return the largest temperature with enough agreement, the agreement, and the number of images.
 
     Raises:
-        AdapterError: none agrees on 99 % of the images whose vote is not tied.
+        AdapterError: no temperature agrees on 99 % of the images whose vote is not tied.
     """
     near = _left_out(index, candidates(k))
     for temperature in _TEMPERATURES:
@@ -112,16 +112,16 @@ def temperature_of(index: KnnIndex, k: int) -> tuple[float, float, int]:
 
 
 def _agreeing(near: torch.Tensor, k: int, temperature: float) -> tuple[int, int, int]:
-    """Return how many untied votes a differentiable vote repeats, how many there are, of how many."""
+    """Return how many untied votes the differentiable vote repeats, the untied votes, and all votes."""
     voted = votes(near, k).labels
     soft = soft_votes(near, k, temperature).argmax(1)
     return int((soft == voted).sum()), int((voted >= 0).sum()), len(voted)
 
 
-# Models on one trunk that differ in k alone ask the same, one after the other.
+# Models on one trunk that differ only in k need the same similarities, one after the other.
 @lru_cache(maxsize=4)
 def _left_out(index: KnnIndex, count: int) -> torch.Tensor:
-    """Return how near some stored images are to those of each class, themselves left out: (N, C, L)."""
+    """Return similarities of some stored images to the nearest others of each class: (N, C, L)."""
     references = index.reference_set
     drawn = torch.randperm(len(references.labels), generator=torch.Generator().manual_seed(0))[
         :_TRIED
@@ -131,7 +131,7 @@ def _left_out(index: KnnIndex, count: int) -> torch.Tensor:
 
 @lru_cache(maxsize=4)
 def _asked(embed: nn.Module, index: KnnIndex, root: Path | None, count: int) -> torch.Tensor:
-    """Return how near the images of the test split are to the stored ones of each class: (N, C, L)."""
+    """Return similarities of the test images to the nearest stored images of each class: (N, C, L)."""
     return _near(index, _test(embed, index.reference_set.data, root), count)
 
 

@@ -1,4 +1,4 @@
-"""The family of metric learning: how embeddings are built, watched and made to vote.
+"""The family of metric learning: how embeddings are built and trained, and how they vote.
 
 Imports torch when called.
 """
@@ -27,36 +27,36 @@ def build(recipe: Recipe) -> nn.Module:
 
 
 def snapshots(recipe: Recipe, test: LabelledImages) -> Snapshots:
-    """Return what keeps the embeddings of a few test images at three epochs."""
+    """Return the snapshots of the embeddings of a few test images at three epochs."""
     from bench.train.metric_learning.snapshots import EmbeddingSnapshots
 
     return EmbeddingSnapshots(recipe, test)
 
 
 def read_snapshots(payload: bytes) -> dict[str, Any]:
-    """Return them as a run's log holds them: `moments`, points (x, y) by epoch, and labels."""
+    """Return the snapshots for a run's log: `moments`, points (x, y) by epoch, and labels."""
     from bench.train.metric_learning.snapshots import read_embeddings
 
     points, labels = read_embeddings(payload)
-    epochs = {str(epoch): found.tolist() for epoch, found in points.items()}
+    epochs = {str(epoch): plane.tolist() for epoch, plane in points.items()}
     return {"moments": {"labels": labels.tolist(), "epochs": epochs}}
 
 
 def surfaces(recipe: Recipe) -> tuple[str, ...]:
-    """Return the names of a vote's surrogates; a loss without anchors is none."""
+    """Return the names of a vote's surrogates; a loss without anchors gives none."""
     names = ("soft-knn", "nearest-other", "metric-loss")
     return names[:2] if recipe.loss in LOSSES_WITHOUT_ANCHORS else names
 
 
 def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:
-    """Return the vote of the nearest training images, which it embeds at first use."""
+    """Return the vote of the nearest training images, which are embedded at first use."""
     from bench.train.metric_learning.neighbours import neighbours
 
     return neighbours(weights, **options)
 
 
 def sketch(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter | None:
-    """Return a vote to plan with; None where training images have to be embedded for it."""
+    """Return a vote to plan with; None if that would require embedding the training images."""
     from bench.train.metric_learning.neighbours import sketched_neighbours
 
     return sketched_neighbours(weights, **options)

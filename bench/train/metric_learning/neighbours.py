@@ -1,4 +1,4 @@
-"""From a trained embedding to a model: its reference set, its vote and the surrogates of the vote."""
+"""From a trained embedding to a model: its reference set, its vote and the vote's surrogates."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def neighbours(weights: Weights, k: Scalar = 1, distance: Scalar = "cosine") -> 
     """Return the vote of the k nearest training images.
 
     Its surfaces are `soft-knn`, a differentiable vote; `nearest-other`, the largest similarity to
-    each class; and `metric-loss`, the loss the embedding was trained with, which a loss without anchors
-    (ranked-list) cannot be.
+    each class; and `metric-loss`, the loss the embedding was trained with, unless that loss takes no
+    anchors (ranked-list).
 
     Args:
         weights: of the embedding.
@@ -58,13 +58,13 @@ def neighbours(weights: Weights, k: Scalar = 1, distance: Scalar = "cosine") -> 
 def sketched_neighbours(
     weights: Weights, k: Scalar = 1, distance: Scalar = "cosine"
 ) -> NeighboursAdapter | None:
-    """Return what `neighbours` would, with random embeddings for those of the training images.
+    """Return the model of `neighbours`, with random embeddings in place of the training images'.
 
-    It has the same fingerprint and is as fast, which is what a plan asks; its answers are worth nothing.
-    None where that takes more than has been kept: embedding the training images.
+    It has the same fingerprint and speed, which is all a plan needs; its answers are meaningless. None if
+    its agreement is not cached, since that would require embedding the training images.
 
     Raises:
-        SpecError: as `neighbours`.
+        SpecError: as in `neighbours`.
     """
     k = _whole(weights.name, k)
     rules, measure = weights.recipe, distance_named(str(distance))
@@ -78,14 +78,14 @@ def sketched_neighbours(
 
 @cache
 def embedding(rules: Recipe, payload: bytes, device: str) -> nn.Module:
-    """Return the trained embedding that all models on one trunk share; frozen, for that reason.
+    """Return the trained embedding, frozen and shared by all models on one trunk in this process.
 
-    Those of another device do not share it: moving a model would move theirs.
+    Models on another device do not share it, since moving one model would move the embedding of all.
 
     Args:
         rules: its recipe.
         payload: its weights, a safetensors file.
-        device: where it is about to be moved.
+        device: the device it will be moved to.
 
     Returns:
         Images (N, C, H, W) in [0, 1] to embeddings.
@@ -133,7 +133,7 @@ def _assembled(
 
 
 def _anchors(references: ReferenceSet) -> torch.Tensor:
-    """Return the places in a reference set of the first few images of each class."""
+    """Return the positions of the first few images of each class in a reference set."""
     ends = list(itertools.accumulate(references.sizes()))
     starts = [0, *ends[:-1]]
     return torch.cat(

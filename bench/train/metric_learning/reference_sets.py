@@ -1,6 +1,7 @@
-"""Embedded training images for votes of the nearest; made at first use, kept in the cache.
+"""Embedded training images for k-NN votes, computed at first use and cached.
 
-Models on one trunk differ in k and distance alone, so within a process they share the set.
+They are made here and handed to the adapter, since adapters know nothing of data sets and caches. Models on
+one trunk differ only in k and distance, so within a process they share the set.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ _BATCH = 500
 
 @cache
 def index_of(embed: nn.Module, data: str, root: Path | None, named: str) -> KnnIndex:
-    """Return the embedded training split of a data set, ready for a distance, once a process.
+    """Return the embedded training split of a data set, prepared for a distance, once per process.
 
     Args:
-        embed: images (N, C, H, W) in [0, 1] to embeddings; not to be trained any more.
+        embed: frozen network, images (N, C, H, W) in [0, 1] to embeddings.
         data: the data set.
         root: the data folder.
-        named: the distance.
+        named: name of the distance.
     """
     return KnnIndex(_reference_set(embed, data, root), distance(named))
 
@@ -48,12 +49,12 @@ def _reference_set(embed: nn.Module, data: str, root: Path | None) -> ReferenceS
 
 @cache
 def checksum_of(data: str, split: str, root: Path | None) -> str:
-    """Return the checksum of a split of a data set, once a process."""
+    """Return the checksum of a split of a data set, computed once per process."""
     return load(data, split, root).checksum()
 
 
 def reference_set_of(embed: nn.Module, data: str, root: Path | None) -> ReferenceSet:
-    """Return the embedded training split of a data set, from the cache where it is there.
+    """Return the embedded training split of a data set, from the cache if possible.
 
     Args:
         embed: images (N, C, H, W) in [0, 1] to embeddings.
@@ -80,7 +81,7 @@ def reference_set_of(embed: nn.Module, data: str, root: Path | None) -> Referenc
 
 @cache
 def random_reference_set(data: str, root: Path | None, width: int) -> ReferenceSet:
-    """Return a data set's training split with random embeddings (M, width), once a process.
+    """Return a data set's training split with random embeddings (M, width), once per process.
 
     Args:
         data: the data set.
@@ -96,12 +97,12 @@ def random_reference_set(data: str, root: Path | None, width: int) -> ReferenceS
 
 
 def _kept(path: Path, count: int) -> torch.Tensor | None:
-    """Return the embeddings of a file of the cache; None where it is not there or damaged."""
+    """Return the embeddings in a cache file; None if it is missing or damaged."""
     try:
-        found = load_tensors(path.read_bytes())["embeddings"]
+        embeddings = load_tensors(path.read_bytes())["embeddings"]
     except (OSError, SafetensorError, KeyError):
         return None
-    return found if len(found) == count else None
+    return embeddings if len(embeddings) == count else None
 
 
 def embedded(

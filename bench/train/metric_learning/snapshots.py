@@ -1,4 +1,4 @@
-"""How an embedding came to be: the same test images at three epochs of its training, in the plane."""
+"""The embeddings of some test images at three epochs of training, projected to the plane."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.train.epochs import TrainingEpoch
 from bench.train.gradient_descent import normalised
 from bench.train.recipe import Recipe
 
-#: The first so many test images are watched.
+#: How many test images are embedded, from the first on.
 WATCHED = 300
 
 
@@ -25,18 +25,21 @@ class EmbeddingSnapshots:
         few = test.first(WATCHED)
         self.x = normalised(few.raw.float() / few.top, rules)
         self.labels = few.labels
-        self.found: dict[int, torch.Tensor] = {}
+        self.by_epoch: dict[int, torch.Tensor] = {}
 
     def watch(self, epoch: TrainingEpoch, net: nn.Module) -> None:
         """Embed the images if an epoch is one of the three."""
         if epoch.number in (1, (epoch.of + 1) // 2, epoch.of):
             device = next(net.parameters()).device
             with eval_mode(net), torch.no_grad():
-                self.found[epoch.number] = net(self.x.to(device)).cpu()
+                self.by_epoch[epoch.number] = net(self.x.to(device)).cpu()
 
     def payload(self) -> bytes:
         """Return a safetensors file: half-precision points (N, 2) by epoch, and labels (N,)."""
-        tensors = {f"epoch-{number}": in_the_plane(found) for number, found in self.found.items()}
+        tensors = {
+            f"epoch-{number}": in_the_plane(embeddings)
+            for number, embeddings in self.by_epoch.items()
+        }
         return save_tensors({**tensors, "labels": self.labels.contiguous()})
 
 
@@ -57,5 +60,5 @@ def read_embeddings(payload: bytes) -> tuple[dict[int, torch.Tensor], torch.Tens
     """Return the points (N, 2) by epoch, in order, and the labels (N,)."""
     tensors = load_tensors(payload)
     labels = tensors.pop("labels")
-    found = {int(name.removeprefix("epoch-")): value.float() for name, value in tensors.items()}
-    return dict(sorted(found.items())), labels
+    points = {int(name.removeprefix("epoch-")): value.float() for name, value in tensors.items()}
+    return dict(sorted(points.items())), labels

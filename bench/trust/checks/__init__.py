@@ -1,1 +1,1 @@
-"""Checks: what shows that a model, a toolkit or an evaluation can be believed."""
+"""Checks of whether a model, a toolkit or an evaluation can be trusted."""

@@ -1,6 +1,6 @@
-"""Whether a model does what attacks rely on: a check for each thing.
+"""Checks that a model does what attacks rely on.
 
-Some only read what was observed of the model's answers (`bench.trust.behaviour`).
+Some only read the observed behaviour of the model (`bench.trust.behaviour`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.trust.checked_model import CheckedModel
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.watch import Watch, gap, one_line
 
-#: How far scores may differ, relative to them, between evaluation and training mode.
+#: The largest relative difference of scores between evaluation and training mode.
 _SAME_SCORES = 1e-4
 
 _CALL_EVAL = "call eval() in it"
@@ -45,7 +45,7 @@ IMAGES = Check(
 
 
 def answers(model: CheckedModel) -> Sequence[Finding]:
-    """Return a finding only if the model cannot be asked at all; all other checks rely on that."""
+    """Return a finding only if every prediction fails, since all other checks rely on predictions."""
     if model.behaviour.fails:
         return [Finding(status="fail", sentence=model.behaviour.notes()[0])]
     return []
@@ -61,7 +61,7 @@ ANSWERS = Check(
 
 
 def scores(model: CheckedModel) -> Finding:
-    """Look at the shapes and the range of the scores."""
+    """Check the shapes and the range of the scores."""
     spec, n, prediction = model.judge.spec, len(model.images), model.prediction
     want = (n, spec.num_classes)
     if tuple(prediction.scores.shape) != want or tuple(prediction.labels.shape) != (n,):
@@ -86,7 +86,7 @@ SCORES = Check(id="scores", title="scores are finite logits", needs="model", run
 
 
 def eval_mode(model: CheckedModel) -> Finding:
-    """Put every part in training mode and see whether the model still decides in evaluation mode."""
+    """Put all layers in training mode and check whether predict still uses evaluation mode."""
     behaviour = model.behaviour
     if behaviour.training:
         kinds = " and ".join(behaviour.training)
@@ -131,10 +131,10 @@ EVAL_MODE = Check(
 
 
 def determinism(model: CheckedModel) -> Finding:
-    """Read from its behaviour whether the model answers the same when it is asked again."""
+    """Read from its behaviour whether the model gives the same answers to the same images."""
     behaviour = model.behaviour
     if not behaviour.random:
-        return Finding(status="pass", sentence="the same answers when asked again")
+        return Finding(status="pass", sentence="the same answers to the same images")
     if behaviour.remembers:
         sentence = "answers change from call to call, with the model's buffers"
         return Finding(status="fail", sentence=sentence)
@@ -156,7 +156,7 @@ DETERMINISM = Check(
 
 
 def batch_size(model: CheckedModel) -> Finding:
-    """Read from its behaviour whether an image's scores depend on the batch it is in."""
+    """Read from its behaviour whether an image's scores depend on its batch."""
     behaviour = model.behaviour
     if behaviour.batch_dependent:
         value = behaviour.batch_dependent
@@ -164,7 +164,7 @@ def batch_size(model: CheckedModel) -> Finding:
     if behaviour.refuses:
         return Finding(status="fail", sentence=behaviour.refuses)
     if behaviour.batch_dependent is None:
-        sentence = "not known: draws that cannot be seeded differ in any batch"
+        sentence = "not known: draws that cannot be seeded differ in every batch"
         return Finding(status="warn", sentence=sentence)
     return Finding(status="pass", sentence="the same scores beside other images, in other batches")
 
@@ -205,7 +205,7 @@ BUFFERS = Check(
 
 
 def clean_accuracy(model: CheckedModel) -> Finding:
-    """Compare the accuracy with that on the model's card, else with chance; three standard errors."""
+    """Compare the accuracy with that on the model's card, else with chance, within three standard errors."""
     n, spec = len(model.labels), model.judge.spec
     accuracy = int((model.prediction.labels == model.labels).sum()) / n
     sentence = f"{accuracy:.1%} of the first {n} test images"

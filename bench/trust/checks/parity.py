@@ -1,4 +1,4 @@
-"""Whether one attack, run by two toolkits, comes out as closely as it should."""
+"""Whether two toolkits agree on one attack as closely as they should."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def parity(results: Results) -> pd.DataFrame:
     - `one-ulp`: no pixel of the kept pictures differs by more than 2**-23, and `verdict` holds;
     - `verdict`: at least 99 % of the verdicts are equal (less where the catalogue says so), or at
       most two differ;
-    - `rate`: the success rates differ by no more than the catalogue says, or by two images: what two
-      random searches can agree on, of which two runs of one toolkit differ as much;
+    - `rate`: the success rates differ by at most what the catalogue says, or by two images. Random searches
+      can agree no better: two runs of one toolkit differ as much;
     - `norm`: low <= norm ratio <= high, as the catalogue says for this pair in this order, and
       `rate` holds; where only one side broke images there is no ratio, and `rate` alone is judged;
     - `differs`: two algorithms under one name; never judged.
@@ -73,7 +73,7 @@ def parity(results: Results) -> pd.DataFrame:
     Returns:
         `model, surface, attack, norm, eps_text, left, right`;
         `expected` (the class; null where the catalogue has none);
-        `bound` (what this pair was held to, in words; null where nothing is expected of it or no image
+        `bound` (what was required of this pair, in words; null if nothing is expected of it or no image
         was attacked by both);
         `n` (images both attacked); `equal_verdicts` (share of them); `discordant` (how many differ);
         `mcnemar_p` (exact, two-sided);
@@ -81,13 +81,15 @@ def parity(results: Results) -> pd.DataFrame:
         class is `identical` or `one-ulp`);
         `norm_ratio` (median norm of left / median norm of right, in the attack's norm, over the
         images both broke for a minimal-norm attack, over all both attacked otherwise);
-        `passed` (boolean; null where it cannot be judged) and `cause` (why no closer agreement is to
-        be expected, or why it cannot be judged); `left_cell, right_cell` (their keys).
+        `passed` (boolean; null if it cannot be judged) and `cause` (why no closer agreement is
+        expected, or why it cannot be judged); `left_cell, right_cell` (their keys).
     """
     cells = results.cells.assign(same=results.cells["parameters"].map(_canonical))
     alike = ["model", "surface", "attack", "norm", "eps", "same"]
     groups = cells.groupby(alike, sort=False, dropna=False)
-    cells = cells[groups["toolkit"].transform("nunique") > 1]  # of a large run, few have a twin
+    cells = cells[
+        groups["toolkit"].transform("nunique") > 1
+    ]  # in a large run, few cells have a counterpart
     tried = results.rows[results.rows["cell"].isin(cells["cell"])]
     tried = tried[attacked(tried)]
     rows = {str(cell): frame.set_index("index") for cell, frame in tried.groupby("cell")}
@@ -114,7 +116,7 @@ def _compare(
     left_cell: pd.Series[Any],
     right_cell: pd.Series[Any],
 ) -> dict[str, Any]:
-    """Return one row of the table; `rows` are those attacked, by cell, indexed by image."""
+    """Return one row of the table; `rows` are the rows of attacked images by cell, indexed by image."""
     left, right = left_cell["toolkit"], right_cell["toolkit"]
     eps = left_cell["eps"] if isinstance(left_cell["eps"], str) else None
     row = {name: left_cell[name] for name in ("model", "surface", "attack", "norm")}
@@ -167,7 +169,7 @@ def _expected(
 
 
 def _pair(left: pd.DataFrame | None, right: pd.DataFrame | None) -> _Pair | None:
-    """Return the rows of the images that both cells attacked; None where there is none."""
+    """Return the rows of the images that both cells attacked; None if there is none."""
     if left is None or right is None:
         return None
     both = left.index.intersection(right.index)
@@ -207,7 +209,7 @@ def _max_difference(results: Results, left: str, right: str) -> float | None:
 def _passed(
     expected: Parity, pair: _Pair, difference: float | None, ratio: float | None
 ) -> bool | None:
-    """Return whether a pair agrees as expected; None where there is nothing to judge it by."""
+    """Return whether a pair agrees as expected; None if it cannot be judged."""
     if expected.cls == "differs":
         return None
     agree = pair.discordant <= _discordant(expected, pair.n)
@@ -234,7 +236,7 @@ def _discordant(expected: Parity, n: int) -> int:
 
 
 def _more(expected: Parity, n: int) -> tuple[int, int]:
-    """Return how many images more may fall to left than to right, the least and the most."""
+    """Return how many more images left may fool than right, as the smallest and the largest number."""
     low, high = expected.low, expected.high
     if expected.cls == "norm":
         low, high = -expected.within, expected.within
@@ -242,7 +244,7 @@ def _more(expected: Parity, n: int) -> tuple[int, int]:
 
 
 def _bound(expected: Parity, n: int) -> str | None:
-    """Return in words what a pair of n images is held to; None where it is not judged."""
+    """Return in words what is required of a pair with n images; None if it is not judged."""
     if expected.cls == "differs":
         return None
     if expected.cls == "identical":

@@ -1,4 +1,4 @@
-"""The table of checks: ours, one plain function each in this package, and those of plug-ins."""
+"""The table of checks: Crossfire's own, plain functions in this package, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Needs = Literal["model", "rows", "cells"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         status: `pass`; `warn`: figures are right, but a reader must know this; `fail`: figures cannot be
-            believed; `not applicable`: there is nothing to check here.
-        sentence: what was found, without a full stop.
-        value: the number that was compared with the bound; None where there is none.
-        bound: what the value was held to, in words; empty where there is none.
-        remedy: what to do about it; empty where there is nothing to do.
-        subject: what part of a model or run it is about, such as a surface; empty for the whole.
+            trusted; `not applicable`: there is nothing to check here.
+        sentence: the result in words, without a full stop.
+        value: the number that was compared with the bound; None if there is none.
+        bound: what is required of the value, in words; empty if there is none.
+        remedy: what to do about it; empty if there is nothing to do.
+        subject: the part of a model or run it is about, such as a surface; empty for the whole.
     """
 
     status: Status
@@ -42,20 +42,20 @@ class Finding:
     subject: str = ""
 
     def line(self) -> str:
-        """Return what was found and what to do about it."""
+        """Return the sentence and the remedy as one line."""
         return f"{self.sentence}: {self.remedy}" if self.remedy else self.sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A test of whether a model or a run can be believed.
+    """A test of whether a model or a run can be trusted.
 
     Attributes:
-        id: its name, words joined by hyphens; no two checks have the same.
-        title: what holds where it passes, in a few words.
+        id: its unique name, words joined by hyphens.
+        title: what holds if it passes, in a few words.
         needs: what `run` is given.
         run: returns a finding, or one for each part of what it is given.
-        required: whether the other checks make no sense where it fails, so that none is run then.
+        required: whether the other checks are skipped if this one fails, since they make no sense then.
     """
 
     id: str
@@ -65,10 +65,10 @@ class Check:
     required: bool = False
 
     def findings(self, subject: Any) -> list[Finding]:
-        """Return what the check finds; see `needs` for what it is given.
+        """Return the findings of the check on a subject of the kind in `needs`.
 
         Raises:
-            BenchError: the check itself fails, or returns something else; the message says where.
+            BenchError: the check itself fails, or returns no findings; the message says where.
         """
         try:
             with users_code():
@@ -90,7 +90,7 @@ class Check:
         return list(findings)
 
     def label(self, finding: Finding) -> str:
-        """Return what a line of a table calls the check, such as `gradient of network`."""
+        """Return the name of the check on a subject for tables, such as `gradient of network`."""
         name = self.id.replace("-", " ")
         return f"{name} of {finding.subject}" if finding.subject else name
 
@@ -99,10 +99,10 @@ _REGISTERED: dict[str, Check] = {}
 
 
 def register_check(check: Check) -> None:
-    """Let `bench validate`, or whatever reads what the check needs, run one check more.
+    """Add a check, which `bench validate` (or the command for what the check needs) then runs too.
 
     Raises:
-        SpecError: there is another check of that name, or nothing that it could need.
+        SpecError: the name is taken by another check, or `needs` has an unknown value.
     """
     if check.needs not in get_args(Needs):
         raise SpecError(
@@ -121,7 +121,7 @@ def _origin(check: Check) -> str:
 
 
 def all_checks() -> dict[str, Check]:
-    """Return all checks by name: ours in the order of their files, then those of plug-ins."""
+    """Return all checks by name: Crossfire's own in the order of their files, then those of plug-ins."""
     return _own_checks() | _REGISTERED
 
 
@@ -131,14 +131,14 @@ def _own_checks() -> dict[str, Check]:
         import_module(f"{checks.__name__}.{module.name}")
         for module in pkgutil.iter_modules(checks.__path__)
     ]
-    every = [value for module in modules for value in vars(module).values()]
-    return {value.id: value for value in every if isinstance(value, Check)}
+    values = [value for module in modules for value in vars(module).values()]
+    return {value.id: value for value in values if isinstance(value, Check)}
 
 
 def run_checks(
     needs: Needs, subject: Any, without: Collection[str] = ()
 ) -> list[tuple[Check, Finding]]:
-    """Return what every check of a kind finds, in order.
+    """Return the findings of all checks with the same `needs`, in order.
 
     Args:
         needs: which checks to run.

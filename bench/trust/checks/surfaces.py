@@ -1,4 +1,4 @@
-"""Whether the gradient of each surface says where the loss rises, which white-box attacks rely on."""
+"""Whether the gradient of each surface points where the loss increases, as white-box attacks assume."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.trust.checks.registry import Check, Finding
 from bench.trust.gradients import AGREES, Agreement, agreement
 from bench.trust.watch import one_line
 
-#: Images on which gradients are compared; a random surface answers each twenty times.
+#: How many images gradients are compared on; a random surface is evaluated twenty times for each.
 _COMPARED, _COMPARED_RANDOM = 32, 8
 
-#: The share of images up to which a gradient that is zero or wrong counts as an exception.
+#: Up to this share of images, a zero or wrong gradient counts as an exception.
 _FEW = 0.1
 
 _LOSSES: Mapping[Loss, str] = {"margin": "the margin", "ce": "the cross-entropy"}
@@ -50,7 +50,7 @@ def _of_surface(model: CheckedModel, name: str) -> Finding:
 
 
 def _not_comparable(model: CheckedModel, name: str) -> str:
-    """Return why finite differences say nothing about a surface; empty where they do."""
+    """Return why finite differences cannot check a surface; empty if they can."""
     behaviour = model.behaviour
     module = model.judge.surfaces()[name]
     if isinstance(module, MeanOfDraws) and module.noise is not None:
@@ -63,9 +63,9 @@ def _not_comparable(model: CheckedModel, name: str) -> str:
 
 
 def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
-    """Return why an attack cannot climb the gradients of a surface at n images; empty where it can."""
+    """Return why gradients of a surface are useless for attacks at n images; empty if they are usable."""
     if all(gradient.dead == n for gradient in by_loss.values()):
-        return "zero everywhere: nothing for an attack to climb"
+        return "zero everywhere: attacks have no direction"
     for loss, gradient in by_loss.items():
         if gradient.broken:
             return f"that of {_LOSSES[loss]} is not finite on {gradient.broken} of {n} images"
@@ -73,19 +73,19 @@ def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
             hint = ": logits too large?" if loss == "ce" else ""
             return (
                 f"that of {_LOSSES[loss]} is zero on {gradient.dead} of {n} images, "
-                f"nothing for an attack to climb{hint}"
+                f"so attacks have no direction there{hint}"
             )
     for loss, gradient in by_loss.items():
         if gradient.wrong > _FEW * gradient.measured:
             return (
                 f"that of {_LOSSES[loss]} differs from finite differences by {gradient.error:.1%} "
-                f"(median): it does not say where the loss rises"
+                f"(median): it does not point where the loss increases"
             )
     return ""
 
 
 def _usable(by_loss: Mapping[Loss, Agreement], n: int, name: str) -> Finding:
-    """Return a finding on gradients that are right at most of n images."""
+    """Return a finding on gradients that are correct at most of n images."""
     measured = [gradient for gradient in by_loss.values() if gradient.measured]
     if not measured:
         sentence = "scores are rounded too coarsely for finite differences"
@@ -106,5 +106,5 @@ def _usable(by_loss: Mapping[Loss, Agreement], n: int, name: str) -> Finding:
 
 
 GRADIENT = Check(
-    id="gradient", title="gradients say where the loss rises", needs="model", run=gradients
+    id="gradient", title="gradients point where the loss increases", needs="model", run=gradients
 )

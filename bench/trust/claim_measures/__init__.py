@@ -1,1 +1,1 @@
-"""What claims compare: accuracies, critical eps, or how models are ordered, a file each."""
+"""What claims compare: accuracies, critical eps, or the order of models, one file each."""

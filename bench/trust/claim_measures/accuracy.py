@@ -118,7 +118,7 @@ _ATTACKS: Mapping[Under, str] = {"study": "the study's", "strongest": "the stron
 
 
 def _without_difference(under: Mapping[Under, Tested]) -> str:
-    """Return a warning where no image tells the sides apart."""
+    """Return a warning if no image has different outcomes on the two sides."""
     # A side that is at 0 under one attack is at 0 under the strongest too.
     for name, attack in _ATTACKS.items():
         if name in under and under[name].nothing_left:

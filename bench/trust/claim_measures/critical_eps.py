@@ -7,9 +7,9 @@ the same attacks (`bench.trust.faced`); else nothing is judged. There is no stro
 A claim may say which figure of the radii it is about. Where it does not, that is R of the fitted
 logistic, the study's, or the median radius if any side has no R; the comparison says which and why.
 
-The two errors are taken as independent, since each critical eps is of the images that its own model is
-sure of. Images that are hard for both models make the difference vary less than that, so a verdict is
-given too seldom rather than too often. How much two trainings of one model differ is left out.
+The two errors are treated as independent, since each critical eps is measured on the images that its own
+model is sure of. Images that are hard for both models make the difference vary less than that, so a verdict
+is given too seldom rather than too often. Differences between trainings of one model are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Least(NamedTuple):
     Attributes:
         value: the figure, in the unit of eps.
         error: its standard error.
-        n: how many images it is of.
+        n: number of images.
     """
 
     value: float

@@ -1,7 +1,7 @@
-"""Claims about how models are ordered: by clean accuracy and critical eps, or by critical eps twice.
+"""Claims about the order of models: by clean accuracy and by critical eps, or by two critical eps.
 
 All models of a claim and a data set make one comparison: Kendall's tau with its exact p. Repeated
-trainings of one network count as networks of their own, so a claim had better leave them out.
+trainings of one network count as separate networks, so a claim should leave them out.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bench.trust.claim_pairs import matches
 if TYPE_CHECKING:
     from bench.trust.claim_run import ClaimRun
 
-#: Of fewer models no order can be told from chance: 2 / 4! > 0.05.
+#: With fewer models no order differs significantly from chance: 2 / 4! > 0.05.
 FEWEST = 5
 
 
 def cases(run: ClaimRun, claim: Claim) -> list[Case]:
-    """Return one case for each data set that the claim has models of, or a single one without any."""
+    """Return one case for each data set that the claim has models for; one empty case if there is none."""
     names = dict.fromkeys(
         data for title, data in run.data.items() if matches(claim.left, title)
     ) or (None,)
@@ -30,7 +30,7 @@ def cases(run: ClaimRun, claim: Claim) -> list[Case]:
 
 
 def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
-    """Return how alike the two orders of the models are: `difference` is Kendall's tau, `n` the models."""
+    """Return the agreement of two orders of the models: `difference` is Kendall's tau, `n` the models."""
     import pandas as pd
     from scipy.stats import kendalltau
 
@@ -56,7 +56,7 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     ranked = pd.DataFrame(values, columns=titles).T.dropna()
     if len(ranked) < FEWEST:
         counted = f"{len(ranked)} of {len(titles)} models have figures"
-        note = f"{counted}; of fewer than {FEWEST} no order can be told from chance"
+        note = f"{counted}; with fewer than {FEWEST} no order differs from chance"
         return Compared(note=note, figure=figure)
     order = kendalltau(ranked[0], ranked[1])
     figures = {"n": len(ranked), "difference": float(order.statistic), "p": float(order.pvalue)}
@@ -76,8 +76,8 @@ def _least_radii(
     values = []
     for title in titles:
         radii, absent = radii_under(run, claim, title, attacks)
-        found = None if absent else least(radii, figure)
-        values.append(math.nan if found is None else found.value)
+        smallest = None if absent else least(radii, figure)
+        values.append(math.nan if smallest is None else smallest.value)
     return values
 
 

@@ -1,6 +1,7 @@
-"""What a measure of claims is, and the table of them: a file each in this package, with its `MEASURE`.
+"""The measures of claims: their type and their table, one file of this package each, with a `MEASURE`.
 
-Suite files are checked by this table, so a measure's file imports pandas and scipy where they are used.
+Suite files are checked against this table, so a measure's file imports pandas and scipy only inside
+functions.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class Case:
         left: title of the model on the left, or the pattern of the models that are ordered; None
             where there is no such model.
         right: title of the model on the right.
-        name: what the names and stars of the claim's patterns stand for here; may be empty.
-        data: the data set of the models; None where there are none.
-        eps: the radius as text; None where radii are compared.
+        name: what the names and stars in the claim's patterns match here; may be empty.
+        data: the data set of the models; None if there are none.
+        eps: the radius as text; None if radii are compared.
     """
 
     left: str | None
@@ -49,8 +50,8 @@ class Tested:
 
     Attributes:
         figures: by column, `n`, `difference` (left minus right) and its two-sided `p`, often `low` and
-            `high` (the 95 % interval of the difference), and what else the measure has, such as
-            `left_accuracy`. Empty where unequal attacks leave nothing to test.
+            `high` (the 95 % interval of the difference), and others of the measure, such as
+            `left_accuracy`. Empty if unequal attacks leave nothing to test.
         harder: which side was attacked harder.
         nothing_left: whether no image is robust on either side, so that nothing can differ.
     """
@@ -62,12 +63,12 @@ class Tested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """What a comparison comes to, before it is judged.
+    """The result of a comparison, before it is judged.
 
     Attributes:
-        under: how the sides differ, by attack; empty where nothing can be tested.
-        note: why nothing can be tested, or what to know of the figures; may be empty.
-        figure: which figure of the radii was compared; None where none was.
+        under: how the sides differ, by attack; empty if nothing can be tested.
+        note: why nothing can be tested, or what to know about the figures; may be empty.
+        figure: which figure of the radii was compared; None if none was.
     """
 
     under: Mapping[Under, Tested] = field(default_factory=dict)
@@ -80,16 +81,16 @@ class ClaimMeasure:
     """What claims may compare.
 
     Attributes:
-        name: as `measure` in a suite file.
+        name: the value of `measure` in a suite file.
         noun: what is compared, for messages.
-        expects: what a claim may expect of the two sides.
-        of_radii: whether it compares radii that were measured, under attacks that measure some, so that a
-            claim names no eps and may name a figure of the radii.
-        orders: whether the models of `left` are put in order, so that a claim names none on the right.
+        expects: the allowed values of `expect` in a claim.
+        of_radii: whether it compares measured radii, so that a claim names no eps and may name a figure of
+            the radii.
+        orders: whether the models of `left` are ordered, so that a claim names none on the right.
         unit: of its figures: shares shown in percent, radii, or Kendall's tau.
-        sides: the columns of the figure of either side; None where only their difference has one.
-        cases: returns the comparisons that a claim is made of.
-        compare: makes one of them.
+        sides: the columns with the figures of the two sides; None if only their difference has one.
+        cases: returns the comparisons that a claim consists of.
+        compare: computes one of them.
         expectation: returns what a claim expects, in words.
         columns: figures that no other measure has, as the table of comparisons names them.
     """
@@ -114,5 +115,5 @@ def claim_measures_by_name() -> dict[str, ClaimMeasure]:
         import_module(f"{claim_measures.__name__}.{module.name}")
         for module in pkgutil.iter_modules(claim_measures.__path__)
     ]
-    every = [module.MEASURE for module in modules if hasattr(module, "MEASURE")]
-    return {measure.name: measure for measure in every}
+    measures = [module.MEASURE for module in modules if hasattr(module, "MEASURE")]
+    return {measure.name: measure for measure in measures}

@@ -59,7 +59,7 @@ def test_names_and_parts_tell_the_same(data, rule, delta, **parts):
     ("digits/ll-K5-w6-m3-p2-n4-pool4-gelu", "leave 3 places a side .* take a smaller w or pool"),
     ("digits/bp-K5-w9-n4-pool1-gelu", "leave 0 places"),
     ("digits/bp-K5-w4-n0-pool1-gelu", "n 0 is not a whole number from 1"),
-    ("digits/ll-K05-w4-m3-p2-delta0.10-n4-pool3-gelu-seed0", "is called digits/ll-K5-w4-m3-p2-n4"),
+    ("digits/ll-K05-w4-m3-p2-delta0.10-n4-pool3-gelu-seed0", "write it as digits/ll-K5-w4-m3-p2-n4"),
 ])  # fmt: skip
 def test_names_that_cannot_be_are_said(name, words):
     with pytest.raises(SpecError, match=words):

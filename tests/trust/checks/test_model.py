@@ -74,9 +74,9 @@ def tires(self, x):
     (lambda self, x: self.net((x * 16).round() / 16), "gradient of network", "fail",
      "zero everywhere"),
     (lambda self, x: self.net(x + 5 * (x.detach() - x)), "gradient of network", "fail",
-     "does not say where"),
+     "does not point where"),
     (lambda self, x: self.net(x + 0.3 * (x.detach() - x)), "gradient of network", "fail",
-     "does not say where"),
+     "does not point where"),
     (lambda self, x: 1e3 * self.net(x), "gradient of network", "fail",
      "that of the cross-entropy is zero on"),
     (lambda self, x: 1e4 * self.net(x), "gradient of network", "fail",
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_be_asked_is_said_to_be():
         return self.net(x)
 
     found = findings(wrapped(Layer(fails)))
-    assert found["answers"].line() == "cannot be asked: ValueError: two at most"
+    assert found["answers"].line() == "cannot predict: ValueError: two at most"
 
 
 def test_images_and_classes_that_do_not_fit_stop_the_validation():

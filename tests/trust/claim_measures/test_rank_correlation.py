@@ -74,7 +74,7 @@ def test_four_models_have_no_order():
     row = comparisons(Outcomes(run(FIVE[:4], [1, 2, 3, 4], order("opposite order")))).iloc[0]
     assert row["verdict"] == UNJUDGED
     assert row["note"] == (
-        "4 of 4 models have figures; of fewer than 5 no order can be told from chance"
+        "4 of 4 models have figures; with fewer than 5 no order differs from chance"
     )
 
 
