@@ -124,10 +124,10 @@ def test_training_under_noise_resists_noise():
     ("change", "words"),
     [
         ({"adversaries": (dataclasses.replace(LINF, name="pdg"),)}, "no attack named 'pdg'"),
-        ({"adversaries": (dataclasses.replace(L2, name="deepfool"),)}, "no budget"),
+        ({"adversaries": (dataclasses.replace(L2, name="deepfool"),)}, "not a fixed-budget attack"),
         ({"adversaries": (dataclasses.replace(LINF, norm="l1"),)}, "no norm 'l1'"),
         ({"adversaries": (dataclasses.replace(LINF, eps="2"),)}, "at most 1"),
-        ({"alpha": 1.0}, "alpha=1 is not from 0"),
+        ({"alpha": 1.0}, "alpha=1 is not at least 0"),
         ({"noise": 0.1}, "leave noise or adversaries out"),
         ({"loss": "triplet"}, "cross-entropy"),
     ],
