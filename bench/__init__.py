@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bench.version import __version__
+
 if TYPE_CHECKING:
     from bench.adapters.network import wrap as wrap
     from bench.adapters.predict_only import wrap_predict as wrap_predict
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from bench.zoo import register_family as register_family
     from bench.zoo import register_model as register_model
 
-__version__ = "0.1.0"
 
 _PUBLIC = {
     "Attacked": "bench.api",

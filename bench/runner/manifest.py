@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from bench import __version__
 from bench.adapters.abilities import TellsFacts
 from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.runner.kinds import KINDS
@@ -23,6 +22,7 @@ from bench.spec import Adapter, Cell, ModelRequest
 from bench.train.cards import read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
+from bench.version import __version__
 from bench.zoo import MODELS
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.

@@ -34,6 +34,12 @@ def build(recipe: Recipe) -> nn.Module:
     return net
 
 
+def build_embedding(recipe: Recipe) -> nn.Module:
+    """Return the untrained network of a recipe, images to embeddings, without its normalisation."""
+    net: nn.Module = network_function(recipe)(recipe.embedding)
+    return net
+
+
 def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> None:
     """Train all weights of a network together.
 

@@ -11,19 +11,10 @@ from typing import TYPE_CHECKING, Any
 from bench.spec import Adapter, Scalar
 from bench.train.cards import Weights
 from bench.train.epochs import Snapshots
-from bench.train.networks import network_function
 from bench.train.recipe import LOSSES_WITHOUT_ANCHORS, Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bench.data.datasets import LabelledImages
-
-
-def build(recipe: Recipe) -> nn.Module:
-    """Return the untrained network of a recipe, images to embeddings, without its normalisation."""
-    net: nn.Module = network_function(recipe)(recipe.embedding)
-    return net
 
 
 def snapshots(recipe: Recipe, test: LabelledImages) -> Snapshots:

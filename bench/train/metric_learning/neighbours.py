@@ -20,9 +20,8 @@ from bench.errors import SpecError
 from bench.spec import ModelSpec, Scalar
 from bench.train.cards import Weights
 from bench.train.metric_learning.agreement import agreement_of, kept_agreement
-from bench.train.metric_learning.family import build
 from bench.train.metric_learning.reference_sets import index_of, random_reference_set
-from bench.train.networks import with_weights
+from bench.train.networks import build_embedding, with_weights
 from bench.train.objectives import losses_by_label
 from bench.train.recipe import Recipe
 
@@ -90,7 +89,7 @@ def embedding(rules: Recipe, payload: bytes, device: str) -> nn.Module:
     Returns:
         Images (N, C, H, W) in [0, 1] to embeddings.
     """
-    embed = Normalised(with_weights(build(rules), payload), rules.mean, rules.std)
+    embed = Normalised(with_weights(build_embedding(rules), payload), rules.mean, rules.std)
     return embed.requires_grad_(False).eval()
 
 
