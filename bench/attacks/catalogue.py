@@ -60,8 +60,8 @@ def resolve(
 ) -> AttackSpec:
     """Return a checked attack with canonical parameters and every default written out.
 
-    Amounts are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs and equal
-    cells.
+    Parameters that came later (`Parameter.later`) are left out where they have their default. Amounts
+    are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs and equal cells.
 
     Args:
         name: an attack of the catalogue.
@@ -97,10 +97,45 @@ def resolve(
         )
     if attack.check is not None:
         attack.check(values)
+    for parameter, default in _later(attack).items():
+        if values[parameter] == default:
+            del values[parameter]
     values |= goal_parameters(attack, goal, source, str(values.get("targeted", "none")))
     return AttackSpec(
         name=name, norm=known_norm, eps=radius, parameters=tuple(sorted(values.items()))
     )
+
+
+def _later(attack: Attack) -> dict[str, Scalar]:
+    """Return the parameters that came later, each with its default."""
+    return {
+        name: parameter_value(f"{attack.name}: {name}", rule, rule.default, None)
+        for name, rule in attack.parameters.items()
+        if rule.later
+    }
+
+
+def every_parameter(name: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return the parameters of an attack with those that an `AttackSpec` leaves out: see `Parameter.later`.
+
+    Args:
+        name: of the attack.
+        parameters: as an `AttackSpec` or a stored cell has them.
+
+    Raises:
+        SpecError: no such attack.
+    """
+    return _later(row_of(name)) | dict(parameters)
+
+
+def parameter(spec: AttackSpec, name: str) -> Any:
+    """Return the value of one parameter, its default where the attack leaves it out.
+
+    Raises:
+        SpecError: no such attack.
+        KeyError: the attack has no such parameter.
+    """
+    return every_parameter(spec.name, dict(spec.parameters))[name]
 
 
 def available(name: str, norm: str) -> tuple[Toolkit, ...]:
@@ -128,8 +163,8 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     for entry in attack.refusals:
         if entry.toolkit != toolkit or entry.norm not in (None, spec.norm):
             continue
-        if spec.parameter(entry.parameter) != entry.only:
-            value = spec.parameter(entry.parameter)
+        value = parameter(spec, entry.parameter)
+        if value != entry.only:
             return (
                 f"{toolkit}'s {spec.name} {entry.reason} ({entry.parameter}={value} was asked for)"
             )

@@ -139,6 +139,8 @@ def _values(rule: Parameter) -> str:
     if rule.kind == "amount":
         low = "above 0" if rule.least is None else f"from {rule.least:g}"
         return low if rule.below is None else f"{low}, below {rule.below:g}"
+    if rule.kind == "choice":
+        return ", ".join(rule.choices)
     return {
         "flag": "true, false",
         "target": "a rule or a class",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from bench.attacks.catalogue import row_of
+from bench.attacks.catalogue import parameter, row_of
 from bench.attacks.row import Need, NeedKind
 from bench.spec import AttackSpec, Toolkit, number, whole
 
@@ -25,17 +25,17 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
         classes: how many classes the model has.
     """
     named = {"targeted": spec.targeted, "source": spec.source}
-    for parameter, value in named.items():
+    for name, value in named.items():
         wanted_class = whole(str(value))
         if wanted_class is not None and wanted_class >= classes:
             return (
-                f"{spec.name} {parameter}={value}: the model has no class {value}; its classes are 0 to "
+                f"{spec.name} {name}={value}: the model has no class {value}; its classes are 0 to "
                 f"{classes - 1}"
             )
     for need in row_of(spec.name).needs:
         if toolkit not in (need.toolkit or toolkit,) or spec.norm not in (need.norm or spec.norm,):
             continue
-        if need.flag is not None and not spec.parameter(need.flag):
+        if need.flag is not None and not parameter(spec, need.flag):
             continue
         why = _CHECKS[need.kind](need, spec, shape, classes)
         if why is not None:

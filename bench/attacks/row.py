@@ -10,7 +10,7 @@ from typing import Literal
 from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "target", "fit", "model"]
+WordKind = Literal["count", "amount", "flag", "choice", "target", "fit", "model"]
 NeedKind = Literal["classes", "candidates", "square-images", "square", "odd-square", "pairs"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -23,7 +23,7 @@ class Parameter:
 
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `target` a rule for the target class, `fit` a split and how many of its images
+            `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of its images
             (`train 1000`), `model` the name of a model, or `itself`.
         default: its value if none is given.
         least: the smallest value allowed; for an amount, None means anything above 0.
@@ -31,6 +31,10 @@ class Parameter:
         below: what an amount must stay below; None for no bound.
         most: the largest amount allowed; None for no bound.
         meaning: what it means, in one line; empty where `bench.attacks.described` says it.
+        choices: what a choice may be.
+        later: the attack had cells in stores before it had this parameter. It is written into an attack,
+            and so into the key of a cell, only where it differs from its default, which has to be what the
+            attack did before: older cells keep their keys. `bench.attacks.catalogue.parameter` reads it.
     """
 
     kind: WordKind
@@ -40,6 +44,8 @@ class Parameter:
     below: float | None = None
     most: float | None = None
     meaning: str = ""
+    choices: tuple[str, ...] = ()
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

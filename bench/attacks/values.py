@@ -108,6 +108,10 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
         if not isinstance(value, bool):
             raise SpecError(f"{what}: {value!r} is neither true nor false")
         return value
+    if rule.kind == "choice":
+        if value not in rule.choices:
+            raise SpecError(f"{what}: {value!r} is none of {', '.join(rule.choices)}")
+        return value
     if rule.kind == "count":
         if isinstance(value, bool) or not isinstance(value, int):
             raise SpecError(f"{what}: {value!r} is not a whole number")

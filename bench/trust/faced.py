@@ -201,7 +201,7 @@ def _what_differs(cell: _Cell, others: Sequence[_Cell]) -> str:
 def _differences(cell: _Cell, other: _Cell) -> list[str]:
     toolkit = [] if cell.toolkit == other.toolkit else [f"by {cell.toolkit}"]
     parameters = [
-        f"{name} {cell.parameters.get(name, 'none')}, not {other.parameters.get(name, 'none')}"
+        f"{name} {cell.parameters.get(name, 'the default')}, not {other.parameters.get(name, 'the default')}"
         for name in sorted({*cell.parameters, *other.parameters})
         if str(cell.parameters.get(name)) != str(other.parameters.get(name))
     ]
