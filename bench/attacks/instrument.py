@@ -27,6 +27,7 @@ class Probe(nn.Module):
         forwards: int64 (N,), forward passes for each row so far.
         backwards: int64 (N,), gradients for each row so far.
         iterations: int64 (N,), steps an image took, if the attack counts them itself.
+        unclipped: float32 (N, C, H, W), the images before a last clip to [0, 1], if the attack returns them.
         radius: the largest linf distance of an image from its original.
         guided: bool (N,), whether some gradient so far was neither zero nor NaN.
         answered: bool (N,), whether some scores so far differed from the first ones; recorded only
@@ -46,6 +47,7 @@ class Probe(nn.Module):
         self.forwards = torch.zeros(len(originals), dtype=torch.int64)
         self.backwards = torch.zeros(len(originals), dtype=torch.int64)
         self.iterations: torch.Tensor | None = None
+        self.unclipped: torch.Tensor | None = None
         self.guided = torch.zeros(len(originals), dtype=torch.bool)
         self.answered = torch.zeros(len(originals), dtype=torch.bool)
         self._first: torch.Tensor | None = None

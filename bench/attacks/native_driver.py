@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 
+from bench.attacks.catalogue import parameter
 from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.deepfool import DeepFool, deepfool
+from bench.attacks.native.fgsm import fgsm
 from bench.attacks.native.lbfgs import LBFGS, lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
+from bench.attacks.native.result import NativeResult
 from bench.attacks.native.sparsefool import SparseFool, sparsefool
 from bench.attacks.native.universal import Universal, universal
 from bench.spec import Norm
 
+#: How far DeepFool that clips at the end goes beyond the boundary, whatever its overshoot: as in the study
+#: that made it so.
+_FINAL_OVERSHOOT = 0.01
+
 
 def prepare() -> None:
     """Do nothing: there is no toolkit to import."""
+
+
+def _given(job: Job, result: NativeResult) -> torch.Tensor:
+    """Return the images of an attack; what else it tells is left with the probe."""
+    job.probe.iterations = result.iterations
+    job.probe.unclipped = result.unclipped
+    return result.x_adv
+
+
+def _fgsm(job: Job) -> torch.Tensor:
+    result = fgsm(
+        job.probe,
+        job.x,
+        job.goal,
+        eps=job.eps,
+        loss=parameter(job.spec, "loss"),
+        targeted=job.target is not None,
+        eot=job.spec.parameter("eot"),
+    )
+    return _given(job, result)
 
 
 def _noise(job: Job) -> torch.Tensor:
@@ -35,10 +63,11 @@ def _deepfool(job: Job) -> torch.Tensor:
             steps=spec.parameter("steps"),
             overshoot=spec.amount("overshoot"),
             candidates=spec.parameter("candidates"),
+            clip=parameter(spec, "clip"),
+            final_overshoot=_FINAL_OVERSHOOT,
         ),
     )
-    job.probe.iterations = result.iterations
-    return result.x_adv
+    return _given(job, result)
 
 
 def _sparsefool(job: Job) -> torch.Tensor:
@@ -54,8 +83,7 @@ def _sparsefool(job: Job) -> torch.Tensor:
             box=job.spec.amount("box"),
         ),
     )
-    job.probe.iterations = result.iterations
-    return result.x_adv
+    return _given(job, result)
 
 
 def _lbfgs(job: Job) -> torch.Tensor:
@@ -70,8 +98,7 @@ def _lbfgs(job: Job) -> torch.Tensor:
             search_steps=job.spec.parameter("search_steps"),
         ),
     )
-    job.probe.iterations = result.iterations
-    return result.x_adv
+    return _given(job, result)
 
 
 def _fgsm_radius(job: Job) -> torch.Tensor:
@@ -94,35 +121,40 @@ def _ifgsm_radius(job: Job) -> torch.Tensor:
         steps=job.spec.parameter("steps"),
         project=job.spec.amount("project"),
     )
-    job.probe.iterations = result.iterations
-    return result.x_adv
+    return _given(job, result)
 
 
 def _universal(job: Job) -> Perturbation:
     spec = job.spec
+    norm: Literal["l2", "linf"] = "l2" if spec.norm == "l2" else "linf"
+    inner, clip = parameter(spec, "inner"), parameter(spec, "clip")
     return universal(
         job.probe,
         job.x,
         job.y,
         Universal(
-            norm="l2" if spec.norm == "l2" else "linf",
+            norm=norm,
             xi=job.eps,
             delta=spec.amount("delta"),
             passes=spec.parameter("passes"),
             batch=spec.parameter("batch"),
             deepfool=DeepFool(
-                norm="l2",
+                norm="l2" if inner == "l2" else norm,
                 steps=spec.parameter("steps"),
                 overshoot=spec.amount("overshoot"),
                 candidates=spec.parameter("candidates"),
-                every_gradient=False,
+                every_gradient=inner == "ball" and norm == "linf",
+                clip="steps" if clip else "end",
             ),
+            clip=clip,
+            keep=parameter(spec, "keep"),
         ),
         job.seed,
     )
 
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
+    ("fgsm", "linf"): _fgsm,
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
     ("deepfool", "l2"): _deepfool,

@@ -134,6 +134,7 @@ class Attack:
         minimal: whether it searches for the nearest adversarial image and takes no radius.
         access: what it uses of a model.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
+        on_request: toolkits that have it, but run it only where a suite names them.
         absent: why a toolkit that seems to have it does not.
         irreducible: why its goal cannot be less confidence in the label; empty if it can.
         packages: what must be installed besides a toolkit, by a name that pip and Python share.
@@ -157,6 +158,7 @@ class Attack:
     image_by_image: tuple[Toolkit, ...] = ()
     evidence: bool = True
     parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
+    on_request: tuple[Toolkit, ...] = ()
     absent: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))
     irreducible: str = ""
     packages: Mapping[Toolkit, str] = field(default_factory=lambda: MappingProxyType({}))

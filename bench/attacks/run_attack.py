@@ -41,6 +41,8 @@ class AttackResult(NamedTuple):
             None if neither is known, as for attacks that restart on failure.
         seconds: wall time of the attack alone, without importing the toolkit.
         ineffective: for each image, why the attack had nothing to guide it, or None.
+        unclipped: the images before a last clip to [0, 1], float32 (N, C, H, W); None if the attack does
+            not return them.
     """
 
     x_adv: torch.Tensor
@@ -49,6 +51,7 @@ class AttackResult(NamedTuple):
     iterations: torch.Tensor | None
     seconds: float
     ineffective: list[str | None] | None = None
+    unclipped: torch.Tensor | None = None
 
 
 class Fitted(NamedTuple):
@@ -129,7 +132,9 @@ def run_attack(
         raise _wrapped(error, spec, toolkit, len(x)) from error
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
-    return AttackResult(x_adv, probe.forwards, probe.backwards, taken, seconds, why)
+    return AttackResult(
+        x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped
+    )
 
 
 def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:
@@ -218,19 +223,23 @@ def fit(
     )  # fmt: skip
 
 
-def apply(v: torch.Tensor, x: torch.Tensor) -> AttackResult:
+def apply(v: torch.Tensor, x: torch.Tensor, *, keep_unclipped: bool = False) -> AttackResult:
     """Return clip(x + v, 0, 1), without any pass through a model.
 
     Args:
         v: float32 (C, H, W).
         x: images, float32 (N, C, H, W) in [0, 1].
+        keep_unclipped: whether x + v is returned too.
     """
     began = time.perf_counter()
-    x_adv = (x + v.to(x)).clamp(0, 1)
+    unclipped = x + v.to(x)
+    x_adv = unclipped.clamp(0, 1)
     seconds = time.perf_counter() - began
     none = torch.zeros(len(x), dtype=torch.int64)
     why = [UNMOVED if unmoved else None for unmoved in _unmoved(x, x_adv).tolist()]
-    return AttackResult(x_adv, none, none.clone(), None, seconds, why)
+    return AttackResult(
+        x_adv, none, none.clone(), None, seconds, why, unclipped if keep_unclipped else None
+    )
 
 
 def _right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ class Dataset:
         splits: name to number of images.
         torchvision: the class in `torchvision.datasets` that reads and downloads it; None for
             scikit-learn's embedded digits.
+        means: of the training images, channel by channel, in [0, 1]; none where they are not known.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Dataset:
     torchvision: str | None
     note: str
     title: str
+    means: tuple[float, ...] = ()
 
 
 _TEN = tuple(str(digit) for digit in range(10))
@@ -42,18 +44,20 @@ DATASETS: dict[str, Dataset] = {
         Dataset(
             "digits", (1, 8, 8), _TEN, {"train": 1297, "test": 500}, None,
             "8x8 handwritten digits, embedded in scikit-learn; no download", "digits",
+            (0.3059,),
         ),
         Dataset(
             "mnist", (1, 28, 28), _TEN, _MNIST_SPLITS, "MNIST", "28x28 handwritten digits",
-            "MNIST",
+            "MNIST", (0.1307,),
         ),
         Dataset(
             "fashion-mnist", (1, 28, 28), _FASHION, _MNIST_SPLITS, "FashionMNIST",
-            "28x28 pictures of clothing", "Fashion-MNIST",
+            "28x28 pictures of clothing", "Fashion-MNIST", (0.2860,),
         ),
         Dataset(
             "cifar10", (3, 32, 32), _CIFAR10, {"train": 50_000, "test": 10_000}, "CIFAR10",
             "32x32 colour photographs", "CIFAR-10",
+            (0.4914, 0.4822, 0.4465),
         ),
     )
 }  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from bench.errors import AttackError
+from bench.spec import SIZES
 
 
 def distances(x: torch.Tensor, x_adv: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -34,3 +37,30 @@ def distances(x: torch.Tensor, x_adv: torch.Tensor) -> dict[str, torch.Tensor]:
         "l2": flat.square().sum(1).sqrt(),
         "linf": flat.amax(1),
     }
+
+
+def sizes(x: torch.Tensor, means: Sequence[float]) -> dict[str, torch.Tensor | None]:
+    """Return how large images are, for distances relative to them.
+
+    A mostly bright image is long without holding much; less the channel means of its data set it is as
+    long as a network is shown it, but for the scale.
+
+    Args:
+        x: images, (N, C, H, W) in [0, 1].
+        means: of the data set, a number a channel; none where they are not known.
+
+    Returns:
+        `clean_l2`, `clean_linf`, `centred_l2`, `centred_linf`, each float64 (N,), on the images' device;
+        the last two None without means.
+    """
+    images = x.double()
+    found: list[torch.Tensor | None] = [None] * len(SIZES)
+    found[:2] = _lengths(images)
+    if means:
+        found[2:] = _lengths(images - images.new_tensor(means).view(-1, 1, 1))
+    return dict(zip(SIZES, found, strict=True))
+
+
+def _lengths(images: torch.Tensor) -> list[torch.Tensor | None]:
+    flat = images.flatten(1)
+    return [flat.norm(dim=1), flat.abs().amax(1)]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from bench.attacks.catalogue import row_kind
+from bench.attacks.catalogue import every_parameter, row_kind
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import AttackResult, apply, run_attack
 from bench.errors import SpecError
@@ -29,10 +29,19 @@ from bench.runner.judge import (
     scored,
     share_right,
 )
+from bench.runner.perturbed import (
+    CHANGED,
+    UNCLIPPED,
+    before_the_clip,
+    changed_shares,
+    clean_sizes,
+)
 from bench.runner.task import BlackBox, Chunk, Part, Source, Task, rows_of, surface_of
-from bench.spec import Adapter, AttackSpec, Prediction, Random, Toolkit
+from bench.spec import SIZES, Adapter, AttackSpec, Prediction, Random, Toolkit
 
 _NORMS = ("l0", "l1", "l2", "linf")
+#: What is found out beside the verdict.
+_MORE = ("share", "chosen_share", *SIZES, *CHANGED, *UNCLIPPED)
 
 
 class Judged(NamedTuple):
@@ -43,14 +52,14 @@ class Judged(NamedTuple):
         attempt: the attack's goal for them.
         tried: the images it returned.
         verdict: of the judge.
-        shares: by column, the share of a random model's draws that are right; empty for other models.
+        more: by column, what else is known of the images, a value for each.
     """
 
     at: list[int]
     attempt: Attempt
     tried: AttackResult
     verdict: Verdict
-    shares: dict[str, list[float | None]]
+    more: dict[str, list[Any]]
 
 
 def attack_images(task: Task, part: Part) -> Chunk:
@@ -74,11 +83,14 @@ def attack_images(task: Task, part: Part) -> Chunk:
         shown = readable(attempt.x, tried.x_adv)
         prediction = None if shown is None else decision(adapter, shown)
         verdict = judge(attempt, adapter.spec, tried.x_adv, prediction)
-        shares = {}
+        more = clean_sizes(attempt, adapter.spec)
         if shown is not None:
             x_adv[at] = tried.x_adv
-            shares = _shares(adapter, shown, y[at], verdict)
-        judged = Judged(at.tolist(), attempt, tried, verdict, shares)
+            more |= _shares(adapter, shown, y[at], verdict) | changed_shares(
+                attempt, shown, verdict
+            )
+            more |= before_the_clip(adapter, attempt, tried.unclipped)
+        judged = Judged(at.tolist(), attempt, tried, verdict, more)
     rows = rows_of(task, part, row_kind(spec.name).name, {
         "clean_label": labels.tolist(), "clean_confidence": sure.tolist(),
         "correct": (labels == y).tolist(),
@@ -105,7 +117,9 @@ def _tried(
     """
     source = task.source
     if source.perturbation is not None:
-        return _of(apply(source.perturbation, part.x), at)
+        # A fitted attack that was fitted without the box is looked at without it too.
+        boxed = every_parameter(task.spec.name, dict(task.spec.parameters)).get("clip", True)
+        return _of(apply(source.perturbation, part.x, keep_unclipped=not boxed), at)
     if source.crafted is not None:
         if part.start not in source.crafted:
             whole_part = Batch(part.x, part.y, target)
@@ -156,6 +170,7 @@ def _of(crafted: AttackResult, at: torch.Tensor) -> AttackResult:
         None if crafted.iterations is None else crafted.iterations[rows],
         crafted.seconds * len(at) / len(crafted.x_adv),
         None if crafted.ineffective is None else [crafted.ineffective[i] for i in rows.tolist()],
+        None if crafted.unclipped is None else crafted.unclipped[at],
     )
 
 
@@ -186,7 +201,7 @@ def _verdicts(n: int, clean: Prediction, judged: Judged | None) -> dict[str, lis
     """Return the columns of the judge, over all n images of the part."""
     at = judged.at if judged else []
     spread = partial(_spread, n, at)
-    verdict, shares = (judged.verdict, judged.shares) if judged else (None, {})
+    verdict, more = (judged.verdict, judged.more) if judged else (None, {})
     columns = {
         "adv_label": spread(verdict and verdict.adv_label, None),
         "adv_confidence": spread(verdict and verdict.adv_confidence, None),
@@ -196,7 +211,7 @@ def _verdicts(n: int, clean: Prediction, judged: Judged | None) -> dict[str, lis
         "borderline": spread(verdict and verdict.borderline, False),
         "abstained": spread(verdict and verdict.abstained, False),
         **{norm: spread(verdict and verdict.distances[norm], None) for norm in _NORMS},
-        **{column: spread(shares.get(column), None) for column in ("share", "chosen_share")},
+        **{column: spread(more.get(column), None) for column in _MORE},
         "adversarial_radius": spread(judged and _radii(judged), None),
     }
     near = (margins(clean).abs() < BORDERLINE).tolist()

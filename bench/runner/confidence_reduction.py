@@ -55,6 +55,7 @@ def bisect_to_boundary(adapter: Adapter, attempt: Attempt, tried: AttackResult) 
         low, high = torch.where(kept, low, middle), torch.where(kept, middle, high)
     return tried._replace(
         x_adv=nearest,
+        unclipped=None,
         forwards=tried.forwards + 1 + _HALVINGS,
         seconds=tried.seconds + time.perf_counter() - began,
     )

@@ -15,6 +15,7 @@ from bench.spec.cells import (
 from bench.spec.columns import (
     COLUMNS,
     ROW,
+    SIZES,
     Column,
     ColumnType,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "ONE_DRAW_SURFACE",
     "ROW",
     "ROW_KINDS",
+    "SIZES",
     "TOOLKITS",
     "Adapter",
     "AttackRequest",

@@ -30,11 +30,16 @@ class Column:
 
 _TEXT, _FLAG, _COUNT = Column("text", True), Column("bool", True), Column("int", True)
 
+#: The size of the clean image, and its size after the channel means of its data set are subtracted.
+SIZES = ("clean_l2", "clean_linf", "centred_l2", "centred_linf")
+
 #: Column by name, in order. A new one needs a default (None if it may be null), so that results written
 #: before stay readable; the schema number of the store increases only when a meaning changes.
 #: `goal` is a column since less confidence in an unchanged label is a success that breaks no image;
 #: `adv_margin` is the score of the true class minus the largest other one, `ineffective` why an attack had
-#: nothing to guide it, and the last four are about the draws of random models.
+#: nothing to guide it; `draws` to `chosen_share` are about the draws of random models, `changed_*` are the
+#: shares of pixels and of channel values that differ from the clean image, and `unclipped_*` are about the
+#: image before a last clip to [0, 1], which is judged nowhere.
 ROW: Mapping[str, Column] = MappingProxyType({
     "cell": _TEXT, "kind": _TEXT, "dataset": _TEXT, "split": _TEXT, "index": _COUNT,
     "model": _TEXT, "family": _TEXT, "attack": _TEXT, "toolkit": _TEXT, "surface": _TEXT,
@@ -48,6 +53,9 @@ ROW: Mapping[str, Column] = MappingProxyType({
     "adversarial_radius": Column("float"), "adv_margin": Column("float"),
     "ineffective": Column("text"), "draws": Column("int"), "clean_share": Column("float"),
     "share": Column("float"), "chosen_share": Column("float"),
+    **dict.fromkeys(SIZES, Column("float")), "changed_pixels": Column("float"),
+    "changed_values": Column("float"), "unclipped_label": Column("int"),
+    "unclipped_l2": Column("float"), "unclipped_linf": Column("float"),
 })  # fmt: skip
 
 COLUMNS: tuple[str, ...] = tuple(ROW)

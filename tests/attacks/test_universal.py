@@ -101,13 +101,22 @@ def test_projection_is_the_nearest_point_of_the_ball(values, norm, xi) -> None:
     assert ((others - kept.flatten().double()) @ gap <= 1e-4).all()
 
 
-def plain(model, x, y, norm, xi, *, passes, steps, overshoot, seed) -> tuple[torch.Tensor, float]:
-    """Algorithm 1 of the paper, an image at a time, with DeepFool as its authors write it."""
+def plain(
+    model, x, y, norm, xi, *, passes, steps, overshoot, seed, inner="l2", box=True
+) -> tuple[torch.Tensor, float]:
+    """Algorithm 1 of the paper, an image at a time, with DeepFool as its authors write it.
+
+    Without a box nothing is clipped, and a step of DeepFool is at least 1e-4 long in place of 1e-4 longer.
+    """
+
+    def kept(image):
+        return image.clamp(0, 1) if box else image
+
     generator = torch.Generator().manual_seed(seed)
     v, err = torch.zeros_like(x[0]), 0.0
     for _ in range(passes):
         for i in torch.randperm(len(x), generator=generator).tolist():
-            start = (x[i] + v).clamp(0, 1)
+            start = kept(x[i] + v)
             if model(start[None]).argmax() != y[i]:
                 continue
             total, point, taken = torch.zeros_like(v), start, 0
@@ -119,16 +128,17 @@ def plain(model, x, y, norm, xi, *, passes, steps, overshoot, seed) -> tuple[tor
                     if k != y[i]:
                         gap = logits[k] - logits[y[i]]
                         (w,) = torch.autograd.grad(gap, here, retain_graph=True)
-                        distance = float(gap.detach().abs() / w.norm())
+                        length = w.norm() if inner == "l2" else w.abs().sum()
+                        distance = float(gap.detach().abs() / length)
                         if best is None or distance < best[0]:
-                            best = distance, w / w.norm()
-                total = total + (best[0] + 1e-4) * best[1]
-                point = (start + (1 + overshoot) * total).clamp(0, 1)
+                            best = distance, w / length if inner == "l2" else w.sign()
+                total = total + (best[0] + 1e-4 if box else max(best[0], 1e-4)) * best[1]
+                point = kept(start + (1 + overshoot) * total)
                 taken += 1
             if taken < steps:
                 v = v + point - start
                 v = v.clamp(-xi, xi) if norm == "linf" else v * min(1, xi / float(v.norm()))
-        err = float((model((x + v).clamp(0, 1)).argmax(1) != y).float().mean())
+        err = float((model(kept(x + v)).argmax(1) != y).float().mean())
     return v, err
 
 
@@ -140,6 +150,59 @@ def test_one_image_at_a_time_is_the_published_algorithm(trained, norm, eps) -> N
     assert torch.allclose(found.v, v, atol=1e-4)
     assert (found.fooling, found.passes) == (pytest.approx(err), 2)
     assert 0 < err < 1
+
+
+@pytest.mark.parametrize(("norm", "eps", "inner"), [("l2", 1.2, "l2"), ("linf", 0.2, "linf")])
+@pytest.mark.parametrize("clip", [True, False])
+def test_the_inner_steps_are_of_the_norm_asked_for_and_in_the_box_or_not(
+    trained, norm, eps, inner, clip
+) -> None:
+    x, y = trained.x[:12], trained.y[:12]
+    asked = {"batch": 1, "passes": 2, "delta": 0, "steps": 6, "inner": "ball", "clip": clip}
+    found = fitted(trained.net, x, y, norm, eps, seed=4, **asked)
+    v, err = plain(
+        trained.net, x, y, norm, eps, passes=2, steps=6, overshoot=0.02, seed=4, inner=inner, box=clip
+    )  # fmt: skip
+    assert torch.allclose(found.v, v, atol=1e-4)
+    assert found.fooling == pytest.approx(err)
+    assert 0 < err < 1
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("l2", 1.2), ("linf", 0.2)])
+def test_the_best_perturbation_of_all_passes_is_kept(trained, norm, eps) -> None:
+    """A fit of fewer passes goes the same way, so that the last of each are those of one fit."""
+    differ = 0
+    for seed in range(4):
+        words = {"batch": 1, "delta": 0, "steps": 6, "seed": seed}
+        last = [
+            fitted(trained.net, trained.x, trained.y, norm, eps, passes=passes, **words)
+            for passes in range(1, 6)
+        ]
+        best = fitted(trained.net, trained.x, trained.y, norm, eps, passes=5, keep="best", **words)
+        most = max(last, key=lambda found: found.fooling)  # the first of those that fool as many
+        assert (best.fooling, best.passes) == (most.fooling, 5)
+        assert torch.equal(best.v, most.v)
+        differ += best.fooling > last[-1].fooling
+    assert differ
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("l2", 0.25), ("linf", 0.04)])
+def test_on_a_plane_it_is_the_whole_ball_along_the_normal(norm, eps) -> None:
+    """Of the images of one class the ball reaches every other; the rest pull v to its end."""
+    model, x, y = oracles.two_classes(norm, [0.98 * eps, 0.01, 2 * eps, 0.01] * 2)
+    x, y = x[y == 0], y[y == 0]  # one perturbation cannot move both classes their way
+    words = {"batch": 1, "delta": 0, "passes": 3, "inner": "ball", "clip": False, "keep": "best"}
+    found = fitted(model, x, y, norm, eps, classes=2, **words)
+    normal = (model.weight[1] - model.weight[0]).detach().view_as(found.v)
+    expected = eps * (normal / normal.norm() if norm == "l2" else normal.sign())
+    assert torch.allclose(found.v, expected, atol=1e-4)
+    assert found.fooling == 0.5
+
+
+def test_what_art_has_no_choice_of_is_refused(trained) -> None:
+    for words in ({"inner": "ball"}, {"clip": False}, {"keep": "best"}):
+        with pytest.raises(UnsupportedAttack, match=next(iter(words))):
+            fitted(trained.net, trained.x[:4], trained.y[:4], toolkit="art", **words)
 
 
 def test_nothing_is_taken_of_an_image_that_ran_out_of_steps(trained) -> None:

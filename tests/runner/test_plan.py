@@ -267,3 +267,15 @@ def test_an_option_a_model_does_not_take_names_those_it_does(tiny_suite, registe
             make_plan(load_suite(str(tiny_suite)), Selection(models=[name]), train=False)
     tiny_suite.write_text(text.replace('"digits/mlp"', '"open"\ndistence = "cosine"'))
     assert make_plan(load_suite(str(tiny_suite)), Selection(models=["open"])).cells
+
+
+def test_a_toolkit_that_runs_an_attack_on_request_runs_it_where_a_suite_names_it(tmp_path):
+    def toolkits_of(**named):
+        path = tmp_path / "fgsm.toml"
+        path.write_text(build.suite(["digits/mlp"], [{**FGSM, **named}]))
+        plan = make_plan(load_suite(str(path)))
+        assert not plan.left_out
+        return [cell.toolkit for cell in plan.cells.values()]
+
+    assert toolkits_of() == ["art", "foolbox", "torchattacks"]
+    assert toolkits_of(toolkits=["native", "art"]) == ["native", "art"]

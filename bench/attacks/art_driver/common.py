@@ -34,13 +34,25 @@ def classifier_class() -> type[Any]:
     return Estimator
 
 
-def classifier(job: Job, kind: type[Any] | None = None, net: nn.Module | None = None) -> Any:
-    """Return the model, or `net` in its place, wrapped for ART on the device of the images."""
+def classifier(
+    job: Job,
+    kind: type[Any] | None = None,
+    net: nn.Module | None = None,
+    loss: nn.Module | None = None,
+) -> Any:
+    """Return the model, or `net` in its place, wrapped for ART on the device of the images.
+
+    Args:
+        job: the attack.
+        kind: the class of the classifier; None for `classifier_class`.
+        net: what takes the place of the model; None for the model itself.
+        loss: a loss of logits and labels; None for the cross-entropy.
+    """
     # ART's 'gpu' means the current device.
     with torch.cuda.device(job.x.device) if job.x.is_cuda else nullcontext():
         return (kind or classifier_class())(
             model=job.probe if net is None else net,
-            loss=nn.CrossEntropyLoss(),
+            loss=nn.CrossEntropyLoss() if loss is None else loss,
             input_shape=tuple(job.x.shape[1:]),
             nb_classes=job.num_classes,
             clip_values=(0.0, 1.0),

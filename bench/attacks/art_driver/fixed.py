@@ -16,6 +16,7 @@ from bench.attacks.art_driver.common import (
     generate,
     one_hot,
 )
+from bench.attacks.catalogue import parameter
 from bench.attacks.job import Job, Perturbation
 from bench.attacks.restarts import restarted
 from bench.spec import Norm
@@ -61,8 +62,8 @@ def _averaging_class() -> type[Any]:
     return Averaging
 
 
-def _averaging(job: Job) -> Any:
-    model = classifier(job, _averaging_class())
+def _averaging(job: Job, loss: nn.Module | None = None) -> Any:
+    model = classifier(job, _averaging_class(), loss=loss)
     model.eot = job.spec.parameter("eot")
     return model
 
@@ -91,8 +92,10 @@ def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
 def _fgsm(job: Job) -> torch.Tensor:
     from art.attacks.evasion import FastGradientMethod
 
+    # Of logits, the loss that is meant for log probabilities is the mean of -f_y.
+    loss = nn.NLLLoss() if parameter(job.spec, "loss") == "logit" else None
     attack = FastGradientMethod(
-        _averaging(job),
+        _averaging(job, loss),
         norm=np.inf,
         eps=job.eps,
         targeted=job.target is not None,

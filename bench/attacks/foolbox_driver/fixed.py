@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from bench.attacks.catalogue import parameter
 from bench.attacks.foolbox_driver.common import within_budget
 from bench.attacks.job import Job
 from bench.attacks.restarts import restarted
@@ -23,10 +24,16 @@ def _descent(base: type[Any]) -> type[Any]:
     class Descent(base):  # type: ignore[misc]
         start: torch.Tensor | None = None
         eot: int
+        loss = "ce"
 
         def get_loss_fn(self, model: Any, labels: Any) -> Callable[[Any], Any]:
+            def one(logits: Any) -> Any:
+                if self.loss == "logit":
+                    return -(logits * logits.onehot_like(labels)).sum(axis=-1).mean()
+                return crossentropy(logits, labels).mean()
+
             def loss_fn(inputs: Any) -> Any:
-                losses = [crossentropy(model(inputs), labels).mean() for _ in range(self.eot)]
+                losses = [one(model(inputs)) for _ in range(self.eot)]
                 return sum(losses[1:], losses[0]) / self.eot
 
             return loss_fn
@@ -72,7 +79,9 @@ def _descended(job: Job, attack: Any) -> torch.Tensor:
 def _fgsm(job: Job) -> torch.Tensor:
     from foolbox.attacks.fast_gradient_method import LinfFastGradientAttack
 
-    return _descended(job, _descent(LinfFastGradientAttack)(random_start=False))
+    attack = _descent(LinfFastGradientAttack)(random_start=False)
+    attack.loss = parameter(job.spec, "loss")
+    return _descended(job, attack)
 
 
 def _bim(job: Job) -> torch.Tensor:

@@ -29,6 +29,8 @@ class DeepFool:
         candidates: how many classes are tried, including the label.
         every_gradient: whether to take the gradient of every candidate; otherwise, in l2, only of the
             classes likely to be nearest, see `nearest_boundary`.
+        clip: whether the image is clipped to [0, 1] at all `steps`, or once, at the `end`.
+        final_overshoot: with `end`, the overshoot of the image returned; None for `overshoot`.
     """
 
     norm: Literal["l2", "linf"]
@@ -36,6 +38,8 @@ class DeepFool:
     overshoot: float
     candidates: int
     every_gradient: bool = True
+    clip: Literal["steps", "end"] = "steps"
+    final_overshoot: float | None = None
 
 
 class Boundaries(NamedTuple):
@@ -72,6 +76,10 @@ def deepfool(
     As in Foolbox, the class is tested after the overshoot and each step is 1e-4 longer. No image
     depends on the others in the batch, except by rounding.
 
+    With `clip="end"` nothing is clipped before all steps are done, and a step is at least 1e-4 long in
+    place of 1e-4 longer. The steps may then cross a boundary outside of [0, 1], and the one clip at the
+    end may undo that; the image before it is returned too.
+
     Args:
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1]; an image that is not of class y stays as it is.
@@ -83,6 +91,7 @@ def deepfool(
         The images (after the last step if no boundary was crossed) and the steps each took.
     """
     rows = torch.arange(len(x)) if rows is None else rows
+    at_end = parameters.clip == "end"
     x_adv, total = x.clone(), torch.zeros_like(x)
     iterations = torch.zeros(len(x), dtype=torch.int64)
     at, others = torch.arange(len(x), device=x.device), None
@@ -95,17 +104,26 @@ def deepfool(
             if others is None:
                 others = likeliest_others(logits.detach(), y, parameters.candidates - 1)
             if parameters.every_gradient:
-                step = _step(point, logits, y[at], others[at], parameters.norm)
+                distance, direction = _nearest(point, logits, y[at], others[at], parameters.norm)
             else:
-                step = _likely_step(model, point, logits, y[at], others[at], rows[at.cpu()])
+                distance, direction = _likely_nearest(
+                    model, point, logits, y[at], others[at], rows[at.cpu()]
+                )
+            length = distance.clamp(min=NUDGE) if at_end else distance + NUDGE
+            step = length.view(-1, 1, 1, 1) * direction
             # Only at the first step can an image be of another class; later ones have left the batch.
             stays = (logits.detach().argmax(1) != y[at]).view(-1, 1, 1, 1)
             total[at] += step.masked_fill(stays, 0)
-            x_adv[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)
+            moved = x[at] + (1 + parameters.overshoot) * total[at]
+            x_adv[at] = moved if at_end else moved.clamp(0, 1)
             iterations[at.cpu()] += 1
             with torch.no_grad():
                 at = at[model(x_adv[at]).argmax(1) == y[at]]
-    return NativeResult(x_adv, iterations)
+    if not at_end:
+        return NativeResult(x_adv, iterations)
+    if parameters.final_overshoot is not None:
+        x_adv = x + (1 + parameters.final_overshoot) * total
+    return NativeResult(x_adv.clamp(0, 1), iterations, x_adv)
 
 
 def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch.Tensor:
@@ -114,14 +132,17 @@ def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch
     return rest.topk(min(count, logits.shape[1] - 1), dim=1).indices
 
 
-def _step(
+def _nearest(
     x: torch.Tensor,
     logits: torch.Tensor,
     y: torch.Tensor,
     others: torch.Tensor,
     norm: Literal["l2", "linf"],
-) -> torch.Tensor:
-    """Return r_i from the logits of x, with one backward pass per candidate."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the distance (N,) to the nearest linearised boundary and the way there, of length 1.
+
+    Computed from the logits of x, with one backward pass per candidate.
+    """
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     distance, slope, w = (torch.empty(0, device=x.device) for _ in range(3))
     for k in range(others.shape[1]):
@@ -136,24 +157,22 @@ def _step(
         distance = torch.where(nearer, distance_k, distance)
         slope = torch.where(nearer, slope_k, slope)
         w[nearer] = w_k[nearer]
-    length = (distance + NUDGE).view(-1, 1, 1, 1)
-    return length * (w / slope.view(-1, 1, 1, 1) if norm == "l2" else w.sign())
+    return distance, w / slope.view(-1, 1, 1, 1) if norm == "l2" else w.sign()
 
 
-def _likely_step(
+def _likely_nearest(
     model: Probe,
     x: torch.Tensor,
     logits: torch.Tensor,
     y: torch.Tensor,
     others: torch.Tensor,
     rows: torch.Tensor,
-) -> torch.Tensor:
-    """Return r_i in l2, mostly with one backward pass."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same in l2, mostly with one backward pass."""
     gaps = logits.gather(1, others) - logits.gather(1, y[:, None])
     away = gaps.detach().abs()
     (w,) = torch.autograd.grad(gaps.gather(1, away.argmin(1, keepdim=True)).sum(), x)
-    length, direction = nearest_boundary(model, x.detach(), y, Boundaries(others, away, w), rows)
-    return length.view(-1, 1, 1, 1) * direction
+    return nearest_boundary(model, x.detach(), y, Boundaries(others, away, w), rows)
 
 
 def nearest_boundary(
@@ -189,4 +208,4 @@ def nearest_boundary(
         chosen = number.gather(1, of).squeeze(1)[nearer]
         distance[nearer] = shortest.squeeze(1)[nearer]
         direction[nearer] = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
-    return distance + NUDGE, direction
+    return distance, direction

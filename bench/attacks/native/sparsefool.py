@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.deepfool import Boundaries, likeliest_others, nearest_boundary
+from bench.attacks.native.deepfool import (
+    NUDGE,
+    Boundaries,
+    likeliest_others,
+    nearest_boundary,
+)
 from bench.attacks.native.result import NativeResult
 
 #: Steps of DeepFool and distance beyond the plane, as in the authors' code.
@@ -118,7 +123,7 @@ def _boundary(
         length, direction = nearest_boundary(
             model, point[at], y[at], Boundaries(others[at], gaps, w), rows[at.cpu()]
         )
-        total[at] += length.view(-1, 1, 1, 1) * direction
+        total[at] += (length + NUDGE).view(-1, 1, 1, 1) * direction
         point[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)
     size = normal.flatten(1).norm(dim=1).clamp(min=_LEAST)
     return point, normal / size.view(-1, 1, 1, 1)

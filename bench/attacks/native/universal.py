@@ -26,7 +26,9 @@ class Universal:
         delta: 1 minus the share of images to be fooled.
         passes: the largest number of passes over all images, each in a new order.
         batch: how many images improve v at a time; 1 is the published algorithm.
-        deepfool: parameters of the minimal steps, in l2.
+        deepfool: parameters of the minimal steps.
+        clip: whether x + v is clipped to [0, 1] during the fit.
+        keep: which v is returned: that of the last pass, or that of the pass that fools most images.
     """
 
     norm: Literal["l2", "linf"]
@@ -35,6 +37,8 @@ class Universal:
     passes: int
     batch: int
     deepfool: DeepFool
+    clip: bool = True
+    keep: Literal["last", "best"] = "last"
 
 
 def universal(
@@ -49,9 +53,10 @@ def universal(
                 dv_i = argmin_r ||r||_2  such that  f(x_i + v + r) != f(x_i)
                 v    = P_{p,xi}(v + dv_i)
 
-    The minimal r comes from l2-DeepFool; as in the authors' code it is not used if DeepFool ran out of
-    steps. x_i + v is clipped to [0, 1], also when Err is counted. With `batch` above 1 the dv_i of a
-    mini-batch are found together, all from the same v, and `together` is added.
+    The minimal r comes from DeepFool, in l2 or in the norm of the ball; as in the authors' code it is not
+    used if DeepFool ran out of steps. x_i + v is clipped to [0, 1], also when Err is counted, unless
+    `clip` is false. With `batch` above 1 the dv_i of a mini-batch are found together, all from the same
+    v, and `together` is added.
 
     Args:
         f: images in [0, 1] to logits.
@@ -62,20 +67,27 @@ def universal(
     """
     generator = torch.Generator().manual_seed(seed)
     v, err, done = torch.zeros_like(x[0]), 0.0, 0
-    batch = parameters.batch
+    best, batch = (v, err), parameters.batch
     while err < 1 - parameters.delta and done < parameters.passes:
         for rows in torch.split(torch.randperm(len(x), generator=generator), batch):
-            at = rows[held(f, x, y, v, rows)]
+            at = rows[held(f, _moved(x[rows], v, parameters.clip), y[rows], rows)]
             if not len(at):
                 continue
-            start = (x[at] + v).clamp(0, 1)
+            start = _moved(x[at], v, parameters.clip)
             crossed = deepfool(f, start, y[at], parameters.deepfool, at)
-            dv = (crossed.x_adv - start)[crossed.iterations < parameters.deepfool.steps]
+            found = crossed.x_adv if crossed.unclipped is None else crossed.unclipped
+            dv = (found - start)[crossed.iterations < parameters.deepfool.steps]
             if len(dv):
                 v = project(v + together(dv), parameters.norm, parameters.xi)
         done += 1
-        err = fooling(f, x, y, v, max(batch, _LOOK))
-    return Perturbation(v, done, err)
+        err = fooling(f, x, y, v, parameters)
+        if parameters.keep == "last" or err > best[1]:
+            best = v, err
+    return Perturbation(best[0], done, best[1])
+
+
+def _moved(x: torch.Tensor, v: torch.Tensor, clip: bool) -> torch.Tensor:
+    return (x + v).clamp(0, 1) if clip else x + v
 
 
 def together(dv: torch.Tensor) -> torch.Tensor:
@@ -90,19 +102,20 @@ def together(dv: torch.Tensor) -> torch.Tensor:
     return step
 
 
-def held(
-    f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, rows: torch.Tensor
-) -> torch.Tensor:
-    """Return which of some images stay in their class y under v: bool (len(rows),), on the CPU."""
+def held(f: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Return which images (n, C, H, W) of some rows (n,) are of their class y: bool (n,), on the CPU."""
     with torch.no_grad(), f.playing(rows.tolist()):
-        logits: torch.Tensor = f((x[rows] + v).clamp(0, 1))
-    return (logits.argmax(1) == y[rows]).cpu()
+        logits: torch.Tensor = f(x)
+    return (logits.argmax(1) == y).cpu()
 
 
-def fooling(f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, batch: int) -> float:
+def fooling(
+    f: Probe, x: torch.Tensor, y: torch.Tensor, v: torch.Tensor, parameters: Universal
+) -> float:
     """Return the share of images that v takes out of their class y."""
-    parts = torch.split(torch.arange(len(x)), batch)
-    return 1 - sum(int(held(f, x, y, v, rows).sum()) for rows in parts) / len(x)
+    parts = torch.split(torch.arange(len(x)), max(parameters.batch, _LOOK))
+    stays = (held(f, _moved(x[rows], v, parameters.clip), y[rows], rows) for rows in parts)
+    return 1 - sum(int(kept.sum()) for kept in stays) / len(x)
 
 
 def project(v: torch.Tensor, norm: Literal["l2", "linf"], xi: float) -> torch.Tensor:

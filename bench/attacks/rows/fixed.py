@@ -53,11 +53,21 @@ _TARGETS = Parameter("count", 9, least=1)
 ROWS = (
     Attack(
         name="fgsm",
-        norms={"linf": THREE},
-        parameters={"eot": EOT, "targeted": TARGETED},
-        refusals=(Refusal("foolbox", "targeted", "none", "cannot be targeted"), _EOT_REFUSED),
+        norms={"linf": (*THREE, "native")},
+        on_request=("native",),
+        parameters={
+            "eot": EOT,
+            "targeted": TARGETED,
+            "loss": Parameter("choice", "ce", choices=("ce", "logit"), later=True),
+        },
+        refusals=(
+            Refusal("foolbox", "targeted", "none", "cannot be targeted"),
+            _EOT_REFUSED,
+            Refusal("torchattacks", "loss", "ce", "climbs the cross-entropy"),
+        ),
         parity=(Agreement(identical("one signed step of the same gradient")),),
-        note="one signed gradient step of size eps",
+        note="one signed gradient step of size eps; native, where a suite names it, also tells of the "
+        "image before it is clipped to [0, 1]",
     ),
     Attack(
         name="bim",
@@ -214,8 +224,16 @@ ROWS = (
             "candidates": Parameter("count", 10, least=2),
             "fit": Parameter("fit", "train 1000"),
             "fitted_on": Parameter("model", ITSELF),
+            "inner": Parameter("choice", "l2", choices=("l2", "ball"), later=True),
+            "clip": Parameter("flag", True, later=True),
+            "keep": Parameter("choice", "last", choices=("last", "best"), later=True),
         },
-        refusals=(Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),),
+        refusals=(
+            Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),
+            Refusal("art", "inner", "l2", "has DeepFool in l2 alone"),
+            Refusal("art", "clip", True, "clips every image it looks at"),
+            Refusal("art", "keep", "last", "keeps the perturbation of the last pass"),
+        ),
         needs=(
             Need(
                 kind="candidates",
@@ -231,6 +249,7 @@ ROWS = (
             ),
         ),
         note="one perturbation for all images, fitted with DeepFool on `fit` until a share of "
-        "1 - delta is fooled or the passes are done; batch 1 is as published",
+        "1 - delta is fooled or the passes are done; batch 1 is as published; clip=false, in native, "
+        "fits without the box and tells of the images before they are clipped too",
     ),
 )

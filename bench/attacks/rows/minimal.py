@@ -66,7 +66,11 @@ ROWS = (
             "steps": Parameter("count", 50, least=1),
             "overshoot": Parameter("amount", 0.02, least=0),
             "candidates": Parameter("count", 10, least=2),
+            "clip": Parameter("choice", "steps", choices=("steps", "end"), later=True),
         },
+        refusals=tuple(
+            Refusal(toolkit, "clip", "steps", "clips the image at every step") for toolkit in THREE
+        ),
         needs=(
             Need(
                 kind="candidates",
@@ -88,7 +92,8 @@ ROWS = (
             Agreement(verdict("the same linear steps; where each stops and overshoots differs")),
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
-        "only in foolbox and native, which drops finished images from the batch",
+        "only in foolbox and native, which drops finished images from the batch; clip=end, in native, "
+        "lets the steps leave [0, 1] and tells of the image before its one clip too",
     ),
     Attack(
         name="l-bfgs",

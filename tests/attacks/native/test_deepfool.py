@@ -12,6 +12,7 @@ from bench.attacks.instrument import attacked
 from bench.attacks.job import Batch
 from bench.attacks.native.deepfool import DeepFool, deepfool, likeliest_others
 from bench.attacks.run_attack import AttackResult, run_attack
+from bench.errors import UnsupportedAttack
 
 ORDER = {"l2": 2.0, "linf": torch.inf}
 
@@ -118,3 +119,75 @@ def test_rows_say_which_images_are_meant(trained) -> None:
             DeepFool(norm="l2", steps=5, overshoot=0.02, candidates=10), torch.tensor([4, 1]),
         )  # fmt: skip
     assert (probe.forwards > 0).tolist() == [False, True, False, False, True]
+
+
+def as_the_study(model, x, y, norm: str, *, steps: int, overshoot: float) -> torch.Tensor:
+    """DeepFool that is clipped at the end alone, an image at a time: x + 1.01 r, before the clip."""
+    total, point = torch.zeros_like(x), x
+    for _ in range(steps):
+        if model(point[None]).argmax() != y:
+            break
+        here = point.clone().requires_grad_()
+        logits = model(here[None])[0]
+        ways = []
+        for k in range(len(logits)):
+            if k != y:
+                (w,) = torch.autograd.grad(logits[k] - logits[y], here, retain_graph=True)
+                gap = float((logits[k] - logits[y]).detach().abs())
+                length = float(w.norm() if norm == "l2" else w.abs().sum())
+                ways.append((gap / length, w / length if norm == "l2" else w.sign()))
+        distance, way = min(ways, key=lambda pair: pair[0])
+        total = total + max(distance, 1e-4) * way
+        point = x + (1 + overshoot) * total
+    return x + 1.01 * total
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize(("overshoot", "steps"), [(0.02, 50), (0.3, 50), (0.02, 1)])
+def test_clipped_at_the_end_it_is_the_plain_loop(trained, norm, overshoot, steps) -> None:
+    x, y = trained.x[:8], trained.y[:8]
+    tried = run(trained.net, x, y, norm, clip="end", overshoot=overshoot, steps=steps)
+    expected = torch.stack([
+        as_the_study(trained.net, image, label, norm, steps=steps, overshoot=overshoot)
+        for image, label in zip(x, y, strict=True)
+    ])  # fmt: skip
+    assert torch.allclose(tried.unclipped, expected, atol=1e-4)
+    assert torch.equal(tried.x_adv, tried.unclipped.clamp(0, 1))
+    assert (tried.unclipped.min(), tried.unclipped.max()) != (0, 1)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@pytest.mark.parametrize("overshoot", [0.01, 0.02, 0.2])
+def test_clipped_at_the_end_it_ends_a_hundredth_beyond_the_boundary(norm, overshoot) -> None:
+    model, x, y = oracles.ten_classes(16)
+    tried = run(model, x, y, norm, clip="end", overshoot=overshoot)
+    once = tried.iterations == 1
+    assert once.float().mean() > 0.8
+    expected = 1.01 * oracles.distances(model, x, y, norm)
+    assert torch.allclose(size(tried.unclipped - x, norm)[once], expected[once], rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_boundary_outside_of_the_box_is_crossed_before_the_clip_alone(norm) -> None:
+    """One pixel decides, which is 0.9 and would have to become 1.2; the other is no use."""
+
+    class Bright(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            margin = 1.2 - images.flatten(1)[:, 0]
+            return torch.stack([margin, -margin], 1)
+
+    x, y = torch.tensor([0.9, 0.5]).view(1, 1, 1, 2), torch.zeros(1, dtype=torch.int64)
+    tried = run(Bright(), x, y, norm, num_classes=2, clip="end")
+    assert tried.unclipped.flatten().tolist() == pytest.approx([0.9 + 1.01 * 0.3, 0.5])
+    assert tried.x_adv.flatten().tolist() == pytest.approx([1, 0.5])
+    assert tried.iterations.tolist() == [1]
+    assert Bright()(tried.unclipped).argmax(1) == 1
+    assert Bright()(tried.x_adv).argmax(1) == 0
+    inside = run(Bright(), x, y, norm, num_classes=2, steps=5)
+    assert (inside.unclipped, inside.iterations.tolist()) == (None, [5])
+
+
+def test_only_native_clips_at_the_end(trained) -> None:
+    for toolkit in ("art", "foolbox", "torchattacks"):
+        with pytest.raises(UnsupportedAttack, match="clips the image at every step"):
+            run(trained.net, trained.x, trained.y, "l2", toolkit, clip="end")

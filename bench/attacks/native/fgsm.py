@@ -1,0 +1,52 @@
+"""FGSM of our own, which also gives its images before they are clipped."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch.nn import functional as F
+
+from bench.attacks.instrument import Probe
+from bench.attacks.native.result import NativeResult
+
+
+def fgsm(
+    model: Probe,
+    x: torch.Tensor,
+    classes: torch.Tensor,
+    *,
+    eps: float,
+    loss: Literal["ce", "logit"],
+    targeted: bool,
+    eot: int,
+) -> NativeResult:
+    """Take one step along the signs of a gradient: x + eps sign(grad loss), clipped to [0, 1].
+
+    Goodfellow et al., 'Explaining and harnessing adversarial examples', ICLR 2015, section 4, where the
+    loss is the cross-entropy. `logit` is the loss -f_y with f the logits: it looks at the true class alone,
+    so that its signs differ from those of the cross-entropy.
+
+    Args:
+        model: images in [0, 1] to logits.
+        x: float32 (N, C, H, W) in [0, 1].
+        classes: int64 (N,), the labels to get away from, or the wanted classes.
+        eps: the length of the step, in linf.
+        loss: what is climbed; for a wanted class it is descended.
+        targeted: whether classes are wanted.
+        eot: how many gradients are averaged, of models that answer at random.
+    """
+    point = x.clone().requires_grad_()
+    losses = [_loss(model(point), classes, loss) for _ in range(eot)]
+    (slope,) = torch.autograd.grad(torch.stack(losses).mean(), point)
+    unclipped = x + (-eps if targeted else eps) * slope.sign()
+    steps = torch.ones(len(x), dtype=torch.int64)
+    return NativeResult(unclipped.clamp(0, 1), steps, unclipped)
+
+
+def _loss(
+    logits: torch.Tensor, classes: torch.Tensor, loss: Literal["ce", "logit"]
+) -> torch.Tensor:
+    if loss == "ce":
+        return F.cross_entropy(logits, classes)
+    return -logits.gather(1, classes[:, None]).mean()
