@@ -11,6 +11,7 @@ from bench.measure.certified import certificates, certified_bounds, certified_cu
 from bench.measure.curves import curve
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
+from bench.measure.perturbations import perturbations
 from bench.measure.radius import critical_eps
 from bench.measure.transfer import transfer
 from bench.store.results import Results
@@ -32,6 +33,7 @@ class Measured:
     headline: pd.DataFrame
     curve: pd.DataFrame
     attacks: pd.DataFrame
+    perturbations: pd.DataFrame
     parity: pd.DataFrame
     transfer: pd.DataFrame
     claims: pd.DataFrame
@@ -53,6 +55,7 @@ def measure(results: Results) -> Measured:
         headline=headline(outcomes),
         curve=curve(outcomes),
         attacks=rates,
+        perturbations=perturbations(outcomes),
         parity=parity(results),
         transfer=transfer(results, rates),
         claims=claims(results, compared),

@@ -87,7 +87,7 @@ def _measured(results: Results) -> Measured:
     nothing, outcomes = pd.DataFrame(), Outcomes(results)
     return Measured(
         outcomes=outcomes, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), parity=nothing,
-        transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
+        perturbations=nothing, transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
         certificates=nothing, certified=nothing, certified_bounds=nothing, checks=nothing,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The attacks as they ran, with every parameter."""
+"""The attacks as they ran, with their parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def section(findings: Findings) -> Section:
 
 
 def parameter_table(findings: Findings) -> Table:
-    """Return a row an attack: every parameter it ran with, and the radii it was given."""
+    """Return a row an attack: the parameters it ran with, and the radii it was given."""
     radii: dict[tuple[str, str, str], list[str]] = {}
     for cell in findings.results.cells.to_dict("records"):
         given = formatting.parameters(cell["parameters"])
@@ -37,7 +37,9 @@ def parameter_table(findings: Findings) -> Table:
         Column("eps"): "eps",
         Column("parameters", share=1): "parameters",
     }
-    return tabulate(found, columns, "Attacks as they ran, with every parameter written out.")
+    return tabulate(
+        found, columns, "Attacks as they ran; a parameter that is not written has its default."
+    )
 
 
 SECTION = SectionRule(name="parameters", place=190, make=section)
