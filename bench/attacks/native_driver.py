@@ -10,7 +10,7 @@ import torch
 from bench.attacks.catalogue import parameter
 from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.deepfool import DeepFool, deepfool
-from bench.attacks.native.fgsm import fgsm
+from bench.attacks.native.fgsm import FGSM, fgsm
 from bench.attacks.native.lbfgs import LBFGS, lbfgs
 from bench.attacks.native.noise import noise
 from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
@@ -40,10 +40,12 @@ def _fgsm(job: Job) -> torch.Tensor:
         job.probe,
         job.x,
         job.goal,
-        eps=job.eps,
-        loss=parameter(job.spec, "loss"),
-        targeted=job.target is not None,
-        eot=job.spec.parameter("eot"),
+        FGSM(
+            eps=job.eps,
+            loss=parameter(job.spec, "loss"),
+            targeted=job.target is not None,
+            eot=job.spec.parameter("eot"),
+        ),
     )
     return _given(job, result)
 

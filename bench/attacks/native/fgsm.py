@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,16 +12,24 @@ from bench.attacks.instrument import Probe
 from bench.attacks.native.result import NativeResult
 
 
-def fgsm(
-    model: Probe,
-    x: torch.Tensor,
-    classes: torch.Tensor,
-    *,
-    eps: float,
-    loss: Literal["ce", "logit"],
-    targeted: bool,
-    eot: int,
-) -> NativeResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FGSM:
+    """The parameters of FGSM.
+
+    Attributes:
+        eps: the length of the step, in linf.
+        loss: what is climbed; for wanted classes it is descended.
+        targeted: whether classes are wanted.
+        eot: how many gradients are averaged, of models that answer at random.
+    """
+
+    eps: float
+    loss: Literal["ce", "logit"]
+    targeted: bool
+    eot: int
+
+
+def fgsm(model: Probe, x: torch.Tensor, classes: torch.Tensor, parameters: FGSM) -> NativeResult:
     """Take one step along the signs of a gradient: x + eps sign(grad loss), clipped to [0, 1].
 
     Goodfellow et al., 'Explaining and harnessing adversarial examples', ICLR 2015, section 4, where the
@@ -31,15 +40,13 @@ def fgsm(
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
         classes: int64 (N,), the labels to get away from, or the wanted classes.
-        eps: the length of the step, in linf.
-        loss: what is climbed; for a wanted class it is descended.
-        targeted: whether classes are wanted.
-        eot: how many gradients are averaged, of models that answer at random.
+        parameters: of the attack.
     """
     point = x.clone().requires_grad_()
-    losses = [_loss(model(point), classes, loss) for _ in range(eot)]
+    losses = [_loss(model(point), classes, parameters.loss) for _ in range(parameters.eot)]
     (slope,) = torch.autograd.grad(torch.stack(losses).mean(), point)
-    unclipped = x + (-eps if targeted else eps) * slope.sign()
+    step = -parameters.eps if parameters.targeted else parameters.eps
+    unclipped = x + step * slope.sign()
     steps = torch.ones(len(x), dtype=torch.int64)
     return NativeResult(unclipped.clamp(0, 1), steps, unclipped)
 
