@@ -53,14 +53,15 @@ def sizes(x: torch.Tensor, means: Sequence[float]) -> dict[str, torch.Tensor | N
         `clean_l2`, `clean_linf`, `centred_l2`, `centred_linf`, each float64 (N,), on the images' device;
         the last two None without means.
     """
-    images = x.double()
     found: list[torch.Tensor | None] = [None] * len(SIZES)
-    found[:2] = _lengths(images)
+    found[:2] = _lengths(x)
     if means:
-        found[2:] = _lengths(images - images.new_tensor(means).view(-1, 1, 1))
+        found[2:] = _lengths(x - x.new_tensor(means).view(-1, 1, 1))
     return dict(zip(SIZES, found, strict=True))
 
 
 def _lengths(images: torch.Tensor) -> list[torch.Tensor | None]:
+    # Summed up in float64, of which no copy is made.
     flat = images.flatten(1)
-    return [flat.norm(dim=1), flat.abs().amax(1)]
+    orders = (2, torch.inf)
+    return [torch.linalg.vector_norm(flat, order, dim=1, dtype=torch.float64) for order in orders]

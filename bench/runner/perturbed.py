@@ -37,7 +37,8 @@ def changed_shares(
     """
     pixels = math.prod(shown.shape[2:])
     counts = verdict.distances["l0"]
-    values = (shown != attempt.x).flatten(1).double().mean(1).tolist()
+    size = math.prod(shown.shape[1:])
+    values = ((shown != attempt.x).flatten(1).sum(1).double() / size).tolist()
     return {
         "changed_pixels": [None if count is None else count / pixels for count in counts],
         "changed_values": [
