@@ -60,8 +60,7 @@ def resolve(
 ) -> AttackSpec:
     """Return a checked attack with canonical parameters and every default written out.
 
-    Parameters that came later (`Parameter.later`) are left out where they have their default. Amounts
-    are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs and equal cells.
+    Parameters that were added later (`Parameter.later`) are left out at their default. Amounts are kept as exact text (`8/255`, `0.5`), so that equal requests are equal specs and equal cells.
 
     Args:
         name: an attack of the catalogue.
@@ -107,7 +106,7 @@ def resolve(
 
 
 def _later(attack: Attack) -> dict[str, Scalar]:
-    """Return the parameters that came later, each with its default."""
+    """Return the parameters that were added later, each with its default."""
     return {
         name: parameter_value(f"{attack.name}: {name}", rule, rule.default, None)
         for name, rule in attack.parameters.items()
@@ -116,11 +115,11 @@ def _later(attack: Attack) -> dict[str, Scalar]:
 
 
 def every_parameter(name: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return the parameters of an attack with those that an `AttackSpec` leaves out: see `Parameter.later`.
+    """Return the parameters of an attack, including those left out at their default (`Parameter.later`).
 
     Args:
         name: of the attack.
-        parameters: as an `AttackSpec` or a stored cell has them.
+        parameters: those of an `AttackSpec` or of a stored cell.
 
     Raises:
         SpecError: no such attack.
@@ -129,7 +128,7 @@ def every_parameter(name: str, parameters: Mapping[str, Scalar]) -> dict[str, Sc
 
 
 def parameter(spec: AttackSpec, name: str) -> Any:
-    """Return the value of one parameter, its default where the attack leaves it out.
+    """Return the value of one parameter, or its default if it is left out of the attack.
 
     Raises:
         SpecError: no such attack.

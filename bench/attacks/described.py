@@ -26,7 +26,7 @@ MEANINGS: Mapping[str, str] = {
     "c": "weight of the margin against the distance; where a search follows, its start",
     "candidates": "classes whose boundaries are considered, the likeliest first",
     "certify n": "noisy copies that bound the share of the class",
-    "clip": "when the image is clipped to [0, 1]: at all steps, or once at the end, which then oversteps by 0.01",
+    "clip": "when the image is clipped to [0, 1]: after each of the steps, or once at the end (overshoot 0.01)",
     "confidence": "margin by which the wrong class must lead, in logits",
     "cw step_size": "learning rate of Adam",
     "decay": "weight of the gradients of earlier steps",
@@ -48,7 +48,7 @@ MEANINGS: Mapping[str, str] = {
     "init_eps": "radius of the first sphere, in l2",
     "inner": "norm of the steps of DeepFool: l2, or that of the ball",
     "jsma gamma": "largest share of the values that may change",
-    "keep": "the perturbation of the last pass, or the best: the one after the pass that fools most images",
+    "keep": "which perturbation is returned: of the last pass, or the best, of the pass that fools most images",
     "l-bfgs c": "weight of the distance against the cross-entropy at the start of the search",
     "lambda": "how far beyond the linearised boundary the linear solver aims",
     "least_confidence": "images that the model is less sure of are not measured",
@@ -78,8 +78,8 @@ MEANINGS: Mapping[str, str] = {
     "targets": "classes that are targeted in turn, the likeliest first",
     "theta": "amount added to a value",
     "translations": "shifts on the grid, along each side",
-    "universal clip": "whether images are clipped to [0, 1] while the perturbation is fitted",
-    "universal steps": "steps of DeepFool on one image, of which nothing is taken where it needs them all",
+    "universal clip": "whether images are clipped to [0, 1] during the fit",
+    "universal steps": "steps of DeepFool on one image; its result is not used if it needs them all",
 }
 
 _EPS = "radius in units of [0, 1], such as 0.03 or 8/255"

@@ -19,8 +19,8 @@ from bench.attacks.native.sparsefool import SparseFool, sparsefool
 from bench.attacks.native.universal import Universal, universal
 from bench.spec import Norm
 
-#: How far DeepFool that clips at the end goes beyond the boundary, whatever its overshoot: as in the study
-#: that made it so.
+#: The overshoot of the image returned by DeepFool that clips at the end, whatever its `overshoot`: so the
+#: study of distances to the boundary (`fooling`) attacked.
 _FINAL_OVERSHOOT = 0.01
 
 
@@ -29,7 +29,7 @@ def prepare() -> None:
 
 
 def _given(job: Job, result: NativeResult) -> torch.Tensor:
-    """Return the images of an attack; what else it tells is left with the probe."""
+    """Return the images of an attack, and record the rest of its result in the probe."""
     job.probe.iterations = result.iterations
     job.probe.unclipped = result.unclipped
     return result.x_adv

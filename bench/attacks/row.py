@@ -23,18 +23,19 @@ class Parameter:
 
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
-            `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of its images
-            (`train 1000`), `model` the name of a model, or `itself`.
+            `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of
+            its images (`train 1000`), `model` the name of a model, or `itself`.
         default: its value if none is given.
         least: the smallest value allowed; for an amount, None means anything above 0.
         constant_cost: the parameter is a count, such as of iterations, but cost does not scale with it.
         below: what an amount must stay below; None for no bound.
         most: the largest amount allowed; None for no bound.
         meaning: what it means, in one line; empty where `bench.attacks.described` says it.
-        choices: what a choice may be.
-        later: the attack had cells in stores before it had this parameter. It is written into an attack,
-            and so into the key of a cell, only where it differs from its default, which has to be what the
-            attack did before: older cells keep their keys. `bench.attacks.catalogue.parameter` reads it.
+        choices: the values a `choice` may have.
+        later: whether the parameter was added to an attack that had stored cells. Then it is part of an
+            attack, and of the key of a cell, only if it differs from its default, so that older cells keep
+            their keys. The default must be what the attack did before. Read such a parameter with
+            `bench.attacks.catalogue.parameter`.
     """
 
     kind: WordKind
@@ -134,7 +135,7 @@ class Attack:
         minimal: whether it searches for the nearest adversarial image and takes no radius.
         access: what it uses of a model.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
-        on_request: toolkits that have it, but run it only where a suite names them.
+        on_request: toolkits that run it only if a suite names them.
         absent: why a toolkit that seems to have it does not.
         irreducible: why its goal cannot be less confidence in the label; empty if it can.
         packages: what must be installed besides a toolkit, by a name that pip and Python share.

@@ -16,7 +16,7 @@ class Dataset:
         splits: name to number of images.
         torchvision: the class in `torchvision.datasets` that reads and downloads it; None for
             scikit-learn's embedded digits.
-        means: of the training images, channel by channel, in [0, 1]; none where they are not known.
+        means: the mean of the training images in each channel, in [0, 1]; empty if not known.
     """
 
     name: str

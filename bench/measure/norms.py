@@ -40,18 +40,18 @@ def distances(x: torch.Tensor, x_adv: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def sizes(x: torch.Tensor, means: Sequence[float]) -> dict[str, torch.Tensor | None]:
-    """Return how large images are, for distances relative to them.
+    """Return the norms of images, for distances relative to them.
 
-    A mostly bright image is long without holding much; less the channel means of its data set it is as
-    long as a network is shown it, but for the scale.
+    Most of the norm of an image is its brightness. What remains after the channel means of the data set
+    are subtracted is, but for the scale, the norm of the image as a network gets it.
 
     Args:
         x: images, (N, C, H, W) in [0, 1].
-        means: of the data set, a number a channel; none where they are not known.
+        means: of the data set, a number for each channel; empty if they are not known.
 
     Returns:
         `clean_l2`, `clean_linf`, `centred_l2`, `centred_linf`, each float64 (N,), on the images' device;
-        the last two None without means.
+        the last two are None without means.
     """
     found: list[torch.Tensor | None] = [None] * len(SIZES)
     found[:2] = _lengths(x)
@@ -61,7 +61,7 @@ def sizes(x: torch.Tensor, means: Sequence[float]) -> dict[str, torch.Tensor | N
 
 
 def _lengths(images: torch.Tensor) -> list[torch.Tensor | None]:
-    # Summed up in float64, of which no copy is made.
+    # The sums are float64, without a copy of the images in float64.
     flat = images.flatten(1)
     orders = (2, torch.inf)
     return [torch.linalg.vector_norm(flat, order, dim=1, dtype=torch.float64) for order in orders]

@@ -1,13 +1,13 @@
-"""How large and how visible perturbations are, and what the clip to [0, 1] takes from them.
+"""How large perturbations are, and how much the clip to [0, 1] changes them.
 
-With r = x' - x of the image that was tried, whether it fooled the model or not, over the N images attacked:
+With r = x' - x for the image tried, whether or not it fooled the model, over the N images attacked:
 
     Delta_p   = 1/N sum ||r||_p
     rho_p     = 1/N sum ||r||_p / ||x||_p                       p = 2 or infinity
 
-rho is the relative robustness of Moosavi-Dezfooli et al., 'DeepFool', CVPR 2016, eq. 15, of an attack that
-looks for the least perturbation. Some studies divide by ||x - m||_p with m the channel means of the data
-set, which is about half of ||x||_p: rho is then about twice as large. Both are given.
+For an attack that looks for the smallest perturbation, rho is the relative robustness of Moosavi-Dezfooli
+et al., 'DeepFool', CVPR 2016, eq. 15. Some studies divide by ||x - m||_p instead, where m are the channel
+means of the data set. That norm is about half of ||x||_p, so their rho is about twice as large. Both are given.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.spec import eps_text
 from bench.store.columns import attacked
 
 _ORDERS = ("l2", "linf")
-#: Column of the rows to that of its mean over the images attacked.
+#: For a column of the rows, the name of its mean over the images attacked.
 _MEANS = {
     "iterations": "iterations", "seconds": "seconds", "adv_confidence": "confidence_tried",
     **{order: f"delta_{order}" for order in _ORDERS},
@@ -30,23 +30,22 @@ _MEANS = {
 
 
 def perturbations(outcomes: Outcomes) -> pd.DataFrame:
-    """Return how large the perturbations of each cell are, a row a done cell whose rows say so.
+    """Return how large the perturbations of each cell are, a row for each done cell.
 
-    Cells of older versions, whose rows lack the size of the clean image, are left out.
+    Cells whose rows lack the norm of the clean image, as those of older versions do, are left out.
 
     Returns:
         `cell, model, family, attack, norm, eps_text` (`minimal` for an attack without eps), `toolkit,
-        surface`; `attacked` (images); `fooling` (the share of them on which the goal was reached) with
-        `low, high` (95 % Wilson);
+        surface`; `attacked` (images); `fooling` (successes / attacked) with `low, high` (95 % Wilson);
         `confidence_fooled` and `confidence_tried` (means over the images fooled, and over all attacked);
-        `delta_*` and `rho_*` for l2 and linf, as at the head of this file, `rho_centred_*` relative to
-        ||x - m|| (null where the means of the data set are not known);
-        `median_pixels` and `median_values` (medians of the shares of pixels, and of the values of
-        their channels, that differ); `iterations, seconds` (means over the images attacked);
-        of the images before they were clipped to [0, 1], where the attack gives them:
-        `unclipped_fooling` (share with another label than the true one), `unclipped_delta_*`,
-        `unclipped_rho_*, unclipped_rho_centred_*`; and by what share of itself the clip lowers a figure:
-        `fooling_reduction` and `delta_reduction_*`, (unclipped - clipped) / unclipped. Else null.
+        `delta_*` and `rho_*` for l2 and linf, as at the head of this file; `rho_centred_*` relative to
+        ||x - m|| (null if the means of the data set are not known);
+        `median_pixels` and `median_values` (median shares of pixels and of channel values that differ
+        from the clean image); `iterations, seconds` (means over the images attacked).
+        If the attack returns its images before a last clip to [0, 1], the same of these, else null:
+        `unclipped_fooling` (share with a wrong label), `unclipped_delta_*`, `unclipped_rho_*`,
+        `unclipped_rho_centred_*`; and `fooling_reduction` and `delta_reduction_*`, which are
+        (unclipped - clipped) / unclipped.
     """
     rows, cells = outcomes.results.rows, outcomes.cells
     tried = rows[attacked(rows) & rows["clean_l2"].notna() & rows["cell"].isin(cells["cell"])]
@@ -98,7 +97,7 @@ def _figures(tried: pd.DataFrame) -> pd.DataFrame:
 
 
 def _size(numbers: pd.DataFrame, name: str) -> pd.Series[float]:
-    """Return the size of each clean image; NaN for one that is zero, to which nothing is relative."""
+    """Return the norm of each clean image; NaN if it is zero."""
     size = numbers[name].astype("float64")
     return size.where(size > 0)
 

@@ -117,9 +117,9 @@ def _tried(
     """
     source = task.source
     if source.perturbation is not None:
-        # A fitted attack that was fitted without the box is looked at without it too.
-        boxed = every_parameter(task.spec.name, dict(task.spec.parameters)).get("clip", True)
-        return _of(apply(source.perturbation, part.x, keep_unclipped=not boxed), at)
+        # A perturbation that was fitted without a clip is measured without it too.
+        clips = every_parameter(task.spec.name, dict(task.spec.parameters)).get("clip", True)
+        return _of(apply(source.perturbation, part.x, keep_unclipped=not clips), at)
     if source.crafted is not None:
         if part.start not in source.crafted:
             whole_part = Batch(part.x, part.y, target)

@@ -214,7 +214,7 @@ def _runners(
             one of its parameters. If it names none, such a toolkit is added to `left_out`.
     """
     spec = attack.spec
-    for toolkit in attack.toolkits or _unasked(spec):
+    for toolkit in attack.toolkits or _default_toolkits(spec):
         if wanted and toolkit not in wanted:
             continue
         why = refusal(spec, toolkit)
@@ -228,8 +228,8 @@ def _runners(
             yield toolkit
 
 
-def _unasked(spec: AttackSpec) -> list[Toolkit]:
-    """Return the toolkits that run an attack where a suite names none."""
+def _default_toolkits(spec: AttackSpec) -> list[Toolkit]:
+    """Return the toolkits that run an attack if a suite names none."""
     on_request = row_of(spec.name).on_request
     return [kit for kit in available(spec.name, spec.norm) if kit not in on_request]
 

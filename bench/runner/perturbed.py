@@ -1,4 +1,4 @@
-"""What rows say of a perturbation beside the verdict: what it changes, and how large it was unclipped."""
+"""Columns about a perturbation besides the verdict: what it changed, and what it was before the clip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNCLIPPED = ("unclipped_label", "unclipped_l2", "unclipped_linf")
 
 
 def clean_sizes(attempt: Attempt, model: ModelSpec) -> dict[str, list[Any]]:
-    """Return how large the clean images are, by `SIZES`; see `bench.measure.norms.sizes`."""
+    """Return the norms of the clean images by the names in `SIZES`; see `bench.measure.norms.sizes`."""
     data = DATASETS.get(model.data)
     found = sizes(attempt.x, () if data is None else data.means)
     return {name: _listed(found[name], len(attempt.x)) for name in SIZES}
@@ -26,13 +26,13 @@ def clean_sizes(attempt: Attempt, model: ModelSpec) -> dict[str, list[Any]]:
 def changed_shares(
     attempt: Attempt, shown: torch.Tensor, verdict: Verdict
 ) -> dict[str, list[float | None]]:
-    """Return which share of the pixels, and of the values of their channels, differs from the clean image.
+    """Return the shares of pixels and of channel values that differ from the clean image.
 
-    Null where the image that was tried is not finite.
+    Null for an image that is not finite.
 
     Args:
-        attempt: what the attack was to do.
-        shown: the images tried, (N, C, H, W), as the judge was shown them.
+        attempt: the attack's goal.
+        shown: the images tried, (N, C, H, W), as the judge saw them.
         verdict: of the judge.
     """
     pixels = math.prod(shown.shape[2:])
@@ -50,14 +50,14 @@ def changed_shares(
 def before_the_clip(
     adapter: Adapter, attempt: Attempt, images: torch.Tensor | None
 ) -> dict[str, list[Any]]:
-    """Return the label and the distances of images before they were clipped to [0, 1].
+    """Return the labels and distances of images before a last clip to [0, 1].
 
-    No success and no figure of robustness is made of them: they are no images. Null where they are not
-    finite; empty where the attack gives none.
+    They count for no success and no robustness, since they are not valid images. Null for one that is not
+    finite; empty if the attack does not return them.
 
     Args:
-        adapter: the model, which is asked about them.
-        attempt: what the attack was to do.
+        adapter: the model that labels them.
+        attempt: the attack's goal.
         images: (N, C, H, W), from the attack.
     """
     shown = None if images is None else readable(attempt.x, images)

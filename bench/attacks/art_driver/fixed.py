@@ -92,7 +92,7 @@ def _descend(job: Job, decay: float | None = None) -> torch.Tensor:
 def _fgsm(job: Job) -> torch.Tensor:
     from art.attacks.evasion import FastGradientMethod
 
-    # Of logits, the loss that is meant for log probabilities is the mean of -f_y.
+    # Given logits in place of log probabilities, this loss is the mean of -f_y.
     loss = nn.NLLLoss() if parameter(job.spec, "loss") == "logit" else None
     attack = FastGradientMethod(
         _averaging(job, loss),

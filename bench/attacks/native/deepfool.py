@@ -76,9 +76,9 @@ def deepfool(
     As in Foolbox, the class is tested after the overshoot and each step is 1e-4 longer. No image
     depends on the others in the batch, except by rounding.
 
-    With `clip="end"` nothing is clipped before all steps are done, and a step is at least 1e-4 long in
-    place of 1e-4 longer. The steps may then cross a boundary outside of [0, 1], and the one clip at the
-    end may undo that; the image before it is returned too.
+    With `clip="end"` nothing is clipped before the last step, and each step is at least 1e-4 long instead
+    of 1e-4 longer. The steps may then cross a boundary outside [0, 1], which the clip at the end may undo.
+    The image before the clip is returned too.
 
     Args:
         model: images in [0, 1] to logits.
@@ -139,7 +139,7 @@ def _nearest(
     others: torch.Tensor,
     norm: Literal["l2", "linf"],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the distance (N,) to the nearest linearised boundary and the way there, of length 1.
+    """Return the distance (N,) to the nearest linearised boundary and the way there, of length 1 in the norm.
 
     Computed from the logits of x, with one backward pass per candidate.
     """

@@ -1,4 +1,4 @@
-"""FGSM of our own, which also gives its images before they are clipped."""
+"""FGSM that also returns its images before they are clipped."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class FGSM:
 
     Attributes:
         eps: the length of the step, in linf.
-        loss: what is climbed; for wanted classes it is descended.
-        targeted: whether classes are wanted.
-        eot: how many gradients are averaged, of models that answer at random.
+        loss: what the step increases, or decreases if the attack is targeted.
+        targeted: whether the classes are targets.
+        eot: how many gradients are averaged, for random models.
     """
 
     eps: float
@@ -30,16 +30,16 @@ class FGSM:
 
 
 def fgsm(model: Probe, x: torch.Tensor, classes: torch.Tensor, parameters: FGSM) -> NativeResult:
-    """Take one step along the signs of a gradient: x + eps sign(grad loss), clipped to [0, 1].
+    """Take one step along the sign of a gradient: x + eps sign(grad loss), clipped to [0, 1].
 
     Goodfellow et al., 'Explaining and harnessing adversarial examples', ICLR 2015, section 4, where the
-    loss is the cross-entropy. `logit` is the loss -f_y with f the logits: it looks at the true class alone,
-    so that its signs differ from those of the cross-entropy.
+    loss is the cross-entropy. With `logit` the loss is -f_y, f being the logits. It depends on the true
+    class alone, so its gradient has other signs than that of the cross-entropy.
 
     Args:
         model: images in [0, 1] to logits.
         x: float32 (N, C, H, W) in [0, 1].
-        classes: int64 (N,), the labels to get away from, or the wanted classes.
+        classes: int64 (N,), the classes to leave, or the target classes.
         parameters: of the attack.
     """
     point = x.clone().requires_grad_()

@@ -14,8 +14,7 @@ class NativeResult(NamedTuple):
         x_adv: float32 (N, C, H, W) in [0, 1]; where no label changed, the last image tried or the
             clean one, depending on the attack.
         iterations: int64 (N,), the steps each image took, on the CPU.
-        unclipped: float32 (N, C, H, W), the images before they were clipped to [0, 1] at the very end; None
-            of an attack that never leaves it.
+        unclipped: float32 (N, C, H, W), the images before a last clip to [0, 1]; None if the attack has none.
     """
 
     x_adv: torch.Tensor

@@ -63,11 +63,11 @@ ROWS = (
         refusals=(
             Refusal("foolbox", "targeted", "none", "cannot be targeted"),
             _EOT_REFUSED,
-            Refusal("torchattacks", "loss", "ce", "climbs the cross-entropy"),
+            Refusal("torchattacks", "loss", "ce", "increases the cross-entropy"),
         ),
         parity=(Agreement(identical("one signed step of the same gradient")),),
-        note="one signed gradient step of size eps; native, where a suite names it, also tells of the "
-        "image before it is clipped to [0, 1]",
+        note="one signed gradient step of size eps; native runs only if a suite names it, and also records "
+        "the image before the clip to [0, 1]",
     ),
     Attack(
         name="bim",
@@ -231,7 +231,7 @@ ROWS = (
         refusals=(
             Refusal("art", "batch", 1, "takes one image at a time: batch is 1"),
             Refusal("art", "inner", "l2", "has DeepFool in l2 alone"),
-            Refusal("art", "clip", True, "clips every image it looks at"),
+            Refusal("art", "clip", True, "clips every image"),
             Refusal("art", "keep", "last", "keeps the perturbation of the last pass"),
         ),
         needs=(
@@ -250,6 +250,6 @@ ROWS = (
         ),
         note="one perturbation for all images, fitted with DeepFool on `fit` until a share of "
         "1 - delta is fooled or the passes are done; batch 1 is as published; clip=false, in native, "
-        "fits without the box and tells of the images before they are clipped too",
+        "clips nothing during the fit, and also records the images before the clip",
     ),
 )

@@ -93,7 +93,7 @@ ROWS = (
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox and native, which drops finished images from the batch; clip=end, in native, "
-        "lets the steps leave [0, 1] and tells of the image before its one clip too",
+        "clips only after the last step, and also records the image before that",
     ),
     Attack(
         name="l-bfgs",

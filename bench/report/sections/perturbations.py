@@ -1,4 +1,4 @@
-"""How large perturbations are, and what the clip to [0, 1] takes from them."""
+"""How large perturbations are, and how much the clip to [0, 1] changes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.report.rules import SectionRule
 
 
 def section(findings: Findings) -> Section | None:
-    """Return the table of perturbations, of a run with images that were clipped only at the end.
+    """Return the table of perturbations of a run with attacks that clip only at the end.
 
-    Of other runs the table of attacks says what matters, and their file the rest.
+    For other runs the table of attacks is enough; the CSV file has all figures.
     """
     found = findings.measured.perturbations
     found = found[found["unclipped_fooling"].notna()]
@@ -34,7 +34,7 @@ def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
 
 
 def perturbation_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
-    """Return a row a cell: figures of the images tried, and behind a slash those before the clip.
+    """Return a row for each cell, with figures after the clip and, behind a slash, before it.
 
     Args:
         found: of `bench.measure.perturbations.perturbations`.

@@ -43,7 +43,9 @@ def test_the_logit_is_climbed_down(trained, toolkit) -> None:
 
 
 def test_a_toolkit_that_knows_one_loss_says_so(trained) -> None:
-    with pytest.raises(UnsupportedAttack, match=r"climbs the cross-entropy \(loss=logit was asked"):
+    with pytest.raises(
+        UnsupportedAttack, match=r"increases the cross-entropy \(loss=logit was asked"
+    ):
         run(trained.net, trained.x, trained.y, "torchattacks", loss="logit")
 
 
