@@ -42,6 +42,7 @@ from bench.spec import (
 )
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
+from bench.store.traces import trace_table
 from bench.suite_files import published_file
 from bench.trust.behaviour import judged
 from bench.trust.checks.parity import parity
@@ -62,11 +63,14 @@ class Attacked:
         rows: one row per image, with the columns of a stored result.
         perturbation: float32 (C, H, W), what a universal attack added to every image; None for
             other attacks.
+        trace: how near its goal each image was, `index, step, value` a row an image and step, of attacks
+            that tell (native one-pixel); None of others.
     """
 
     x_adv: torch.Tensor
     rows: pd.DataFrame
     perturbation: torch.Tensor | None = None
+    trace: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ def attack(
         torch.cat([chunk.x_adv for chunk in chunks]).to(x.device),
         pd.concat([chunk.rows for chunk in chunks], ignore_index=True),
         None if perturbation is None else perturbation.detach().to(x.device),
+        trace_table([chunk.trace for chunk in chunks if chunk.trace is not None]),
     )
 
 

@@ -15,6 +15,7 @@ from scenes import stored_run
 from bench.spec import Cell
 from bench.store.files import atomic_write
 from bench.store.identity import cell_key
+from bench.store.parts import Arrays
 from bench.store.store import Store, open_store
 
 CELLS: list[Cell] = [cell for cell, _ in islice(stored_run.cells(), 5)]
@@ -40,7 +41,7 @@ def resume(store: Store, cell: Cell) -> None:
         if start not in done:
             part = slice(start, start + stored_run.CHUNK)
             kept = {name: value[part] for name, value in pictures.items()}
-            store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], kept)
+            store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], Arrays(kept))
     store.finish(key, {"rows": stored_run.IMAGES})
 
 
@@ -55,7 +56,7 @@ def write_all(root: Path) -> None:
         for start in range(0, len(rows), stored_run.CHUNK):
             part = slice(start, start + stored_run.CHUNK)
             kept = {name: value[part] for name, value in pictures.items()}
-            store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], kept)
+            store.write_chunk(key, start, min(part.stop, len(rows)), rows.iloc[part], Arrays(kept))
         store.finish(key, {"rows": len(rows)})
 
 

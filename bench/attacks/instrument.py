@@ -28,6 +28,8 @@ class Probe(nn.Module):
         backwards: int64 (N,), gradients for each row so far.
         iterations: int64 (N,), steps an image took, if the attack counts them itself.
         unclipped: float32 (N, C, H, W), the images before a last clip to [0, 1], if the attack returns them.
+        trace: float32 (N, most steps + 1), how near the goal an image was at first and after each step,
+            NaN after its last; None if the attack keeps none.
         radius: the largest linf distance of an image from its original.
         guided: bool (N,), whether some gradient so far was neither zero nor NaN.
         answered: bool (N,), whether some scores so far differed from the first ones; recorded only
@@ -48,6 +50,7 @@ class Probe(nn.Module):
         self.backwards = torch.zeros(len(originals), dtype=torch.int64)
         self.iterations: torch.Tensor | None = None
         self.unclipped: torch.Tensor | None = None
+        self.trace: torch.Tensor | None = None
         self.guided = torch.zeros(len(originals), dtype=torch.bool)
         self.answered = torch.zeros(len(originals), dtype=torch.bool)
         self._first: torch.Tensor | None = None
@@ -67,6 +70,11 @@ class Probe(nn.Module):
             # Each backward pass of an attack goes through the logits exactly once.
             logits.register_hook(lambda _: _count(self.backwards, rows))  # type: ignore[no-untyped-call]
         return logits
+
+    @property
+    def scores(self) -> str:
+        """Return what the model gives: `logits`, or `probabilities` where it says so."""
+        return str(getattr(self.net, "scores", "logits"))
 
     def join(self, part: Probe, rows: torch.Tensor) -> None:
         """Add what another probe recorded about some rows, int64 (n,), as part of the same attack."""

@@ -43,6 +43,8 @@ class AttackResult(NamedTuple):
         ineffective: for each image, why the attack had nothing to guide it, or None.
         unclipped: the images before a last clip to [0, 1], float32 (N, C, H, W); None if the attack does
             not return them.
+        trace: float32 (N, most steps + 1), how near the goal each image was at first and after each
+            step, NaN after its last; None for attacks that keep none.
     """
 
     x_adv: torch.Tensor
@@ -52,6 +54,7 @@ class AttackResult(NamedTuple):
     seconds: float
     ineffective: list[str | None] | None = None
     unclipped: torch.Tensor | None = None
+    trace: torch.Tensor | None = None
 
 
 class Fitted(NamedTuple):
@@ -133,8 +136,8 @@ def run_attack(
     taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
     return AttackResult(
-        x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped
-    )
+        x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped, probe.trace
+    )  # fmt: skip
 
 
 def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:

@@ -98,7 +98,7 @@ def attack_images(task: Task, part: Part) -> Chunk:
         "clean_share": None if clean.share is None else clean.share.tolist(),
         **_costs(len(x), judged), **_verdicts(len(x), clean.prediction, judged),
     })  # fmt: skip
-    return Chunk(rows, x, x_adv)
+    return Chunk(rows, x, x_adv, _trace(part.start, judged))
 
 
 def _targets(task: Task, part: Part) -> torch.Tensor | None:
@@ -171,7 +171,16 @@ def _of(crafted: AttackResult, at: torch.Tensor) -> AttackResult:
         crafted.seconds * len(at) / len(crafted.x_adv),
         None if crafted.ineffective is None else [crafted.ineffective[i] for i in rows.tolist()],
         None if crafted.unclipped is None else crafted.unclipped[at],
+        None if crafted.trace is None else crafted.trace[rows],
     )
+
+
+def _trace(start: int, judged: Judged | None) -> dict[str, torch.Tensor] | None:
+    """Return how near the goal each attacked image was in each step; None if the attack keeps no trace."""
+    values = judged.tried.trace if judged else None
+    if judged is None or values is None:
+        return None
+    return {"index": start + torch.tensor(judged.at), "values": values}
 
 
 def _spread(n: int, at: list[int], values: Iterable[Any] | None, empty: Any) -> list[Any]:

@@ -21,6 +21,7 @@ from bench.runner.manifest import cell_facts, made_by, manifest
 from bench.runner.plan import Plan
 from bench.spec import Cell, whole
 from bench.store.identity import cell_key, identity
+from bench.store.parts import Arrays
 from bench.store.runlog import RunLog, start_run
 from bench.store.store import Store
 
@@ -206,7 +207,8 @@ def _compute(
                     "x": chunk.x[kept].cpu().float(),
                     "x_adv": chunk.x_adv[kept].cpu().float(),
                 }
-            store.write_chunk(key, start, stop, chunk.rows, pictures, made_by(plan.device))
+            arrays = Arrays(pictures, chunk.trace)
+            store.write_chunk(key, start, stop, chunk.rows, arrays, made_by(plan.device))
         yield stop - start
     record = {
         **cell_facts(key, cell, adapter.spec.family),

@@ -33,11 +33,13 @@ class BlackBox(torch.nn.Module):
 
     Attributes:
         classes: number of scores per image.
+        scores: whether they are logits or probabilities, as in `ModelSpec`.
     """
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
+        self.scores: str = adapter.spec.scores
         self.may_abstain = abstaining_is_wrong(adapter.spec.family)
         self.classes = adapter.spec.num_classes + self.may_abstain
 
@@ -143,11 +145,17 @@ class Task:
 
 
 class Chunk(NamedTuple):
-    """The results for some images: one row each, and the images tried."""
+    """The results for some images: one row each, and the images tried.
+
+    Attributes:
+        trace: how near the goal each attacked image was in each step, as `bench.store.parts.Arrays` has it;
+            None for attacks that keep none, and if no image was attacked.
+    """
 
     rows: pd.DataFrame
     x: torch.Tensor
     x_adv: torch.Tensor
+    trace: Mapping[str, torch.Tensor] | None = None
 
 
 def rows_of(task: Task, part: Part, kind: str, measured: Mapping[str, Any]) -> pd.DataFrame:

@@ -21,20 +21,24 @@ _FIXED = {
     for name, column in ROW.items()
     if column.required and column.type in ("int", "bool")
 }
-_PICTURES, _MADE = b"crossfire.pictures", b"crossfire.made"
+_PICTURES, _TRACE, _MADE = b"crossfire.pictures", b"crossfire.trace", b"crossfire.made"
 
 SCHEMA = pa.schema([pa.field(name, _TYPES[column.type]) for name, column in ROW.items()])
 
 
 def encode(
-    rows: pd.DataFrame, pictures: dict[str, Any] | None, maker: dict[str, Any] | None = None
+    rows: pd.DataFrame,
+    pictures: dict[str, Any] | None,
+    maker: dict[str, Any] | None = None,
+    trace: dict[str, Any] | None = None,
 ) -> bytes:
-    """Return rows as the bytes of a parquet file that also names the file of its pictures.
+    """Return rows as the bytes of a parquet file that also names the files of its pictures and trace.
 
     Args:
         rows: a frame with exactly `spec.COLUMNS`, in any order.
         pictures: facts of the pictures' file, as plain JSON values; None without pictures.
         maker: versions and device that made the rows, as plain JSON values; None if unknown.
+        trace: facts of the trace's file, as plain JSON values; None without a trace.
 
     Raises:
         StoreError: a column is missing, unknown, of the wrong type, or null where it must not be.
@@ -54,7 +58,7 @@ def encode(
     # Statistics and arrow's own copy of the schema would be half of the file, and nobody reads them.
     with pq.ParquetWriter(sink, SCHEMA, write_statistics=False, store_schema=False) as writer:
         writer.write_table(table)
-        about = {_PICTURES: pictures, _MADE: maker}
+        about = {_PICTURES: pictures, _MADE: maker} | ({} if trace is None else {_TRACE: trace})
         writer.add_key_value_metadata(
             {name: json.dumps(value).encode() for name, value in about.items()}
         )
@@ -96,9 +100,18 @@ def _default(name: str, column: Column, count: int) -> Any:
 
 def made_by(data: bytes) -> dict[str, Any] | None:
     """Return what made the rows in the bytes of an intact part; None if not recorded."""
+    return _about(data, _MADE)
+
+
+def trace_of(data: bytes) -> dict[str, Any] | None:
+    """Return the facts of the trace's file from the bytes of an intact part; None without a trace."""
+    return _about(data, _TRACE)
+
+
+def _about(data: bytes, key: bytes) -> dict[str, Any] | None:
     metadata = pq.ParquetFile(pa.BufferReader(data)).metadata.metadata
-    maker: dict[str, Any] | None = json.loads(metadata.get(_MADE, b"null"))
-    return maker
+    about: dict[str, Any] | None = json.loads(metadata.get(key, b"null"))
+    return about
 
 
 def to_pandas(tables: list[Any]) -> pd.DataFrame:

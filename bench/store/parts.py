@@ -1,4 +1,4 @@
-"""The parts of a cell: a file with the rows of a chunk, which names another one with its pictures.
+"""The parts of a cell: a file with the rows of a chunk, which names those with its pictures and its trace.
 
 Each file name contains the first and last image of the chunk and a digest of the content.
 """
@@ -9,8 +9,9 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -29,47 +30,61 @@ _PART = re.compile(r"(\d{5,})-(\d{5,})-([0-9a-f]{8})\.parquet")
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """What is kept of a chunk beside its rows.
+
+    Attributes:
+        pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
+        trace: `index` int64 (k,) and `values` float32 (k, most steps + 1), NaN after an image's last
+            step, see `bench.store.traces`; None for attacks that keep none.
+    """
+
+    pictures: Mapping[str, torch.Tensor] | None = None
+    trace: Mapping[str, torch.Tensor] | None = None
+
+
 def write_part(
     folder: Path,
     start: int,
     rows: pd.DataFrame,
-    pictures: Mapping[str, torch.Tensor] | None,
+    arrays: Arrays,
     maker: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Write the rows and pictures of a chunk into the folder of a cell; return its entry for the record.
+    """Write the rows and arrays of a chunk into the folder of a cell; return its entry for the record.
 
     Args:
         folder: of the cell.
         start: position of the first image in the cell's image set.
         rows: one per image, with `spec.COLUMNS`.
-        pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
+        arrays: what is kept beside the rows.
         maker: versions and device that made the rows, as plain JSON values.
 
     Returns:
-        `file, start, stop, bytes, sha256` and `pictures` (`file, images, bytes, sha256`, or None).
+        `file, start, stop, bytes, sha256` and `pictures` (`file, images, bytes, sha256`, or None), and
+        `trace`, likewise, if there is one.
 
     Raises:
         StoreError: the rows break their schema, or the disk is full.
     """
     stop = start + len(rows)
     span = f"{start:05d}-{stop - 1:05d}"
-    kept = _write_pictures(folder, span, pictures) if pictures else None
-    data = columns.encode(rows, kept, maker)
-    part = _described(f"{span}-{_sha256(data)[:8]}.parquet", (start, stop), data, kept)
+    kept = _write_arrays(folder, span, arrays.pictures) if arrays.pictures else None
+    trace = _write_arrays(folder, span, arrays.trace) if arrays.trace else None
+    data = columns.encode(rows, kept, maker, trace)
+    part = _described(f"{span}-{_sha256(data)[:8]}.parquet", (start, stop), data, kept, trace)
     atomic_write(folder / "parts" / part["file"], data)
     return part
 
 
-def _write_pictures(
-    folder: Path, span: str, pictures: Mapping[str, torch.Tensor]
-) -> dict[str, Any]:
+def _write_arrays(folder: Path, span: str, arrays: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     from safetensors.torch import save
 
-    data = save({name: value.detach().cpu().contiguous() for name, value in pictures.items()})
+    data = save({name: value.detach().cpu().contiguous() for name, value in arrays.items()})
     sha256 = _sha256(data)
     name = f"{span}-{sha256[:8]}.safetensors"
     atomic_write(folder / "arrays" / name, data)
-    images = len(pictures["index"])
+    images = len(arrays["index"])
     return {"file": name, "images": images, "bytes": len(data), "sha256": sha256}
 
 
@@ -91,13 +106,18 @@ def read_part(folder: Path, part: Mapping[str, Any]) -> Any:
     return columns.decode(data)[0]
 
 
-def find_pictures(folder: Path, part: Mapping[str, Any]) -> Path | None:
-    """Return the file of a part's pictures; None if none were kept.
+def check_arrays(folder: Path, part: Mapping[str, Any]) -> None:
+    """Raise unless the files that a part names are there in their full size.
 
     Raises:
-        StoreError: the file is missing, or has the wrong size.
+        StoreError: one is missing, or has the wrong size.
     """
-    kept = part["pictures"]
+    for name in ("pictures", "trace"):
+        _find_arrays(folder, part, name)
+
+
+def _find_arrays(folder: Path, part: Mapping[str, Any], name: str) -> Path | None:
+    kept = part.get(name)
     if kept is None:
         return None
     path = folder / "arrays" / str(kept["file"])
@@ -106,19 +126,21 @@ def find_pictures(folder: Path, part: Mapping[str, Any]) -> Path | None:
     return path
 
 
-def read_pictures(folder: Path, part: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
-    """Return the pictures of a part; None if none were kept.
+def read_arrays(
+    folder: Path, part: Mapping[str, Any], name: Literal["pictures", "trace"]
+) -> dict[str, torch.Tensor] | None:
+    """Return the pictures or the trace of a part, as in `Arrays`; None if none were kept.
 
     Raises:
         StoreError: the file is missing or damaged.
     """
     from safetensors.torch import load
 
-    path = find_pictures(folder, part)
+    path = _find_arrays(folder, part, name)
     if path is None:
         return None
     data = path.read_bytes()
-    if _sha256(data) != part["pictures"]["sha256"]:
+    if _sha256(data) != part[name]["sha256"]:
         raise StoreError(f"{path} is damaged; {MEND} always")
     return load(data)
 
@@ -138,8 +160,8 @@ def sound_parts(folder: Path) -> dict[int, dict[str, Any]]:
         try:
             data = path.read_bytes()
             table, kept = columns.decode(data)
-            part = _described(path.name, (start, stop), data, kept)
-            find_pictures(folder, part)
+            part = _described(path.name, (start, stop), data, kept, columns.trace_of(data))
+            check_arrays(folder, part)
         except (OSError, ValueError, StoreError) as error:
             _log.warning("%s is not used: %s", path, error)
             continue
@@ -153,9 +175,13 @@ def _sha256(data: bytes) -> str:
 
 
 def _described(
-    name: str, span: tuple[int, int], data: bytes, pictures: dict[str, Any] | None
+    name: str,
+    span: tuple[int, int],
+    data: bytes,
+    pictures: dict[str, Any] | None,
+    trace: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    return {
+    part = {
         "file": name,
         "start": span[0],
         "stop": span[1],
@@ -163,3 +189,4 @@ def _described(
         "sha256": _sha256(data),
         "pictures": pictures,
     }
+    return part if trace is None else part | {"trace": trace}

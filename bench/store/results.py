@@ -91,6 +91,17 @@ class Results:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
         return self.store.pictures(cell)
 
+    def trace(self, cell: str) -> pd.DataFrame | None:
+        """Return how near its goal each image of a cell was, a row an image and step.
+
+        `index, step, value`, see `bench.store.traces.trace_table`; None for a cell that is not done or
+        whose attack keeps none.
+
+        Raises:
+            StoreError: a file is missing or damaged.
+        """
+        return None if self.store.record(cell) is None else self.store.trace(cell)
+
     def fit(self, cell: str) -> dict[str, Any] | None:
         """Return the record of the fit of a cell's perturbation; None if there is none.
 

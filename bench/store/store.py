@@ -1,8 +1,8 @@
 """The crash-safe store of results: content-addressed, append-only, without locks.
 
     store.json                                      the schema number of the folder
-    cells/ab/<key>/arrays/00000-00015-<sha8>.safetensors   pictures of a chunk, written first
-    cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names its pictures
+    cells/ab/<key>/arrays/00000-00015-<sha8>.safetensors   pictures or trace of a chunk, written first
+    cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names both
     cells/ab/<key>/cell.json                        written last: which parts make up the cell
     cells/ab/<key>/error-<n>.json                   a failed attempt; never blocks another
     runs/<number>-<rand>.jsonl                      which run asked for which cells (`bench.store.runlog`)
@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -33,12 +33,14 @@ from bench.store.files import TEMPORARY, atomic_write, check_folder
 from bench.store.fits import check_perturbation
 from bench.store.parts import (
     MEND,
-    find_pictures,
+    Arrays,
+    check_arrays,
+    read_arrays,
     read_part,
-    read_pictures,
     sound_parts,
     write_part,
 )
+from bench.store.traces import trace_table
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +135,7 @@ class Store:
                 return False
             for part in record["parts"]:
                 read_part(self.folder(key), part)
-                find_pictures(self.folder(key), part)
+                check_arrays(self.folder(key), part)
             check_perturbation(self.folder(key), record.get("fit"))
         except StoreError as error:
             _log.warning("%s", error)
@@ -141,7 +143,7 @@ class Store:
         return True
 
     def done_chunks(self, key: str) -> set[int]:
-        """Return the starts of the chunks whose rows and pictures are safely written."""
+        """Return the starts of the chunks whose rows and arrays are safely written."""
         return set(sound_parts(self.folder(key)))
 
     def write_chunk(
@@ -150,17 +152,17 @@ class Store:
         start: int,
         stop: int,
         rows: pd.DataFrame,
-        pictures: Mapping[str, torch.Tensor] | None,
+        arrays: Arrays,
         maker: dict[str, Any] | None = None,
     ) -> None:
-        """Write the rows of the images `start` to `stop` (not included), and their pictures.
+        """Write the rows of the images `start` to `stop` (not included), and what is kept beside them.
 
         Args:
             key: of the cell.
             start: position of the first image in the cell's image set.
             stop: position after the last image.
             rows: `stop - start` rows with `spec.COLUMNS`.
-            pictures: `index` int64 (k,), `x` and `x_adv` float32 (k, C, H, W); None to keep none.
+            arrays: pictures and trace that are kept beside the rows.
             maker: versions and device that made the rows, as plain JSON values.
 
         Raises:
@@ -168,7 +170,7 @@ class Store:
         """
         if len(rows) != stop - start or not (rows["cell"] == key).all():
             raise StoreError(f"chunk {start} to {stop} of cell {key} came with rows of another")
-        part = write_part(self.folder(key), start, rows, pictures, maker)
+        part = write_part(self.folder(key), start, rows, arrays, maker)
         self._written.setdefault(key, {})[start] = part | {"made": maker}
 
     def finish(self, key: str, record: Mapping[str, Any]) -> None:
@@ -289,11 +291,25 @@ class Store:
         """
         import torch
 
-        parts = [read_pictures(self.folder(key), part) for part in self._finished(key)["parts"]]
-        kept = [pictures for pictures in parts if pictures]
+        kept = self._arrays(key, "pictures")
         if not kept:
             return {}
         return {name: torch.cat([pictures[name] for pictures in kept]) for name in kept[0]}
+
+    def trace(self, key: str) -> pd.DataFrame | None:
+        """Return the trace of a finished cell, see `bench.store.traces`; None without one.
+
+        Raises:
+            StoreError: the cell is not finished, or a file is missing or damaged.
+        """
+        return trace_table(self._arrays(key, "trace"))
+
+    def _arrays(
+        self, key: str, name: Literal["pictures", "trace"]
+    ) -> list[dict[str, torch.Tensor]]:
+        folder, parts = self.folder(key), self._finished(key)["parts"]
+        read = (read_arrays(folder, part, name) for part in parts)
+        return [arrays for arrays in read if arrays]
 
     def sweep(self) -> int:
         """Remove unfinished files older than a day, left by killed processes; return how many.

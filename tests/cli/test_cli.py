@@ -165,6 +165,7 @@ def test_a_users_own_model_is_validated_and_run(invoke, done):
 def test_parity_that_fails_exits_1(invoke, done, tmp_path):
     import shutil
 
+    from bench.store.parts import Arrays
     from bench.store.store import open_store
 
     folder, _ = done
@@ -175,7 +176,7 @@ def test_parity_that_fails_exits_1(invoke, done, tmp_path):
         if rows.attack[0] == "fgsm" and rows.toolkit[0] == "art" and rows.eps[0] == 0.2:
             rows.loc[:, "linf"] = 0.15
             rows.loc[:, "success"] = False
-            store.write_chunk(path.name, 0, 30, rows, store.pictures(path.name))
+            store.write_chunk(path.name, 0, 30, rows, Arrays(store.pictures(path.name)))
             store.finish(path.name, {})
     process = invoke("parity", "--suite", "tiny", cwd=tmp_path)
     assert process.returncode == 1, process.stdout

@@ -18,6 +18,7 @@ from bench.errors import AttackError
 from bench.measure.norms import distances
 from bench.spec import AttackSpec, Cell, ImageSet, ModelRequest
 from bench.store.identity import cell_key, identity
+from bench.store.parts import Arrays
 from bench.store.runlog import start_run
 from bench.store.store import Store, open_store
 
@@ -190,7 +191,8 @@ def write_cell(store: Store, cell: Cell, *, rows: pd.DataFrame | None = None) ->
     for start in range(0, IMAGES, CHUNK):
         stop = min(start + CHUNK, IMAGES)
         kept = {name: value[start : min(stop, KEPT)] for name, value in pictures.items()}
-        store.write_chunk(key, start, stop, rows.iloc[start:stop], kept if start < KEPT else None)
+        arrays = Arrays(kept if start < KEPT else None)
+        store.write_chunk(key, start, stop, rows.iloc[start:stop], arrays)
     store.finish(
         key, {"identity": identity(cell), "title": cell.title(), "rows": IMAGES, **MADE_BY}
     )

@@ -17,6 +17,7 @@ from scenes import stored_run
 from bench.errors import AttackError, BenchError, PrerequisiteError, StoreError
 from bench.spec import Cell
 from bench.store.identity import cell_key
+from bench.store.parts import Arrays
 from bench.store.store import Store, open_store
 
 CELL: Cell = next(stored_run.cells())[0]
@@ -26,7 +27,7 @@ ROWS, PICTURES = stored_run.make_rows(CELL)
 
 def write(store: Store, start: int, stop: int, rows: pd.DataFrame = ROWS) -> None:
     kept = {name: value[start:stop] for name, value in PICTURES.items()} if start < 16 else None
-    store.write_chunk(KEY, start, stop, rows.iloc[start:stop], kept)
+    store.write_chunk(KEY, start, stop, rows.iloc[start:stop], Arrays(kept))
 
 
 def write_cell(store: Store, rows: pd.DataFrame = ROWS) -> None:
@@ -103,7 +104,7 @@ def test_the_record_says_what_makes_up_the_cell(written: Store) -> None:
 
 
 def test_a_cell_without_pictures(store: Store) -> None:
-    store.write_chunk(KEY, 0, 40, ROWS, None)
+    store.write_chunk(KEY, 0, 40, ROWS, Arrays())
     store.finish(KEY, {})
     assert store.pictures(KEY) == {}
 
@@ -150,7 +151,7 @@ def test_rows_of_another_chunk_or_cell(
     store: Store, start: int, stop: int, rows: pd.DataFrame
 ) -> None:
     with pytest.raises(StoreError, match="rows of another"):
-        store.write_chunk(KEY, start, stop, rows, None)
+        store.write_chunk(KEY, start, stop, rows, Arrays())
     assert not store.folder(KEY).exists()
 
 
@@ -321,12 +322,13 @@ import sys
 sys.path.insert(0, {tests!r})
 from test_store import CELL, KEY, ROWS
 from bench.errors import StoreError
+from bench.store.parts import Arrays
 from bench.store.store import open_store
 store = open_store({root!r})
 written = 0
 try:
     while True:
-        store.write_chunk(KEY, written * 40, written * 40 + 40, ROWS.assign(seed=written), None)
+        store.write_chunk(KEY, written * 40, written * 40 + 40, ROWS.assign(seed=written), Arrays())
         written += 1
 except StoreError as error:
     message = str(error)
