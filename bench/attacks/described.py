@@ -42,7 +42,7 @@ MEANINGS: Mapping[str, str] = {
     "fitted_on": "the model whose perturbation is applied; `itself` for the model attacked",
     "fmn step_size": "length of the first step; it decays to a hundredth",
     "gamma": "share by which the radius shrinks or grows in a step",
-    "generations": "generations of the differential evolution",
+    "generations": "largest number of generations of the differential evolution",
     "gradient_queries": "queries of the first estimate of a gradient",
     "ifgsm-radius step_size": "length of a step, in linf",
     "init_eps": "radius of the first sphere, in l2",
@@ -60,7 +60,7 @@ MEANINGS: Mapping[str, str] = {
     "overshoot": "how far beyond the boundary a step goes, as a share of its length",
     "p_init": "share of the pixels in the first square",
     "passes": "largest number of passes over the images to fit on",
-    "population": "members of the differential evolution",
+    "population": "candidates of the differential evolution, for each image",
     "project": "radius of the ball that the steps stay in; 1 for the whole box",
     "queries": "queries per image",
     "random_start": "whether the first image is drawn at random from the ball",
@@ -74,6 +74,8 @@ MEANINGS: Mapping[str, str] = {
     "square queries": "queries per image in each restart",
     "step_size": "length of a step, in the norm of the attack",
     "steps": "gradient steps",
+    "stop": "what ends the search: `class`, that the best candidate has another class, or the wanted one; a "
+    "number, that the probability of the label is below it, or that of the wanted class above it",
     "targeted": "the class to reach: none for any other, next, least-likely, random, or a class",
     "targets": "classes that are targeted in turn, the likeliest first",
     "theta": "amount added to a value",
@@ -143,7 +145,8 @@ def _values(rule: Parameter) -> str:
         return "a whole number" if rule.least is None else f"a whole number from {rule.least:g}"
     if rule.kind == "amount":
         low = "above 0" if rule.least is None else f"from {rule.least:g}"
-        return low if rule.below is None else f"{low}, below {rule.below:g}"
+        amount = low if rule.below is None else f"{low}, below {rule.below:g}"
+        return " or ".join([*rule.choices, amount])
     if rule.kind == "choice":
         return ", ".join(rule.choices)
     return {

@@ -13,11 +13,12 @@ from bench.attacks.native.deepfool import DeepFool, deepfool
 from bench.attacks.native.fgsm import FGSM, fgsm
 from bench.attacks.native.lbfgs import LBFGS, lbfgs
 from bench.attacks.native.noise import noise
+from bench.attacks.native.one_pixel import OnePixel, one_pixel
 from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
 from bench.attacks.native.result import NativeResult
 from bench.attacks.native.sparsefool import SparseFool, sparsefool
 from bench.attacks.native.universal import Universal, universal
-from bench.spec import Norm
+from bench.spec import Norm, number
 
 #: The overshoot of the image returned by DeepFool that clips at the end, whatever its `overshoot`: so the
 #: study of distances to the boundary (`fooling`) attacked.
@@ -86,6 +87,25 @@ def _sparsefool(job: Job) -> torch.Tensor:
         ),
     )
     return _given(job, result)
+
+
+def _one_pixel(job: Job) -> torch.Tensor:
+    stop = parameter(job.spec, "stop")
+    result = one_pixel(
+        job.probe,
+        job.x,
+        job.y,
+        job.target,
+        OnePixel(
+            pixels=int(job.eps),
+            population=job.spec.parameter("population"),
+            generations=job.spec.parameter("generations"),
+            stop=None if stop == "class" else number(stop, "stop"),
+        ),
+        job.seed,
+    )
+    job.probe.iterations, job.probe.trace = result.iterations, result.trace
+    return result.x_adv
 
 
 def _lbfgs(job: Job) -> torch.Tensor:
@@ -163,6 +183,7 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("deepfool", "linf"): _deepfool,
     ("l-bfgs", "l2"): _lbfgs,
     ("sparsefool", "l0"): _sparsefool,
+    ("one-pixel", "l0"): _one_pixel,
     ("fgsm-radius", "linf"): _fgsm_radius,
     ("ifgsm-radius", "linf"): _ifgsm_radius,
 }

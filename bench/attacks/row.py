@@ -31,7 +31,7 @@ class Parameter:
         below: what an amount must stay below; None for no bound.
         most: the largest amount allowed; None for no bound.
         meaning: what it means, in one line; empty where `bench.attacks.described` says it.
-        choices: the values a `choice` may have.
+        choices: the values a `choice` may have; for an `amount`, words allowed in place of a number.
         later: whether the parameter was added to an attack that had stored cells. Then it is part of an
             attack, and of the key of a cell, only if it differs from its default, so that older cells keep
             their keys. The default must be what the attack did before. Read such a parameter with

@@ -120,9 +120,12 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
         if value > _MOST:
             raise SpecError(f"{what}: {value} is too large; it must be at most {_MOST}")
         return value
+    if value in rule.choices:
+        return value
     if value == QUARTER_OF_EPS and radius is not None:
         return str(Fraction(radius) / 4)
-    text = _amount_text(value, what)
+    or_words = f" ({', '.join(rule.choices)}, or a number)" if rule.choices else ""
+    text = _amount_text(value, what + or_words)
     if rule.least is None and number(text) <= 0:
         raise SpecError(f"{what}: {text} is too small; it must be above 0")
     if rule.least is not None and number(text) < rule.least:

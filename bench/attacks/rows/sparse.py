@@ -65,22 +65,36 @@ ROWS = (
     # No parameter for the number of pixels: in l0 that is the radius, which the judge checks.
     Attack(
         name="one-pixel",
-        norms={"l0": ("art", "torchattacks")},
+        norms={"l0": ("art", "torchattacks", "native")},
         access="score",
         parameters={
             "population": Parameter("count", 400, least=5),
             "generations": Parameter("count", 100, least=1),
+            "stop": Parameter("amount", "class", below=1, choices=("class",), later=True),
             "targeted": TARGETED,
         },
+        refusals=tuple(
+            Refusal(toolkit, "stop", "class", "stops where the class changes")
+            for toolkit in ("art", "torchattacks")
+        ),
         parity=(
             Agreement(
                 verdict(
                     "each draws its own population: ART a Latin hypercube of colours of 8 bits", 0.8
+                ),
+                pair=("art", "torchattacks"),
+            ),
+            Agreement(
+                differs(
+                    "the toolkits' children are the best member with some values changed by crossover; as "
+                    "published, native's come from three others and keep none: it needs more generations, "
+                    "and where those are few finds less with several pixels"
                 )
             ),
         ),
-        note="places and colours of eps pixels by differential evolution, until the class changes; the "
-        "paper goes on until it is sure",
+        note="places and colours of eps pixels by differential evolution, until the class changes; "
+        "native can go on to a probability (stop), as the paper does, attacks all images together and "
+        "keeps the best probability of each generation",
     ),
     Attack(
         name="salt-and-pepper",
