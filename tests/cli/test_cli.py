@@ -354,7 +354,7 @@ def test_ls_tells_of_one_attack(invoke, tmp_path):
     assert any(line.startswith("eot 1 a whole number from 1 gradients averaged") for line in lines)
     (line,) = invoke("ls", "attacks", "fgsm", "--json", cwd=tmp_path).stdout.splitlines()
     record = json.loads(line)
-    assert [one["name"] for one in record["parameters"]] == ["eps", "eot", "targeted"]
+    assert [one["name"] for one in record["parameters"]] == ["eps", "eot", "targeted", "loss"]
     assert record["parameters"][2]["refused"] == {
         "foolbox": "only none: foolbox cannot be targeted"
     }
