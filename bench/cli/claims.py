@@ -26,6 +26,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
     from bench.measure.outcomes import Outcomes
+    from bench.report.formatting import plural
     from bench.report.sections.claims import claim_table
     from bench.report.sections.comparisons import comparison_table, stacked
     from bench.trust.claims import claims as judge
@@ -45,6 +46,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     print_table(claim_table(judged).frame.to_dict("records"))
     without = judged["unjudged"] + judged["unequal"]
     unjudged = int((without == judged["comparisons"]).sum())
-    say(f"{len(judged)} claims of {len(compared)} comparisons: {unjudged} could not be judged")
+    claims, made = plural(len(judged), "claim"), plural(len(compared), "comparison")
+    say(f"{claims} of {made}: {unjudged} could not be judged")
     if unjudged:
         ctx.exit(1)

@@ -73,7 +73,7 @@ def _toolkits() -> list[dict[str, Any]]:
 def _devices() -> list[dict[str, Any]]:
     import torch
 
-    threads = f"{torch.get_num_threads()} CPU threads"
+    threads = f"CPU threads: {torch.get_num_threads()}"
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     return [_finding("device", "ok", f"{threads}, {cuda}")]
 

@@ -169,7 +169,7 @@ class Entry:
 
     Attributes:
         published: the figure as printed, with the letter of its note.
-        ours: our figure, empty text never: `–` where there is none.
+        ours: our figure; `–` where there is none, never an empty text.
         interval: of ours, such as `[78.8, 88.9]`, marked where some attacks have no result.
     """
 

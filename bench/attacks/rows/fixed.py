@@ -37,7 +37,7 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
                 verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
             ),
         ),
-        note=f"steps along the gradient of {loss}, halved where they stop to help",
+        note=f"steps along the gradient of {loss}, halved when they no longer help",
     )
 
 
@@ -208,8 +208,8 @@ ROWS = (
             ),
         ),
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
-        "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves apgd-t "
-        "out, which needs four classes, and fab_t=false fab-t",
+        "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves out "
+        "apgd-t, which needs four classes, and fab_t=false leaves out fab-t",
     ),
     Attack(
         name="universal",

@@ -103,7 +103,7 @@ ROWS = (
         access="decision",
         evidence=False,
         parameters={"steps": Parameter("count", 1000, least=1)},
-        note="pixels drawn at random turn white or black, fewer where the class changed; of the images "
-        "found the one of least l2 counts",
+        note="pixels drawn at random turn white or black, then fewer, once the class has changed; of the "
+        "adversarial images found, the one with the least l2 counts",
     ),
 )

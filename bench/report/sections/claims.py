@@ -14,7 +14,7 @@ from bench.report.labels import THREAT
 from bench.report.rules import SectionRule
 
 _CAPTION = (
-    "What the study says, tested on the same images: under its own attack, and under the strongest, "
+    "Each claim, tested on the same images: under its own attack (that of the study), and under the strongest, "
     "worst case per image over all attacks of the run that both sides faced. A claim holds where an exact McNemar test, "
     "adjusted by Holm's method over all comparisons, tells the two sides apart at level 0.05 in its "
     "favour under both; equality holds where the 95 % interval of the paired difference lies within "

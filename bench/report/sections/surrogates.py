@@ -13,7 +13,7 @@ from bench.report.rules import SectionRule
 
 _COLUMNS = (
     Column("data"), Column("vote", "subject"), Column("k", "number"), Column("distance"),
-    Column("temperature", "number"), Column("left out (%)", "rate"),
+    Column("temperature", "number"), Column("leave one out (%)", "rate"),
     Column("clean test images (%)", "rate"), Column("untied", "number"),
 )  # fmt: skip
 
@@ -51,8 +51,8 @@ def surrogate_table(findings: Findings) -> Table:
     return Table(
         name="surrogates",
         caption="How often the differentiable vote (soft-knn) gives the label of the real vote, where that "
-        "is not tied: on stored images that each voted among all others, by which the largest "
-        "temperature with 99 % is chosen, and on the clean test images.",
+        "is not tied: on the reference images, each judged by the others (leave one out), where the largest "
+        "temperature with 99 % agreement is chosen; and on the clean test images.",
         columns=_COLUMNS,
         frame=pd.DataFrame(rows, columns=[column.title for column in _COLUMNS]),
         group="data",
