@@ -120,7 +120,7 @@ def test_pdf_has_the_claims_after_the_headline_and_their_comparisons(
         assert said in text
     assert "under the study’s attack" in text
     # A caption stays with its table.
-    first = next(page for page in pages if "What the study says" in page)
+    first = next(page for page in pages if "Each claim, tested on the same images" in page)
     assert "wide is more robust" in first
 
 
