@@ -123,17 +123,18 @@ def run(folder):
         ("suites", "name", "toy-study"), ("models", "name", "digits/means"), ("checks", "id", "moved"),
     ],
 )  # fmt: skip
-def test_each_is_listed_where_its_plug_in_is_named_and_nowhere_else(folder, what, key, name):
-    listed = call("ls", what, *NAMED, "--json", cwd=folder)
+def test_each_is_listed_where_its_plug_in_is_named_and_nowhere_else(
+    invoke, folder, what, key, name
+):
+    assert name not in invoke("ls", what, "--json", cwd=folder).stdout
+    listed = invoke("ls", what, *NAMED, "--json", cwd=folder)
     assert listed.returncode == 0, listed.stderr
     assert name in {json.loads(line)[key] for line in listed.stdout.splitlines()}
-    assert name not in call("ls", what, "--json", cwd=folder).stdout
 
 
-def test_what_asks_for_the_kind_is_explained(folder):
-    assert (
-        "of each absolute value" in call("ls", "attacks", "mean-logit", *NAMED, cwd=folder).stdout
-    )
+def test_what_asks_for_the_kind_is_explained(invoke, folder):
+    shown = invoke("ls", "attacks", "mean-logit", *NAMED, cwd=folder).stdout
+    assert "of each absolute value" in shown
 
 
 def test_a_run_prints_what_the_check_found(run):

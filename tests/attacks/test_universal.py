@@ -172,15 +172,15 @@ def test_the_inner_steps_are_of_the_norm_asked_for_and_in_the_box_or_not(
 def test_the_best_perturbation_of_all_passes_is_kept(trained, norm, eps) -> None:
     """A fit of fewer passes goes the same way, so that the last of each are those of one fit."""
     differ = 0
-    for seed in range(4):
+    for seed in range(3):
         words = {"batch": 1, "delta": 0, "steps": 6, "seed": seed}
         last = [
             fitted(trained.net, trained.x, trained.y, norm, eps, passes=passes, **words)
-            for passes in range(1, 6)
+            for passes in range(1, 5)
         ]
-        best = fitted(trained.net, trained.x, trained.y, norm, eps, passes=5, keep="best", **words)
+        best = fitted(trained.net, trained.x, trained.y, norm, eps, passes=4, keep="best", **words)
         most = max(last, key=lambda found: found.fooling)  # the first of those that fool as many
-        assert (best.fooling, best.passes) == (most.fooling, 5)
+        assert (best.fooling, best.passes) == (most.fooling, 4)
         assert torch.equal(best.v, most.v)
         differ += best.fooling > last[-1].fooling
     assert differ
