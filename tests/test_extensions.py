@@ -37,7 +37,7 @@ def section(findings):
 
 
 bench.register_section(bench.SectionRule(
-    name="nearest", place=155, make=section,
+    name="nearest", place=157, make=section,
     frames=lambda findings: {"nearest": nearest(findings.measured.outcomes)},
 ))
 """

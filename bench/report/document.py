@@ -9,27 +9,31 @@ import pandas as pd
 from bench.report import formatting
 from bench.report.blocks import Document, Origin
 from bench.report.findings import Findings
-from bench.report.rules import section_rules
+from bench.report.made import made_frames, made_sections
 from bench.report.sections.protocol import cell_counts
 from bench.store.results import Results
 
 
 def document(findings: Findings) -> Document:
-    """Return the report of a run; sections that it has nothing for are left out."""
-    made = (rule.make(findings) for rule in section_rules())
+    """Return the report of a run; sections that it has nothing for are left out.
+
+    Raises:
+        BenchError: a section fails; the message says which and where.
+    """
     return Document(
         origin=origin(findings.results),
         cells=cell_counts(findings.results),
-        sections=tuple(section for section in made if section is not None and section.blocks),
+        sections=tuple(made_sections(findings)),
     )
 
 
 def frames(findings: Findings) -> dict[str, pd.DataFrame]:
-    """Return the raw numbers of a run by the names of their files, in the order of the sections."""
-    found: dict[str, pd.DataFrame] = {}
-    for rule in section_rules():
-        found |= rule.frames(findings)
-    return found
+    """Return the raw numbers of a run by the names of their files, in the order of the sections.
+
+    Raises:
+        BenchError: a section fails; the message says which and where.
+    """
+    return made_frames(findings)
 
 
 def origin(results: Results) -> Origin:

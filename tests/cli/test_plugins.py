@@ -36,7 +36,7 @@ def section(findings):
 
 
 bench.register_section(
-    SectionRule(name="borderline", place=155, make=section,
+    SectionRule(name="borderline", place=157, make=section,
                 frames=lambda findings: {"borderline": borderline(findings)})
 )
 """
@@ -106,6 +106,19 @@ def test_a_section_of_a_plugin_is_in_every_format(study):
     for row in rows:
         assert f"{row['attack']} & {100 * float(row['borderline']):.1f} " in table
         assert row["suite"] == "toy-study"
+
+
+def test_a_section_that_fails_is_told_in_one_line_and_no_file_is_new(study):
+    (study / "fails.py").write_text(SECTION.replace('["borderline"].mean', '["nowhere"].mean'))
+    done = call(
+        "report", "--suite", "toy-study", "--plugin", "study.py", "--plugin", "fails.py",
+        "--format", "latex,csv,pdf", "--out", "none", cwd=study,
+    )  # fmt: skip
+    assert done.returncode == 1
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert told.startswith("error: section 'borderline': fails.py, line 8: KeyError: ")
+    assert "Traceback" not in done.stderr
+    assert not list((study / "none").iterdir())
 
 
 def test_a_section_s_name_is_taken_once(folder):

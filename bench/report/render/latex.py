@@ -18,6 +18,7 @@ from bench.report.blocks import (
     Table,
     ThreatMatrix,
 )
+from bench.report.render.faults import of_section
 from bench.report.render.latex_headline import matrix_lines
 from bench.report.render.latex_headline import preamble as headline_preamble
 from bench.report.render.latex_text import first, label_text, latex, symbol, threat
@@ -27,17 +28,23 @@ _APPENDIX = "% For an appendix in one column. Needs \\usepackage{booktabs,longta
 
 
 def render(document: Document) -> dict[str, bytes]:
-    """Return a file for each block with a name, `SUITE-NAME.tex` or `SUITE-NAME.pdf`."""
+    """Return a file for each block with a name, `SUITE-NAME.tex` or `SUITE-NAME.pdf`.
+
+    Raises:
+        BenchError: something in a section cannot be printed.
+    """
     origin = document.origin
     texts: dict[str, list[str]] = {}
     figures: dict[str, bytes] = {}
-    for block in (block for section in document.sections for block in section.blocks):
-        if isinstance(block, Figure) and block.name:
-            figures[f"{origin.suite}-{block.name}.pdf"] = block.pdf
-        name, head, lines = _lines(block, origin)
-        if lines:
-            file = texts.setdefault(f"{origin.suite}-{name}.tex", [provenance(origin), *head])
-            file += lines
+    for section in document.sections:
+        with of_section(section.label):
+            for block in section.blocks:
+                if isinstance(block, Figure) and block.name:
+                    figures[f"{origin.suite}-{block.name}.pdf"] = block.pdf
+                name, head, lines = _lines(block, origin)
+                if lines:
+                    first_of_file = [provenance(origin), *head]
+                    texts.setdefault(f"{origin.suite}-{name}.tex", first_of_file).extend(lines)
     written = {name: "\n".join([*lines, ""]).encode() for name, lines in texts.items()}
     return written | figures
 

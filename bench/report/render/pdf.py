@@ -20,10 +20,12 @@ from bench.report.blocks import (
     Block,
     Document,
     Figure,
+    Section,
     Table,
     ThreatMatrix,
 )
 from bench.report.picture_blocks import PictureGrid, Sheet
+from bench.report.render.faults import of_section
 from bench.report.render.layout import layout
 
 _TEMPLATE = "report.typ"
@@ -33,7 +35,7 @@ def render(document: Document) -> dict[str, bytes]:
     """Return the report as one file; the same document gives the same bytes.
 
     Raises:
-        BenchError: typst cannot set it.
+        BenchError: something in a section cannot be printed, or typst cannot set it.
     """
     import typst
 
@@ -74,19 +76,20 @@ def _plain(document: Document, attachments: dict[str, bytes]) -> dict[str, Any]:
         "suite": document.origin.suite,
         "date": formatting.date(document.origin.started),
         "cells": dict(document.cells),
-        "sections": [
-            {
-                "label": section.label,
-                "title": section.title,
-                "blocks": [plain for block in section.blocks if (plain := _block(block, attach))],
-            }
-            for section in document.sections
-        ],
+        "sections": [_section(section, attach) for section in document.sections],
     }
 
 
 #: Attaches a file with an ending and returns its name.
 Attach = Callable[[bytes, str], str]
+
+
+def _section(section: Section, attach: Attach) -> dict[str, Any]:
+    with of_section(section.label):
+        blocks = [plain for block in section.blocks if (plain := _block(block, attach))]
+        made = {"label": section.label, "title": section.title, "blocks": blocks}
+        json.dumps(made, allow_nan=False)  # here, where it is known which section fails
+    return made
 
 
 def _block(block: Block, attach: Attach) -> dict[str, Any] | None:
