@@ -38,6 +38,7 @@ def write_report(
 
     Raises:
         SpecError: a format that is none of these, or a broken file of published figures.
+        BenchError: a section fails; no file is written then.
         StoreError: a file cannot be written.
     """
     whole = cache(lambda: document(findings))
@@ -50,11 +51,9 @@ def write_report(
         if name not in renderers:
             raise unknown("report format", name, list(renderers))
     findings = find(results, measure(results) if measured is None else measured, published)
-    written: dict[str, list[Path]] = {}
-    for name in formats:
-        made = renderers[name]()
-        for file, content in made.items():
+    made = {name: renderers[name]() for name in formats}  # all, before any file is written
+    for files in made.values():
+        for file, content in files.items():
             atomic_write(out / file, content, "--out DIR")
-        written[name] = [out / file for file in made]
-    keep(results, out, {name: [path.name for path in made] for name, made in written.items()})
-    return written
+    keep(results, out, made)
+    return {name: [out / file for file in files] for name, files in made.items()}
