@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from bench.measure.outcomes import Outcomes
@@ -20,9 +22,6 @@ def run_findings(outcomes: Outcomes) -> pd.DataFrame:
         `check` (its id), `title`, `subject` (empty for the whole run), `status` (pass, warn, fail or
         not applicable), `value` (compared with the bound; null where there is none), `bound`,
         `sentence` (what was found), `remedy`.
-
-    Raises:
-        BenchError: a check itself fails.
     """
     left_out = (PARITY.id,)
     pairs = [
@@ -30,8 +29,13 @@ def run_findings(outcomes: Outcomes) -> pd.DataFrame:
         *run_checks("cells", outcomes.results, left_out),
     ]
     rows = [
-        (check.id, check.title, found.subject, found.status, found.value, found.bound,
+        (check.id, check.title, found.subject, found.status, _amount(found.value), found.bound,
          found.sentence, found.remedy)
         for check, found in pairs
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"value": "float64"})
+
+
+def _amount(value: Any) -> float | None:
+    """Return a value that a check may have given as a number of numpy or torch."""
+    return None if value is None else float(value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -71,23 +73,36 @@ class Check:
             BenchError: the check itself fails, or returns no findings; the message says where.
         """
         try:
-            with users_code():
-                returned: object = self.run(subject)
+            returned = self._returned(subject)
         except BenchError:
             raise
         except Exception as error:  # a check is anybody's code
             raise BenchError(
                 f"check {self.id!r} failed itself: {where(error)}: {first_line(error)}"
             ) from error
-        findings = [returned] if isinstance(returned, Finding) else returned
-        if not isinstance(findings, list | tuple) or not all(
-            isinstance(finding, Finding) for finding in findings
-        ):
-            raise SpecError(
-                f"check {self.id!r} returned {type(returned).__name__}; return "
-                f"bench.Finding(status=..., sentence=...) or a list of findings"
-            )
-        return list(findings)
+        why = _wrong(returned)
+        if why is not None:
+            raise SpecError(f"check {self.id!r} returned {why}")
+        return _listed(returned)
+
+    def findings_at_any_rate(self, subject: Any) -> list[Finding]:
+        """Return the findings of the check, of one that fails itself that it did.
+
+        For checks of a run: what a run has found must not be lost to a check of it.
+        """
+        try:
+            returned = self._returned(subject)
+        except (Exception, SystemExit) as error:  # a check is anybody's code
+            said = str(error) if isinstance(error, BenchError) else first_line(error)
+            return [_failed(where(error), said)]
+        why = _wrong(returned)
+        if why is not None:
+            return [_failed(_defined(self.run), f"it returned {why}")]
+        return _listed(returned)
+
+    def _returned(self, subject: Any) -> object:
+        with users_code():
+            return self.run(subject)
 
     def label(self, finding: Finding) -> str:
         """Return the name of the check on a subject for tables, such as `gradient of network`."""
@@ -95,25 +110,99 @@ class Check:
         return f"{name} of {finding.subject}" if finding.subject else name
 
 
+def _listed(returned: Any) -> list[Finding]:
+    return [returned] if isinstance(returned, Finding) else list(returned)
+
+
+def _failed(place: str, what: str) -> Finding:
+    return Finding(
+        status="fail", sentence=f"the check itself failed: {place}: {what}", remedy="mend the check"
+    )
+
+
+def _defined(run: Callable[..., Any]) -> str:
+    """Return the file, without its folder, and the line where a check is defined."""
+    return Entry(run, {}).origin().rpartition(os.sep)[2]
+
+
+def _wrong(returned: object) -> str | None:
+    """Return in words what is wrong with what a check returned; None where nothing is."""
+    findings = [returned] if isinstance(returned, Finding) else returned
+    if not isinstance(findings, list | tuple) or not all(
+        isinstance(finding, Finding) for finding in findings
+    ):
+        return (
+            f"{type(returned).__name__}; return bench.Finding(status=..., sentence=...) or a list of "
+            "findings"
+        )
+    return next((why for finding in findings if (why := _wrong_field(finding)) is not None), None)
+
+
+def _wrong_field(finding: Finding) -> str | None:
+    if finding.status not in get_args(Status):
+        return f"status={finding.status!r}; write {', '.join(get_args(Status))}"
+    if finding.value is not None and not _is_number(finding.value):
+        return f"value={finding.value!r}, which is no number; give a number or None"
+    for name in ("sentence", "bound", "remedy", "subject"):
+        said = getattr(finding, name)
+        if not isinstance(said, str):
+            return f"{name}={said!r}, which is no text; write a text"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool | str | bytes):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return False
+    return True
+
+
 _REGISTERED: dict[str, Check] = {}
+
+_ID = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 def register_check(check: Check) -> None:
     """Add a check, which `bench validate` (or the command for what the check needs) then runs too.
 
     Raises:
-        SpecError: the name is taken by another check, or `needs` has an unknown value.
+        SpecError: it is no check, the name is taken by another one, or a field has an unknown value.
     """
-    if check.needs not in get_args(Needs):
-        raise SpecError(
-            f"check {check.id!r} needs {check.needs!r}; write {', '.join(get_args(Needs))}"
-        )
+    _check_fields(check)
     held = all_checks().get(check.id)
     if held is not None and _origin(held) != _origin(check):
         raise SpecError(
             f"a check named {check.id!r} is there already, by {_origin(held)}; rename yours"
         )
     _REGISTERED[check.id] = check
+
+
+def _check_fields(check: object) -> None:
+    """Raise unless this is a check whose fields can be used."""
+    if not isinstance(check, Check):
+        raise SpecError(f"register_check({check!r}): this is no check; give bench.Check(...)")
+    named: object = check.id
+    if not isinstance(named, str) or not _ID.fullmatch(named):
+        raise SpecError(
+            f"check {named!r}: its id must be words joined by hyphens, such as 'gradient-norm'"
+        )
+    title: object = check.title
+    if not isinstance(title, str) or not title.strip():
+        raise SpecError(
+            f"check {named!r}: title={title!r}; say in a few words what holds if it passes"
+        )
+    if check.needs not in get_args(Needs):
+        raise SpecError(
+            f"check {named!r} needs {check.needs!r}; write {', '.join(get_args(Needs))}"
+        )
+    if not callable(check.run):
+        raise SpecError(
+            f"check {named!r}: run={check.run!r} cannot be called; give a function that returns "
+            "bench.Finding(...)"
+        )
 
 
 def _origin(check: Check) -> str:
@@ -146,13 +235,14 @@ def run_checks(
         without: names of checks that are left out.
 
     Raises:
-        BenchError: a check itself fails.
+        BenchError: a check of a model itself fails; where one of a run does, that is a finding.
     """
     results: list[tuple[Check, Finding]] = []
     for check in all_checks().values():
         if check.needs != needs or check.id in without:
             continue
-        findings = check.findings(subject)
+        find = check.findings if needs == "model" else check.findings_at_any_rate
+        findings = find(subject)
         results += [(check, finding) for finding in findings]
         if check.required and any(finding.status == "fail" for finding in findings):
             break
