@@ -335,12 +335,17 @@ def run(
     """
     if plugin is not None:
         load_plugin(plugin)
+    wanted, published = load_suite(os.fspath(suite)), published_file(os.fspath(suite))
+    if published is not None:
+        from bench.report.study import check_study
+
+        check_study(published)
     plan = make_plan(
-        load_suite(os.fspath(suite)),
+        wanted,
         Selection(models=models, attacks=attacks, toolkits=toolkits, images=images),
         Setting(batch_size=batch_size, device=device, data=data),
     )
     store = open_store(Path(results))
     outcome = execute(plan, store, Scope(overwrite=overwrite))
     stored = load_results(Path(results), plan.suite.name, run=outcome.run)
-    return Run(stored, outcome, published_file(os.fspath(suite)))
+    return Run(stored, outcome, published)

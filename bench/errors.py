@@ -18,6 +18,10 @@ class SpecError(BenchError):
     exit_code = 2
 
 
+class UnknownName(SpecError):
+    """A name of which there is nothing."""
+
+
 class UnsupportedAttack(SpecError):
     """An attack, norm or word that the named toolkit does not have or cannot honour."""
 

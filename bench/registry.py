@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.errors import BenchError, SpecError
+from bench.errors import BenchError, SpecError, UnknownName
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def unknown(kind: str, name: str, known: list[str]) -> SpecError:
     # Names that contain the given one are hints too: `cnn` may mean `cifar10/cnn`.
     near += [longer for longer in known if name in longer and longer not in near][: 3 - len(near)]
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
-    return SpecError(f"no {kind} named {name!r}; {hint}")
+    return UnknownName(f"no {kind} named {name!r}; {hint}")
 
 
 def literal(globs: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
@@ -141,11 +141,15 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     Raises:
         BenchError: the file does not exist or fails; the message names file and line.
     """
-    load_file(path)
+    load_file(path, "--plugin ")
 
 
-def load_file(path: str | os.PathLike[str]) -> ModuleType:
+def load_file(path: str | os.PathLike[str], given: str = "") -> ModuleType:
     """Run a user's Python file once and return it as a module.
+
+    Args:
+        path: the file.
+        given: how the user named it, for messages.
 
     Raises:
         BenchError: the file does not exist or fails; the message names file and line.
@@ -155,12 +159,12 @@ def load_file(path: str | os.PathLike[str]) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None or not path.is_file():
-            raise SpecError(f"--plugin {path}: no such Python file")
-        _execute(importlib.util.module_from_spec(spec), spec.loader, path)
+            raise SpecError(f"{given}{path}: no such Python file")
+        _execute(importlib.util.module_from_spec(spec), spec.loader, path, given)
     return sys.modules[name]
 
 
-def _execute(module: ModuleType, loader: Any, path: Path) -> None:
+def _execute(module: ModuleType, loader: Any, path: Path, given: str) -> None:
     sys.modules[module.__name__] = module
     sys.path.insert(0, str(path.parent))  # like a script, a plug-in may import files beside it
     try:
@@ -171,12 +175,12 @@ def _execute(module: ModuleType, loader: Any, path: Path) -> None:
         raise
     except BaseException as error:
         del sys.modules[module.__name__]
-        place = f"--plugin {path.parent / where(error)}"
+        place = f"{given}{path.parent / where(error)}"
         if isinstance(error, BenchError):
             raise type(error)(f"{place}: {error}") from error
         if isinstance(error, SystemExit):
             raise SpecError(
-                f"{place}: it ends the program (sys.exit); a plug-in only registers models: put what a "
+                f"{place}: it ends the program (sys.exit); a plug-in only registers things: put what a "
                 f'script does under if __name__ == "__main__":'
             ) from error
         raise SpecError(f"{place}: {first_line(error)}") from error

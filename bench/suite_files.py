@@ -12,13 +12,18 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from bench.errors import SpecError
+from bench.errors import BenchError, SpecError
 from bench.registry import load_file, unknown
 
 _BENCH = Path(__file__).resolve().parent
 #: The files in the folder of a study; the study has the folder's name.
 _SUITE, _FIGURES, _DOCUMENT = "suite.toml", "published.csv", "document.json"
 _STUDY = {_SUITE, _FIGURES}
+#: What a module in the folder of a study has to define, and the module and name of its type.
+_DEFINES = {
+    "report": ("STUDY", "bench.report.study", "Study"),
+    "section": ("SECTION", "bench.report.rules", "SectionRule"),
+}
 
 
 #: Folders of studies that plug-ins have registered.
@@ -33,8 +38,12 @@ def register_study(folder: str | Path) -> None:
     whose `STUDY` says how its report differs, may be there too. `report.py` is run.
 
     Raises:
-        SpecError: a file is missing, or another suite has this name.
+        SpecError: a file is missing or broken, or another suite has this name.
     """
+    # Not at the top: these import modules that find suites here.
+    from bench.measure.published_file import read_figures
+    from bench.measure.source import read_source
+
     folder = Path(folder).resolve()
     for name in (_SUITE, _FIGURES):
         if not (folder / name).is_file():
@@ -43,6 +52,8 @@ def register_study(folder: str | Path) -> None:
     held = known_suites().get(named)
     if held is not None and held.resolve() != folder / _SUITE:
         raise SpecError(f"a suite named {named!r} is there already, {held}; rename the folder")
+    read_figures(folder / _FIGURES)
+    read_source(folder / _DOCUMENT)
     if folder not in _REGISTERED:
         _REGISTERED.append(folder)
 
@@ -57,20 +68,47 @@ def study_module(folder: Path, name: str) -> ModuleType | None:
     """Return a module in the folder of a study; None where it has none.
 
     Only code of studies that come with the package, or that a plug-in has registered, is ever run.
+
+    Raises:
+        BenchError: the module fails, or lacks what such a module has to define.
     """
     folder = folder.resolve()
     file = folder / f"{name}.py"
     if folder not in study_folders() or not file.is_file():
         return None
     if folder.parent == _BENCH / "studies":
-        return import_module(f"bench.studies.{folder.name}.{name}")
-    return load_file(file)
+        module = import_module(f"bench.studies.{folder.name}.{name}")
+    else:
+        module = load_file(file)
+    _check_defines(module, name, file)
+    return module
+
+
+def _check_defines(module: ModuleType, name: str, file: Path) -> None:
+    """Raise unless a module of a study defines what its report takes from it."""
+    defined, room, kind = _DEFINES[name]
+    value = getattr(module, defined, None)
+    if not isinstance(value, getattr(import_module(room), kind)):
+        lacking = (
+            f"{defined} is of type {type(value).__name__}" if value is not None else f"no {defined}"
+        )
+        raise SpecError(f"{file}: {lacking}; write {defined} = {kind}(...), of {room}")
 
 
 def study_modules(name: str) -> list[ModuleType]:
-    """Return the modules of a name of all studies that have one."""
-    found = (study_module(folder, name) for folder in study_folders())
-    return [module for module in found if module is not None]
+    """Return the modules of a name of all studies that have one.
+
+    One that is broken is left out: that is told where its own study is run or reported, and nowhere else.
+    """
+    found = []
+    for folder in study_folders():
+        try:
+            module = study_module(folder, name)
+        except BenchError:
+            continue
+        if module is not None:
+            found.append(module)
+    return found
 
 
 def known_suites() -> dict[str, Path]:

@@ -1,7 +1,7 @@
 import pytest
 
 from bench.errors import SpecError
-from bench.registry import Entry, Registry, load_plugin, unknown
+from bench.registry import Entry, Registry, load_file, load_plugin, unknown
 
 
 def make():
@@ -75,3 +75,18 @@ def test_a_name_that_was_not_registered_may_be_derived():
     assert list(registry) == ["7"]
     with pytest.raises(SpecError, match="no number named 'x'"):
         registry["x"]
+
+
+def test_a_file_that_is_no_plug_in_is_not_called_one(tmp_path):
+    broken = tmp_path / "report.py"
+    broken.write_text("x = 1\n\ndef f(:\n")
+    with pytest.raises(SpecError, match=rf"^{broken}, line 3: SyntaxError"):
+        load_file(broken)
+    with pytest.raises(SpecError, match=rf"^--plugin {broken}, line 3: SyntaxError"):
+        load_plugin(broken)
+
+
+def test_a_plug_in_that_ends_the_program_is_told_what_one_does(tmp_path):
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(SpecError, match=r"line 2: it ends the program .* only registers things"):
+        load_plugin(tmp_path / "ends.py")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from bench.cli.options import complete_attacks, plugin_option, results_option
 from bench.errors import SpecError
+
+if TYPE_CHECKING:
+    from bench.measure.source import Source
 
 _LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "checks", "runs"]
 
@@ -212,13 +215,12 @@ def _attacks() -> list[dict[str, Any]]:
 
 
 def _suites() -> list[dict[str, Any]]:
-    from bench.measure.source import read_source
     from bench.runner.suite import load_suite
-    from bench.suite_files import document_file, known_suites
+    from bench.suite_files import known_suites
 
     files = known_suites()
     suites = [load_suite(name) for name in files]
-    sources = {name: read_source(document_file(file)) for name, file in files.items()}
+    sources = {name: _source(file) for name, file in files.items()}
     return [
         {
             "name": suite.name,
@@ -230,6 +232,18 @@ def _suites() -> list[dict[str, Any]]:
         }
         for suite in suites
     ]
+
+
+def _source(file: Path) -> Source | None:
+    """Return the document of a suite; None where it has none, or one that is broken, which is said."""
+    from bench.measure.source import read_source
+    from bench.suite_files import document_file
+
+    try:
+        return read_source(document_file(file))
+    except SpecError as error:
+        click.echo(f"error: {error}", err=True)
+        return None
 
 
 def _datasets() -> list[dict[str, Any]]:

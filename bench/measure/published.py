@@ -1,7 +1,7 @@
 """The published figures of a study, each beside ours.
 
 A suite is a study where a file with published figures lies beside its own (`bench.suite_files`). The
-columns of such a file are `COLUMNS`; a line is one figure of one table.
+columns of such a file are `COLUMNS`; a line is one figure of one table (`bench.measure.published_file`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.errors import SpecError
 from bench.measure.outcomes import Outcomes
+from bench.measure.published_file import COLUMNS, read_figures
 from bench.measure.statistics import wilson
 from bench.spec import number
-
-#: The columns of a file of published figures.
-COLUMNS = (
-    "study", "table", "dataset", "model", "attack", "norm", "eps", "metric", "value", "unit", "note",
-)  # fmt: skip
 
 #: The entry in the attack column of figures on clean images.
 CLEAN = "none"
@@ -35,15 +30,10 @@ def read_published(path: Path) -> pd.DataFrame:
     """Return published figures: `COLUMNS`, all text, but `value` a float.
 
     Raises:
-        SpecError: the file has other columns, or a value that is no number.
+        SpecError: the file is broken; the message names the line.
     """
-    try:
-        figures = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-        if tuple(figures.columns) != COLUMNS:
-            raise SpecError(f"{path}: published figures need the columns {', '.join(COLUMNS)}")
-        return figures.assign(value=figures["value"].astype("float64"))
-    except ValueError as error:  # pandas' own are of this kind too
-        raise SpecError(f"{path}: {error}") from error
+    figures = pd.DataFrame(read_figures(path), columns=list(COLUMNS), dtype="str")
+    return figures.assign(value=figures["value"].map(number).astype("float64"))
 
 
 def comparison(outcomes: Outcomes, published: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import SpecError
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+#: What to do about a wrong field, by pydantic's name of the error.
+_TODO = {
+    "missing": "write it (null where the document itself does not say)",
+    "extra_forbidden": "there is no such field: take it out",
+}
 _Text = Annotated[str, Field(min_length=1)]
 
 
@@ -106,7 +111,9 @@ def read_source(path: Path) -> Source | None:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise SpecError(f"{path}: {f'{place}: ' if place else ''}{first['msg']}") from error
+        todo = _TODO.get(first["type"], "put it right there")
+        said = f"{first['msg']}; {todo}"
+        raise SpecError(f"{path}: {f'{place}: ' if place else ''}{said}") from error
 
 
 def _capital(text: str) -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bench.measure.published import comparison
+from bench.measure.published import comparison, read_published
+from bench.measure.source import read_source
 from bench.report.blocks import Figure, PublishedTable
 from bench.report.measured import Measured
 from bench.store.results import Results
-from bench.suite_files import study_module
+from bench.suite_files import document_file, study_module
 
 if TYPE_CHECKING:
     from bench.report.findings import Findings
@@ -65,7 +66,25 @@ def study_of(published: Path) -> Study:
 
     Args:
         published: the file of its published figures.
+
+    Raises:
+        BenchError: its `report.py` or `section.py` is broken.
     """
+    study_module(published.parent, "section")  # the report of its own study must not leave it out
     module = study_module(published.parent, "report")
     study: Study = Study() if module is None else module.STUDY
     return study
+
+
+def check_study(published: Path) -> None:
+    """Read all files of a study that its report needs, so that a broken one is found before its run.
+
+    Args:
+        published: the file of its published figures.
+
+    Raises:
+        BenchError: a file is broken.
+    """
+    read_published(published)
+    read_source(document_file(published))
+    study_of(published)

@@ -17,6 +17,9 @@ from bench.suite_files import published_file
 
 DL, DML = "mnist/dl-cross-entropy-sgd", "mnist/dml-contrastive-sgd-knn1-cosine"
 
+#: What a line has to say; the other columns take any text.
+VALID = {"norm": "linf", "eps": "8/255", "metric": "accuracy", "value": "0.5", "unit": "fraction"}
+
 
 @pytest.fixture(scope="module")
 def results() -> Results:
@@ -125,7 +128,7 @@ def test_shares_become_percent_and_other_metrics_are_left_out(
     lines = [
         "study,table,dataset,model,attack,norm,eps,metric,value,unit,note",
         "x,1,mnist,dl-cross-entropy-sgd,pgd,linf,0.02,accuracy,0.5,fraction,",
-        "x,1,mnist,dl-cross-entropy-sgd,pgd,linf,0.02,fooling_rate,0.5,fraction,",
+        "x,1,mnist,dl-cross-entropy-sgd,pgd,linf,0.02,f_score,0.5,fraction,",
         "x,1,mnist,dl-cross-entropy-sgd,deepfool,l2,,accuracy,3,%,",
     ]
     (tmp_path / "x.csv").write_text("\n".join(lines))
@@ -137,7 +140,8 @@ def test_shares_become_percent_and_other_metrics_are_left_out(
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
     path = tmp_path / "study.csv"
     row = ["", *["x"] * (len(COLUMNS) - 2), ""]
-    row[COLUMNS.index("value")] = "0.5"
+    for column, said in VALID.items():
+        row[COLUMNS.index(column)] = said
     path.write_bytes(b"\xef\xbb\xbf" + f"{','.join(COLUMNS)}\r\n{','.join(row)}\r\n".encode())
     assert tuple(read_published(path).columns) == COLUMNS
 
@@ -149,14 +153,52 @@ def test_a_study_is_a_suite_with_published_figures_beside_it(tmp_path: Path) -> 
     assert published_file(str(tmp_path / "mine.toml")) == tmp_path / "mine.csv"
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("a,b\n1,2\n", "need the columns study"), ("", "No columns"), (None, "high")],
-)
-def test_a_broken_file_is_named(tmp_path: Path, text: str | None, words: str) -> None:
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("a,b\n1,2\n", "need the columns study.*; it is without study, .* and with 'a', 'b'"),
+    (HEADER.replace("study,table", "table,study"), "in another order: table stands where study belongs"),
+    (HEADER.replace("note", "unit"), "it is without note"),
+    (HEADER.replace("note", "note,note"), "it has note more than once"),
+    ("", "an empty file; its first line is study,"),
+    ("\n\n", "an empty file"),
+    (HEADER, "no published figure; write a line for each"),
+    (f"{HEADER}x,1\n", "line 2: 2 fields, but there are 11 columns"),
+    (HEADER + 'x,1,"d', "broken CSV: .*; quote a text"),
+])  # fmt: skip
+def test_a_file_that_is_no_table_of_figures_is_named(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "x.csv"
-    header = "study,table,dataset,model,attack,norm,eps,metric,value,unit,note\n"
-    path.write_text(header + "x,1,d,m,none,linf,0,accuracy,high,%,\n" if text is None else text)
+    path.write_text(text)
     with pytest.raises(SpecError, match=words) as error:
         read_published(path)
-    assert str(path) in str(error.value)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("column", "said", "words"), [
+    ("value", "high", "value: 'high' is not a number"),
+    ("value", "", "value: '' is not a number"),
+    ("value", "nan", "value: 'nan' is not a number"),
+    ("norm", "l3", "norm: 'l3'; write l0, l1, l2, linf, or leave it empty"),
+    ("metric", "acuracy", "metric: 'acuracy'; write accuracy, "),
+    ("unit", "per cent", "unit: 'per cent'; for the metric accuracy write % or fraction"),
+    ("unit", "linf", "unit: 'linf'; for the metric accuracy"),
+    ("eps", "small", "eps: 'small' is not a number or a fraction"),
+])  # fmt: skip
+def test_a_wrong_field_is_named_by_its_line(
+    tmp_path: Path, column: str, said: str, words: str
+) -> None:
+    path = tmp_path / "x.csv"
+    right = [VALID.get(name, "x") for name in COLUMNS]
+    wrong = [said if name == column else VALID.get(name, "x") for name in COLUMNS]
+    path.write_text(f"{HEADER}{','.join(right)}\n\n{','.join(wrong)}\n")
+    with pytest.raises(SpecError, match=words) as error:
+        read_published(path)
+    assert str(error.value).startswith(f"{path}, line 4: ")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match=r"x.csv: not a UTF-8 text file"):
+        read_published(tmp_path / "x.csv")

@@ -76,10 +76,13 @@ def test_a_study_without_a_document_and_a_broken_one(tmp_path):
     assert read_source(tmp_path / "my.json") is None
     with pytest.raises(SpecError, match=r"my.json: title: .*at least 1 character"):
         read_source(written(tmp_path, title=""))
-    with pytest.raises(SpecError, match=r"my.json: causes.0.wher: Extra inputs"):
+    with pytest.raises(SpecError, match=r"my.json: causes.0.wher: Extra inputs .*: take it out"):
         read_source(written(tmp_path, causes=[{"where": {}, "wher": {}, "cause": "x"}]))
+    (tmp_path / "my.json").write_text("{}")
+    with pytest.raises(SpecError, match=r"my.json: title: Field required; write it"):
+        read_source(tmp_path / "my.json")
     (tmp_path / "my.json").write_text("{")
-    with pytest.raises(SpecError, match=r"my.json: Invalid JSON"):
+    with pytest.raises(SpecError, match=r"my.json: Invalid JSON: .* line 1 .*; put it right there"):
         read_source(tmp_path / "my.json")
 
 
