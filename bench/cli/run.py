@@ -109,8 +109,10 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
 
     scope = _scope(options)
     as_written, asked = _suites(suite, options)
+    _check_study(suite)
     store = _store(options["results"], options["dry_run"])
     from bench.cli.display import make_display, say
+    from bench.report.measured import measure
 
     hindered = None if options["dry_run"] else _hindered(options["out"])
     if hindered is not None:
@@ -126,13 +128,15 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         display.begin(plan, expected)
         outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
     results = load_results(options["results"], suite, plan.content, outcome.run)
-    written = _finish(suite, results, options)
+    measured = measure(results)
+    written = _finish(suite, results, measured, options)
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
     for why in plan.broken.values():
         say(f"not attacked: {why}")
-    if outcome.failed or plan.broken:
+    doubted = _doubted(measured)
+    if outcome.failed or plan.broken or doubted:
         ctx.exit(1)
     if not written:
         ctx.exit(PrerequisiteError.exit_code)
@@ -158,6 +162,17 @@ def _suites(suite: str, options: Mapping[str, Any]) -> tuple[Suite, Suite]:
         attacks=options["attacks"],
     )  # fmt: skip
     return load_suite(suite), load_suite(suite, changes)
+
+
+def _check_study(suite: str) -> None:
+    """Raise where the report of a study could not be made after the run."""
+    from bench.suite_files import published_file
+
+    published = published_file(suite)
+    if published is not None:
+        from bench.report.study import check_study
+
+        check_study(published)
 
 
 def _planned(
@@ -251,12 +266,21 @@ def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> 
     say(expected.line())
 
 
-def _finish(suite: str, results: Results, options: dict[str, Any]) -> bool:
+def _doubted(measured: Measured) -> bool:
+    """Say which checks of the run failed, and return whether any did."""
+    from bench.cli.display import say
+
+    failed = measured.checks[measured.checks["status"] == "fail"]
+    for found in failed.to_dict("records"):
+        part = f" of {found['subject']}" if found["subject"] else ""
+        say(f"check failed: {found['title']}{part}: {found['sentence']}")
+    return not failed.empty
+
+
+def _finish(suite: str, results: Results, measured: Measured, options: dict[str, Any]) -> bool:
     """Print what a run that ended has found, and write its report; return False where it cannot be."""
     from bench.cli.display import say
-    from bench.report.measured import measure
 
-    measured = measure(results)
     for line in results.notes:
         say(line)
     if not options["as_json"]:

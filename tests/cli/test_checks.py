@@ -35,3 +35,65 @@ def test_a_check_of_a_plug_in_is_listed_and_run_by_validate(invoke, tmp_path):
     assert last.split() == ["how", "sure", "warn", *last.split()[3:]]
     assert last.endswith("at least: train longer")
     assert "looking at digits" in seen.stderr  # stdout is for data
+
+
+OF_RUNS = """
+import bench
+
+def breaks(outcomes):
+    raise KeyError("l7")
+
+bench.register_check(bench.Check(id="breaks", title="rows have l7", needs="rows", run=breaks))
+"""
+
+
+def test_a_check_of_a_run_that_fails_costs_no_headline_and_no_report(invoke, tmp_path, tiny_suite):
+    (tmp_path / "mine.py").write_text(OF_RUNS)
+    run = (
+        "run",
+        "--suite",
+        tiny_suite,
+        "--attack",
+        "fgsm",
+        "--toolkit",
+        "torchattacks",
+        "--images",
+        "5",
+    )
+    done = invoke(*run, "--plugin", "mine.py", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "robust accuracy" in done.stdout  # the headline
+    words = "the check itself failed: mine.py, line 5: KeyError: 'l7'"
+    assert words in " ".join(done.stdout.split())
+    last = done.stderr.splitlines()[-1]
+    assert last == f"check failed: rows have l7: {words}"
+    assert (tmp_path / "reports" / "tiny.pdf").is_file()
+    assert words in (tmp_path / "reports" / "tiny-checks.csv").read_text()
+
+
+def test_a_run_without_a_failed_check_exits_0(invoke, tmp_path, tiny_suite):
+    run = (
+        "run",
+        "--suite",
+        tiny_suite,
+        "--attack",
+        "fgsm",
+        "--toolkit",
+        "torchattacks",
+        "--images",
+        "5",
+    )
+    done = invoke(*run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "check failed" not in done.stderr
+
+
+def test_an_unknown_model_or_attack_may_be_a_plug_in_s(invoke, tmp_path, tiny_suite):
+    hint = "; if it comes from a plug-in, name that with --plugin FILE"
+    for name, other in (("digits/mlp", "digits/my-mlp"), ("fgsm", "my-fgsm")):
+        wrong = tmp_path / "wrong.toml"
+        wrong.write_text(tiny_suite.read_text().replace(f'"{name}"', f'"{other}"'))
+        done = invoke("run", "--suite", wrong, "--dry-run", cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"named '{other}'" in done.stderr
+        assert done.stderr.splitlines()[-1].endswith(hint)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pymupdf
 import pytest
 from command import call
 from latex_checker import check
 from scenes import tiny
+
+import bench
+from bench import suite_files
+from bench.errors import SpecError
+from bench.report.rules import section_rules
 
 #: A metric measured from the rows, as a table of the PDF, a file for LaTeX and one of raw numbers.
 SECTION = """\
@@ -175,3 +181,92 @@ def test_code_beside_a_suite_that_no_plugin_named_is_not_run(study):
     assert done.returncode == 0, done.stderr
     assert (study / "plain" / "toy-study-published.csv").is_file()
     (study / "toy_study" / "report.py").write_text(REPORT)
+
+
+@pytest.fixture
+def own(folder, tmp_path, monkeypatch):
+    """Return a folder with a study of its own, which a test may break."""
+    monkeypatch.setattr(suite_files, "_REGISTERED", [])
+    for name in ("study.py", "tiny.toml"):
+        shutil.copy(folder / name, tmp_path)
+    copied = tmp_path / "toy_study"
+    shutil.copytree(folder / "toy_study", copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "report.py").write_text(REPORT)
+    return tmp_path
+
+
+def put(folder, broken, text):
+    """Write a file of the study; each loads its code anew."""
+    (folder / "toy_study" / broken).write_text(text)
+
+
+@pytest.mark.parametrize(("broken", "text", "words"), [
+    ("published.csv", PUBLISHED.replace("12.5", "many"), "published.csv, line 3: value: 'many' is not a"),
+    ("published.csv", "", "published.csv: an empty file; its first line is study,table"),
+    ("document.json", json.dumps({**DOCUMENT, "year": "2020"}), "document.json: year: "),
+    ("document.json", "{", "document.json: Invalid JSON"),
+])  # fmt: skip
+def test_a_broken_study_is_not_registered(invoke, own, broken, text, words):
+    put(own, broken, text)
+    done = invoke("run", "--suite", "toy-study", "--plugin", "study.py", cwd=own)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: --plugin {own / 'study.py'}, line 3: ")
+    assert words in line
+    assert suite_files._REGISTERED == []
+
+
+@pytest.mark.parametrize(("broken", "text", "words"), [
+    ("published.csv", PUBLISHED.replace("pgd,linf", "pgd,l9"), "published.csv, line 3: norm: 'l9'; write"),
+    ("document.json", "{}", "document.json: title: Field required; write it"),
+])  # fmt: skip
+@pytest.mark.parametrize("way", ["command", "call"])
+def test_a_study_beside_a_suite_is_read_before_its_run(invoke, own, way, broken, text, words):
+    put(own, broken, text)
+    suite = own / "toy_study" / "suite.toml"
+    if way == "command":
+        done = invoke("run", "--suite", suite, cwd=own)
+        assert done.returncode == 2
+        (said,) = done.stderr.splitlines()
+    else:
+        with pytest.raises(SpecError) as error:
+            bench.run(suite, results=own / "results")
+        said = str(error.value)
+    assert words in said
+    assert not list((own / "results").glob("cells/*"))
+
+
+@pytest.mark.parametrize(("broken", "text", "words"), [
+    ("report.py", "x = 1\n", "report.py: no STUDY; write STUDY = Study(...), of bench.report.study"),
+    ("report.py", "STUDY = 3\n", "report.py: STUDY is of type int; write STUDY = Study(...)"),
+    ("report.py", "x = 1\ndef f(:\n", "report.py, line 2: SyntaxError"),
+    ("section.py", "x = 1\n", "section.py: no SECTION; write SECTION = SectionRule(...)"),
+    ("section.py", "SECTION = {}\n", "section.py: SECTION is of type dict; write SECTION"),
+    ("section.py", "1 / 0\n", "section.py, line 1: ZeroDivisionError"),
+])  # fmt: skip
+def test_broken_code_of_a_study_is_told_before_its_run_and_only_there(
+    invoke, own, broken, text, words
+):
+    put(own, broken, text)
+    done = invoke("run", "--suite", "toy-study", "--plugin", "study.py", cwd=own)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {own / 'toy_study' / broken}")
+    assert words in line
+    assert "--plugin" not in line
+    assert not (own / "results").exists()
+    other = invoke("run", "--suite", "tiny.toml", "--plugin", "study.py", "--dry-run", cwd=own)
+    assert other.returncode == 0, other.stderr
+    assert section_rules()  # as a report of any suite asks for them
+
+
+def test_a_broken_document_of_one_study_is_told_beside_the_list(invoke, own, monkeypatch):
+    put(own, "document.json", "{}")
+    monkeypatch.setattr(suite_files, "_REGISTERED", [own / "toy_study"])
+    done = invoke("ls", "suites", "--json", cwd=own)
+    assert done.returncode == 0, done.stderr
+    listed = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert listed["toy-study"]["study"] is None
+    assert listed["dml"]["study"]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {own / 'toy_study' / 'document.json'}: title: ")
