@@ -11,6 +11,7 @@ from bench.attacks.toolkits import install_command, installed
 from bench.errors import PrerequisiteError, SpecError
 from bench.registry import literal, unknown
 from bench.runner.expand_cells import is_for
+from bench.runner.suite import look_up
 from bench.runner.suite_claims import check_models
 from bench.spec import TOOLKITS, ModelRequest, Suite
 from bench.zoo import MODELS, check_options
@@ -63,6 +64,7 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
         if _matches(request.name, exact) or _matches(request.title(), exact)
     ]
     for request in all_models:
+        look_up(MODELS.__getitem__, request.name)
         check_options(request.name, dict(request.options))
     _check_filters("attack", attacks, attacks, [attack.spec.name for attack in suite.attacks])
     kept_attacks = [attack for attack in suite.attacks if _matches(attack.spec.name, attacks)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.attacks.catalogue import resolve
+from bench.attacks.catalogue import resolve, row_of
 from bench.data.table import DATASETS
-from bench.errors import SpecError
+from bench.errors import SpecError, UnknownName
 from bench.registry import literal, unknown
 from bench.runner.override import AS_IT_IS, Overrides
 from bench.runner.suite_claims import ClaimTable, checked_claim
@@ -84,7 +84,7 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     try:
         # Some editors put a byte order mark at the start of a file.
         parsed = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        _check_lists(path, parsed)
+        _check_fields(path, parsed)
         content = _Suite.model_validate(parsed)
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
@@ -126,11 +126,25 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     )
 
 
-def _check_lists(path: Path, parsed: dict[str, Any]) -> None:
-    """Check that no list is empty: multiplied out, it would silently remove its table.
+def look_up(find: Callable[[str], object], name: str) -> None:
+    """Find what a suite names, which a plug-in may have to bring.
 
     Raises:
-        SpecError: a list is empty.
+        SpecError: there is nothing of that name, or what `find` raises.
+    """
+    try:
+        find(name)
+    except UnknownName as error:
+        raise UnknownName(
+            f"{error}; if it comes from a plug-in, name that with --plugin FILE"
+        ) from error
+
+
+def _check_fields(path: Path, parsed: dict[str, Any]) -> None:
+    """Check that no field has its former name and no list is empty: it would silently remove its table.
+
+    Raises:
+        SpecError: a list is empty, or a field has another name now.
     """
     tables = [("", parsed)]
     for kind, entries in parsed.items():
@@ -142,6 +156,10 @@ def _check_lists(path: Path, parsed: dict[str, Any]) -> None:
             ]
     for where, table in tables:
         for field, value in table.items():
+            if field == "climbed":
+                raise SpecError(
+                    f"{path}: {where}climbed: it is called `crafted_on` now, in [[models]]"
+                )
             if value == []:
                 raise SpecError(
                     f"{path}: {where}{field}: an empty list; write a value, or leave the field out"
@@ -179,8 +197,6 @@ def _in_words(path: Path, error: ValidationError) -> str:
 def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:
     """Return the models of a table, one for each name and combination of options."""
     axes = {key: _listed(value) for key, value in sorted((table.model_extra or {}).items())}
-    if "climbed" in axes:
-        raise SpecError(f"{path}: models[{index + 1}].climbed: it is called `crafted_on` now")
     for key, values in axes.items():
         for value in values:
             if not isinstance(value, bool | int | float | str):
@@ -240,6 +256,7 @@ def _attacks(
     for name, parameters in _combinations(_listed(table.name), axes, over):
         norm, eps = parameters.pop("norm"), parameters.pop("eps")
         try:
+            look_up(row_of, name)
             spec: AttackSpec = resolve(name, norm, eps, parameters)
         except SpecError as error:
             raise type(error)(f"{path}: attacks[{index + 1}]: {error}") from error

@@ -161,7 +161,11 @@ def test_models_of_local_learning_take_their_options_into_their_names(tmp_path):
             r"models\[1\]: digits/ll has its options in its name",
         ),
         ('"digits/ll"', "crafted_on = { K = 3 }", r"models\[1\]: digits/ll has its options"),
-        ('"digits/cnn"', "climbed = { k = 1 }", r"climbed: it is called `crafted_on` now"),
+        (
+            '"digits/cnn"',
+            "climbed = { k = 1 }",
+            r"models\[1\].climbed: it is called `crafted_on` now",
+        ),
         ('"digits/bp"', "", r"models\[1\]: digits/bp has no m, p"),
         ('"digits/ll"', "depth = 3", r"models\[1\]: digits/ll has no depth"),
     ):
@@ -191,3 +195,27 @@ def test_a_whole_name_stands_for_itself_though_it_looks_like_a_glob(tmp_path):
     globs = load_suite(written(tmp_path, text)).attacks[0].models
     assert [name for name in ("net[v2]", "netv", "net2")
             if any(fnmatch.fnmatchcase(name, glob) for glob in globs)] == ["net[v2]", "netv"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "field"), [
+    ("[[models]]", "climbed"), ("[[attacks]]", r"models\[1\].climbed"), ("", r"attacks\[1\].climbed"),
+])  # fmt: skip
+def test_a_former_name_is_explained_wherever_it_stands(tmp_path, before, field):
+    text = (
+        GOOD.replace(before, f"climbed = true\n{before}", 1)
+        if before
+        else f"{GOOD}climbed = true\n"
+    )
+    with pytest.raises(
+        SpecError, match=rf": {field}: it is called `crafted_on` now, in \[\[models"
+    ):
+        load_suite(written(tmp_path, text))
+
+
+def test_an_unknown_attack_may_be_a_plug_in_s_and_an_unknown_parameter_is_not(tmp_path):
+    hint = "; if it comes from a plug-in, name that with --plugin FILE"
+    with pytest.raises(SpecError, match=rf"attacks\[1\]: no attack named 'pgdd'.*{hint}$"):
+        load_suite(written(tmp_path, GOOD.replace('"pgd"', '"pgdd"')))
+    with pytest.raises(SpecError) as error:
+        load_suite(written(tmp_path, GOOD.replace("steps ", "stepps ")))
+    assert hint not in str(error.value)
