@@ -38,7 +38,7 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
 
     run = stored(suite, results)
     compared = compare(run)
-    _show(parity_table(compared, attack_names(run)).frame)
+    _show(parity_table(compared, attack_names(run)).frame, suite)
     counts = Counter(finding.status for finding in parity_findings(compared))
     parts = [
         f"{counts['pass']} agree as expected",
@@ -52,10 +52,10 @@ def parity(ctx: click.Context, suite: str, results: Path) -> None:
         ctx.exit(1)
 
 
-def _show(table: pd.DataFrame) -> None:
+def _show(table: pd.DataFrame, suite: str) -> None:
     """Print the comparisons; where a line is short, causes by letter, and what is identical as a count."""
     from bench.cli.display import print_list, print_table, say
-    from bench.cli.screen import fits, width_of
+    from bench.cli.screen import fits, needed, width_of
     from bench.report.formatting import lettered, plural
     from bench.report.sections.parity import identical
 
@@ -73,5 +73,5 @@ def _show(table: pd.DataFrame) -> None:
     if alike.any():
         say(
             f"{plural(int(alike.sum()), 'more comparison')} came out as expected, with the same verdict on "
-            "every image; they are listed in a file or a wider terminal"
+            f"every image; bench parity --suite {suite} > FILE lists them, as do {needed(rows)} columns"
         )

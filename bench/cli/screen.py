@@ -90,7 +90,12 @@ def lay_out(
 
 def fits(rows: Sequence[Mapping[Any, Any]], width: int | None) -> bool:
     """Return whether a table of these rows, a line each, is no wider than `width`."""
-    return width is None or all(len(line.plain) <= width for line in lay_out(rows, None))
+    return width is None or needed(rows) <= width
+
+
+def needed(rows: Sequence[Mapping[Any, Any]]) -> int:
+    """Return how wide a table of these rows is, a line each."""
+    return max(len(line.plain) for line in lay_out(rows, None))
 
 
 def _fitted(cells: Cells, layout: _Layout, width: int, group: str) -> _Layout:

@@ -367,6 +367,14 @@ def test_parity_where_a_line_is_short_lists_what_differs_and_counts_the_rest(inv
     shown = sum(line.endswith("pass") for line in seen.stdout.splitlines())
     counted = re.search(r"([0-9]+) more comparisons? came out as expected", seen.stderr)
     assert shown + int(counted[1]) == 6
+    (width,) = re.findall(
+        r"bench parity --suite tiny.toml > FILE lists them, as do (\d+) columns", seen.stderr
+    )
+    wide = invoke("parity", "--suite", "tiny.toml", cwd=folder, COLUMNS=width)
+    assert "more comparison" not in wide.stderr
+    assert wide.stdout.count("pass") == 6
+    narrow = invoke("parity", "--suite", "tiny.toml", cwd=folder, COLUMNS=str(int(width) - 1))
+    assert "more comparison" in narrow.stderr
     assert max(map(len, seen.stdout.splitlines()), default=0) <= 80
 
 
