@@ -42,6 +42,10 @@ class FactoryError(AdapterError):
     exit_code = 2
 
 
+class FamilyError(FactoryError):
+    """A function of a user's family of models fails or returns something it must not."""
+
+
 class AttackError(BenchError):
     """A toolkit failed while attacking; the cell fails, the run goes on."""
 

@@ -6,6 +6,7 @@ import difflib
 import glob
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import traceback
@@ -28,21 +29,24 @@ def users_code() -> Iterator[None]:
 
 def where(error: BaseException) -> str:
     """Return the file and line of the user's code where an error arose, else where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}"
+    frame = (users_frames(error) or list(traceback.extract_tb(error.__traceback__)))[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}"
+
+
+def users_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of an error that are in a user's code, outermost first."""
     ours = Path(__file__).parent.resolve()
     rooms = (ours, (ours / "adapters").resolve(), (ours / "models").resolve())
-    users = [
+    return [
         frame
-        for frame in frames
+        for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<")
         and not any(Path(frame.filename).resolve().is_relative_to(room) for room in rooms)
         and not {"site-packages", "dist-packages"} & set(Path(frame.filename).parts)
         and not Path(frame.filename).is_relative_to(Path(os.__file__).parent)
     ]
-    frame = (users or list(frames))[-1]
-    return f"{Path(frame.filename).name}, line {frame.lineno}"
 
 
 def first_line(error: BaseException) -> str:
@@ -85,7 +89,7 @@ class Entry:
         """Return where the factory is defined: file and line for a user's function, since names repeat."""
         if isinstance(self.target, str):
             return self.target
-        function: Any = getattr(self.target, "func", self.target)  # of a partial
+        function: Any = inspect.unwrap(getattr(self.target, "func", self.target))  # of a partial
         if not hasattr(function, "__qualname__"):
             function = type(function)
         code = getattr(function, "__code__", None)
@@ -93,6 +97,61 @@ class Entry:
         if code is None or "__file__" not in getattr(function, "__globals__", {}):
             return f"{function.__module__}:{function.__qualname__}"
         return f"{code.co_filename}, line {code.co_firstlineno}"
+
+
+def origin_of(*functions: Callable[..., Any] | None) -> str:
+    """Return where the thing that these functions belong to is defined.
+
+    That is where the first of them that is not Crossfire's is defined, else where Crossfire was called.
+    """
+    users = [
+        function
+        for function in functions
+        if function is not None and not is_ours(getattr(function, "__module__", None))
+    ]
+    if users:
+        return Entry(users[0], {}).origin()
+    frame = inspect.currentframe()
+    while frame is not None and is_ours(frame.f_globals.get("__name__")):
+        frame = frame.f_back
+    if frame is None or "__file__" not in frame.f_globals:  # in a notebook
+        return "__main__"
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+
+
+def is_ours(module: str | None) -> bool:
+    """Return whether a module of this name is one of Crossfire's."""
+    return module is not None and module.partition(".")[0] == __name__.partition(".")[0]
+
+
+def check_origin(kind: str, name: str, held: str | None, origin: str) -> None:
+    """Check that a name is free or held by the same thing, so that a file may be run again.
+
+    Args:
+        kind: what is registered, for the message.
+        name: of the thing.
+        held: the origin of what has the name already; None if nothing has.
+        origin: of the thing, see `Entry.origin` and `origin_of`.
+
+    Raises:
+        SpecError: the name is taken by a thing of another origin.
+    """
+    if held is not None and held != origin:
+        raise SpecError(
+            f"{kind} {name!r} is registered twice: by {held} and by {origin}; rename one"
+        )
+
+
+def check_type(seam: str, value: object, wanted: type) -> None:
+    """Check that a function that registers something was given what it takes.
+
+    Raises:
+        SpecError: it was given something else.
+    """
+    if not isinstance(value, wanted):
+        raise SpecError(
+            f"bench.{seam} was given {type(value).__name__}; give it bench.{wanted.__name__}(...)"
+        )
 
 
 class Registry:
@@ -118,11 +177,7 @@ class Registry:
         """
         entry = Entry(target, facts)
         held = self._entries.get(name)
-        if held is not None and held.origin() != entry.origin():
-            raise SpecError(
-                f"{self.kind} {name!r} is registered twice: by {held.origin()} and by "
-                f"{entry.origin()}; rename one"
-            )
+        check_origin(self.kind, name, None if held is None else held.origin(), entry.origin())
         self._entries[name] = entry
 
     def __getitem__(self, name: str) -> Entry:

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.adapters.abilities import Registrable
 from bench.data.table import DATASETS
-from bench.errors import SpecError
+from bench.errors import FactoryError, FamilyError, SpecError
 from bench.factories import made
 from bench.paths import data_dir
-from bench.registry import Entry, Registry, load_plugin, unknown
+from bench.registry import Entry, Registry, check_origin, check_type, load_plugin, unknown
 from bench.spec import Adapter, ModelName, Scalar
 from bench.train.cards import SHIPPED, Weights, read_card, retrained_dir, weights_folder
 from bench.train.families import FAMILIES, Family, family_named
+from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, recipe, recipe_named
+from bench.train.users_family import guarded, origin, owner
+from bench.users_functions import Owner
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +37,9 @@ _TRAINED = "bench.zoo:_trained"
 
 #: The names of Crossfire's own families; models of other families are users' models.
 _OURS = frozenset(FAMILIES)
+
+#: Where each family that a user registered is defined, by its name.
+_ORIGINS: dict[str, str] = {}
 
 
 def _facts_of(family: str, data: str) -> dict[str, Any]:
@@ -67,8 +73,22 @@ def register_family(family: Family) -> None:
     Raises:
         SpecError: a name that is taken, a recipe of another family, or an unknown data set.
     """
+    check_type("register_family", family, Family)
     if family.name in _OURS:
         raise SpecError(f"family {family.name!r} is one of Crossfire's own; choose another name")
+    where = origin(family)
+    held = _ORIGINS.get(family.name) if family.name in FAMILIES else None
+    check_origin("family", family.name, held, where)
+    sets = _data_sets(family)
+    FAMILIES[family.name], _ORIGINS[family.name] = guarded(family, where), where
+    for name, rules in family.recipes.items():
+        RECIPES[name] = dataclasses.replace(rules, shipped=False)
+    for name, data in sets.items():
+        MODELS.add(name, _TRAINED, **_facts_of(family.name, data))
+
+
+def _data_sets(family: Family) -> dict[str, str]:
+    """Return the data set of each listed model of a family, after checking their names and recipes."""
     names = [*family.recipes, *family.made_of_others]
     taken = [name for name in names if name in set(MODELS)]
     taken = [name for name in taken if MODELS[name].facts["family"] != family.name]
@@ -77,6 +97,11 @@ def register_family(family: Family) -> None:
             f"family {family.name!r}: there is a model {taken[0]!r} already; rename one"
         )
     for name, rules in family.recipes.items():
+        if not isinstance(rules, Recipe):
+            raise SpecError(
+                f"family {family.name!r}: the recipe of {name} is {type(rules).__name__}; "
+                f"give it bench.Recipe(...)"
+            )
         if rules.family != family.name:
             raise SpecError(
                 f"{name}: its recipe is of family {rules.family!r}, not {family.name!r}"
@@ -86,11 +111,7 @@ def register_family(family: Family) -> None:
     for data in sets:
         if data not in DATASETS:
             raise unknown("data set", data, list(DATASETS))
-    FAMILIES[family.name] = family
-    for name, rules in family.recipes.items():
-        RECIPES[name] = dataclasses.replace(rules, shipped=False)
-    for name, data in zip(names, sets, strict=True):
-        MODELS.add(name, _TRAINED, **_facts_of(family.name, data))
+    return dict(zip(names, sets, strict=True))
 
 
 def register_model(name: str, data: str, family: str = "network") -> Callable[[Factory], Factory]:
@@ -178,10 +199,26 @@ def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
 
     Raises:
         TrainingFailed: the training diverged.
+        FamilyError: a function of the user's family of the model fails.
     """
     from bench.train.weights import train_to
 
-    return train_to(retrained_dir(), name, data_root)
+    with _blamed(name, "training"):
+        return train_to(retrained_dir(), name, data_root)
+
+
+@contextmanager
+def _blamed(name: str, role: str) -> Iterator[None]:
+    """Report an error of a user's model within the context as one line about its family or factory."""
+    facts = MODELS[name].facts
+    if facts["ours"]:
+        yield
+        return
+    own = Owner(title=name, origin=MODELS[name].origin(), error=FactoryError)
+    if facts["recipe"]:
+        own = owner(facts["family"], _ORIGINS.get(facts["family"], ""))
+    with own.blamed(role):
+        yield
 
 
 def _trained(
@@ -270,8 +307,9 @@ def _registered(name: str, adapter: Adapter, device: torch.device | str) -> Adap
     facts = MODELS[name].facts
     if isinstance(adapter, Registrable):
         adapter = adapter.registered(name, facts["data"], facts["ours"])
-    for surface in adapter.surfaces().values():
-        surface.to(device)
+    with _blamed(name, "model's surfaces"):
+        for surface in adapter.surfaces().values():
+            surface.to(device)
     return adapter
 
 
@@ -285,21 +323,10 @@ def _facts(name: str) -> dict[str, Any]:
     card: dict[str, Any] = {}
     weights, surfaces = "of its own", None
     if facts["recipe"]:
-        own = trained_as(name, {})
-        surfaces = list(family_named(facts["family"]).surfaces(recipe(own)))
-        folder = weights_folder(own)
-        card = (read_card(folder, own) if folder else None) or {}
-        if own != name:
-            card = {
-                **card,
-                "clean_accuracy": None,
-            }  # the card's accuracy is that of the other model
-        if folder == SHIPPED:
-            weights = "shipped"
-        elif folder:
-            weights = "trained here"
-        else:
-            weights = "trained at first use" if recipe(own).first_use else "trained when asked for"
+        try:
+            card, weights, surfaces = _trained_facts(name)
+        except FamilyError as error:
+            weights = f"none: {error}"
     return {
         "name": name,
         "family": facts["family"],
@@ -309,3 +336,24 @@ def _facts(name: str) -> dict[str, Any]:
         "surfaces": surfaces,
         "weights": weights,
     }
+
+
+def _trained_facts(name: str) -> tuple[dict[str, Any], str, list[str]]:
+    """Return the card of a model with a recipe, where its weights are from, and its surfaces' names.
+
+    Raises:
+        FamilyError: a function of the user's family of the model fails.
+    """
+    own = trained_as(name, {})
+    family = family_named(MODELS[name].facts["family"])
+    surfaces = list(family.surfaces(recipe(own)))
+    folder = weights_folder(own)
+    card = (read_card(folder, own) if folder else None) or {}
+    if own != name:  # the card's accuracy is that of the other model
+        card = {**card, "clean_accuracy": None}
+    if folder == SHIPPED:
+        return card, "shipped", surfaces
+    if folder:
+        return card, "trained here", surfaces
+    when = "trained at first use" if recipe(own).first_use else "trained when asked for"
+    return card, when, surfaces

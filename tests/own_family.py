@@ -6,6 +6,7 @@ import torch, bench
 from safetensors.torch import load, save
 from torch import nn
 
+from bench.adapters.losses import per_image_loss
 from bench.spec import ModelSpec, Prediction
 
 
@@ -60,7 +61,7 @@ class MeansAdapter:
 
     def gradient(self, x, y, loss="ce", surface=None):
         x = x.clone().requires_grad_()
-        return torch.autograd.grad(nn.functional.cross_entropy(self.net(x), y, reduction="sum"), x)[0]
+        return torch.autograd.grad(per_image_loss(self.net(x), y, loss).sum(), x)[0]
 
     def fingerprint(self):
         return f"means {self.margin} {self.net.means.sum().item()!r}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,10 +14,13 @@ import torch
 from bench.attacks.row import Attack
 from bench.attacks.rows import ATTACKS, CERTIFY, MEASUREMENTS
 from bench.errors import SpecError
+from bench.registry import Entry, check_origin, check_type, unknown
 from bench.runner import certify
 from bench.runner.attack import attack_images
 from bench.runner.task import Chunk, Part, Task
-from bench.spec import ROW_KINDS, Adapter, RowKind
+from bench.runner.users_rows import wrong_with
+from bench.spec import COLUMNS, ROW, ROW_KINDS, Adapter, RowKind
+from bench.users_functions import Owner
 
 #: A search for a radius ends once the label flips, on the shipped networks after about this many passes,
 #: however many are allowed.
@@ -73,20 +79,56 @@ def register_kind(kind: Kind) -> None:
     """Add a kind of rows, which suite files request in an `[[attacks]]` table.
 
     Raises:
-        SpecError: its name or that of its `asked_by` is taken, or it has no `asked_by`.
+        SpecError: its name or that of its `asked_by` is taken, it has no `asked_by`, or it measures what is
+            no column of numbers.
     """
+    check_type("register_kind", kind, Kind)
     name, row = kind.rows.name, kind.asked_by
     if row is None or row.rows != name:
         raise SpecError(f"kind {name!r}: give it asked_by=Attack(..., rows={name!r})")
-    held = KINDS.get(name)
-    if (held is not None and not _same(held, kind)) or row.name in ATTACKS:
-        raise SpecError(f"kind {name!r} or its attack {row.name!r} is there already; rename it")
+    if not callable(kind.compute):
+        raise SpecError(f"kind {name!r}: its compute is {kind.compute!r}; give it a function")
+    _check_measured(kind)
+    held, origin = KINDS.get(name), Entry(kind.compute, {}).origin()
+    check_origin("kind", name, None if held is None else Entry(held.compute, {}).origin(), origin)
+    if row.name in ATTACKS:
+        raise SpecError(
+            f"kind {name!r}: there is an attack {row.name!r} already; rename its asked_by"
+        )
     if row.name in MEASUREMENTS and MEASUREMENTS[row.name].rows != name:
         raise SpecError(f"attack {row.name!r} asks for {MEASUREMENTS[row.name].rows!r}; rename it")
-    KINDS[name], ROW_KINDS[name], MEASUREMENTS[row.name] = kind, kind.rows, row
+    KINDS[name], ROW_KINDS[name], MEASUREMENTS[row.name] = _guarded(kind, origin), kind.rows, row
 
 
-def _same(left: Kind, right: Kind) -> bool:
-    """Return whether two kinds are the same one, defined again as in a notebook."""
-    names = [(kind.compute.__module__, kind.compute.__qualname__) for kind in (left, right)]
-    return names[0] == names[1]
+def _check_measured(kind: Kind) -> None:
+    measured = kind.rows.measures
+    if measured is None:
+        return
+    title = f"kind {kind.rows.name!r}"
+    if measured.column not in COLUMNS:
+        raise SpecError(f"{title}: {unknown('column', measured.column, list(COLUMNS))}")
+    if ROW[measured.column].type not in ("int", "float"):
+        raise SpecError(f"{title}: column {measured.column!r} holds no numbers; measure another")
+
+
+def _guarded(kind: Kind, origin: str) -> Kind:
+    """Return a user's kind whose functions fail with one line and return nothing they must not."""
+    owner = Owner(title=f"kind {kind.rows.name!r}", origin=origin, error=SpecError)
+
+    @functools.wraps(kind.compute)
+    def compute(task: Task, part: Part) -> Chunk:
+        with owner.blamed("compute"):
+            chunk = kind.compute(task, part)
+        wrong = wrong_with(chunk, task, part, kind.rows.name)
+        if wrong:
+            raise SpecError(f"{owner.title}: {Path(origin).name}: its compute {wrong}")
+        return chunk
+
+    refuses = owner.guarded(
+        "refuses", kind.refuses, lambda why: why is None or isinstance(why, str),
+        "a text that says why a model cannot have such rows, or None",
+    )  # fmt: skip
+    passes = kind.passes and owner.guarded(
+        "passes", kind.passes, lambda count: isinstance(count, int), "a whole number"
+    )
+    return dataclasses.replace(kind, compute=compute, refuses=refuses, passes=passes)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import LabelledImages, load
-from bench.errors import AdapterError, SpecError, UnsupportedAttack
+from bench.errors import AdapterError, FamilyError, SpecError, UnsupportedAttack
 from bench.runner.expand_cells import CellInputs, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
@@ -101,7 +101,12 @@ def make_plan(
     absent = train_first(_named(suite, by_title), train=train, data=setting.data, note=note)
     loader = Loader(suite=suite, device=device, data=setting.data, train=train, note=note)
     there = [request for request in suite.models if weights_of(request) not in absent.died]
-    broken = _broken(there, loader)
+    untrainable = {
+        request.title(): f"{request.title()}: {absent.died[weights_of(request)]}"
+        for request in suite.models
+        if weights_of(request) in absent.broken
+    }
+    broken = untrainable | _broken(there, loader)
     sound = tuple(request for request in there if request.title() not in broken)
     suite = dataclasses.replace(suite, models=sound)
     adapters = {request: loader.adapter(request) for request in suite.models}
@@ -111,7 +116,7 @@ def make_plan(
         batch_size=setting.batch_size, data=setting.data,
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
-    died = (f"{name}: {why}" for name, why in absent.died.items())
+    died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
     left_out = (*died, *broken.values(), *expanded.left_out)
     if not expanded.cells:
         reasons = f": {left_out[0]}" if left_out else ""
@@ -181,7 +186,8 @@ def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
         except AdapterError as error:
             if MODELS[request.name].facts["ours"]:
                 raise
-            broken[request.title()] = str(error)
+            of = f"{request.title()}: " if isinstance(error, FamilyError) else ""
+            broken[request.title()] = f"{of}{error}"
     return broken
 
 

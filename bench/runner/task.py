@@ -12,6 +12,7 @@ import torch
 from bench.attacks.catalogue import access
 from bench.attacks.run_attack import AttackResult
 from bench.errors import SpecError
+from bench.registry import unknown
 from bench.runner.cache import Clean, CleanPredictions
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -167,7 +168,13 @@ def rows_of(task: Task, part: Part, kind: str, measured: Mapping[str, Any]) -> p
         kind: the name of the kind of rows.
         measured: results by column, one value per image or one for all. Columns that are missing here
             become null, or false if they must not be null; `clean_label` and `correct` are required.
+
+    Raises:
+        SpecError: a column that rows do not have.
     """
+    for name in measured:
+        if name not in COLUMNS:
+            raise unknown("column", name, list(COLUMNS))
     model, spec = task.adapter.spec, task.spec
     columns: dict[str, Any] = {
         **dict.fromkeys(COLUMNS), "cell": "", "kind": kind, "dataset": model.data, "split": "",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from bench.errors import TrainingFailed
+from bench.errors import FamilyError, TrainingFailed
 from bench.paths import data_dir
 from bench.store.files import check_folder
 from bench.train.cards import retrained_dir
@@ -24,10 +24,12 @@ class Absent:
     Attributes:
         untrained: names of the models that a run would train first.
         died: by name, why the training failed.
+        broken: the names in `died` of models whose family is a user's and failed.
     """
 
     untrained: tuple[str, ...] = ()
     died: dict[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
 
 
 def train_first(
@@ -56,16 +58,17 @@ def train_first(
     if waiting:
         check_folder(retrained_dir(), "weights", "BENCH_CACHE")
         note(f"training {counted(waiting)} first")
-    died = {}
+    died, broken = {}, []
     for turn, name in enumerate(waiting, 1):
         try:
             card = train_model(name, data_dir(data))
-        except TrainingFailed as error:
+        except (TrainingFailed, FamilyError) as error:
             died[name] = str(error)
+            broken += [name] if isinstance(error, FamilyError) else []
             note(f"[{turn}/{len(waiting)}] {name}: training FAILED: {error}")
             continue
         note(f"[{turn}/{len(waiting)}] {name}: clean accuracy {card['clean_accuracy']:.1%}")
-    return Absent(died=died)
+    return Absent(died=died, broken=tuple(broken))
 
 
 def counted(names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.data.table import DATASETS
+from bench.errors import SpecError
 from bench.spec import Adapter, Scalar
 from bench.train.cards import Weights
 from bench.train.epochs import Watch
@@ -23,9 +24,18 @@ if TYPE_CHECKING:
 
 
 def network_function(recipe: Recipe) -> Any:
-    """Return the function that builds the network of a recipe."""
+    """Return the function that builds the network of a recipe.
+
+    Raises:
+        SpecError: there is no such function.
+    """
     module, _, function = recipe.network.partition(":")
-    return getattr(importlib.import_module(module), function)
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SpecError(
+            f"recipe: no network {recipe.network!r}; write module:function, or give the family a build"
+        ) from error
 
 
 def build(recipe: Recipe) -> nn.Module:

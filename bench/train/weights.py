@@ -57,9 +57,14 @@ def train_to(
         report(epoch)
 
     net = train(rules, images, device, watch)
+    payload = b"" if snapshots is None else snapshots.payload()
+    if snapshots is not None:
+        family_named(rules.family).read_snapshots(
+            payload
+        )  # fails here rather than in every later run
     card = write_weights(folder, name, net, data_root, device, epochs)
     if snapshots is not None:
-        atomic_write(snapshots_file(folder, name), snapshots.payload(), ELSEWHERE)
+        atomic_write(snapshots_file(folder, name), payload, ELSEWHERE)
     return card
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Literal, get_args
 
 from bench.errors import BenchError, SpecError
-from bench.registry import Entry, first_line, users_code, where
+from bench.registry import Entry, check_origin, check_type, first_line, users_code, where
 from bench.trust import checks
 
 Status = Literal["pass", "warn", "fail", "not applicable"]
@@ -171,19 +171,16 @@ def register_check(check: Check) -> None:
     Raises:
         SpecError: it is no check, the name is taken by another one, or a field has an unknown value.
     """
+    check_type("register_check", check, Check)
     _check_fields(check)
     held = all_checks().get(check.id)
-    if held is not None and _origin(held) != _origin(check):
-        raise SpecError(
-            f"a check named {check.id!r} is there already, by {_origin(held)}; rename yours"
-        )
+    origin = None if held is None else Entry(held.run, {}).origin()
+    check_origin("check", check.id, origin, Entry(check.run, {}).origin())
     _REGISTERED[check.id] = check
 
 
-def _check_fields(check: object) -> None:
-    """Raise unless this is a check whose fields can be used."""
-    if not isinstance(check, Check):
-        raise SpecError(f"register_check({check!r}): this is no check; give bench.Check(...)")
+def _check_fields(check: Check) -> None:
+    """Raise unless the fields of a check can be used."""
     named: object = check.id
     if not isinstance(named, str) or not _ID.fullmatch(named):
         raise SpecError(
@@ -203,10 +200,6 @@ def _check_fields(check: object) -> None:
             f"check {named!r}: run={check.run!r} cannot be called; give a function that returns "
             "bench.Finding(...)"
         )
-
-
-def _origin(check: Check) -> str:
-    return Entry(check.run, {}).origin()
 
 
 def all_checks() -> dict[str, Check]:
