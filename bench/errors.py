@@ -22,6 +22,10 @@ class UnknownName(SpecError):
     """A name of which there is nothing."""
 
 
+class KindError(SpecError):
+    """A function of a user's kind of rows fails or returns something it must not."""
+
+
 class UnsupportedAttack(SpecError):
     """An attack, norm or word that the named toolkit does not have or cannot honour."""
 

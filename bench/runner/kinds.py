@@ -13,7 +13,7 @@ import torch
 
 from bench.attacks.row import Attack
 from bench.attacks.rows import ATTACKS, CERTIFY, MEASUREMENTS
-from bench.errors import SpecError
+from bench.errors import KindError, SpecError
 from bench.registry import Entry, check_origin, check_type, unknown
 from bench.runner import certify
 from bench.runner.attack import attack_images
@@ -113,7 +113,7 @@ def _check_measured(kind: Kind) -> None:
 
 def _guarded(kind: Kind, origin: str) -> Kind:
     """Return a user's kind whose functions fail with one line and return nothing they must not."""
-    owner = Owner(title=f"kind {kind.rows.name!r}", origin=origin, error=SpecError)
+    owner = Owner(title=f"kind {kind.rows.name!r}", origin=origin, error=KindError)
 
     @functools.wraps(kind.compute)
     def compute(task: Task, part: Part) -> Chunk:
@@ -121,7 +121,7 @@ def _guarded(kind: Kind, origin: str) -> Kind:
             chunk = kind.compute(task, part)
         wrong = wrong_with(chunk, task, part, kind.rows.name)
         if wrong:
-            raise SpecError(f"{owner.title}: {Path(origin).name}: its compute {wrong}")
+            raise KindError(f"{owner.title}: {Path(origin).name}: its compute {wrong}")
         return chunk
 
     refuses = owner.guarded(
