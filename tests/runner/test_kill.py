@@ -97,7 +97,7 @@ def test_killed_at_random_moments_and_resumed(cache, tmp_path):
             if len(list(stormy.glob("cells/*/*/parts/*.parquet"))) > chunks:
                 break
             time.sleep(0.005)
-        time.sleep(dice.uniform(0, calm / KILLS / 2))
+        time.sleep(dice.uniform(0, calm / KILLS / 4))
         landed += child.is_alive()
         child.kill()
         child.join()
