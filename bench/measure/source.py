@@ -18,7 +18,7 @@ from bench.errors import SpecError
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 #: What to do about a wrong field, by pydantic's name of the error.
-_TODO = {
+_REMEDIES = {
     "missing": "write it (null where the document itself does not say)",
     "extra_forbidden": "there is no such field: take it out",
 }
@@ -111,8 +111,8 @@ def read_source(path: Path) -> Source | None:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        todo = _TODO.get(first["type"], "put it right there")
-        said = f"{first['msg']}; {todo}"
+        remedy = _REMEDIES.get(first["type"], "put it right there")
+        said = f"{first['msg']}; {remedy}"
         raise SpecError(f"{path}: {f'{place}: ' if place else ''}{said}") from error
 
 

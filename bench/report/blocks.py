@@ -17,7 +17,7 @@ from bench.report.picture_blocks import PictureGrid, Sheet
 
 #: What the cells of a column are: `text`; `subject`, which says what a row is about; `pair`, two names
 #: that stay on one line; `threat`, such as `linf 8/255`; `norm`; `verdict`; `number`; `rate`, in percent.
-Kind = Literal["text", "subject", "pair", "threat", "norm", "verdict", "number", "rate"]
+ColumnKind = Literal["text", "subject", "pair", "threat", "norm", "verdict", "number", "rate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Column:
     """
 
     title: str
-    kind: Kind = "text"
+    kind: ColumnKind = "text"
     share: int = 0
 
     @property

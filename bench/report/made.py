@@ -1,4 +1,4 @@
-"""What sections make, checked: a section is anybody's code, and a report is of all sections together."""
+"""Checks what sections return, since a section may be a user's code and all share one report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bench.registry import first_line, users_code, where
 from bench.report.blocks import (
     Block,
     Column,
+    ColumnKind,
     Figure,
-    Kind,
     PublishedTable,
     Section,
     Table,
@@ -152,8 +152,8 @@ def _wrong_table(table: Table) -> str:
     for column in columns:
         if not isinstance(column, Column) or not isinstance(column.title, str):
             return f"{called}: {column!r} is no column; give Column(title, kind)"
-        if column.kind not in get_args(Kind):
-            kinds = ", ".join(get_args(Kind))
+        if column.kind not in get_args(ColumnKind):
+            kinds = ", ".join(get_args(ColumnKind))
             return f"{called}: column {column.title!r} has kind {column.kind!r}; kinds are {kinds}"
     if not isinstance(frame, pd.DataFrame):
         return f"{called}: frame is {type(frame).__name__}; give a pandas DataFrame"

@@ -47,19 +47,13 @@ bench.register_check(bench.Check(id="breaks", title="rows have l7", needs="rows"
 """
 
 
+#: A run of one attack, in a second.
+RUN = ("run", "--attack", "fgsm", "--toolkit", "torchattacks", "--images", "5")
+
+
 def test_a_check_of_a_run_that_fails_costs_no_headline_and_no_report(invoke, tmp_path, tiny_suite):
     (tmp_path / "mine.py").write_text(OF_RUNS)
-    run = (
-        "run",
-        "--suite",
-        tiny_suite,
-        "--attack",
-        "fgsm",
-        "--toolkit",
-        "torchattacks",
-        "--images",
-        "5",
-    )
+    run = (*RUN, "--suite", tiny_suite)
     done = invoke(*run, "--plugin", "mine.py", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "robust accuracy" in done.stdout  # the headline
@@ -72,17 +66,7 @@ def test_a_check_of_a_run_that_fails_costs_no_headline_and_no_report(invoke, tmp
 
 
 def test_a_run_without_a_failed_check_exits_0(invoke, tmp_path, tiny_suite):
-    run = (
-        "run",
-        "--suite",
-        tiny_suite,
-        "--attack",
-        "fgsm",
-        "--toolkit",
-        "torchattacks",
-        "--images",
-        "5",
-    )
+    run = (*RUN, "--suite", tiny_suite)
     done = invoke(*run, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "check failed" not in done.stderr
