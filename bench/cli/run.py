@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=100, show_default=True,
-    help="Images attacked together; other sizes are other cells.",
+    help="Images attacked together, where the suite does not say; other sizes are other cells.",
 )  # fmt: skip
 @device_option
 @data_option

@@ -16,11 +16,16 @@ COLUMNS = (
 )  # fmt: skip
 
 _SHARE = ("%", "fraction")
+_TIMES = ("ms", "s")
 
 #: The metrics that a figure may be of, each with the units that its value may be in.
 METRICS: Mapping[str, Sequence[str]] = {
     "accuracy": _SHARE, "mean_accuracy": _SHARE, "max_accuracy": _SHARE, "f_score": _SHARE,
     "critical_eps": NORMS,
+    "fooling_rate": _SHARE, "fooling_rate_on_fit_set": _SHARE, "mean_confidence": _SHARE,
+    "mean_l2": ("l2",), "empirical_robustness": NORMS, "relative_robustness": ("ratio",),
+    "median_pixels_perturbed": _SHARE, "mean_iterations": ("iterations",), "iterations": ("iterations",),
+    "time_per_sample": _TIMES, "time_per_iteration": _TIMES,
 }  # fmt: skip
 
 

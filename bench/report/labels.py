@@ -41,7 +41,8 @@ def attack_names(results: Results) -> dict[str, str]:
     """Return the attack of each cell in words: its name, and what tells it from its variants.
 
     A suite may have an attack twice at one threat, as PGD with and without a random start; the
-    parameters that differ are then part of the name: `pgd, no random start`.
+    parameters that differ are then part of the name: `pgd, no random start`. So is the number of images
+    attacked together.
     """
     names: dict[str, str] = {}
     for (attack, _), group in results.cells.groupby(["attack", "norm"], sort=False):
@@ -49,18 +50,24 @@ def attack_names(results: Results) -> dict[str, str]:
         for _, variants in group.groupby("eps", dropna=False):
             given = [
                 {name: str(value) for name, value in parameters.items()}
-                for parameters in variants["parameters"]
+                for parameters in _told_apart(variants)
             ]
             every = {name for parameters in given for name in parameters}
             differing |= {
                 name for name in every if len({parameters.get(name) for parameters in given}) > 1
             }
-        for cell, parameters in zip(group["cell"], group["parameters"], strict=True):
+        for cell, parameters in zip(group["cell"], _told_apart(group), strict=True):
             shown = (differing | _goals(parameters)) & set(parameters)
             shown -= {name for name in _PLAIN_AT_ONE if parameters.get(name) == 1}
             words = [_in_words(name, parameters[name]) for name in sorted(shown)]
             names[str(cell)] = ", ".join([str(attack), *words])
     return names
+
+
+def _told_apart(cells: pd.DataFrame) -> list[dict[str, object]]:
+    """Return what may tell each cell from its variants, by name: its parameters and its batch size."""
+    pairs = zip(cells["parameters"], cells["batch_size"], strict=True)
+    return [{**parameters, "batch_size": size} for parameters, size in pairs]
 
 
 def _goals(parameters: Mapping[str, object]) -> set[str]:

@@ -174,7 +174,7 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
             stored[key] = 0.0  # the images are crafted for another cell
             continue
         one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
-        batch = 1 if one_by_one else min(plan.batch_size, images)
+        batch = 1 if one_by_one else min(cell.batch_size, images)
         view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
         if kind in paces:

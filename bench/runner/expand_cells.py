@@ -54,6 +54,7 @@ class CellInputs:
         fingerprint: returns the fingerprint of a model, computed once.
         images: images and labels of each image set.
         toolkits: the toolkits to use; empty for all.
+        batch_size: images attacked together, by attacks that do not say how many.
         data: the data folder.
     """
 
@@ -129,7 +130,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         images=images,
                         checksum=checksums[images],
                         seed=inputs.suite.seed,
-                        batch_size=inputs.batch_size,
+                        batch_size=attack.batch_size or inputs.batch_size,
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
                         crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),

@@ -124,6 +124,7 @@ def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "goal": spec.goal,
         "targeted": spec.targeted,
         "words": dict(spec.parameters),
+        "batch_size": cell.batch_size,
         "kind": _kind(cell),
         "access": access(spec.name),
     }

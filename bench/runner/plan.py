@@ -11,7 +11,7 @@ from typing import Any
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import LabelledImages, load
 from bench.errors import AdapterError, FamilyError, SpecError, UnsupportedAttack
-from bench.runner.expand_cells import CellInputs, make_cells, weights_of
+from bench.runner.expand_cells import CellInputs, is_for, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
@@ -146,7 +146,15 @@ def _image_sets(
     suite: Suite, data: str | os.PathLike[str] | None
 ) -> dict[ImageSet, LabelledImages]:
     """Return the images of every image set that some attack of a suite uses."""
-    wanted = [images.of(attack.images) for attack in suite.attacks for images in suite.images]
+    wanted = [
+        images.of(attack.images)
+        for attack in suite.attacks
+        for images in suite.images
+        if any(
+            MODELS[model.name].facts["data"] == images.data and is_for(attack, model)
+            for model in suite.models
+        )
+    ]
     return {images: _images(images, data) for images in dict.fromkeys(wanted)}
 
 

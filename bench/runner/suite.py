@@ -53,6 +53,7 @@ class _Attack(BaseModel):
     surfaces: list[str] | None = None
     models: list[str] | None = None
     images: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
 
 
 class _Suite(BaseModel):
@@ -266,6 +267,7 @@ def _attacks(
             surfaces=None if table.surfaces is None else tuple(table.surfaces),
             models=globs,
             images=table.images,
+            batch_size=table.batch_size,
         )
 
 

@@ -53,6 +53,8 @@ class AttackRequest:
         models: globs over the titles of the models that are attacked.
         images: how many it is made on, or `all`; None for as many as the suite says. Critical eps need
             thousands, strong attacks can afford hundreds; a headline counts the images that all have.
+        batch_size: how many of them are attacked together; None for as many as the run says. A pass of
+            large images needs much memory, and times of single images need 1.
     """
 
     spec: AttackSpec
@@ -60,6 +62,7 @@ class AttackRequest:
     surfaces: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
     images: Count | None = None
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

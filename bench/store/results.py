@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _PLANNED = (
     "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "crafted_on",
-    "goal", "targeted", "parameters", "kind", "access",
+    "goal", "targeted", "parameters", "kind", "access", "batch_size",
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
-_TEXT = [name for name in _PLANNED if name != "parameters"]
+_TEXT = [name for name in _PLANNED if name not in ("parameters", "batch_size")]
 #: The names of columns in logs that have other names there.
 _LOGGED = {"parameters": "words", "crafted_on": "climbed"}
 
@@ -51,8 +51,8 @@ class Results:
         cells: one row per planned cell, in the plan's order: `cell, model, family, data, attack, norm,
             eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model that
             images are crafted on, null for the cell's own), `goal, targeted, parameters` (dict),
-            `kind` (fixed, minimal, or certify for a cell that attacks nothing), `access, radius` (eps
-            as a number), `status` (done, failed or missing), `error` (last line of the error message),
+            `kind` (fixed, minimal, or certify for a cell that attacks nothing), `access, batch_size`
+            (images attacked together), `radius` (eps as a number), `status` (done, failed or missing), `error` (last line of the error message),
             `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over
             the images attacked). The counts and means are null if the cell is not done.
         rows: all rows of the finished cells, `spec.COLUMNS`.
@@ -150,10 +150,7 @@ def load_results(
         )
     chosen = choose_run(store, suite, content, run)
     start = chosen.start
-    planned = {
-        cell["cell"]: {name: cell[_LOGGED.get(name, name)] for name in _PLANNED}
-        for cell in start["cells"]
-    }
+    planned = {cell["cell"]: _planned(cell, start["protocol"]) for cell in start["cells"]}
     tables: list[Any] = []
     records = {key: store.record(key) for key in planned}
     for key, cell in planned.items():
@@ -181,6 +178,12 @@ def load_results(
         notes=(*chosen.notes, *_older(rows)),
         made=_made(record for record in records.values() if record is not None),
     )
+
+
+def _planned(cell: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a planned cell from a log; those of older versions have the batch size of their run."""
+    logged = {"batch_size": protocol["batch_size"], **cell}
+    return {name: logged[_LOGGED.get(name, name)] for name in _PLANNED}
 
 
 def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:

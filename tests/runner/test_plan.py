@@ -194,6 +194,34 @@ def test_an_attack_may_say_on_how_many_images_it_is_made(tiny_suite, said, count
     assert {len(overruled.images_of(cell)) for cell in overruled.cells.values()} == {20}
 
 
+def test_an_attack_may_say_how_many_images_are_attacked_together(tiny_suite):
+    before = make_plan(load_suite(str(tiny_suite)))
+    tiny_suite.write_text(tiny_suite.read_text() + MORE.replace("images", "batch_size").format(7))
+    suite = load_suite(str(tiny_suite))
+    plan = make_plan(suite)
+    sizes = {cell.attack.name: cell.batch_size for cell in plan.cells.values()}
+    assert sizes.pop("bim") == 7
+    assert set(sizes.values()) == {100}
+    assert before.cells.items() <= plan.cells.items()
+    run = make_plan(suite, setting=Setting(batch_size=5))
+    sizes = {cell.attack.name: cell.batch_size for cell in run.cells.values()}
+    assert sizes.pop("bim") == 7
+    assert set(sizes.values()) == {5}
+
+
+def test_an_attack_on_many_images_needs_no_data_set_that_it_does_not_attack(tmp_path, registered):
+    import dataclasses
+
+    path = tmp_path / "two.toml"
+    table = {**FGSM, "images": 600, "models": ["mnist/*"]}
+    path.write_text(
+        build.suite(["digits/mlp", "mnist/cnn"], [FGSM, table], data=["digits", "mnist"])
+    )
+    suite = load_suite(str(path))
+    digits = dataclasses.replace(suite, models=suite.models[:1])
+    assert {cell.images.count for cell in make_plan(digits).cells.values()} == {200}
+
+
 def test_other_cells_are_the_same_beside_an_attack_on_more_images(tiny_suite):
     before = make_plan(load_suite(str(tiny_suite))).cells
     tiny_suite.write_text(tiny_suite.read_text() + MORE.format(40))

@@ -1,0 +1,1 @@
+"""The study of how far images are from the decision boundary."""
