@@ -15,11 +15,12 @@ from bench.adapters.abilities import MayWait
 from bench.adapters.generators import device_of, seeded
 from bench.attacks.catalogue import row_of
 from bench.errors import StoreError
+from bench.runner.cell import fit_identity
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
-from bench.store.identity import cell_key
+from bench.store.identity import canonical_json, cell_key
 from bench.store.store import Store
 
 #: About how long a cell takes besides its attack: judging, hashing, and syncing files.
@@ -33,8 +34,9 @@ _TRIES = 200
 _FEW = 3
 _TICK = 1e-6  # the shortest time measured, so that nothing is divided by 0
 
-#: DeepFool ends once the label flips, on the shipped networks mostly within this many steps.
-_STEPS_UNTIL_A_FLIP = {"deepfool": 4}
+#: Attacks that end once the label flips, on the shipped networks mostly within this many of their steps;
+#: those of universal are of DeepFool on one image.
+_STEPS_UNTIL_A_FLIP = {"deepfool": 4, "sparsefool": 5, "universal": 2}
 
 #: A machine is called busy if passes take this many times their CPU time.
 _BUSY = 1.5
@@ -167,14 +169,14 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     paces = _stored(store, plan.device, classes)
     measured: dict[tuple[ModelRequest, str, int, str], Pass] = {}
     stored, new = {}, {}
+    fits: set[str] = set()
     for key in wanted:
         cell = plan.cells[key]
-        kind, images = work(cell), _attacked(plan, cell)
+        kind = work(cell)
         if cell.source() != cell and cell_key(cell.source()) in plan.cells:
             stored[key] = 0.0  # the images are crafted for another cell
             continue
-        one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
-        batch = 1 if one_by_one else min(cell.batch_size, images)
+        batch, images = _together(plan, key, fits)
         view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
         if kind in paces:
@@ -211,6 +213,26 @@ def _before(plan: Plan) -> str:
     return " and ".join(steps)
 
 
+def _together(plan: Plan, key: str, fits: set[str]) -> tuple[int, int]:
+    """Return how many images of a cell are attacked together, and how many in all.
+
+    What takes long of a fitted attack is its fit, and cells that share one wait for it once.
+
+    Args:
+        plan: of the run.
+        key: of the cell.
+        fits: identities of the fits of other cells, to which that of this cell is added.
+    """
+    cell, images = plan.cells[key], _attacked(plan, plan.cells[key])
+    if cell.fit is not None:
+        shared = canonical_json(fit_identity(cell))
+        images = 0 if shared in fits else len(plan.sources[key].images)
+        fits.add(shared)
+        return min(int(cell.attack.parameter("batch")), max(images, 1)), images
+    one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
+    return 1 if one_by_one else min(cell.batch_size, images), images
+
+
 def _attacked(plan: Plan, cell: Cell) -> int:
     """Return about how many images of a cell will be attacked."""
     images = len(plan.images_of(cell))
@@ -224,6 +246,8 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
         with suppress(StoreError):  # a damaged record is skipped
             record = store.record(path.parent.name) or {}
             kind = tuple(str(record.get(name)) for name in _WORK)
+            if "fit" in record:  # the seconds of its rows are those of an addition
+                continue
             if kind in classes and record["device"] == device:
                 newest_so_far = newest.get(kind, record)
                 newest[kind] = max(newest_so_far, record, key=lambda cell: str(cell["finished"]))

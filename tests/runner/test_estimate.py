@@ -1,6 +1,7 @@
 import dataclasses
 import time
 
+import build
 import pytest
 import torch
 from attack_cases import CASES, EPS
@@ -204,3 +205,26 @@ def test_a_function_that_waits_for_something_else_takes_what_the_clock_says(regi
     found = estimating._measured(plan, request, "predict", 30, "attack")
     assert found.clock == found.used
     assert found.seconds >= 0.02 / 30
+
+
+def test_a_fit_is_counted_by_its_images_and_once_for_all_cells_that_share_it(tmp_path, monkeypatch):
+    path = tmp_path / "fits.toml"
+    attack = {"name": "universal", "norm": "l2", "eps": 1, "fit": ["train 7", "train 8"], "batch": 3,
+              "fitted_on": ["itself", "digits/mlp"], "toolkits": ["native"]}  # fmt: skip
+    path.write_text(build.suite(["digits/mlp", "digits/cnn"], [attack], images=30))
+    plan = make_plan(load_suite(str(path)))
+    timed = []
+
+    def measured(plan, model, surface, batch, kind):
+        timed.append(batch)
+        return Pass(0.001)
+
+    monkeypatch.setattr(estimating, "_measured", measured)
+    expected = estimate(plan, open_store(tmp_path / "r"), list(plan.cells))
+    attack_made = next(iter(plan.cells.values())).attack
+    for_each = passes("universal", dict(attack_made.parameters), 10) * 0.001
+    # Four fits: of either model on 7 and on 8 images. The two cells of a transfer cost next to nothing.
+    assert sorted(expected.seconds.values()) == pytest.approx(
+        [CELL_SECONDS] * 2 + [CELL_SECONDS + count * for_each for count in (7, 7, 8, 8)]
+    )
+    assert set(timed) <= {1, 3}
