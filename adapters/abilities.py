@@ -15,7 +15,7 @@ class Registrable(Adapter, Protocol):
     """A model that takes the name it is registered under; others keep theirs."""
 
     def registered(self, name: str, data: str, ours: bool) -> Adapter:
-        """Return the model under this name and data set; `ours` if Crossfire trained it by a recipe."""
+        """Return the model under this name and data set; `ours` if it is one of Crossfire's own."""
         ...
 
 

@@ -65,8 +65,9 @@ def network_digest(module: nn.Module, recipe: bool) -> str:
 
     Args:
         module: the network.
-        recipe: whether Crossfire trained it by a recipe. Then its weights and printed architecture
-            identify it (stored cells depend on that). For a user's network everything counts.
+        recipe: whether it is one of Crossfire's own, as those trained by a recipe. Then its weights and
+            printed architecture identify it (stored cells depend on that). For a user's network everything
+            counts.
 
     Raises:
         AdapterError: a weight that cannot be read.
@@ -118,7 +119,7 @@ class NetworkAdapter:
     Attributes:
         differentiable: whether its logits have a gradient with respect to the image; if not, it has
             no surface.
-        recipe: whether Crossfire trained it by a recipe, see `network_digest`.
+        recipe: whether it is one of Crossfire's own, see `network_digest`.
     """
 
     spec: ModelSpec

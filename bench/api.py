@@ -26,7 +26,7 @@ from bench.runner.cache import CleanPredictions
 from bench.runner.cell import check_images, compute_chunk
 from bench.runner.execute import Outcome, Overwrite, Scope, execute
 from bench.runner.loading import Setting
-from bench.runner.plan import DEFAULT, make_plan
+from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.runner.task import Part, Source, Task, surface_of
@@ -160,7 +160,7 @@ def attack(
     eps: float | str | None = None,
     surface: str | None = None,
     seed: int = 0,
-    batch_size: int = DEFAULT.batch_size,
+    batch_size: int | None = None,
     fit: tuple[torch.Tensor, torch.Tensor] | None = None,
     perturbation: torch.Tensor | None = None,
     **parameters: Scalar,
@@ -179,7 +179,7 @@ def attack(
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
         surface: which of the model's surfaces to attack; None for the first.
         seed: of all random draws.
-        batch_size: images attacked together.
+        batch_size: images attacked together; None for 100, fewer of large images.
         fit: images and labels, different from `x` and `y`, to fit a universal perturbation on.
         perturbation: (C, H, W), fitted earlier on this model or another, to apply instead.
         parameters: the attack's parameters; `bench ls attacks NAME` describes them.
@@ -200,7 +200,8 @@ def attack(
     x, y = as_images(x), as_labels(y)
     fit = None if fit is None else _pair(fit)
     perturbation = None if perturbation is None else as_images(perturbation)
-    batch_size, seed = _whole("batch_size", batch_size, 1), _whole("seed", seed, 0)
+    batch_size = None if batch_size is None else _whole("batch_size", batch_size, 1)
+    seed = _whole("seed", seed, 0)
     plain = {parameter: _plain(value) for parameter, value in parameters.items()}
     spec = resolve(name, norm, _plain(eps), plain)
     if not row_kind(name).attacks:
@@ -223,8 +224,9 @@ def attack(
     source = Source(surface=surface, clean=clean, perturbation=perturbation)
     task = Task(spec=spec, toolkit=toolkit, clean=clean, source=source, named={})
     chunks = []
-    for start in range(0, len(x), batch_size):
-        rows, chunk_seed = slice(start, start + batch_size), seed + start
+    together = Setting(batch_size=batch_size).together(x.shape[1:])
+    for start in range(0, len(x), together):
+        rows, chunk_seed = slice(start, start + together), seed + start
         part = Part(*_on_device(model, x[rows], y[rows]), start, chunk_seed, chunk_seed)
         chunks.append(compute_chunk(task, part))
     if not chunks:
@@ -308,7 +310,7 @@ def run(
     models: tuple[str, ...] = (),
     attacks: tuple[str, ...] = (),
     toolkits: tuple[str, ...] = (),
-    batch_size: int = DEFAULT.batch_size,
+    batch_size: int | None = None,
     device: str = "auto",
     data: str | os.PathLike[str] | None = None,
     results: str | os.PathLike[str] = "results",
@@ -323,7 +325,7 @@ def run(
         models: globs over model names; empty for all models of the suite.
         attacks: globs over attack names; empty for all.
         toolkits: names of toolkits; empty for all.
-        batch_size: images attacked together.
+        batch_size: images attacked together; None for 100, fewer of large images.
         device: auto, cpu or cuda.
         data: the data folder.
         results: the store's folder.

@@ -23,6 +23,7 @@ from bench.registry import Entry, Registry, check_origin, check_type, load_plugi
 from bench.spec import Adapter, ModelName, Scalar
 from bench.train.cards import SHIPPED, Weights, read_card, retrained_dir, weights_folder
 from bench.train.families import FAMILIES, Family, family_named
+from bench.train.pretrained import PRETRAINED
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, recipe, recipe_named
 from bench.train.users_family import guarded, origin, owner
@@ -60,6 +61,9 @@ for _name, _recipe in RECIPES.items():
 for _family in FAMILIES.values():
     for _name in _family.made_of_others:
         MODELS.add(_name, _TRAINED, **_facts_of(_family.name, ModelName.read(_name).data))
+
+for _name, _net in PRETRAINED.items():
+    MODELS.add(_name, _net.load, data=_net.data, family="network", recipe=False, ours=True)
 
 Factory = TypeVar("Factory", bound=Callable[..., Adapter])
 
@@ -322,7 +326,10 @@ def _facts(name: str) -> dict[str, Any]:
     facts = MODELS[name].facts
     card: dict[str, Any] = {}
     weights, surfaces = "of its own", None
-    if facts["recipe"]:
+    if name in PRETRAINED:
+        known = PRETRAINED[name]
+        card, weights, surfaces = {"parameters": known.parameters}, known.weights, ["network"]
+    elif facts["recipe"]:
         try:
             card, weights, surfaces = _trained_facts(name)
         except FamilyError as error:

@@ -19,6 +19,7 @@ def doctor(ctx: click.Context, data: Path | None) -> None:
     from bench.cli.display import print_table
 
     findings = [*_packages(), *_toolkits(), *_devices(), *_datasets(data), *_weights()]
+    findings += _pretrained()
     print_table(findings)
     if any(finding["state"] == "missing" for finding in findings):
         ctx.exit(3)
@@ -81,15 +82,19 @@ def _devices() -> list[dict[str, Any]]:
 def _datasets(root: Path | None) -> list[dict[str, Any]]:
     from bench.data.datasets import present
     from bench.data.table import DATASETS
+    from bench.errors import BenchError
     from bench.paths import data_dir
 
-    folder = data_dir(root)
-    return [
-        _finding(name, "ok", "here")
-        if present(name, folder)
-        else _finding(name, "note", f"not in {folder}; downloaded at first use")
-        for name in DATASETS
-    ]
+    folder, found = data_dir(root), []
+    for name in DATASETS:
+        try:
+            here = present(name, folder)
+        except BenchError as error:
+            found.append(_finding(name, "missing", str(error)))
+            continue
+        words = "here" if here else f"not in {folder}; downloaded at first use"
+        found.append(_finding(name, "ok" if here else "note", words))
+    return found
 
 
 def _weights() -> list[dict[str, Any]]:
@@ -114,4 +119,15 @@ def _weights() -> list[dict[str, Any]]:
         else:
             kept = "cache" if folder.is_relative_to(cache) else "package"
             found.append(_finding(name, "ok", f"weights in the {kept}"))
+    return found
+
+
+def _pretrained() -> list[dict[str, Any]]:
+    """Return whether the weights that others published are here; no run but one of these models needs them."""
+    from bench.train.pretrained import PRETRAINED
+
+    found = []
+    for name, net in PRETRAINED.items():
+        lacking = net.lacking()
+        found.append(_finding(name, "note" if lacking else "ok", lacking or "weights are here"))
     return found

@@ -69,8 +69,9 @@ if TYPE_CHECKING:
     help="Steps of every attack that takes them, whatever the suite says; may be given more than once.",
 )  # fmt: skip
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=100, show_default=True,
-    help="Images attacked together, where the suite does not say; other sizes are other cells.",
+    "--batch-size", type=click.IntRange(min=1),
+    help="Images attacked together, where the suite does not say; other sizes are other cells. "
+    "Default: 100, but fewer large images, as 10 of 224x224.",
 )  # fmt: skip
 @device_option
 @data_option

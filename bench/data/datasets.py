@@ -1,4 +1,4 @@
-"""The data sets: scikit-learn's embedded digits, and torchvision's MNIST, Fashion-MNIST, CIFAR-10.
+"""The data sets: scikit-learn's embedded digits, torchvision's MNIST, Fashion-MNIST, CIFAR-10, and photographs.
 
 torchvision reads and, where a set is missing, downloads; its folder layout is the one expected in
 `BENCH_DATA`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 
+from bench.data.photographs import labelled_files, photographs
 from bench.data.table import DATASETS
 from bench.errors import PrerequisiteError, SpecError
 from bench.paths import data_dir
@@ -55,7 +57,7 @@ class LabelledImages:
         return digest.hexdigest()[:16]
 
 
-def _digits(split: str) -> LabelledImages:
+def _digits(split: str, root: Path) -> LabelledImages:
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
@@ -65,6 +67,17 @@ def _digits(split: str) -> LabelledImages:
     border = DATASETS["digits"].splits["train"]
     part = slice(0, border) if split == "train" else slice(border, None)
     return LabelledImages(raw[part], labels[part], top=16)
+
+
+def _natural(split: str, root: Path) -> LabelledImages:
+    return LabelledImages(*photographs(root / "natural", DATASETS["natural"]))
+
+
+#: What reads the sets that come with a package, from a split and the data folder.
+_READERS: dict[str, Callable[[str, Path], LabelledImages]] = {
+    "digits": _digits,
+    "natural": _natural,
+}
 
 
 def _torchvision(class_name: str, split: str, root: Path) -> LabelledImages:
@@ -93,8 +106,15 @@ def _download(kind: Any, class_name: str, split: str, root: Path) -> Any:
 
 
 def present(name: str, root: Path) -> bool:
-    """Return whether a data set can be read without a download."""
+    """Return whether a data set can be read without a download.
+
+    Raises:
+        SpecError: a photograph without a label in its name, or none.
+        PrerequisiteError: the package that a data set comes with lacks it.
+    """
     class_name = DATASETS[name].torchvision
+    if name == "natural":
+        labelled_files(root / name, DATASETS[name])
     if class_name is None:
         return True
     import torchvision.datasets
@@ -109,7 +129,9 @@ def present(name: str, root: Path) -> bool:
 @cache
 def _read(name: str, split: str, root: Path) -> LabelledImages:
     class_name = DATASETS[name].torchvision
-    return _digits(split) if class_name is None else _torchvision(class_name, split, root)
+    if class_name is None:
+        return _READERS[name](split, root)
+    return _torchvision(class_name, split, root)
 
 
 def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:
@@ -122,7 +144,7 @@ def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> L
 
     Raises:
         SpecError: no such data set or split.
-        PrerequisiteError: the data set is missing and cannot be downloaded.
+        PrerequisiteError: the data set is missing and cannot be downloaded, or is damaged.
     """
     if name not in DATASETS:
         raise unknown("data set", name, list(DATASETS))

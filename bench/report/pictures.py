@@ -103,7 +103,7 @@ def _column(
     rows: Mapping[int, Row],
     kept: Kept,
     indices: list[int],
-    classes: tuple[str, ...],
+    classes: Sequence[str],
 ) -> AttackColumn:
     changes = [image_of(kept, "x_adv", index) - image_of(kept, "x", index) for index in indices]
     largest = max(float(np.abs(change).max()) for change in changes)
@@ -130,14 +130,14 @@ def amplified(change: NDArray[np.float32], largest: float) -> tuple[int, NDArray
     return factor, 0.5 + factor * change
 
 
-def label_of(row: Row, which: str, classes: tuple[str, ...]) -> str:
+def label_of(row: Row, which: str, classes: Sequence[str]) -> str:
     """Return what a model said: class and confidence; `which` is `clean` or `adv`."""
     label, confidence = int(row[f"{which}_label"]), row[f"{which}_confidence"]
     name = "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
     return name if formatting.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
 
 
-def classes_of(results: Results, model: str) -> tuple[str, ...]:
+def classes_of(results: Results, model: str) -> Sequence[str]:
     """Return the class names of a model's data set; none where it is not one of ours."""
     known = DATASETS.get(next(known["data"] for known in results.models if known["model"] == model))
     return known.classes if known else ()

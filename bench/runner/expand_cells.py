@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +22,7 @@ from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
 from bench.runner.fits import FitSource, other_model, source_images
 from bench.runner.kinds import KINDS
+from bench.runner.loading import Setting
 from bench.runner.training import Absent
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -54,8 +54,7 @@ class CellInputs:
         fingerprint: returns the fingerprint of a model, computed once.
         images: images and labels of each image set.
         toolkits: the toolkits to use; empty for all.
-        batch_size: images attacked together, by attacks that do not say how many.
-        data: the data folder.
+        setting: how and where the cells are computed.
     """
 
     suite: Suite
@@ -65,13 +64,12 @@ class CellInputs:
     fingerprint: Callable[[ModelRequest], str]
     images: Mapping[ImageSet, LabelledImages]
     toolkits: Sequence[str]
-    batch_size: int
-    data: str | os.PathLike[str] | None
+    setting: Setting
 
     def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:
         """Return the model and images that an attack is fitted on."""
         adapter = self.loaded(request)
-        images = source_images(spec, self.image_set(adapter, None), self.data)
+        images = source_images(spec, self.image_set(adapter, None), self.setting.data)
         return FitSource(
             adapter=adapter, fingerprint=self.fingerprint(request), surface=surface, images=images
         )
@@ -130,7 +128,8 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         images=images,
                         checksum=checksums[images],
                         seed=inputs.suite.seed,
-                        batch_size=attack.batch_size or inputs.batch_size,
+                        batch_size=attack.batch_size
+                        or inputs.setting.together(adapter.spec.input_shape),
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
                         crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,20 +18,28 @@ from bench.spec import Adapter, ModelRequest, Suite
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.zoo import MODELS, load_model
 
+#: How many images are attacked together if nobody says, and the most values in all of them: a large network
+#: keeps up to 1 kB for each value while it computes a gradient.
+_IMAGES, _VALUES = 100, 1_600_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """How and where the cells of a plan are computed.
 
     Attributes:
-        batch_size: images attacked together; part of a cell's identity.
+        batch_size: images attacked together, part of a cell's identity; None for 100, fewer of large images.
         device: `auto`, `cpu` or `cuda`.
         data: the data folder.
     """
 
-    batch_size: int = 100
+    batch_size: int | None = None
     device: str = "auto"
     data: str | os.PathLike[str] | None = None
+
+    def together(self, shape: Sequence[int]) -> int:
+        """Return how many images of shape (C, H, W) are attacked together."""
+        return self.batch_size or max(1, min(_IMAGES, _VALUES // math.prod(shape)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

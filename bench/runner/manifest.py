@@ -78,7 +78,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
             "split": suite.images[0].split,
             "images": _images(plan),
             "seed": suite.seed,
-            "batch_size": plan.batch_size,
+            "batch_size": _batch_size(plan),
             **made_by(plan.device),
         },
         "cells": [
@@ -93,6 +93,12 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,
     }
+
+
+def _batch_size(plan: Plan) -> int | list[int]:
+    """Return how many images of a cell are attacked together; each number once, if cells differ."""
+    sizes = sorted({cell.batch_size for cell in plan.cells.values()})
+    return sizes[0] if len(sizes) == 1 else sizes
 
 
 def _kind(cell: Cell) -> str:

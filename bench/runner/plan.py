@@ -53,7 +53,6 @@ class Plan:
     cells: dict[str, Cell]
     adapters: dict[ModelRequest, Adapter]
     images: dict[ImageSet, LabelledImages]
-    batch_size: int
     device: str
     left_out: tuple[str, ...]
     sources: dict[str, FitSource] = field(default_factory=dict)
@@ -94,7 +93,7 @@ def make_plan(
     """
     whole = suite if whole is None else whole
     suite = narrowed(suite, selection)
-    requested = asked_of(whole, suite, selection.toolkits)
+    requested = asked_of(whole, suite, selection.toolkits, setting.data)
     images = _image_sets(suite, setting.data)
     device = resolve_device(setting.device)
     by_title = {request.title(): request for request in whole.models}
@@ -113,7 +112,7 @@ def make_plan(
     inputs = CellInputs(
         suite=suite, by_title=by_title, absent=absent, loaded=loader.adapter,
         fingerprint=loader.fingerprint, images=images, toolkits=selection.toolkits,
-        batch_size=setting.batch_size, data=setting.data,
+        setting=setting,
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
@@ -129,7 +128,6 @@ def make_plan(
         cells={key: cell for key, cell in expanded.cells.items() if not is_later(cell)},
         adapters=adapters | {request: loader.adapter(request) for request in crafted_on},
         images=images,
-        batch_size=setting.batch_size,
         device=device,
         left_out=left_out,
         sources=expanded.sources,

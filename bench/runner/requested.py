@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-from bench.data.table import DATASETS
+from bench.data.datasets import load
 from bench.spec import AttackRequest, ImageSet, Suite
 
 
-def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str, Any]:
+def asked_of(
+    whole: Suite, narrowed: Suite, toolkits: Sequence[str], data: str | os.PathLike[str] | None
+) -> dict[str, Any]:
     """Return how much of a suite a run asks for, as plain JSON values.
 
     Args:
         whole: the suite as in its file.
         narrowed: the suite with the run's filters, number of images and replaced values.
         toolkits: the toolkits to use; empty for all.
+        data: the data folder.
 
     Returns:
         `models` and `attacks` (how many, of how many), `joined` (number of plug-in models in addition),
@@ -26,7 +30,7 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
     by_spec = {attack.spec: attack for attack in whole.attacks}
     attacks = [attack for attack in narrowed.attacks if attack.spec in by_spec]
     pairs = {
-        (_count(images, attack), _count(of, by_spec.get(attack.spec, attack)))
+        (_count(images, attack, data), _count(of, by_spec.get(attack.spec, attack), data))
         for attack in narrowed.attacks
         for images in narrowed.images
         for of in whole.images
@@ -43,6 +47,6 @@ def asked_of(whole: Suite, narrowed: Suite, toolkits: Sequence[str]) -> dict[str
     }
 
 
-def _count(images: ImageSet, attack: AttackRequest) -> int:
+def _count(images: ImageSet, attack: AttackRequest, data: str | os.PathLike[str] | None) -> int:
     wanted = images.of(attack.images)
-    return DATASETS[wanted.data].splits[wanted.split] if wanted.count is None else wanted.count
+    return len(load(wanted.data, wanted.split, data)) if wanted.count is None else wanted.count

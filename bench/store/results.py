@@ -46,8 +46,8 @@ class Results:
         made: what made the rows of the finished cells, the most frequent first: `cells` (how many),
             `versions`, `device`, `host`, `threads` (None if not recorded).
         started: when the run started, ISO 8601 in UTC.
-        protocol: data (names), split, images (of the largest set), seed, batch_size, device,
-            versions, host.
+        protocol: data (names), split, images (of the largest set), seed, batch_size (a list where cells
+            differ), device, versions, host.
         cells: one row per planned cell, in the plan's order: `cell, model, family, data, attack, norm,
             eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model that
             images are crafted on, null for the cell's own), `goal, targeted, parameters` (dict),

@@ -10,6 +10,7 @@ from bench.registry import unknown
 from bench.spec import Norm
 from bench.train.families import FAMILIES
 from bench.train.local_learning.names import local_recipe
+from bench.train.pretrained import PRETRAINED
 from bench.train.recipe import CROSS_ENTROPY, Adversary, Recipe
 from bench.train.smoothing import SIGMAS, noisy_name
 
@@ -216,6 +217,8 @@ def recipe(name: str) -> Recipe:
         if name in family.made_of_others:
             own = family.weights_of(name, {})
             raise SpecError(f"{name} has the weights of {own}; train that")
+    if name in PRETRAINED:
+        raise SpecError(f"{name} has weights that others published; it is not trained here")
     raise unknown("recipe", name, list(RECIPES))
 
 

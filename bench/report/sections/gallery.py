@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -118,7 +118,7 @@ def _strongest(
                 break
 
 
-def _panel(row: Row, kept: Kept, eps: object, classes: tuple[str, ...]) -> Panel:
+def _panel(row: Row, kept: Kept, eps: object, classes: Sequence[str]) -> Panel:
     norm, index = str(row["norm"]), int(row["index"])
     change = _added(kept, index)
     factor, shown = amplified(change, float(np.abs(change).max()))

@@ -59,13 +59,17 @@ def protocol(results: Results) -> list[Fact]:
         Fact("Attacks", ", ".join(attacks["attack"].unique())),
         Fact("Threats", ", ".join(_threats(attacks)), "threats"),
         Fact("Cells", ", ".join(state)),
-        Fact("Seed, batch size", f"{asked['seed']}, {asked['batch_size']}"),
+        Fact("Seed, batch size", f"{asked['seed']}, {_either(asked['batch_size'])}"),
         Fact("Run", run),
         Fact("Versions", ", ".join(_versions(results.made))),
         Fact("Machine", _machines(results.made)),
         Fact("Left out", "; ".join(results.left_out)),
     ]
     return [fact for fact in facts if fact.text]
+
+
+def _either(sizes: int | list[int]) -> str:
+    return " or ".join(map(str, sizes)) if isinstance(sizes, list) else str(sizes)
 
 
 def _versions(made: Sequence[Mapping[str, Any]]) -> list[str]:
