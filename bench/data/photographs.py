@@ -35,7 +35,7 @@ def photographs(own: Path, data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
         PrerequisiteError: a photograph cannot be read, or Foolbox has none.
     """
     labels = labelled_files(own, data)
-    images = [_read(file, data.input_shape[-1]) for file in labels]
+    images = [read_photograph(file, data.input_shape[-1]) for file in labels]
     return torch.stack(images), torch.tensor(list(labels.values()))
 
 
@@ -82,8 +82,12 @@ def _label(file: Path, classes: int) -> int:
     return int(found[1])
 
 
-def _read(file: Path, side: int) -> torch.Tensor:
-    """Return a photograph as uint8 (3, side, side)."""
+def read_photograph(file: Path, side: int) -> torch.Tensor:
+    """Return the middle of a photograph, scaled as in `photographs`, uint8 (3, side, side).
+
+    Raises:
+        PrerequisiteError: it cannot be read.
+    """
     try:
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened).convert("RGB")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ModelName(NamedTuple):
-    """The parts of a model's name, `data/model`.
+    """The parts of the name of a model that is trained by a recipe, `data/model`.
 
     Attributes:
         data: the data set that it classifies.
@@ -61,7 +61,7 @@ class ModelSpec:
     """What is known of a model without running it.
 
     Attributes:
-        name: `data/model`, with its options written out where they matter.
+        name: such as `cifar10/cnn`, with its options written out where they matter.
         family: a name of `bench.train.families`; it decides how a model is judged.
         data: the data set it classifies.
         input_shape: (C, H, W) of one image.
