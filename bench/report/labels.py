@@ -42,7 +42,7 @@ def attack_names(results: Results) -> dict[str, str]:
 
     A suite may have an attack twice at one threat, as PGD with and without a random start; the
     parameters that differ are then part of the name: `pgd, no random start`. So is the number of images
-    attacked together.
+    attacked together, if it differs on one data set.
     """
     names: dict[str, str] = {}
     for (attack, _), group in results.cells.groupby(["attack", "norm"], sort=False):
@@ -50,12 +50,14 @@ def attack_names(results: Results) -> dict[str, str]:
         for _, variants in group.groupby("eps", dropna=False):
             given = [
                 {name: str(value) for name, value in parameters.items()}
-                for parameters in _told_apart(variants)
+                for parameters in variants["parameters"]
             ]
             every = {name for parameters in given for name in parameters}
             differing |= {
                 name for name in every if len({parameters.get(name) for parameters in given}) > 1
             }
+        sizes = group.groupby(["eps", "data"], dropna=False)["batch_size"].nunique()
+        differing |= {"batch_size"} if (sizes > 1).any() else set()
         for cell, parameters in zip(group["cell"], _told_apart(group), strict=True):
             shown = (differing | _goals(parameters)) & set(parameters)
             shown -= {name for name in _PLAIN_AT_ONE if parameters.get(name) == 1}

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 import bench
+from bench.report.labels import attack_names
 from bench.runner.loading import Setting
 from bench.runner.manifest import manifest
 from bench.runner.plan import make_plan
@@ -62,6 +63,10 @@ def test_a_run_tells_the_sizes_of_its_batches_and_how_many_photographs_there_are
     said = manifest(plan, None)
     assert said["protocol"]["batch_size"] == [10, 100]
     assert said["asked"]["images"] == [[20, 20], [500, 500]]
+    run = bench.run(path, images=2, results=tmp_path / "results")
+    assert set(attack_names(run.results).values()) == {
+        "fgsm"
+    }  # the size tells no two attacks apart
     part = make_plan(load_suite(str(path)), Selection(models=["coarse"]))
     assert manifest(part, None)["protocol"]["batch_size"] == 10
 
