@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -88,6 +88,25 @@ def _in_words(parameter: str, value: object) -> str:
     if value is False or value == "none":
         return f"no {name}"
     return name if value is True else f"{name} {value}"
+
+
+def attack_asked(name: str, parameters: Mapping[str, object]) -> str:
+    """Return an attack as it was asked for: its name and the parameters given, `sparsefool, lambda 2`."""
+    return ", ".join([name, *(_in_words(given, parameters[given]) for given in sorted(parameters))])
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """Return the name of a class, or its number where names are not known; a label of -1 `abstains`."""
+    return "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
+
+
+def label_of(row: Mapping[Any, Any], which: str, classes: Sequence[str]) -> str:
+    """Return what a model said: class and confidence; `which` is `clean` or `adv`."""
+    label, confidence = row[f"{which}_label"], row[f"{which}_confidence"]
+    if formatting.missing(label):
+        return "no answer"
+    name = class_name(int(label), classes)
+    return name if formatting.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
 
 
 def threat_of(row: Any) -> str:

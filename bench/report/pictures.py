@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.data.table import DATASETS
 from bench.report import formatting
+from bench.report.labels import label_of
 from bench.report.picture_blocks import AttackColumn, Picture, PictureGrid
+from bench.report.pixels import amplified, to_png
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -22,9 +22,6 @@ Row = Mapping[Any, Any]
 
 IMAGES = 4
 ATTACKS = 3
-
-_FACTORS = (500, 200, 100, 50, 30, 20, 15, 10, 5, 3, 2, 1)
-_PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its pixels away
 
 
 def picture_grid(results: Results, called: Mapping[str, str]) -> PictureGrid | None:
@@ -124,19 +121,6 @@ def _column(
     )
 
 
-def amplified(change: NDArray[np.float32], largest: float) -> tuple[int, NDArray[np.float32]]:
-    """Return a change around grey, and the factor that makes one of size `largest` visible."""
-    factor = next((f for f in _FACTORS if f * largest <= 0.5 * (1 + 1e-3)), 1)
-    return factor, 0.5 + factor * change
-
-
-def label_of(row: Row, which: str, classes: Sequence[str]) -> str:
-    """Return what a model said: class and confidence; `which` is `clean` or `adv`."""
-    label, confidence = int(row[f"{which}_label"]), row[f"{which}_confidence"]
-    name = "abstains" if label < 0 else classes[label] if label < len(classes) else str(label)
-    return name if formatting.missing(confidence) else f"{name} ({100 * confidence:.0f} %)"
-
-
 def classes_of(results: Results, model: str) -> Sequence[str]:
     """Return the class names of a model's data set; none where it is not one of ours."""
     known = DATASETS.get(next(known["data"] for known in results.models if known["model"] == model))
@@ -148,14 +132,3 @@ def image_of(kept: Kept, name: str, index: int) -> NDArray[np.float32]:
     at = int(np.flatnonzero(np.asarray(kept["index"]) == index)[0])
     image: NDArray[np.float32] = np.asarray(kept[name][at], dtype=np.float32)
     return image
-
-
-def to_png(image: NDArray[np.float32]) -> bytes:
-    """Return an image (C, H, W) in [0, 1] as PNG; what lies outside is cut off."""
-    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    times = max(1, round(_PIXELS / pixels.shape[-1]))
-    pixels = pixels.repeat(times, axis=1).repeat(times, axis=2)
-    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
-    file = io.BytesIO()
-    picture.save(file, format="png")
-    return file.getvalue()

@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 from bench.report import formatting
 from bench.report.blocks import Block, Section, Text
 from bench.report.findings import Findings
+from bench.report.labels import label_of
 from bench.report.picture_blocks import Panel, Picture, Sheet
-from bench.report.pictures import (
-    Kept,
-    Row,
-    amplified,
-    classes_of,
-    image_of,
-    label_of,
-    picture_grid,
-    to_png,
-)
+from bench.report.pictures import Kept, Row, classes_of, image_of, picture_grid
+from bench.report.pixels import amplified, framed, to_png
 from bench.report.rules import SectionRule
 from bench.spec import ATTACKING
 from bench.store.columns import attacked
@@ -34,11 +27,6 @@ _FIRST = 16
 
 #: Sheets of more models than these are many pages that look alike.
 MODELS = 6
-
-#: Of at most so many changed pixels each gets a frame, in an image too fine to see it without.
-_FRAMED = 16
-_COARSE = 16
-_FRAME = (0.85, 0.33, 0.0)
 
 
 def section(findings: Findings) -> Section | None:
@@ -132,7 +120,7 @@ def _panel(row: Row, kept: Kept, eps: object, classes: Sequence[str]) -> Panel:
         tried=Picture(
             png=to_png(image_of(kept, "x_adv", index)), below=label_of(row, "adv", classes)
         ),
-        added=to_png(_framed(shown, change)),
+        added=to_png(framed(shown, change)),
     )
 
 
@@ -149,25 +137,6 @@ def _size(row: Row, eps: object) -> str:
 def _added(kept: Kept, index: int) -> NDArray[np.float32]:
     """Return what an attack added to an image, (C, H, W)."""
     return image_of(kept, "x_adv", index) - image_of(kept, "x", index)
-
-
-def _framed(shown: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a picture of a change with a frame around each pixel, where there are but a few.
-
-    In print a pixel of a photograph is no larger than a dot.
-    """
-    where = np.argwhere(np.abs(change).max(0) > 0)
-    height, width = change.shape[1:]
-    if len(where) > _FRAMED or min(height, width) <= _COARSE:
-        return shown
-    colour = np.repeat(shown, 3 // len(shown), axis=0)
-    marked = np.zeros((height, width), dtype=bool)
-    for row, column in where:
-        marked[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
-    for row, column in where:
-        marked[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = False
-    colour[:, marked] = np.asarray(_FRAME, dtype=np.float32)[:, None]
-    return colour
 
 
 SECTION = SectionRule(name="gallery", place=120, make=section)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from scenes import stored_run
 
-from bench.report.sections.gallery import _framed, gallery
+from bench.report.sections.gallery import gallery
 from bench.spec import eps_text
 from bench.store.results import Results
 
@@ -92,19 +92,3 @@ def test_an_attack_without_a_picture_gives_way_to_its_next_cell(results: Results
 def test_nothing_kept_and_nothing_run_give_no_sheet(results: Results) -> None:
     assert gallery(_without_pictures(results, set(results.cells["cell"]))) == []
     assert gallery(dataclasses.replace(results, rows=results.rows.head(0))) == []
-
-
-def test_single_pixels_of_a_fine_image_are_framed() -> None:
-    change = np.zeros((1, 32, 32), dtype=np.float32)
-    change[0, 10, 20] = 0.4
-    change[0, 0, 31] = -0.4  # its frame is cut at the edge
-    framed = _framed(0.5 + change, change)
-    assert framed.shape == (3, 32, 32)
-    assert framed[:, 10, 20] == pytest.approx([0.9] * 3)
-    assert framed[:, 0, 31] == pytest.approx([0.1] * 3)
-    frame = (framed[0] != framed[2]).nonzero()
-    assert len(frame[0]) == 16 + 5
-    assert {*zip(*frame, strict=True)} >= {(8, 18), (12, 22), (2, 31), (0, 29)}
-    many, coarse = np.ones((3, 32, 32), dtype=np.float32), change[:, :8, 15:23]
-    assert _framed(many, many) is many
-    assert _framed(coarse, coarse) is coarse
