@@ -13,11 +13,11 @@ from bench.version import __version__
 if TYPE_CHECKING:
     from bench.adapters.network import wrap as wrap
     from bench.adapters.predict_only import wrap_predict as wrap_predict
-    from bench.api import Attacked as Attacked
     from bench.api import Run as Run
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
+    from bench.attacked import Attacked as Attacked
     from bench.report.rules import SectionRule as SectionRule
     from bench.report.rules import register_section as register_section
     from bench.runner.kinds import Kind as Kind
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _PUBLIC = {
-    "Attacked": "bench.api",
+    "Attacked": "bench.attacked",
     "Check": "bench.trust.checks.registry",
     "Family": "bench.train.families",
     "Finding": "bench.trust.checks.registry",

@@ -13,15 +13,18 @@ import pandas as pd
 import torch
 
 from bench.adapters.generators import device_of
+from bench.attacked import Attacked
 from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind, row_of
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
 from bench.data.datasets import load
+from bench.data.table import class_names
 from bench.errors import SpecError, UnsupportedAttack
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.registry import load_plugin, unknown
+from bench.report.labels import attack_asked
 from bench.runner.cache import CleanPredictions
 from bench.runner.cell import check_images, compute_chunk
 from bench.runner.execute import Outcome, Overwrite, Scope, execute
@@ -51,26 +54,6 @@ from bench.trust.comparisons import comparisons
 
 #: Torch takes no larger seeds.
 _MOST = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class Attacked:
-    """The result of an attack on a batch.
-
-    Attributes:
-        x_adv: the images tried, float32 (N, C, H, W); an image the model already gets wrong is
-            not attacked and stays as it was.
-        rows: one row per image, with the columns of a stored result.
-        perturbation: float32 (C, H, W), what a universal attack added to every image; None for
-            other attacks.
-        trace: how near its goal each image was, `index, step, value` a row an image and step, of attacks
-            that tell (native one-pixel); None of others.
-    """
-
-    x_adv: torch.Tensor
-    rows: pd.DataFrame
-    perturbation: torch.Tensor | None = None
-    trace: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +214,15 @@ def attack(
         chunks.append(compute_chunk(task, part))
     if not chunks:
         raise SpecError("there are no images to attack")
+    classes = class_names(model.spec.data, model.spec.num_classes)
     return Attacked(
         torch.cat([chunk.x_adv for chunk in chunks]).to(x.device),
         pd.concat([chunk.rows for chunk in chunks], ignore_index=True),
         None if perturbation is None else perturbation.detach().to(x.device),
         trace_table([chunk.trace for chunk in chunks if chunk.trace is not None]),
+        x,
+        attack_asked(name, plain, classes),
+        classes,
     )
 
 

@@ -5,6 +5,9 @@ A message is one line: what is wrong, which value, what to do next.
 
 from __future__ import annotations
 
+#: What `bench` exits with when it is interrupted.
+INTERRUPTED = 130
+
 
 class BenchError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what `bench` exits with."""

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 import bench
+from bench.cli.attack import attack
 from bench.cli.claims import claims
 from bench.cli.doctor import doctor
 from bench.cli.ls import ls
@@ -17,9 +18,7 @@ from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.train import train
 from bench.cli.validate import validate
-from bench.errors import BenchError
-
-INTERRUPTED = 130
+from bench.errors import INTERRUPTED, BenchError
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_HELPTEXT_FIRST_LINE = ""
@@ -55,7 +54,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, claims, parity, train, validate, ls, show, doctor):
+for command in (run, report, claims, parity, attack, train, validate, ls, show, doctor):
     cli.add_command(command)
 
 

@@ -21,8 +21,8 @@ _LEAST_ROOM, _MOST_LINES = 24, 4
 _LONG = 24
 #: What a row is about, and what came of it: it stays in its row as long as anything else can go.
 _KEPT = frozenset({
-    "attack", "threat", "toolkits", "toolkit", "clean accuracy (%)", "robust accuracy (%)", "result",
-    "verdict", "state", "under", "title",
+    "attack", "threat", "toolkits", "toolkit", "clean accuracy (%)", "robust accuracy (%)", "before",
+    "after", "result", "verdict", "state", "under", "title",
 })  # fmt: skip
 
 _NUMBER = re.compile(r"[<+-]?[0-9][0-9.,]*(e[+-]?[0-9]+)?|[–-]|", re.ASCII)

@@ -91,3 +91,14 @@ DATASETS: dict[str, Dataset] = {
         ),
     )
 }  # fmt: skip
+
+
+def class_names(data: str, count: int) -> tuple[str, ...]:
+    """Return the names of the classes of a model; none where it has others than its data set.
+
+    Args:
+        data: the data set that the model classifies.
+        count: how many classes it has.
+    """
+    known = DATASETS.get(data)
+    return known.classes if known is not None and len(known.classes) == count else ()

@@ -12,7 +12,7 @@ from bench.measure.statistics import wilson
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.report import formatting
 from bench.report.blocks import Column, Say
-from bench.spec import BLACK_BOX_SURFACE
+from bench.spec import BLACK_BOX_SURFACE, whole
 from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
@@ -90,9 +90,21 @@ def _in_words(parameter: str, value: object) -> str:
     return name if value is True else f"{name} {value}"
 
 
-def attack_asked(name: str, parameters: Mapping[str, object]) -> str:
-    """Return an attack as it was asked for: its name and the parameters given, `sparsefool, lambda 2`."""
-    return ", ".join([name, *(_in_words(given, parameters[given]) for given in sorted(parameters))])
+def attack_asked(name: str, parameters: Mapping[str, object], classes: Sequence[str] = ()) -> str:
+    """Return an attack as it was asked for: its name and the parameters given, `sparsefool, lambda 2`.
+
+    Args:
+        name: of the attack.
+        parameters: those that were given.
+        classes: names of the model's classes, for parameters that name one by its number.
+    """
+    words = {
+        given: class_name(int(str(value)), classes)
+        if given in ("targeted", "source") and whole(str(value)) is not None
+        else value
+        for given, value in parameters.items()
+    }
+    return ", ".join([name, *(_in_words(given, words[given]) for given in sorted(words))])
 
 
 def class_name(label: int, classes: Sequence[str]) -> str:
