@@ -82,6 +82,38 @@ def test_words_that_mean_nothing_are_said(settings, error, words):
         bench.attack(model, x, y, **asked)
 
 
+def test_the_picture_of_an_attack_has_a_line_for_each_of_the_first_images():
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=20)
+    out = bench.attack(model, x, y, "fgsm", norm="linf", eps=0.1, toolkit="native", loss="logit")
+    assert torch.equal(out.x, x)
+    assert (out.attack, out.classes) == ("fgsm, loss logit", tuple("0123456789"))
+    picture = out.picture()
+    two = bench.attack(
+        model, x[:2], y[:2], "fgsm", norm="linf", eps=0.1, toolkit="native"
+    ).picture()
+    one = bench.attack(
+        model, x[:1], y[:1], "fgsm", norm="linf", eps=0.1, toolkit="native"
+    ).picture()
+    line = two.size[1] - one.size[1]
+    assert line > 448
+    assert 448 * 16 < picture.size[1] <= one.size[1] + 15 * (line + 80)
+    # The first pixel of the first image, of its change (amplified by 5 around grey), and as it was tried.
+    tried = float(out.x_adv[0, 0, 0, 0])
+    values = [picture.getpixel((left + 20, 104 + 20))[0] for left in (16, 492, 948)]
+    first = float(x[0, 0, 0, 0])
+    shown = (first, 0.5 + 5 * (tried - first), tried)
+    assert values == [pytest.approx(255 * value, abs=1) for value in shown]
+
+
+def test_there_is_no_picture_of_images_that_are_not_there():
+    model = bench.load_model("digits/mlp")
+    x, y = bench.load_data("digits", images=1)
+    out = bench.attack(model, x, y, "fgsm", norm="linf", eps=0.1, toolkit="native")
+    with pytest.raises(SpecError, match="no picture without the images"):
+        bench.Attacked(out.x_adv, out.rows).picture()
+
+
 def test_bench_has_the_names_it_says_and_no_others():
     assert dir(bench) == sorted(bench.__all__)
     for name in bench.__all__:

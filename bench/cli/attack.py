@@ -161,8 +161,8 @@ def _labelled(
     by_model = [one.image.name for one in found if one.label_from == "model"]
     if by_model:
         say(
-            f"true class of {', '.join(by_model)} not known: what the model says is taken for it; "
-            f"--label gives another"
+            f"the true class of {', '.join(by_model)} is not known: the model's own answer is taken for it "
+            f"(--label gives another)"
         )
     return found
 
@@ -172,9 +172,10 @@ def _trials(
     out: Path,
 ) -> tuple[list[Trial], BaseException | None]:  # fmt: skip
     """Return what came of each image and attack, having saved it, and what ended this early, if anything."""
-    from bench.cli.attack_rows import called, result_of
+    from bench.cli.attack_rows import called, result_of, written
     from bench.cli.attack_trials import tried
     from bench.cli.display import say
+    from bench.report.formatting import join
 
     trials: list[Trial] = []
     count = len(images) * len(asked)
@@ -184,7 +185,8 @@ def _trials(
             trials[-1] = _saved(trials[-1], adapter.spec.name, out)
             if count > 1:
                 title = f"{called(trials[-1])}, {one.spec.title()}"
-                say(f"[{len(trials)}/{count}] {title}: {result_of(trials[-1], classes)}")
+                told = join(result_of(trials[-1], classes), written(trials[-1]))
+                say(f"[{len(trials)}/{count}] {title}: {told}")
     except (StoreError, KeyboardInterrupt) as stopped:
         return trials, stopped
     return trials, None
@@ -211,7 +213,7 @@ def _begin(trial: Trial, model: str) -> str:
 
 def _print(trials: Sequence[Trial], classes: Sequence[str], as_json: bool) -> None:
     """Print a row a trial, and what needs a sentence."""
-    from bench.cli.attack_rows import called, json_event, reason_of, table
+    from bench.cli.attack_rows import called, json_event, reason_of, table, written
     from bench.cli.display import print_table, say
 
     if as_json:
@@ -223,8 +225,8 @@ def _print(trials: Sequence[Trial], classes: Sequence[str], as_json: bool) -> No
         why = reason_of(trial, classes)
         if why is not None:
             say(f"{called(trial)}, {trial.asked.spec.title()}: {why}")
-        if trial.files:
-            say(f"wrote {' and '.join(map(str, trial.files))}")
+    if len(trials) == 1 and trials[0].files:  # of several it was said as they were written
+        say(written(trials[0]))
 
 
 def _picture(model: str, trials: Sequence[Trial], classes: Sequence[str]) -> Image.Image | None:

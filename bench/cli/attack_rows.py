@@ -56,6 +56,14 @@ def called(trial: Trial) -> str:
     return Path(trial.image.image.name).name
 
 
+def written(trial: Trial) -> str:
+    """Return which files were written of a trial; nothing where none was."""
+    first, *others = trial.files or (None,)
+    return (
+        "" if first is None else " and ".join([f"wrote {first}", *(one.suffix for one in others)])
+    )
+
+
 def _table_row(trial: Trial, classes: Sequence[str]) -> dict[str, str]:
     """Return a trial as a row for people; what is not known is empty."""
     row, spec = trial.row, trial.asked.spec
@@ -72,7 +80,8 @@ def _table_row(trial: Trial, classes: Sequence[str]) -> dict[str, str]:
         return about | dict.fromkeys(_MEASURED, "") | result | resized
     found = (
         label_of(row, "adv", classes), result["result"], _after_saving(trial), formatting.count(row["l0"]),
-        formatting.amount(row["l2"]), formatting.amount(row["linf"]), formatting.text(row["iterations"]),
+        formatting.amount(row["l1"]) if spec.norm == "l1" else "", formatting.amount(row["l2"]),
+        formatting.amount(row["linf"]), formatting.text(row["iterations"]),
         formatting.amount(row["seconds"], 2),
     )  # fmt: skip
     return about | dict(zip(_MEASURED, found, strict=True)) | resized
@@ -80,7 +89,7 @@ def _table_row(trial: Trial, classes: Sequence[str]) -> dict[str, str]:
 
 #: Columns on what came of an attack.
 _MEASURED = (
-    "after", "result", "after saving as PNG", "l0", "l2", "linf", "iterations", "seconds",
+    "after", "result", "after saving as PNG", "l0", "l1", "l2", "linf", "iterations", "seconds",
 )  # fmt: skip
 
 

@@ -22,9 +22,9 @@ def protocol(environment: Mapping[str, str]) -> str | None:
     Within tmux and screen the terminal behind them does not get what it would have to.
     """
     term = environment.get("TERM", "")
-    if "TMUX" in environment or term.startswith(("screen", "tmux")):
+    if environment.get("TMUX") or term.startswith(("screen", "tmux")):
         return None
-    if term == "xterm-kitty" or "KITTY_WINDOW_ID" in environment:
+    if term == "xterm-kitty" or environment.get("KITTY_WINDOW_ID"):
         return "kitty"
     return "iterm" if environment.get("TERM_PROGRAM") in ("iTerm.app", "WezTerm") else None
 

@@ -185,8 +185,10 @@ def not_reached(row: Mapping[Any, Any], classes: Sequence[str]) -> str:
 
 
 def _sizes(row: Mapping[Any, Any], factor: int) -> tuple[_Words, ...]:
-    lengths = {norm: formatting.amount(row[norm]) for norm in ("l2", "linf")}
-    said = {"l0": formatting.count(row["l0"]), **lengths}
+    shown = ("l1", "l2", "linf") if row["norm"] == "l1" else ("l2", "linf")
+    said = {"l0": formatting.count(row["l0"])} | {
+        norm: formatting.amount(row[norm]) for norm in shown
+    }
     norms = "  ".join(f"{_NORM[norm]} {length}" for norm, length in said.items())
     return _Words(f"perturbation × {factor}"), _Words(norms)
 

@@ -14,6 +14,8 @@ _PIXELS = 224  # width a picture is enlarged to, so that no viewer smooths its p
 #: Of at most so many changed pixels each gets a frame, in an image too fine to see it without.
 _FRAMED = 16
 _COARSE = 16
+#: A frame is one pixel wide in an image of fewer than twice as many pixels a side, and so on.
+_FINE = 64
 _FRAME = (0.85, 0.33, 0.0)
 
 
@@ -26,7 +28,7 @@ def amplified(change: NDArray[np.float32], largest: float) -> tuple[int, NDArray
 def framed(shown: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a picture of a change with a frame around each pixel, where there are but a few.
 
-    In print a pixel of a photograph is no larger than a dot.
+    In print a pixel of a photograph is no larger than a dot. The frame grows with the image.
     """
     where = np.argwhere(np.abs(change).max(0) > 0)
     height, width = change.shape[1:]
@@ -34,10 +36,11 @@ def framed(shown: NDArray[np.float32], change: NDArray[np.float32]) -> NDArray[n
         return shown
     colour = np.repeat(shown, 3 // len(shown), axis=0)
     marked = np.zeros((height, width), dtype=bool)
-    for row, column in where:
-        marked[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
-    for row, column in where:
-        marked[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = False
+    wide = max(1, min(height, width) // _FINE)
+    for reach, is_frame in ((2 * wide, True), (wide, False)):
+        for row, column in where:
+            down, right = max(row - reach, 0), max(column - reach, 0)
+            marked[down : row + reach + 1, right : column + reach + 1] = is_frame
     colour[:, marked] = np.asarray(_FRAME, dtype=np.float32)[:, None]
     return colour
 

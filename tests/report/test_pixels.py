@@ -50,3 +50,12 @@ def test_single_pixels_of_a_fine_image_are_framed() -> None:
     many, coarse = np.ones((3, 32, 32), dtype=np.float32), change[:, :8, 15:23]
     assert framed(many, many) is many
     assert framed(coarse, coarse) is coarse
+
+
+def test_frames_grow_with_the_image() -> None:
+    change = np.zeros((3, 224, 224), dtype=np.float32)
+    change[:, 100, 50] = 0.4
+    marked = framed(0.5 + change, change)
+    frame = (marked[0] != marked[2]).nonzero()
+    assert len(frame[0]) == 13**2 - 7**2  # three pixels wide, three from the one that changed
+    assert (frame[0].min(), frame[0].max(), frame[1].min(), frame[1].max()) == (94, 106, 44, 56)
