@@ -158,7 +158,7 @@ def _labelled(
     from bench.cli.display import say
 
     found = labelled(adapter, singles, labels, classes)
-    by_model = [one.image.name for one in found if one.label_from == "model"]
+    by_model = [one.called for one in found if one.label_from == "model"]
     if by_model:
         say(
             f"the true class of {', '.join(by_model)} is not known: the model's own answer is taken for it "
@@ -172,7 +172,7 @@ def _trials(
     out: Path,
 ) -> tuple[list[Trial], BaseException | None]:  # fmt: skip
     """Return what came of each image and attack, having saved it, and what ended this early, if anything."""
-    from bench.cli.attack_rows import called, result_of, written
+    from bench.cli.attack_rows import result_of, written
     from bench.cli.attack_trials import tried
     from bench.cli.display import say
     from bench.report.formatting import join
@@ -184,7 +184,7 @@ def _trials(
             trials.append(tried(adapter, image, one, classes))
             trials[-1] = _saved(trials[-1], adapter.spec.name, out)
             if count > 1:
-                title = f"{called(trials[-1])}, {one.spec.title()}"
+                title = f"{image.called}, {one.spec.title()}"
                 told = join(result_of(trials[-1], classes), written(trials[-1]))
                 say(f"[{len(trials)}/{count}] {title}: {told}")
     except (StoreError, KeyboardInterrupt) as stopped:
@@ -206,14 +206,14 @@ def _begin(trial: Trial, model: str) -> str:
     """Return how the names of a trial's files begin."""
     from bench.cli.attack_files import stem
 
-    name, spec = trial.image.image.name, trial.asked.spec
-    image = name if trial.image.label_from == "data set" else Path(name).stem
-    return stem(model, image, spec.name, spec.norm, spec.eps or "")
+    spec = trial.asked.spec
+    image = Path(trial.image.called).with_suffix("")
+    return stem(model, str(image), spec.name, spec.norm, spec.eps or "")
 
 
 def _print(trials: Sequence[Trial], classes: Sequence[str], as_json: bool) -> None:
     """Print a row a trial, and what needs a sentence."""
-    from bench.cli.attack_rows import called, json_event, reason_of, table, written
+    from bench.cli.attack_rows import json_event, reason_of, table, written
     from bench.cli.display import print_table, say
 
     if as_json:
@@ -224,7 +224,7 @@ def _print(trials: Sequence[Trial], classes: Sequence[str], as_json: bool) -> No
     for trial in trials:
         why = reason_of(trial, classes)
         if why is not None:
-            say(f"{called(trial)}, {trial.asked.spec.title()}: {why}")
+            say(f"{trial.image.called}, {trial.asked.spec.title()}: {why}")
     if len(trials) == 1 and trials[0].files:  # of several it was said as they were written
         say(written(trials[0]))
 
@@ -238,11 +238,11 @@ def _picture(model: str, trials: Sequence[Trial], classes: Sequence[str]) -> Ima
     shown = []
     for _, group in itertools.groupby(trials, lambda trial: id(trial.image)):
         of_image = list(group)
-        single = of_image[0].image.image
+        image = of_image[0].image
         shown.append(
             UnderAttack(
-                name=Path(single.name).name,
-                x=single.x.numpy(),
+                name=image.called,
+                x=image.image.x.numpy(),
                 attempts=tuple(trial.attempt for trial in of_image),
             )
         )

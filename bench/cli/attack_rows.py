@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bench.cli.attack_trials import Trial
@@ -19,7 +19,7 @@ def result_of(trial: Trial, classes: Sequence[str]) -> str:
     """Return in a few words what came of a trial."""
     if trial.error is not None:
         return "failed"
-    if trial.x_adv is None:
+    if trial.x_adv is None and not _spoilt(trial):
         return "not attacked"
     if trial.row["success"]:
         return "fooled" if trial.row["goal"] == "misclassification" else "goal reached"
@@ -34,7 +34,7 @@ def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
         return f"{first_line(trial.error)} ({where(trial.error)})"
     if trial.image.label is None:
         return "not attacked: the model decides for no class; give one with --label"
-    if trial.x_adv is not None:
+    if trial.x_adv is not None or _spoilt(trial):
         return None
     if not formatting.missing(trial.row["invalid"]):
         return f"not attacked: {trial.row['invalid']}"
@@ -45,15 +45,16 @@ def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
     return f"not attacked: it is of class {label}, which the goal of the attack leaves out"
 
 
+def _spoilt(trial: Trial) -> bool:
+    """Return whether an attack returned what is no image, such as one that is not finite."""
+    row = trial.row
+    return bool(row) and bool(row["correct"]) and not formatting.missing(row["invalid"])
+
+
 def table(trials: Sequence[Trial], classes: Sequence[str]) -> list[dict[str, str]]:
     """Return trials as rows for people, without the columns that say nothing of any."""
     rows = [_table_row(trial, classes) for trial in trials]
     return [{name: row[name] for name in row if any(one[name] for one in rows)} for row in rows]
-
-
-def called(trial: Trial) -> str:
-    """Return what an image is called on the screen: a file without its folder."""
-    return Path(trial.image.image.name).name
 
 
 def written(trial: Trial) -> str:
@@ -68,7 +69,7 @@ def _table_row(trial: Trial, classes: Sequence[str]) -> dict[str, str]:
     """Return a trial as a row for people; what is not known is empty."""
     row, spec = trial.row, trial.asked.spec
     about = {
-        "image": called(trial),
+        "image": trial.image.called,
         "attack": trial.attack,
         "threat": formatting.threat(spec.norm, spec.eps or "minimal"),
         "toolkit": trial.toolkit,
@@ -82,7 +83,7 @@ def _table_row(trial: Trial, classes: Sequence[str]) -> dict[str, str]:
         label_of(row, "adv", classes), result["result"], _after_saving(trial), formatting.count(row["l0"]),
         formatting.amount(row["l1"]) if spec.norm == "l1" else "", formatting.amount(row["l2"]),
         formatting.amount(row["linf"]), formatting.text(row["iterations"]),
-        formatting.amount(row["seconds"], 2),
+        f"{row['seconds']:.3f}",
     )  # fmt: skip
     return about | dict(zip(_MEASURED, found, strict=True)) | resized
 
@@ -108,8 +109,9 @@ def json_event(trial: Trial, classes: Sequence[str]) -> dict[str, Any]:
     """Return a trial as plain JSON values, with the columns of a row."""
     single = trial.image
     event = "failed" if trial.error else "not attacked" if trial.x_adv is None else "attacked"
+    # JSON has no words for NaN and infinity.
     known = {
-        name: None if formatting.missing(value) else value
+        name: None if formatting.missing(value) or value == math.inf else value
         for name, value in trial.row.items()
         if name not in _STORED
     }

@@ -33,11 +33,13 @@ class LabelledImage:
     """An image, its label, and who says so.
 
     Attributes:
+        called: on the screen: a file without its folder, unless another has that name.
         label: None where the model decides for no class and nobody else gives one.
         label_from: `data set`, `--label` or `model`.
     """
 
     image: SingleImage
+    called: str
     label: int | None
     label_from: str
 
@@ -126,14 +128,16 @@ def labelled(
         )
     numbers = [_known_class(label, adapter, classes) for label in labels]
     given = iter(numbers * len(files) if len(numbers) == 1 else numbers)
+    names = [Path(single.name).name for single in singles]
     found = []
-    for single in singles:
+    for single, name in zip(singles, names, strict=True):
+        called = name if names.count(name) == 1 else single.name
         label, source = single.label, "data set"
         if label is None:
             label, source = next(given, None), "--label"
         if label is None:
             label, source = _answer(adapter, single.x), "model"
-        found.append(LabelledImage(image=single, label=label, label_from=source))
+        found.append(LabelledImage(image=single, called=called, label=label, label_from=source))
     return found
 
 

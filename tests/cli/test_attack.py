@@ -303,6 +303,42 @@ def test_what_was_found_before_an_interrupt_is_shown_and_stays(invoke, folder, m
     assert len(list((folder / "attacks").iterdir())) == 3
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(invoke, folder):
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir()
+    (folder / "140.png").rename(folder / "cats" / "1.png")
+    (folder / "200.png").rename(folder / "dogs" / "1.png")
+    process = invoke(
+        "attack", "bright", "cats/1.png", "dogs/1.png", "--plugin", "mine.py", *FGSM, cwd=folder
+    )  # fmt: skip
+    assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == [
+        "cats/1.png",
+        "dogs/1.png",
+    ]
+    assert (folder / "attacks" / "bright-dogs-1-fgsm-linf-0.1-attacked.npy").is_file()
+
+
+def test_what_is_not_finite_is_said_and_is_no_infinity_in_json(invoke, folder):
+    words = ("attack", "bright", "200.png", "--plugin", "mine.py", "--attack", "fgsm-radius")
+    process = invoke(*words, "--set", "max_eps=0.1", "--json", cwd=folder)
+    assert "Infinity" not in process.stdout
+    (event, _) = rows(process)
+    assert (event["success"], event["adversarial_radius"]) == (False, None)
+
+
+def test_an_attack_that_returns_no_image_is_invalid(invoke, folder, monkeypatch):
+    from bench.attacks import native_driver
+
+    def spoilt(job):
+        return job.x * float("nan")
+
+    monkeypatch.setitem(native_driver.ATTACKS, ("fgsm", "linf"), spoilt)
+    process = invoke("attack", "bright", "140.png", "--plugin", "mine.py", *FGSM, cwd=folder)
+    assert "invalid: not finite" in process.stdout
+    assert process.returncode == 1
+    assert list((folder / "attacks").iterdir()) == []
+
+
 @pytest.mark.parametrize("width", [80, 140])
 def test_tables_keep_to_the_width_of_the_terminal(invoke, folder, width):
     process = invoke(
