@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ class Attacked:
     trace: pd.DataFrame | None = None
     x: torch.Tensor | None = None
     attack: str = ""
-    classes: tuple[str, ...] = ()
+    classes: Sequence[str] = ()
 
     def picture(self) -> Image.Image:
         """Return a picture of the images: original, what was added, and the image tried, a line an image.

@@ -123,7 +123,7 @@ def attack(
         ctx.exit(1)
 
 
-def _model(model: str, options: Mapping[str, Any]) -> tuple[Adapter, tuple[str, ...]]:
+def _model(model: str, options: Mapping[str, Any]) -> tuple[Adapter, Sequence[str]]:
     """Return a model and the names of its classes; none where it has others than its data set."""
     from bench.data.table import class_names
     from bench.runner.loading import resolve_device

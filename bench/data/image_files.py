@@ -46,7 +46,7 @@ def read_single(
 ) -> SingleImage:
     """Return an image by its file, or by its place in the model's data set (`test:7`), for a model.
 
-    A picture of another size is scaled until it covers the model's image, smoothly (bilinear, averaging where
+    A picture of another size is scaled until it covers the model's image, smoothly (bicubic, averaging where
     it shrinks), and its middle is kept. A picture in colour becomes grey for a model of one channel, a grey
     one the same in all three channels. It is turned as its camera says, and what is transparent is white.
 
@@ -142,7 +142,7 @@ def _fitted(picture: Image.Image, model: ModelSpec) -> torch.Tensor:
     channels, height, width = model.input_shape
     changed = picture.convert("L" if channels == 1 else "RGB")
     if changed.size != (width, height):
-        changed = ImageOps.fit(changed, (width, height), Image.Resampling.BILINEAR)
+        changed = ImageOps.fit(changed, (width, height), Image.Resampling.BICUBIC)
     pixels = torch.from_numpy(np.array(changed)).float() / 255
     return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1).contiguous()
 

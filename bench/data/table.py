@@ -93,7 +93,7 @@ DATASETS: dict[str, Dataset] = {
 }  # fmt: skip
 
 
-def class_names(data: str, count: int) -> tuple[str, ...]:
+def class_names(data: str, count: int) -> Sequence[str]:
     """Return the names of the classes of a model; none where it has others than its data set.
 
     Args:
