@@ -185,6 +185,8 @@ def not_reached(row: Mapping[Any, Any], classes: Sequence[str]) -> str:
 
 
 def _sizes(row: Mapping[Any, Any], factor: int) -> tuple[_Words, ...]:
+    if not row["linf"]:
+        return (_Words("no perturbation", _GREY),)
     shown = ("l1", "l2", "linf") if row["norm"] == "l1" else ("l2", "linf")
     said = {"l0": formatting.count(row["l0"])} | {
         norm: formatting.amount(row[norm]) for norm in shown

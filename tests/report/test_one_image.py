@@ -88,6 +88,13 @@ def test_an_image_that_was_not_attacked_leaves_two_places_empty() -> None:
     assert 100 < words.min() < 130
 
 
+def test_an_image_that_came_back_as_it_was_has_no_perturbation() -> None:
+    unmoved = {**WITHSTOOD, "l0": 0.0, "l2": 0.0, "linf": 0.0}
+    page = _drawn(_attempt(unmoved, 0.0))
+    assert _pixel(page, FIRST[0], 2, 5) == 128
+    assert 100 < _darkest(page, FIRST[0], TOP + WIDE + 4) < 130  # in grey, and no factor of nothing
+
+
 def test_more_than_three_attacks_take_further_lines_of_about_as_many() -> None:
     three = _drawn(*[_attempt(FOOLED)] * 3)
     four = _drawn(*[_attempt(FOOLED, attack=f"a{turn}") for turn in range(4)])
