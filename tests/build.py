@@ -39,6 +39,9 @@ class PlantedCell:
         steps: the iterations of the attack, each a forward and a backward pass.
         images: how many images the cell has; None for as many as the run.
         crafted_on: the model on whose surface the attack ran, if that is another.
+        batch_size: how many images were attacked together.
+        columns: other columns of its rows by name, an entry an image or one for all.
+        fit: what is recorded of the fit of its perturbation.
     """
 
     model: str
@@ -62,6 +65,9 @@ class PlantedCell:
     steps: int = 1
     images: int | None = None
     crafted_on: str | None = None
+    batch_size: int = 100
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    fit: Mapping[str, Any] | None = None
 
     @property
     def radius(self) -> float:
@@ -133,7 +139,10 @@ def results(
             "versions": VERSIONS, "host": "nowhere",
         },
         cells=_counted(pd.DataFrame(planned), rows), rows=rows, models=list(described.values()),
-        left_out=[], claims=claims, store=_NoPictures(),  # type: ignore[arg-type]
+        left_out=[], claims=claims,
+        store=_NoPictures({  # type: ignore[arg-type]
+            f"cell-{turn}": {"fit": one.fit} for turn, one in enumerate(cells) if one.fit
+        }),
     )  # fmt: skip
     return replace(made, **fields)
 
@@ -164,14 +173,17 @@ def stored(rows: pd.DataFrame) -> pd.DataFrame:
     return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
+@dataclass(frozen=True)
 class _NoPictures:
-    """What is asked of a store, where nothing was kept."""
+    """What is asked of a store, where nothing was kept but some records."""
+
+    records: Mapping[str, Mapping[str, Any]]
 
     def pictures(self, key: str) -> dict[str, Any]:
         return {}
 
-    def record(self, key: str) -> None:
-        return None
+    def record(self, key: str) -> Mapping[str, Any] | None:
+        return self.records.get(key)
 
 
 def _rows(
@@ -209,6 +221,7 @@ def _rows(
         "iterations": one.steps, "forwards": correct * (one.steps + 2),
         "backwards": correct * one.steps, "seconds": correct * 0.001 * one.steps,
         "certified_radius": certified, "adversarial_radius": np.where(correct, radii, np.nan),
+        **one.columns,
     }  # fmt: skip
     return {name: np.broadcast_to(value, images) for name, value in values.items()}
 
@@ -222,6 +235,7 @@ def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) 
         "targeted": one.parameters.get("targeted", "none"), "parameters": dict(one.parameters),
         "kind": kind if one.certified is None else "certify", "access": "white",
         "status": one.status, "error": one.error, "radius": one.radius, "images": images,
+        "batch_size": one.batch_size,
     }  # fmt: skip
 
 

@@ -12,20 +12,21 @@ means of the data set. That norm is about half of ||x||_p, so their rho is about
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from bench.measure.outcomes import Outcomes
+from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.measure.statistics import wilson
 from bench.spec import eps_text
 from bench.store.columns import attacked
 
 _ORDERS = ("l2", "linf")
-#: For a column of the rows, the name of its mean over the images attacked.
-_MEANS = {
-    "iterations": "iterations", "seconds": "seconds", "adv_confidence": "confidence_tried",
-    **{order: f"delta_{order}" for order in _ORDERS},
-    **{f"unclipped_{order}": f"unclipped_delta_{order}" for order in _ORDERS},
+_BOUNDS = ("low", "high")
+#: The figures of a cell, in order.
+FIGURES = ("attacked", "fooling", *_BOUNDS, *list(PERTURBATION_FIGURES)[1:])
+#: For a figure of a fit, the name of the fact in the record of the fit.
+_OF_FIT = {
+    f"fit_{fact}": fact for fact in ("images", "fooling", "passes", "seconds")
 }  # fmt: skip
 
 
@@ -46,76 +47,73 @@ def perturbations(outcomes: Outcomes) -> pd.DataFrame:
         `unclipped_fooling` (share with a wrong label), `unclipped_delta_*`, `unclipped_rho_*`,
         `unclipped_rho_centred_*`; and `fooling_reduction` and `delta_reduction_*`, which are
         (unclipped - clipped) / unclipped.
+        If the attack is fitted on other images, else null: `fit_images` (those that the model it was
+        fitted on gets right), `fit_fooling` (the share of them that it fools), `fit_passes` and
+        `fit_seconds` (of the whole fit).
     """
-    rows, cells = outcomes.results.rows, outcomes.cells
-    tried = rows[attacked(rows) & rows["clean_l2"].notna() & rows["cell"].isin(cells["cell"])]
+    values, cells = image_values(outcomes), outcomes.cells
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
     table = cells[named].copy()
     table.insert(5, "eps_text", cells["eps"].fillna(eps_text(None)))
-    figures = _figures(tried)
-    return table.merge(figures, left_on="cell", right_index=True).reset_index(drop=True)
+    table = table.merge(_figures(values), left_on="cell", right_index=True).reset_index(drop=True)
+    fits = [outcomes.results.fit(cell) or {} for cell in table["cell"]]
+    for figure, fact in _OF_FIT.items():
+        table[figure] = pd.Series([fit.get(fact) for fit in fits], table.index, dtype="float64")
+    return table[[*named[:4], "norm", "eps_text", *named[5:], *FIGURES]]
 
 
-def _figures(tried: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures of each cell, by cell, from the rows of the images attacked."""
+def image_values(outcomes: Outcomes) -> pd.DataFrame:
+    """Return what each image that was attacked adds to the figures of its cell.
+
+    Returns:
+        A row an image of a done cell: `cell`, `index`, and by figure a number, of which the figure of the
+        cell is the mean or the median (`bench.measure.perturbation_figures`); NaN where the image does
+        not count. Reductions and figures of fits are not among them.
+    """
+    rows = outcomes.results.rows
+    measured = attacked(rows) & rows["clean_l2"].notna()
+    tried = rows[measured & rows["cell"].isin(outcomes.cells["cell"])]
     numbers = tried.astype(dict.fromkeys(("iterations", "unclipped_label"), "float64"))
     changed = (numbers["unclipped_label"] != numbers["label"]).astype(float)
-    numbers = numbers.assign(
-        fooled=numbers["success"].astype(float),
-        sure_fooled=numbers["adv_confidence"].where(numbers["success"]),
-        unclipped_fooled=changed.where(numbers["unclipped_label"].notna()),
-    )
-    relative = {
-        f"{before}rho_{kind}{order}": numbers[f"{before}{order}"] / _size(numbers, f"{of}_{order}")
-        for before in ("", "unclipped_")
-        for kind, of in (("", "clean"), ("centred_", "centred"))
-        for order in _ORDERS
-    }
-    of_cell = numbers.assign(**relative).groupby("cell", sort=False)
-    means = of_cell[[*_MEANS, *relative, "fooled", "sure_fooled", "unclipped_fooled"]].mean()
-    figures = means.rename(columns=_MEANS | {
-        "fooled": "fooling", "sure_fooled": "confidence_fooled", "unclipped_fooled": "unclipped_fooling",
-    })  # fmt: skip
-    medians = of_cell[["changed_pixels", "changed_values"]].median()
-    counts, hits = of_cell.size(), of_cell["success"].sum()
-    bounds = [wilson(int(hit), int(n)) for hit, n in zip(hits, counts, strict=True)]
-    figures = figures.assign(
-        attacked=counts,
-        low=[low for low, _ in bounds],
-        high=[high for _, high in bounds],
-        median_pixels=medians["changed_pixels"],
-        median_values=medians["changed_values"],
-        fooling_reduction=_reduction(figures["unclipped_fooling"], figures["fooling"]),
+    return numbers[["cell", "index"]].assign(
+        fooling=numbers["success"].astype(float),
+        confidence_fooled=numbers["adv_confidence"].where(numbers["success"]),
+        confidence_tried=numbers["adv_confidence"],
+        median_pixels=numbers["changed_pixels"],
+        median_values=numbers["changed_values"],
+        iterations=numbers["iterations"],
+        seconds=numbers["seconds"],
+        unclipped_fooling=changed.where(numbers["unclipped_label"].notna()),
+        **{f"{before}delta_{order}": numbers[f"{before}{order}"]
+           for before in ("", "unclipped_") for order in _ORDERS},
         **{
-            f"delta_reduction_{order}": _reduction(
-                figures[f"unclipped_delta_{order}"], figures[f"delta_{order}"]
-            )
+            f"{before}rho_{kind}{order}": numbers[f"{before}{order}"] / _size(numbers, f"{of}_{order}")
+            for before in ("", "unclipped_")
+            for kind, of in (("", "clean"), ("centred_", "centred"))
             for order in _ORDERS
         },
+    )  # fmt: skip
+
+
+def _figures(values: pd.DataFrame) -> pd.DataFrame:
+    """Return the figures of each cell, by cell, from what its images add to them."""
+    of_cell = values.groupby("cell", sort=False)
+    kinds = {name: figure.kind for name, figure in PERTURBATION_FIGURES.items()}
+    figures = of_cell[[name for name, kind in kinds.items() if kind in ("share", "mean")]].mean()
+    medians = of_cell[[name for name, kind in kinds.items() if kind == "median"]].median()
+    counts, hits = of_cell.size(), of_cell["fooling"].sum()
+    bounds = [wilson(int(hit), int(n)) for hit, n in zip(hits, counts, strict=True)]
+    figures = figures.join(medians).assign(
+        attacked=counts, low=[low for low, _ in bounds], high=[high for _, high in bounds]
     )
-    return figures[list(FIGURES)]
+    for name, figure in PERTURBATION_FIGURES.items():
+        if figure.parts is not None:
+            before, after = (figures[part] for part in figure.parts)
+            figures[name] = (before - after) / before.where(before > 0)
+    return figures
 
 
 def _size(numbers: pd.DataFrame, name: str) -> pd.Series[float]:
     """Return the norm of each clean image; NaN if it is zero."""
     size = numbers[name].astype("float64")
     return size.where(size > 0)
-
-
-def _reduction(before: pd.Series[float], after: pd.Series[float]) -> pd.Series[float]:
-    return (before - after) / before.where(before > 0, np.nan)
-
-
-_RELATIVE = tuple(
-    f"{before}{kind}_{order}"
-    for before in ("", "unclipped_")
-    for kind in ("delta", "rho", "rho_centred")
-    for order in _ORDERS
-)
-#: The figures of a cell, in order.
-FIGURES = (
-    "attacked", "fooling", "low", "high", "confidence_fooled", "confidence_tried",
-    *_RELATIVE[:6], "median_pixels", "median_values", "iterations", "seconds",
-    "unclipped_fooling", *_RELATIVE[6:], "fooling_reduction", "delta_reduction_l2",
-    "delta_reduction_linf",
-)  # fmt: skip

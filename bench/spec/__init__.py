@@ -49,6 +49,7 @@ from bench.spec.suites import (
     Claim,
     ImageSet,
     ModelRequest,
+    Setting,
     Suite,
 )
 from bench.spec.words import (
@@ -112,6 +113,7 @@ __all__ = [
     "Random",
     "RowKind",
     "Scalar",
+    "Setting",
     "Suite",
     "Toolkit",
     "eps_text",

@@ -66,8 +66,30 @@ class AttackRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One side of a comparison of perturbations: an attack, and what of it is compared.
+
+    Attributes:
+        attack: its name.
+        eps: the radius as exact text; None for an attack of minimal norm.
+        parameters: those that tell the cells of the attack apart, as the catalogue writes them.
+        batch_size: how many images are attacked together; None for as many as the run says.
+        toolkit: None for any.
+        figure: a figure of perturbations, one of `bench.measure.perturbation_figures`.
+    """
+
+    attack: str
+    norm: Norm
+    eps: str | None = None
+    parameters: tuple[tuple[str, Scalar], ...] = ()
+    batch_size: int | None = None
+    toolkit: Toolkit | None = None
+    figure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A sentence of a study, as what it says of accuracies on the same images, or of critical eps.
+    """A sentence of a study, as what it says of accuracies, critical eps or perturbations.
 
     In a pattern of model titles `*` stands for any text, and `{name}` for a text that is the same
     wherever this name stands, in both patterns.
@@ -80,14 +102,20 @@ class Claim:
         right_attacks: those on the right; None where both sides are attacked alike.
         surfaces: those the study may have attacked through; None for all that a model has.
         eps: radii as exact text; `"0"` is the clean image. None of critical eps.
-        expect: which side has the higher accuracy or critical eps, or that they are equal; of an
-            order, whether the models are ordered alike by both sides.
-        within: half the width of what counts as equal, in percentage points; None unless equal.
-        measure: what is compared, one of `bench.trust.claim_measures`; `order` is that of critical eps
-            under the attacks of either side, or of clean accuracy and critical eps where there is one
-            side alone.
+        expect: which side has the higher figure, or that they are equal, or on which side of a bound
+            the left one is; of an order, whether the models are ordered alike by both sides.
+        within: half the width of what counts as equal, in percentage points, or in the unit of a figure
+            that is no share; None unless equal.
+        measure: what is compared, one of `bench.trust.claim_measures`; `order` is that of figures of
+            perturbations where there are settings; else that of critical eps under the attacks of either
+            side, or of clean accuracy and critical eps where there is one side alone.
         figure: which figure of the radii is the critical eps; None for R of the fitted logistic where
             all have one, and else for the median.
+        settings: of perturbations, what is compared with what, a comparison each for every pair of
+            models; the second is None where the first is compared with `bound`. Norm, eps and attacks
+            above are then those of the first.
+        bound: the number that the figure of the left is compared with, in the unit of the figure: 0.8
+            for 80 %.
     """
 
     says: str
@@ -102,6 +130,8 @@ class Claim:
     within: float | None = None
     measure: str = "accuracy"
     figure: Figure | None = None
+    settings: tuple[tuple[Setting, Setting | None], ...] = ()
+    bound: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,10 @@ Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 #: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.
 Figure = Literal["logistic", "median", "mode"]
-Expected = Literal["left > right", "left < right", "left = right", "same order", "opposite order"]
+Expected = Literal[
+    "left > right", "left < right", "left = right", "left > bound", "left < bound", "same order",
+    "opposite order",
+]  # fmt: skip
 Scalar = bool | int | float | str
 Count = int | Literal["all"]
 

@@ -129,18 +129,26 @@ def test_what_the_clip_takes_is_that_of_the_images_before_it(made, turn) -> None
     assert figures["delta_reduction_l2"] > 0.02
 
 
-def test_without_an_image_before_the_clip_nothing_is_said_of_it(made) -> None:
+def test_without_an_image_before_the_clip_or_a_fit_nothing_is_said_of_it(made) -> None:
     figures = made[-1].loc["cell-3"]
-    assert (
-        figures[[name for name in FIGURES if "unclipped" in name or "reduction" in name]]
-        .isna()
-        .all()
-    )
-    assert (
-        figures[[name for name in FIGURES if "unclipped" not in name and "reduc" not in name]]
-        .notna()
-        .all()
-    )
+    absent = [
+        name for name in FIGURES if name.startswith(("unclipped_", "fit_")) or "reduc" in name
+    ]
+    assert figures[absent].isna().all()
+    assert figures[[name for name in FIGURES if name not in absent]].notna().all()
+
+
+def test_facts_of_a_fit() -> None:
+    fit = {"images": 95, "passes": 3, "fooling": 0.8, "seconds": 12.5, "forwards": 1}
+    cells = [
+        cell("m", "universal", "0.1", range(4), fit=fit, columns={"clean_l2": 1.0}),
+        cell("m", "fgsm", "0.1", range(4), columns={"clean_l2": 1.0}),
+    ]
+    found = perturbations(Outcomes(build.results(cells, images=10)))
+    facts = ["fit_images", "fit_fooling", "fit_passes", "fit_seconds"]
+    assert found.loc[0, facts].tolist() == [95, 0.8, 3, 12.5]
+    assert found.loc[1, facts].isna().all()
+    assert found["fooling"].tolist() == [0.4, 0.4]
 
 
 def test_cells_of_older_versions_are_left_out() -> None:
