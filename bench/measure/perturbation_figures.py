@@ -22,7 +22,7 @@ class PerturbationFigure:
     Attributes:
         called: what it is called in text.
         unit: figures of one unit can be compared; shares are shown in percent.
-        parts: of a reduction, the means before and after.
+        parts: of a reduction, the figures before and after.
     """
 
     name: str

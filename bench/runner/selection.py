@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.attacks.toolkits import install_command, installed
 from bench.errors import PrerequisiteError, SpecError
 from bench.registry import literal, unknown
+from bench.runner.claim_checks import check_settings
 from bench.runner.expand_cells import is_for
 from bench.runner.suite import look_up
 from bench.runner.suite_claims import check_models
@@ -55,6 +56,7 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
     ]
     all_models = [*suite.models, *plugged]
     check_models(suite.name, suite.claims, [request.title() for request in all_models])
+    check_settings(suite.name, suite.claims, all_models, suite.attacks)
     titles = [name for request in all_models for name in (request.name, request.title())]
     exact = literal(models, titles)
     _check_filters("model", models, exact, titles)

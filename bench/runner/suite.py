@@ -177,7 +177,7 @@ def _in_words(path: Path, error: ValidationError) -> str:
     # Pydantic adds the branch of a union to the location; keep only tables, indices and fields.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     tables: tuple[type[BaseModel], ...] = (_Suite, _Model, _Attack, ClaimTable)
-    names = {name for table in tables for name in table.model_fields}
+    names = {name for table in tables for name in _fields(table)}
     where = ""
     for part in fields:
         if isinstance(part, int):
@@ -186,13 +186,18 @@ def _in_words(path: Path, error: ValidationError) -> str:
             where += f".{part}" if where else part
     if first["type"] == "extra_forbidden":
         table = ClaimTable if fields[0] == "claims" else _Suite  # the other tables take any key
-        return f"{path}: {where}: no such field; it takes {', '.join(table.model_fields)}"
+        return f"{path}: {where}: no such field; it takes {', '.join(_fields(table))}"
     if first["type"] == "list_type" and isinstance(first["input"], dict):
         return f"{path}: {where}: this is one table; write [[{where}]] for each of a list of them"
     if first["type"] == "missing":
         return f"{path}: {where}: this field is missing"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{path}: {where}: {message} (it says {first['input']!r})"
+
+
+def _fields(table: type[BaseModel]) -> list[str]:
+    """Return the names of the fields of a table, as a file has them."""
+    return [field.alias or name for name, field in table.model_fields.items()]
 
 
 def _models(path: Path, index: int, table: _Model) -> list[ModelRequest]:

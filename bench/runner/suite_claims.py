@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.attacks.catalogue import row_kind
 from bench.errors import SpecError
 from bench.registry import unknown
+from bench.runner.claim_settings import (
+    claim_of_perturbations,
+    fields_of_perturbations,
+    is_about_perturbations,
+)
 from bench.spec import (
     NORMS,
     AttackRequest,
@@ -24,6 +29,8 @@ from bench.trust.claim_measures.registry import ClaimMeasure, claim_measures_by_
 from bench.trust.claim_pairs import matches
 
 _Names = Annotated[list[str], Field(min_length=1)]
+_Eps = str | float | int | list[str | float | int]
+_Parameters = dict[str, bool | int | float | str | list[bool | int | float | str]]
 
 
 class ClaimTable(BaseModel):
@@ -38,11 +45,21 @@ class ClaimTable(BaseModel):
     right_attacks: _Names | None = None
     surfaces: _Names | None = None
     norm: Norm | None = None
-    eps: str | float | int | list[str | float | int] | None = None
+    left_norm: Norm | None = None
+    right_norm: Norm | None = None
+    eps: _Eps | None = None
+    left_eps: _Eps | None = None
+    right_eps: _Eps | None = None
+    with_: _Parameters | None = Field(default=None, alias="with")
+    left_with: _Parameters | None = None
+    right_with: _Parameters | None = None
     expect: Expected
     measure: str = "accuracy"
-    figure: Figure | None = None
+    figure: str | None = None
+    left_figure: str | None = None
+    right_figure: str | None = None
     within: Annotated[float, Field(gt=0, lt=100)] | None = None
+    bound: float | None = None
 
 
 def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: str) -> Claim:
@@ -59,7 +76,11 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
     eps_values = table.eps if isinstance(table.eps, list | None) else [table.eps]
     eps = tuple(str(radius) for radius in eps_values or ())
     measure = _measure(table.measure, where)
-    _check_measure(table, measure, where)
+    if is_about_perturbations(table, measure):
+        _check_expected(table, measure, where)
+        _check_equality(table, where)
+        return claim_of_perturbations(table, measure, attacks, where)
+    figure = _check_measure(table, measure, where)
     _check_sides(table, measure, eps, where)
     _check_equality(table, where)
     norm = _norm(table.norm, attacks, where)
@@ -82,7 +103,7 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
         expect=table.expect,
         within=table.within,
         measure=table.measure,
-        figure=table.figure,
+        figure=figure,
     )
 
 
@@ -123,29 +144,46 @@ def _either(names: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> None:
-    """Raise if fields do not fit the measure."""
+def _check_measure(table: ClaimTable, measure: ClaimMeasure, where: str) -> Figure | None:
+    """Return the figure of the radii that a claim names, if any; raise if fields do not fit the measure."""
     measures = claim_measures_by_name().values()
+    foreign = fields_of_perturbations(table)
+    if foreign:
+        about = _either(candidate.name for candidate in measures if candidate.of_perturbations)
+        raise SpecError(
+            f"{where}.{foreign[0]}: this is about perturbations; it needs measure = {about}, and a figure of "
+            "them"
+        )
+    figure = next((name for name in get_args(Figure) if name == table.figure), None)
     if table.figure is not None and not measure.of_radii:
         of_radii = _either(candidate.name for candidate in measures if candidate.of_radii)
         raise SpecError(
             f"{where}.figure: this names a figure of radii; it needs measure = {of_radii}"
         )
+    if table.figure is not None and figure is None:
+        raise SpecError(f"{where}.figure: input should be {_either(get_args(Figure))}")
     if table.eps is not None and measure.of_radii:
         raise SpecError(
             f"{where}.eps: a critical eps is measured, so no radius is given; leave it out"
         )
     if table.right is not None and measure.orders:
         raise SpecError(f"{where}.right: the models of `left` are ordered; leave it out")
-    if table.expect not in measure.expects:
-        others = [candidate.name for candidate in measures if table.expect in candidate.expects]
-        if "measure" not in table.model_fields_set and others:
-            missing = f"with expect = '{table.expect}' write measure = {_either(others)}"
-            raise SpecError(f"{where}.measure: this field is missing; {missing}")
-        wanted = " or ".join(measure.expects)
-        raise SpecError(f"{where}.expect: for {measure.noun} write {wanted}")
+    _check_expected(table, measure, where)
     if table.eps is None and not measure.of_radii:
         raise SpecError(f"{where}.eps: this field is missing; write a radius, or 0")
+    return figure
+
+
+def _check_expected(table: ClaimTable, measure: ClaimMeasure, where: str) -> None:
+    if table.expect in measure.expects:
+        return
+    measures = claim_measures_by_name().values()
+    others = [candidate.name for candidate in measures if table.expect in candidate.expects]
+    if "measure" not in table.model_fields_set and others:
+        missing = f"with expect = '{table.expect}' write measure = {_either(others)}"
+        raise SpecError(f"{where}.measure: this field is missing; {missing}")
+    wanted = " or ".join(measure.expects)
+    raise SpecError(f"{where}.expect: for {measure.noun} write {wanted}")
 
 
 def _check_sides(table: ClaimTable, measure: ClaimMeasure, eps: Sequence[str], where: str) -> None:

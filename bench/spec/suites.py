@@ -133,6 +133,11 @@ class Claim:
     settings: tuple[tuple[Setting, Setting | None], ...] = ()
     bound: float | None = None
 
+    @property
+    def apart(self) -> bool:
+        """Whether the sides differ in more than the model."""
+        return self.right_attacks is not None or any(left != right for left, right in self.settings)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import PrerequisiteError
-from bench.spec import Claim, number
+from bench.spec import Claim, Setting, number
 from bench.store import columns
 from bench.store.chosen import choose_run
 from bench.store.fits import read_perturbation
@@ -219,7 +219,14 @@ def _claim(fields: dict[str, Any]) -> Claim:
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
-    return Claim(**values)
+    pairs = values.pop("settings", ())
+    settings = tuple((_setting(left), right and _setting(right)) for left, right in pairs)
+    return Claim(**values, settings=settings)
+
+
+def _setting(fields: dict[str, Any]) -> Setting:
+    parameters = tuple((name, value) for name, value in fields["parameters"])
+    return Setting(**(fields | {"parameters": parameters}))
 
 
 def _why(error: dict[str, Any]) -> str:

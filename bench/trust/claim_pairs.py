@@ -54,7 +54,7 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
     paired_models = []
     for left, right in itertools.product(lefts, rights):
         # If two attacks are compared, a model may be compared with itself.
-        twins = left == right and claim.right_attacks is None
+        twins = left == right and not claim.apart
         match = both.fullmatch(f"{left}\n{right}")
         if match and data[left] == data[right] and not twins:
             paired_models.append(Pair(left, right, _case(match)))

@@ -9,13 +9,14 @@ from functools import cached_property
 import pandas as pd
 
 from bench.measure.outcomes import Outcomes
+from bench.measure.perturbations import image_values
 from bench.measure.radius import critical_eps
 from bench.measure.threats import data_sets
 
 #: The columns of a cell that comparisons read; more text columns would make each look-up slow.
 _READ = [
     "cell", "model", "family", "norm", "attack", "toolkit", "surface", "goal", "radius", "parameters",
-    "kind", "flag", "shows_robust",
+    "kind", "flag", "shows_robust", "batch_size", "images",
 ]  # fmt: skip
 
 
@@ -42,6 +43,12 @@ class ClaimRun:
         if self.known_radii is not None:
             return self.known_radii
         return critical_eps(self.outcomes.results)
+
+    @cached_property
+    def image_values(self) -> Mapping[str, pd.DataFrame]:
+        """What each image adds to the figures of perturbations, by cell, indexed by image."""
+        groups = image_values(self.outcomes).set_index("index").groupby("cell", sort=False)
+        return {str(cell): of_cell for cell, of_cell in groups}
 
     @cached_property
     def surfaces(self) -> Mapping[str, frozenset[str]]:

@@ -2,7 +2,8 @@
 
 A comparison has two models (or two attacks on one model), one data set and one radius. The claim's measure
 (`bench.trust.claim_measures`) decides what is compared and how it is tested: accuracies under the study's
-attack and under the strongest attack of the run, critical eps, or the order of models.
+attack and under the strongest attack of the run, critical eps, figures of perturbations, or the order of
+models.
 
 `left > right` of accuracies is tested with the exact McNemar test. All p-values are adjusted together by
 Holm's method, those under the strongest attack by themselves, at level 0.05. `left = right` is judged by
@@ -25,6 +26,7 @@ from bench.spec import Claim, number
 from bench.trust.claim_measures.registry import (
     Case,
     Compared,
+    Source,
     Tested,
     Under,
     claim_measures_by_name,
@@ -40,18 +42,11 @@ _FIGURES = (
     "p_holm", "harder", "outcome",
 )  # fmt: skip
 _COUNTS = ("n", "only_left", "only_right")
+_SOURCES = ("left_cells", "left_figure", "right_cells", "right_figure")
 _TEXTS = (
-    "left",
-    "right",
-    "case",
-    "data",
-    "norm",
-    "eps_text",
-    "measure",
-    "figure",
-    "verdict",
+    "left", "right", "case", "data", "norm", "eps_text", "measure", "figure", *_SOURCES, "verdict",
     "note",
-)
+)  # fmt: skip
 _TEXTS_UNDER = ("harder", "outcome")
 
 
@@ -82,12 +77,15 @@ def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.Dat
         `against`, `undecided`, `unequal`, or `nothing left` where no image is robust on either side);
         the same under the strongest attack as `strongest_...`, null on clean images and where attacks
         are compared, and `strongest_study`, the difference under the study's attack on the images of
-        the strongest; `measure` (`accuracy`, `critical_eps` or `order`), `figure` (of radii: `logistic`,
-        `median` or `mode`); of an order `difference` is Kendall's tau, `p`
+        the strongest; `measure` (its name), `figure` (of radii: `logistic`,
+        `median` or `mode`, else null); of an order `difference` is Kendall's tau, `p`
         its exact one and `n` the models; of critical eps `left_critical_eps, left_error,
         right_critical_eps, right_error` in place of the accuracies, `difference, low, high` in the
         unit of eps, `p` by the normal distribution, and `n` the images that count on the side that has
-        fewer;
+        fewer; of perturbations `left_value, right_value` (the figures of both sides, or the bound), and
+        `left_cells, left_figure, right_cells, right_figure` (the cells that they are from, separated by
+        spaces, and the column of `bench.measure.perturbations`), also of an order of such figures;
+        `difference, low, high` in the unit of the figure;
         `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
     run, measures = ClaimRun(outcomes, radii), claim_measures_by_name()
@@ -119,7 +117,9 @@ def _adjusted(compared: list[_Comparison], attack: Under) -> list[_Comparison]:
 
 def _is_tested(comparison: _Comparison, attack: Under) -> bool:
     tested = comparison.compared.under.get(attack)
-    return tested is not None and bool(tested.figures) and comparison.claim.expect != "left = right"
+    return (
+        tested is not None and "p" in tested.figures and comparison.claim.expect != "left = right"
+    )
 
 
 def _with_figure(comparison: _Comparison, attack: Under, name: str, value: float) -> _Comparison:
@@ -149,12 +149,21 @@ def _row(comparison: _Comparison) -> dict[str, Any]:
         "eps_text": case.eps,
         "measure": claim.measure,
         "figure": compared.figure,
+        **_source("left", compared.left),
+        **_source("right", compared.right),
         "verdict": verdict(compared.under, outcomes, claim),
         "note": compared.note,
     }
     for attack, tested in compared.under.items():
         row |= _under(tested, outcomes.get(attack), _PREFIXES[attack])
     return row
+
+
+def _source(side: str, source: Source | None) -> dict[str, str | None]:
+    """Return the columns of where the figures of a side are from."""
+    if source is None:
+        return {}
+    return {f"{side}_cells": " ".join(source.cells), f"{side}_figure": source.figure}
 
 
 def _under(tested: Tested, result: str | None, prefix: str) -> dict[str, Any]:
@@ -170,7 +179,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         "claim", "left", "right", "case", "data", "norm", "eps", "eps_text",
         *(study + name for name in ("n", *_FIGURES)),
         *(strongest + name for name in ("n", *_FIGURES, "study")),
-        "measure", "figure", *more, "verdict", "note",
+        "measure", "figure", *_SOURCES, *more, "verdict", "note",
     ]  # fmt: skip
     texts = [*_TEXTS, *(prefix + name for prefix in (study, strongest) for name in _TEXTS_UNDER)]
     counts = [prefix + name for prefix in (study, strongest) for name in _COUNTS]

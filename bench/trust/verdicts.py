@@ -13,6 +13,8 @@ A claim of a direction:
 
 If one side was attacked harder (`bench.trust.faced`), the other cannot be found ahead, both cannot be found
 equal, and a lead cannot be found gone; what remains open is called unequal attacks.
+
+Figures without an error, such as the passes of a fit, are compared as they are.
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ UNEQUAL = "unequal attacks"
 UNJUDGED = "not judged"
 VERDICTS = (HOLDS, WEAKER, FAILS, UNDECIDED, UNEQUAL, UNJUDGED)
 
+#: What a claim may expect that is so if the difference is positive.
+LEFT_AHEAD = ("left > right", "left > bound", "same order")
+
 #: What the figures under one attack show about a claim.
 Outcome = Literal["for", "against", "undecided", "unequal", "nothing left"]
 
@@ -45,20 +50,23 @@ def outcome(tested: Tested, claim: Claim) -> Outcome:
     """Return what the figures under one attack show about a claim.
 
     Args:
-        tested: with `p_holm`, the adjusted p-value, among its figures unless equality is claimed.
+        tested: with `p_holm`, the adjusted p-value, among its figures if it has a p, unless equality is
+            claimed.
         claim: the one that the comparison belongs to.
     """
     figures, harder = tested.figures, tested.harder
     if tested.nothing_left:
         return "unequal" if harder else "nothing left"
-    if claim.within is not None:
-        return _outcome_of_equality(tested, claim.within / 100)
-    if not figures["p_holm"] < LEVEL:
+    if tested.within is not None:
+        return _outcome_of_equality(tested, tested.within)
+    if "p" in figures and not figures["p_holm"] < LEVEL:
         return "undecided"
+    if figures["difference"] == 0:
+        return "against"  # numbers without an error, of which neither is the larger
     left_is_ahead = figures["difference"] > 0
     if harder not in ("", "left" if left_is_ahead else "right"):
         return "unequal"
-    return "for" if left_is_ahead == (claim.expect in ("left > right", "same order")) else "against"
+    return "for" if left_is_ahead == (claim.expect in LEFT_AHEAD) else "against"
 
 
 def _outcome_of_equality(tested: Tested, within: float) -> Outcome:

@@ -56,12 +56,13 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     sides = under_study(run, claim, titles, radius) if radius > 0 else on_clean(run, titles)
     if sides.left.unknown or sides.right.unknown:
         return Compared(note=both_sides("", sides.left.unknown, sides.right.unknown))
-    study, unequal = compare_sides(sides)
+    within = None if claim.within is None else claim.within / 100
+    study, unequal = compare_sides(sides, within)
     under: dict[Under, Tested] = {"study": study}
     notes = [unequal, both_sides("", sides.left.note, sides.right.note)]
     if radius > 0 and claim.right_attacks is None:
         strongest_sides = under_strongest(run, titles, claim.norm, radius)
-        strongest, unequal_strongest = compare_sides(strongest_sides)
+        strongest, unequal_strongest = compare_sides(strongest_sides, within)
         figures = {**strongest.figures, "study": _lead(sides, strongest_sides)}
         under["strongest"] = dataclasses.replace(strongest, figures=figures)
         left, right = strongest_sides.left.note, strongest_sides.right.note
@@ -72,8 +73,13 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     return Compared(under=under, note="; ".join(note for note in notes if note))
 
 
-def compare_sides(sides: Sides) -> tuple[Tested, str]:
-    """Return how the accuracies of two sides differ, and a note on attacks that only one side faced."""
+def compare_sides(sides: Sides, within: float | None = None) -> tuple[Tested, str]:
+    """Return how the accuracies of two sides differ, and a note on attacks that only one side faced.
+
+    Args:
+        sides: which images are robust on each.
+        within: half the width of what counts as equal; None unless equality is claimed.
+    """
     met, harder, note = sides.met, sides.met.harder, sides.met.note()
     figures = _figures(sides.left.robust, sides.right.robust)
     if met.left_out and not harder:
@@ -82,7 +88,8 @@ def compare_sides(sides: Sides) -> tuple[Tested, str]:
             note = f"unequal attacks, which turn the sides round: {met.left_out}"
             harder = "neither"
     nothing_left = figures["left_accuracy"] == figures["right_accuracy"] == 0
-    return Tested(figures=figures, harder=harder, nothing_left=nothing_left), note
+    tested = Tested(figures=figures, harder=harder, nothing_left=nothing_left, within=within)
+    return tested, note
 
 
 def _figures(left: pd.Series[bool], right: pd.Series[bool]) -> dict[str, float]:

@@ -1,17 +1,20 @@
-"""Claims about the order of models: by clean accuracy and by critical eps, or by two critical eps.
+"""Claims about the order of models by two figures: critical eps, clean accuracy or of perturbations.
 
-All models of a claim and a data set make one comparison: Kendall's tau with its exact p. Repeated
-trainings of one network count as separate networks, so a claim should leave them out.
+It is that of clean accuracy and critical eps, of two critical eps, or of two figures of perturbations. All
+models of a claim and a data set make one comparison: Kendall's tau with its exact p. Repeated trainings of
+one network count as separate networks, so a claim should leave them out.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.spec import Claim, Figure
 from bench.trust.claim_measures.critical_eps import called, chosen_figure, least, radii_under
-from bench.trust.claim_measures.registry import Case, ClaimMeasure, Compared, Tested
+from bench.trust.claim_measures.registry import Case, ClaimMeasure, Compared, Source, Tested
 from bench.trust.claim_pairs import matches
 
 if TYPE_CHECKING:
@@ -31,14 +34,13 @@ def cases(run: ClaimRun, claim: Claim) -> list[Case]:
 
 def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     """Return the agreement of two orders of the models: `difference` is Kendall's tau, `n` the models."""
-    import pandas as pd
-    from scipy.stats import kendalltau
-
     titles = [
         title
         for title, data in run.data.items()
         if data == case.data and matches(claim.left, title)
     ]
+    if claim.settings:
+        return _by_perturbations(run, claim, titles)
     by_attacks = (claim.attacks, claim.right_attacks)
     radii = [
         radii_under(run, claim, title, attacks)[0]
@@ -53,14 +55,56 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
         else _least_radii(run, claim, titles, attacks, figure)
         for attacks in by_attacks
     ]
-    ranked = pd.DataFrame(values, columns=titles).T.dropna()
+    tested, fewer = _ordered(values)
+    if tested is None:
+        return Compared(note=fewer, figure=figure)
+    return Compared(under={"study": tested}, note=note, figure=figure)
+
+
+def _ordered(values: Sequence[Sequence[float]]) -> tuple[Tested | None, str]:
+    """Return how two figures of some models agree in their order, or None and why no order is judged.
+
+    Args:
+        values: both figures of each model; NaN where a model has none.
+    """
+    import pandas as pd
+    from scipy.stats import kendalltau
+
+    ranked = pd.DataFrame(values).T.dropna()
     if len(ranked) < FEWEST:
-        counted = f"{len(ranked)} of {len(titles)} models have figures"
-        note = f"{counted}; with fewer than {FEWEST} no order differs from chance"
-        return Compared(note=note, figure=figure)
+        counted = f"{len(ranked)} of {len(values[0])} models have figures"
+        return None, f"{counted}; with fewer than {FEWEST} no order differs from chance"
     order = kendalltau(ranked[0], ranked[1])
     figures = {"n": len(ranked), "difference": float(order.statistic), "p": float(order.pvalue)}
-    return Compared(under={"study": Tested(figures=figures)}, note=note, figure=figure)
+    return Tested(figures=figures), ""
+
+
+def _by_perturbations(run: ClaimRun, claim: Claim, titles: Sequence[str]) -> Compared:
+    """Return how the models agree in the order of two figures of perturbations."""
+    from bench.trust.perturbation_cells import chosen, sample
+
+    values: list[list[float]] = []
+    sources = []
+    for setting in claim.settings[0]:
+        assert setting is not None  # an order has no bound
+        cells = [chosen(run, claim, title, setting).cell for title in titles]
+        samples = [None if cell is None else sample(run, cell, setting.figure) for cell in cells]
+        values.append([
+            math.nan if one is None or isinstance(one, str) else one.figure for one in samples
+        ])  # fmt: skip
+        keys = tuple("" if cell is None else str(cell["cell"]) for cell in cells)
+        sources.append(Source(cells=keys, figure=setting.figure))
+    tested, note = _ordered(values)
+    ranked = [
+        place for place in range(len(titles)) if not any(math.isnan(row[place]) for row in values)
+    ]
+    left, right = (
+        Source(cells=tuple(source.cells[place] for place in ranked), figure=source.figure)
+        for source in sources
+    )
+    return Compared(
+        under={} if tested is None else {"study": tested}, note=note, left=left, right=right
+    )
 
 
 def _clean_accuracies(run: ClaimRun, titles: list[str]) -> list[float]:
@@ -83,6 +127,10 @@ def _least_radii(
 
 def expectation(claim: Claim) -> str:
     """Return what a claim expects, such as `same order of accuracy and critical eps`."""
+    if claim.settings:
+        figures = [setting.figure for setting in claim.settings[0] if setting is not None]
+        names = dict.fromkeys(PERTURBATION_FIGURES[name].called for name in figures)
+        return f"{claim.expect} of {' and '.join(names)}{' of both' if len(names) == 1 else ''}"
     radii = called(claim)
     both = f"accuracy and {radii}" if claim.right_attacks is None else f"{radii} of both"
     return f"{claim.expect} of {both}"
@@ -93,6 +141,7 @@ MEASURE = ClaimMeasure(
     noun="an order",
     expects=("same order", "opposite order"),
     of_radii=True,
+    of_perturbations=True,
     orders=True,
     unit="tau",
     sides=None,

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from bench.spec import Claim, Figure
+from bench.spec import Claim, Figure, Setting
 from bench.trust import claim_measures
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Case:
         right: title of the model on the right.
         name: what the names and stars in the claim's patterns match here; may be empty.
         data: the data set of the models; None if there are none.
-        eps: the radius as text; None if radii are compared.
+        eps: the radius as text; None if radii are compared, or an attack has none.
+        settings: of perturbations, what is compared with what; see `Claim.settings`.
     """
 
     left: str | None
@@ -42,6 +43,20 @@ class Case:
     name: str
     data: str | None
     eps: str | None = None
+    settings: tuple[Setting, Setting | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the figures of one side are from.
+
+    Attributes:
+        cells: keys; of an order, of the models in the order of the other side.
+        figure: a figure of perturbations.
+    """
+
+    cells: tuple[str, ...]
+    figure: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +66,18 @@ class Tested:
     Attributes:
         figures: by column, `n`, `difference` (left minus right) and its two-sided `p`, often `low` and
             `high` (the 95 % interval of the difference), and others of the measure, such as
-            `left_accuracy`. Empty if unequal attacks leave nothing to test.
+            `left_accuracy`. Empty if unequal attacks leave nothing to test; without `p` if the figures
+            have no error, so that they are compared as they are.
         harder: which side was attacked harder.
         nothing_left: whether no image is robust on either side, so that nothing can differ.
+        within: half the width of what counts as equal, in the unit of `difference`; None unless equality is
+            claimed.
     """
 
     figures: Mapping[str, float]
     harder: Harder = ""
     nothing_left: bool = False
+    within: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +88,15 @@ class Compared:
         under: how the sides differ, by attack; empty if nothing can be tested.
         note: why nothing can be tested, or what to know about the figures; may be empty.
         figure: which figure of the radii was compared; None if none was.
+        left: of perturbations, where the figures of the left are from.
+        right: those of the right; None against a bound.
     """
 
     under: Mapping[Under, Tested] = field(default_factory=dict)
     note: str = ""
     figure: Figure | None = None
+    left: Source | None = None
+    right: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +109,10 @@ class ClaimMeasure:
         expects: the allowed values of `expect` in a claim.
         of_radii: whether it compares measured radii, so that a claim names no eps and may name a figure of
             the radii.
+        of_perturbations: whether it compares figures of perturbations, which a claim names; of a measure
+            that compares radii too, where it names one.
         orders: whether the models of `left` are ordered, so that a claim names none on the right.
-        unit: of its figures: shares shown in percent, radii, or Kendall's tau.
+        unit: of its figures: shares shown in percent, radii, Kendall's tau, or that of the figure named.
         sides: the columns with the figures of the two sides; None if only their difference has one.
         cases: returns the comparisons that a claim consists of.
         compare: computes one of them.
@@ -99,8 +124,9 @@ class ClaimMeasure:
     noun: str
     expects: tuple[str, ...]
     of_radii: bool
+    of_perturbations: bool = False
     orders: bool = False
-    unit: Literal["percent", "radius", "tau"]
+    unit: Literal["percent", "radius", "tau", "figure"]
     sides: tuple[str, str] | None
     cases: Callable[[ClaimRun, Claim], list[Case]]
     compare: Callable[[ClaimRun, Claim, Case], Compared]

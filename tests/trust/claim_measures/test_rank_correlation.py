@@ -9,6 +9,7 @@ from build import cell, claim
 from scipy.stats import logistic
 
 from bench.measure.outcomes import Outcomes
+from bench.spec import Setting
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNJUDGED
@@ -90,3 +91,47 @@ def test_models_without_r_are_ordered_by_the_median_and_it_is_said():
         Outcomes(run(wide, [10, 20, 30, 40, 230], order("opposite order", figure="logistic")))
     )
     assert named.iloc[0]["note"].startswith("4 of 5 models have figures")
+
+
+def by_perturbations(sizes, expect, fooled=(10, 20, 30, 40, 50), **more):
+    """Return the order of models by how many images a first attack fools, and by the sizes of a second."""
+    known = {"clean_l2": 2.0}
+    cells = [
+        cell(f"m{turn}", "fgsm", "0.1", range(count), images=60, columns=known)
+        for turn, count in enumerate(fooled)
+    ]
+    cells += [
+        cell(f"m{turn}", "deepfool", None, [], norm="l2", images=60, columns={**known, "l2": size})
+        for turn, size in enumerate(sizes)
+    ]
+    sides = (
+        Setting(attack="fgsm", norm="linf", eps="0.1", figure="fooling"),
+        Setting(attack="deepfool", norm="l2", figure="rho_l2"),
+    )
+    asked = order(expect, attacks=("fgsm",), right_attacks=("deepfool",), settings=(sides,), **more)
+    return build.results(cells, asked, images=60)
+
+
+@pytest.mark.parametrize(("sizes", "expect", "tau", "verdict"), [
+    ([5, 4, 3, 2, 1], "opposite order", -1, HOLDS),
+    ([1, 2, 3, 4, 5], "opposite order", 1, FAILS),
+    ([5, 4, 1, 2, 3], "opposite order", -0.4, UNDECIDED),
+])  # fmt: skip
+def test_two_figures_of_perturbations_order_models(sizes, expect, tau, verdict):
+    results = by_perturbations(sizes, expect)
+    found = comparisons(Outcomes(results))
+    row = found.iloc[0]
+    assert (row["verdict"], row["n"]) == (verdict, 5)
+    assert row["difference"] == pytest.approx(tau)
+    assert (row["left_figure"], row["right_figure"]) == ("fooling", "rho_l2")
+    assert row["left_cells"] == "cell-0 cell-1 cell-2 cell-3 cell-4"
+    assert row["right_cells"] == "cell-5 cell-6 cell-7 cell-8 cell-9"
+    said = claims(results, found).loc[0, "expect"]
+    assert said == "opposite order of fooling rate and size relative to the image, in l2"
+
+
+def test_models_without_one_of_the_figures_are_not_ordered():
+    row = comparisons(Outcomes(by_perturbations([4, 3, 2, 1], "opposite order"))).iloc[0]
+    assert row["verdict"] == UNJUDGED
+    assert row["note"].startswith("4 of 5 models have figures")
+    assert row["left_cells"] == "cell-0 cell-1 cell-2 cell-3"
