@@ -101,7 +101,7 @@ def accuracy_figure(findings: Findings) -> Figure | None:
     drawn = {_OURS: ours, _EXACT: exact, _PRINTED: printed}
     panels = {title: points for title, points in drawn.items() if len(points)}
     with style():
-        figure = canvas(TEXT_WIDTH, 2.3)
+        figure = canvas(TEXT_WIDTH, 2.3 if len(models) <= 4 else 2.45)
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for letter, one, (title, points) in zip("abc", axes, panels.items(), strict=False):
             for model, line in points.groupby("model", sort=False):
@@ -111,7 +111,7 @@ def accuracy_figure(findings: Findings) -> Figure | None:
             percent_axis(one, "accuracy (%)" if one is axes[0] else "")
         figure.legend(
             handles=[_key(findings, model) for model in models], loc="outside upper center",
-            ncols=len(models), frameon=False, handlelength=2.6, columnspacing=1.4,
+            ncols=len(models) if len(models) <= 4 else 3, frameon=False, handlelength=2.6, columnspacing=1.4,
         )  # fmt: skip
         pdf = to_pdf(figure)
     return Figure(name="accuracy-eps", pdf=pdf, caption=_caption(findings, panels))

@@ -101,7 +101,7 @@ def find_cells(
     names = [name for name in row_of(attack).parameters if name not in cells]
     cells = cells.join(pd.DataFrame(given, index=cells.index, columns=names, dtype=object))
     for name, value in wanted.items():
-        there = [_same(found, value) for found in cells[name]]
+        there = [same_value(found, value) for found in cells[name]]
         cells = cells[pd.Series(there, index=cells.index, dtype=bool)]
     alike = ["model", "norm", "eps", "targeted", *names]
     if "batch_size" in cells:
@@ -109,7 +109,8 @@ def find_cells(
     return cells.drop_duplicates(alike).sort_index()
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def same_value(found: Any, wanted: Any) -> bool:
+    """Return whether two values of a parameter are the same, amounts in any spelling."""
     if isinstance(found, bool) or isinstance(wanted, bool) or wanted is None:
         return bool(found is wanted)
     try:
