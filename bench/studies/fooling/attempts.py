@@ -74,7 +74,7 @@ class Attempt:
         if self._few or change.shape[-1] > _COARSE:
             image = framed(image, change)
         below = "\n".join([f"× {factor}", *(in_norm(norm, self.size(norm)) for norm in norms)])
-        return Tile(image=image, below=below, whole=True)
+        return Tile(image=image, below=below, whole=self._few)
 
     @property
     def _few(self) -> bool:

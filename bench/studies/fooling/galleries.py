@@ -20,12 +20,8 @@ from bench.studies.fooling.selection import (
 )
 from bench.studies.fooling.tiles import Layout, Row, Tile, sheet
 
-_IMAGES = 4
 #: What is written below each picture.
-_BELOW = (
-    "Perturbations are shown around grey, times the factor below them; decisions stand below the images, "
-    "slanted where the attack failed."
-)
+_BELOW = "Perturbations are around grey, times the factor below; words are slanted where the attack failed."
 Words = Callable[[Attempt], str]
 
 
@@ -61,16 +57,20 @@ def growing_eps_figure(findings: Findings) -> Figure | None:
 
 
 def every_network(
-    found: Mapping[str, Mapping[int, Attempt]], norms: Sequence[str], more: Words | None = None
+    found: Mapping[str, Mapping[int, Attempt]],
+    count: int,
+    norms: Sequence[str],
+    more: Words | None = None,
 ) -> tuple[bytes, int] | None:
     """Return a few images on every network, and how many: the original, what was added, the image tried.
 
     Args:
         found: what was done on each network, by what it is called.
+        count: how many images at most.
         norms: that stand below what was added.
         more: further words below the image tried.
     """
-    indices = varied(list(found.values()), _IMAGES)
+    indices = varied(list(found.values()), count)
     if not indices:
         return None
     rows = []
@@ -102,7 +102,7 @@ def never(attempt: Attempt) -> str:
 def fgsm_gallery(findings: Findings) -> Figure | None:
     """Return images at the smallest eps that fools each network."""
     cells = find_cells(findings.results, "fgsm-radius", {"norm": "linf"})
-    drawn = every_network(called_by_model(findings, cells), ["linf"], never)
+    drawn = every_network(called_by_model(findings, cells), 4, ["linf"], never)
     return drawn and Figure(
         name="fgsm-gallery",
         caption=f"FGSM with eps raised until each network is fooled (n = {drawn[1]} images, those fooled first), or never, up to "
@@ -117,7 +117,7 @@ def deepfool_gallery(norm: str, numbers: str) -> Callable[[Findings], Figure | N
 
     def figure(findings: Findings) -> Figure | None:
         cells = deepfool_cells(findings, norm)
-        drawn = every_network(called_by_model(findings, cells), [norm])
+        drawn = every_network(called_by_model(findings, cells), 4 if norm == "l2" else 3, [norm])
         return drawn and Figure(
             name=f"deepfool-{norm}-gallery",
             caption=f"DeepFool in {norm} on each network (n = {drawn[1]} images, those fooled first), clipped once at the end as in the "
@@ -136,7 +136,7 @@ def deepfool_cells(findings: Findings, norm: str) -> pd.DataFrame:
 def sparsefool_gallery(findings: Findings) -> Figure | None:
     """Return images under SparseFool on each network."""
     cells = find_cells(findings.results, "sparsefool", {"lambda": 3, "box": 1})
-    drawn = every_network(called_by_model(findings, cells), ["l0", "l2"])
+    drawn = every_network(called_by_model(findings, cells), 3, ["l0", "l2"])
     return drawn and Figure(
         name="sparsefool-gallery",
         caption=f"SparseFool at lambda 3 on each network (n = {drawn[1]} images, those fooled first): what was added, with the number of pixels "
@@ -178,7 +178,10 @@ def untitled(attempts: Sequence[Attempt]) -> list[tuple[str, Sequence[Attempt]]]
 
 
 _ABREAST = 3
-THREES = f"Of each image the original, what was added and the image tried. {_BELOW}"
+THREES = (
+    "Original, perturbation (around grey, times the factor below) and image tried; words are slanted where "
+    "the attack failed."
+)
 
 
 def visibility_figure(findings: Findings) -> Figure | None:
@@ -194,7 +197,7 @@ def visibility_figure(findings: Findings) -> Figure | None:
     return Figure(
         name="deepfool-visibility",
         caption=f"The largest and the smallest perturbations of DeepFool in l2 on {model}, of the n = {len(fooled)} images "
-        f"fooled whose pictures were kept. {THREES} Figure 12.6 of the study.",
+        f"fooled and kept. {THREES} Figure 12.6 of the study.",
         pdf=in_threes(rows, ["l2"]),
     )
 
@@ -230,7 +233,7 @@ def sparsity_figure(findings: Findings) -> Figure | None:
     return Figure(
         name="sparsefool-sparsity",
         caption=f"SparseFool at lambda 3 on {model}: n = {len(spread)} images from the fewest to the most pixels changed, of "
-        f"the {len(fooled)} fooled whose pictures were kept. {THREES} Figure 12.11 of the study.",
+        f"the {len(fooled)} fooled and kept. {THREES} Figure 12.11 of the study.",
         pdf=in_threes(rows, ["l0"]),
     )
 
@@ -263,9 +266,9 @@ def boxes_figure(findings: Findings) -> Figure | None:
     ]
     return Figure(
         name="sparsefool-boxes",
-        caption=f"SparseFool at lambda 3 on {findings.called(str(model))} whose values may move by at most delta, in 255ths (n = "
-        f"{len(indices)} images): the less, the more pixels. {THREES} Figure 12.13 of the study.",
-        pdf=in_threes(rows, ["l0", "linf"]),
+        caption=f"SparseFool at lambda 3 on {findings.called(str(model))} whose values may move by at most delta (n = "
+        f"{len(indices)} images, those fooled first). {THREES} Figure 12.13 of the study.",
+        pdf=in_threes(rows, ["l0"]),
     )
 
 

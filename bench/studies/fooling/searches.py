@@ -233,7 +233,7 @@ def _draw(panels: Sequence[Panel]) -> bytes:
         for turn, panel in enumerate(panels):
             tiles = [_tile(search) for search in panel.searches]
             draw_rows(paper, [Row(tiles, f"({'abc'[turn]})")], layout, turn * _HEIGHT + 0.05)
-            left, foot = _SHARE + 0.08, (len(panels) - turn - 1) / len(panels)
+            left, foot = _SHARE + 0.1, (len(panels) - turn - 1) / len(panels)
             room = (left, foot + 0.33 / _HEIGHT / len(panels), 0.87 - left, 0.7 / len(panels))
             _curves(drawing.add_axes(room), panel)
         return to_pdf(drawing)

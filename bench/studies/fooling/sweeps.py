@@ -61,7 +61,7 @@ def lambda_figure(findings: Findings) -> Figure | None:
         return None
     model = str(found["model"].iloc[0])
     with style():
-        figure = canvas(TEXT_WIDTH, 1.9)
+        figure = canvas(TEXT_WIDTH, 1.6)
         rate, sure, share, loops = figure.subplots(1, 4)
         _rates(rate, found, "")
         sure.plot(found["at"], 100 * found["confidence_fooled"], color=_DARK, **_DOTS)
@@ -84,11 +84,10 @@ def lambda_figure(findings: Findings) -> Figure | None:
         pdf = to_pdf(figure)
     return Figure(
         name="sparsefool-lambda",
-        caption=f"SparseFool on {findings.called(model)} against lambda, how far it aims beyond the boundary "
-        f"(n = {counted(found['attacked'])}): share of the images attacked that are fooled, with 95 % Wilson "
-        "intervals; mean confidence in the wrong label; median shares of pixels and of channel values that "
-        "change; mean iterations. White diamonds: published of the whole ResNet-50, at lambda 3, where the "
-        "share is one of channel values. Figure 12.10 of the study.",
+        caption=f"SparseFool on {findings.called(model)} against lambda, how far beyond the boundary it aims "
+        f"(n = {counted(found['attacked'])}): share fooled with 95 % Wilson intervals, mean confidence in the wrong "
+        "label, median shares of pixels and of channel values that change, mean iterations. Diamonds: published, "
+        "of the whole ResNet-50 at lambda 3 (share of channel values). Figure 12.10 of the study.",
         pdf=pdf,
     )
 
@@ -100,7 +99,7 @@ def box_figure(findings: Findings) -> Figure | None:
         return None
     model = str(found["model"].iloc[0])
     with style():
-        figure = canvas(TEXT_WIDTH, 1.9)
+        figure = canvas(TEXT_WIDTH, 1.5)
         share, size = figure.subplots(1, 2)
         _shares(share, found)
         size.plot(found["at"], found["delta_l2"], color=_DARK, **_DOTS)
@@ -116,9 +115,9 @@ def box_figure(findings: Findings) -> Figure | None:
     return Figure(
         name="sparsefool-delta",
         caption=f"SparseFool on {findings.called(model)} against delta, how far a channel value may move (n = "
-        f"{counted(found['attacked'])}): median shares of pixels and of channel values that change, and mean l2 norm "
-        "of the perturbation, of the images attacked. White diamonds: published of the whole ResNet-50 at "
-        "delta 255, where the share is one of channel values. Figure 12.12 of the study.",
+        f"{counted(found['attacked'])}): median shares of pixels and of channel values that change, and mean l2 "
+        "norm of the perturbation. Diamonds: published, of the whole ResNet-50 at delta 255 (share of channel "
+        "values). Figure 12.12 of the study.",
         pdf=pdf,
     )
 

@@ -17,14 +17,16 @@ from bench.report.pixels import to_bytes
 
 Pixels = NDArray[np.float32]
 
-#: Sizes in inches: the largest tile, a line of words, and the gaps within a group, between groups and rows.
-LARGEST, LINE = 0.98, 0.098
+#: Sizes in inches: a line of words, and the gaps within a group, between groups and rows.
+_LINE = 0.098
 _NEAR, _APART, _BETWEEN = 0.03, 0.12, 0.07
 _TITLE, _HEAD = 0.2, 0.17
 _WORDS = 6.3
 
 #: A picture is enlarged to so many pixels, so that no viewer smooths them away; a finer one is made coarser.
 _ENLARGED, _FINEST = 96, 160
+#: A finer picture has 64 levels a channel, which print tells from 256 no more: its file is a third smaller.
+_LEVELS = np.uint8(0xFC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +63,19 @@ class Layout:
         heads: what stands above each group; empty for nothing.
         width: of the sheet, in inches.
         titled: whether rows have titles.
+        largest: how large tiles may be, in inches.
     """
 
     groups: Sequence[int]
     heads: Sequence[str] = ()
     width: float = TEXT_WIDTH
     titled: bool = False
+    largest: float = 0.98
 
     @property
     def size(self) -> float:
         """The width of a tile."""
-        return min(LARGEST, (self._room() - sum(self._gaps())) / sum(self.groups))
+        return min(self.largest, (self._room() - sum(self._gaps())) / sum(self.groups))
 
     @property
     def lefts(self) -> list[float]:
@@ -97,7 +101,7 @@ class Layout:
 
     def height(self, rows: Sequence[Row]) -> float:
         """Return the height of some rows with their words."""
-        return sum(self.size + LINE * _lines(row) + _BETWEEN for row in rows)
+        return sum(self.size + _LINE * _lines(row) + _BETWEEN for row in rows)
 
 
 def sheet(rows: Sequence[Row], layout: Layout) -> bytes:
@@ -154,14 +158,19 @@ def _draw(paper: Axes, tile: Tile, left: float, top: float, size: float) -> None
 def shown(tile: Tile) -> NDArray[np.uint8]:
     """Return the pixels of a tile as they are printed, (H, W, 3)."""
     image = np.repeat(tile.image, 3 // len(tile.image), axis=0)
-    times = max(1, round(_ENLARGED / image.shape[-1]))
-    if image.shape[-1] > _FINEST and not tile.whole:
-        step = -(-image.shape[-1] // _FINEST)
-        rows, columns = (length // step for length in image.shape[1:])
-        blocks = image[:, : rows * step, : columns * step].reshape(-1, rows, step, columns, step)
-        image = blocks.mean((2, 4))
-    pixels: NDArray[np.uint8] = to_bytes(image).transpose(1, 2, 0)
-    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+    width = image.shape[-1]
+    if width > _FINEST and not tile.whole:
+        return to_bytes(_coarse(image, -(-width // _FINEST))).transpose(1, 2, 0) & _LEVELS
+    times = max(1, round(_ENLARGED / width))
+    return to_bytes(image).transpose(1, 2, 0).repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _coarse(image: Pixels, step: int) -> Pixels:
+    """Return an image with the mean of each square of `step` by `step` pixels in its place."""
+    rows, columns = (length // step for length in image.shape[1:])
+    squares = image[:, : rows * step, : columns * step].reshape(-1, rows, step, columns, step)
+    coarse: Pixels = squares.mean((2, 4))
+    return coarse
 
 
 def _lines(row: Row) -> int:
