@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -140,14 +139,14 @@ def xi_sweep(findings: Findings) -> pd.DataFrame:
     """Return how often universal perturbations of one network fool, a row a norm and radius.
 
     Returns:
-        `model, norm, at` (xi, of [0, 1]), `fit_images` (asked for), `fit_fooling`, and `attacked, fooling,
+        `model, norm, at` (xi, of [0, 1]), `asked` (images of the fit), and `fit_fooling, attacked, fooling,
         low, high` of `bench.measure.perturbations`; at the size of the fit that has the most radii.
     """
     cells = _universal(findings)
-    sizes = cells.groupby("fit_images")["radius"].nunique()
+    sizes = cells.groupby("asked")["radius"].nunique()
     if cells.empty:
         return cells
-    cells = cells[cells["fit_images"] == sizes.idxmax()]
+    cells = cells[cells["asked"] == sizes.idxmax()]
     found = cells.assign(at=cells["radius"]).sort_values(["norm", "at"])
     several = found.groupby("norm")["at"].transform("nunique") > 1
     return found[several]
@@ -158,9 +157,9 @@ def fit_sweep(findings: Findings) -> pd.DataFrame:
     cells = _universal(findings)
     if cells.empty:
         return cells
-    sizes = cells.groupby(["norm", "radius"])["fit_images"].nunique()
+    sizes = cells.groupby(["norm", "radius"])["asked"].nunique()
     cells = cells[[at == sizes.idxmax() for at in zip(cells["norm"], cells["radius"], strict=True)]]
-    found = cells.assign(at=cells["fit_images"]).sort_values("at")
+    found = cells.assign(at=cells["asked"]).sort_values("at")
     return found.head(len(found) if len(found) > 1 else 0)
 
 
@@ -171,13 +170,9 @@ def _universal(findings: Findings) -> pd.DataFrame:
     cells = cells[cells["cell"].isin(measured["cell"])]
     model = network(results, cells, RESNET)
     cells = cells[cells["model"] == model]
-    fits = [results.fit(str(cell)) or {} for cell in cells["cell"]]
-    cells = cells.assign(
-        fit_images=[int(str(fit).split()[1]) for fit in cells["fit"]] if len(cells) else [],
-        fit_fooling=[float(fit.get("fooling", np.nan)) for fit in fits],
-    )
-    kept = ["cell", "model", "norm", "radius", "fit_images", "fit_fooling"]
-    return cells[kept].merge(measured[["cell", "attacked", "fooling", "low", "high"]], on="cell")
+    cells = cells.assign(asked=[int(str(fit).split()[1]) for fit in cells["fit"]])
+    figures = measured[["cell", "fit_fooling", "attacked", "fooling", "low", "high"]]
+    return cells[["cell", "model", "norm", "radius", "asked"]].merge(figures, on="cell")
 
 
 def universal_figure(findings: Findings) -> Figure | None:
@@ -251,7 +246,7 @@ def _universal_caption(findings: Findings, by_xi: pd.DataFrame, by_size: pd.Data
     parts = []
     if len(by_xi):
         parts.append(
-            f"against the radius xi of the perturbation, fitted on {by_xi['fit_images'].iloc[0]} training images"
+            f"against the radius xi of the perturbation, fitted on {by_xi['asked'].iloc[0]} training images"
         )
     if len(by_size):
         norm, radius = by_size["norm"].iloc[0], by_size["radius"].iloc[0]
