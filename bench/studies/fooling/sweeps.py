@@ -12,7 +12,15 @@ from bench.report.blocks import Figure
 from bench.report.drawing import NORM, PUBLISHED, TEXT_WIDTH, canvas, percent_axis, style, to_pdf
 from bench.report.findings import Findings
 from bench.spec import number
-from bench.studies.fooling.selection import RESNET, counted, find_cells, network, published_figure
+from bench.studies.fooling.selection import (
+    PUBLISHED_NAMES,
+    RESNET,
+    architecture,
+    counted,
+    find_cells,
+    network,
+    published_figure,
+)
 
 _DARK, _PALE = "#2b5c8a", "#d07a1f"
 _DOTS: Mapping[str, Any] = {
@@ -85,8 +93,8 @@ def lambda_figure(findings: Findings) -> Figure | None:
         name="sparsefool-lambda",
         caption=f"SparseFool on {findings.called(model)} against lambda, how far beyond the boundary it aims "
         f"(n = {counted(found['attacked'])}): share fooled with 95 % Wilson intervals, mean confidence in the wrong "
-        "label, median shares of pixels and of channel values that change, mean iterations. Diamonds: published, "
-        "of the whole ResNet-50 at lambda 3 (share of channel values). Figure 12.10 of the study.",
+        "label, median shares of pixels and of channel values that change, mean iterations. "
+        f"{_diamonds(model, 'at lambda 3 (share of channel values)')}Figure 12.10 of the study.",
         pdf=pdf,
     )
 
@@ -115,8 +123,8 @@ def box_figure(findings: Findings) -> Figure | None:
         name="sparsefool-delta",
         caption=f"SparseFool on {findings.called(model)} against delta, how far a channel value may move (n = "
         f"{counted(found['attacked'])}): median shares of pixels and of channel values that change, and mean l2 "
-        "norm of the perturbation. Diamonds: published, of the whole ResNet-50 at delta 255 (share of channel "
-        "values). Figure 12.12 of the study.",
+        "norm of the perturbation. "
+        f"{_diamonds(model, 'at delta 255 (share of channel values)')}Figure 12.12 of the study.",
         pdf=pdf,
     )
 
@@ -252,12 +260,13 @@ def _universal_caption(findings: Findings, by_xi: pd.DataFrame, by_size: pd.Data
         norm, radius = by_size["norm"].iloc[0], by_size["radius"].iloc[0]
         parts.append(f"against the number of images of the fit, at {norm} {radius:g}")
     numbers = [number for number, of in (("12.23", by_xi), ("12.25", by_size)) if len(of)]
+    model = str(rows["model"].iloc[0])
+    printed = _diamonds(model, "fitted on 1,000 test images, of all 10,000 test images")
     return (
-        f"Universal perturbations of {findings.called(str(rows['model'].iloc[0]))}: share fooled of the images of the fit, "
-        f"and of n = {counted(rows['attacked'])} test images, "
-        f"of those classified right (bars: 95 % Wilson intervals); {'; '.join(parts)}. Diamonds: published of the whole "
-        "network, fitted on 1,000 test images, its rate over all 10,000 test images. "
-        f"{'Figures' if len(numbers) > 1 else 'Figure'} {' and '.join(numbers)} of the study."
+        f"Universal perturbations of {findings.called(model)}: share fooled of the images of the fit, and of "
+        f"n = {counted(rows['attacked'])} test images, of those classified right (bars: 95 % Wilson intervals); "
+        f"{'; '.join(parts)}. {printed}{'Figures' if len(numbers) > 1 else 'Figure'} {' and '.join(numbers)} of "
+        "the study."
     )
 
 
@@ -269,6 +278,13 @@ def _rates(axes: Axes, found: pd.DataFrame, label: str) -> None:
     at, height = found["at"], 100 * found["fooling"]
     axes.vlines(at, 100 * found["low"], 100 * found["high"], color=_DARK, linewidth=0.7)
     axes.plot(at, height, color=_DARK, label=label, **_DOTS)
+
+
+def _diamonds(model: str, how: str) -> str:
+    """Return what the diamonds are; nothing of a network that the study has no figures of."""
+    if architecture(model) not in PUBLISHED_NAMES:
+        return ""
+    return f"Diamonds: published, of the network in its full width, {how}. "
 
 
 def _label(axes: Axes, across: str, up: str) -> None:
