@@ -78,7 +78,7 @@ class Attempt:
 
     @property
     def _few(self) -> bool:
-        return self.size("l0") <= _FEW
+        return 0 < self.size("l0") <= _FEW
 
 
 def in_norm(norm: str, size: float) -> str:

@@ -12,7 +12,7 @@ from bench.studies.fooling.galleries import THREES, every_network, in_threes, ne
 from bench.studies.fooling.selection import find_cells
 from bench.studies.fooling.tiles import Layout, Row, sheet
 
-_NETWORKS, _IMAGES, _ACROSS, _ABREAST = 4, 6, 5, 2
+_NETWORKS, _IMAGES, _ACROSS, _ABREAST = 4, 3, 4, 2
 
 
 def photographs_under_fgsm(findings: Findings) -> Figure | None:
@@ -21,7 +21,7 @@ def photographs_under_fgsm(findings: Findings) -> Figure | None:
     if not found:
         return None
     if len(found) > 1:
-        drawn = every_network(found, 4, ["linf"], never)
+        drawn = every_network(found, _IMAGES, ["linf"], never)
         if drawn is None:
             return None
         pdf, count = drawn
@@ -91,7 +91,7 @@ def photographs_under_every_attack(findings: Findings) -> Figure | None:
         caption=f"Photographs (n = {len(indices)}, those fooled first), and below as {names} change them, on {findings.called(model)}: FGSM at the "
         "smallest eps of the run that fools, or the largest. Below each the decision and the size of what was "
         "added, slanted where the attack failed. Figure 12.26 of the study.",
-        pdf=sheet(rows, Layout((1,) * len(indices), titled=True, largest=0.64)),
+        pdf=sheet(rows, Layout((1,) * len(indices), titled=True, largest=0.8)),
     )
 
 
