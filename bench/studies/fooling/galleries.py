@@ -117,7 +117,7 @@ def deepfool_gallery(norm: str, numbers: str) -> Callable[[Findings], Figure | N
 
     def figure(findings: Findings) -> Figure | None:
         cells = deepfool_cells(findings, norm)
-        drawn = every_network(called_by_model(findings, cells), 4 if norm == "l2" else 3, [norm])
+        drawn = every_network(called_by_model(findings, cells), 4, [norm])
         return drawn and Figure(
             name=f"deepfool-{norm}-gallery",
             caption=f"DeepFool in {norm} on each network (n = {drawn[1]} images, those fooled first), clipped once at the end as in the "
