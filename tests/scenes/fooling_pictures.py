@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,27 +72,18 @@ class Kept:
         return pd.DataFrame({"index": index, "step": step, "value": 0.9 - 0.2 * step})
 
 
-def cells() -> Iterator[PlantedCell]:
-    """Yield the cells of the suite, and some on photographs that have no place in it."""
+def cells() -> list[PlantedCell]:
+    """Return the cells of the suite."""
     suite = load_suite("fooling")
-    for model in suite.models:
-        for asked in suite.attacks:
-            if is_for(asked, model):
-                spec = asked.spec
-                yield planted(
-                    model.title(), spec.name, spec.norm, spec.eps, dict(spec.parameters),
-                    images=min(IMAGES, int(asked.images or IMAGES)), batch_size=asked.batch_size or 100,
-                )  # fmt: skip
-
-
-def photographs() -> Iterator[PlantedCell]:
-    """Yield cells on photographs, of a network of a thousand classes."""
-    for name, norm, eps, parameters in (
-        ("fgsm", "linf", "0.01", {"loss": "logit"}), ("fgsm", "linf", "0.1", {"loss": "logit"}),
-        ("deepfool", "l2", None, {"clip": "end"}), ("deepfool", "linf", None, {"clip": "end"}),
-        ("sparsefool", "l0", None, {}), ("one-pixel", "l0", 10, {"population": 1000}),
-    ):  # fmt: skip
-        yield planted(PHOTOGRAPHER, name, norm, eps, parameters, images=8)
+    return [
+        planted(
+            model.title(), asked.spec.name, asked.spec.norm, asked.spec.eps, dict(asked.spec.parameters),
+            images=min(IMAGES, int(asked.images or IMAGES)), batch_size=asked.batch_size or 100,
+        )
+        for model in suite.models
+        for asked in suite.attacks
+        if is_for(asked, model)
+    ]  # fmt: skip
 
 
 def planted(
@@ -108,11 +99,6 @@ def planted(
         model, name, spec.eps, broken, norm=norm, toolkit="native",
         parameters=dict(spec.parameters), columns={**sizes, "l0": 1.0}, **goal, **more,
     )  # fmt: skip
-
-
-def every() -> list[PlantedCell]:
-    """Return all cells."""
-    return [*cells(), *photographs()]
 
 
 def findings(root: Path, made: Sequence[PlantedCell], without: Collection[str] = ()) -> Findings:

@@ -35,7 +35,7 @@ def numbers(figure):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return scene.findings(tmp_path_factory.mktemp("whole"), scene.every())
+    return scene.findings(tmp_path_factory.mktemp("whole"), scene.cells())
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_words_are_text_and_pages_are_as_wide_as_the_column(drawn):
 @pytest.mark.parametrize("attack", ["fgsm", "fgsm-radius", "deepfool", "sparsefool", "one-pixel", "universal",
                                     "l-bfgs"])  # fmt: skip
 def test_what_a_run_lacks_is_left_out_and_the_rest_is_drawn(tmp_path, unsaved, attack):
-    cells = [one for one in scene.every() if one.attack != attack]
+    cells = [one for one in scene.cells() if one.attack != attack]
     found = figures(scene.findings(tmp_path, cells))
     lost = NUMBERS - {number for figure in found for number in numbers(figure)}
     own = {
@@ -87,7 +87,7 @@ def test_what_a_run_lacks_is_left_out_and_the_rest_is_drawn(tmp_path, unsaved, a
 
 
 def test_without_pictures_the_curves_are_left(tmp_path, unsaved):
-    cells = scene.every()
+    cells = scene.cells()
     found = figures(scene.findings(tmp_path, cells, without={one.attack for one in cells}))
     left = {number for figure in found for number in numbers(figure)}
     # Perturbations that fit all images are stored apart.
@@ -95,7 +95,7 @@ def test_without_pictures_the_curves_are_left(tmp_path, unsaved):
 
 
 def test_failed_cells_give_no_figure(tmp_path):
-    failed = [replace(one, status="failed", error="no memory") for one in scene.every()]
+    failed = [replace(one, status="failed", error="no memory") for one in scene.cells()]
     assert figures(scene.findings(tmp_path, failed)) == []
 
 
@@ -144,8 +144,8 @@ def test_one_image_is_right_at_the_smallest_eps_and_fooled_at_the_largest(tmp_pa
 def test_the_smallest_eps_that_fools_is_shown_and_else_the_largest(whole):
     ((model, attempts),) = photographs.smallest_eps(whole).items()
     assert model == scene.PHOTOGRAPHER
-    assert attempts[1].row["eps"] == 0.01
-    assert attempts[0].row["eps"] == 0.1
+    assert attempts[1].row["eps"] == 0.005
+    assert attempts[0].row["eps"] == 0.05
     assert not attempts[0].fooled
 
 
