@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from bench.studies.fooling.attempts import attempts_of, varied
 from bench.studies.fooling.selection import (
     DENSENET,
     INCEPTION,
+    counted,
     find_cells,
     network,
     networks,
@@ -31,55 +32,66 @@ _Cell = Mapping[Any, Any]
 
 def of_each_network(findings: Findings) -> Figure | None:
     """Return the perturbation of each network in l2, and below it that in linf."""
-    rows = []
+    shown = {}
     for norm in _NORMS:
         cells = _at_the_commonest_radius(_own(findings, norm))
-        tiles = [
-            _tile(findings, cell, findings.called(model))
-            for model in networks(findings.results, cells)
-            for cell in cells[cells["model"] == model].head(1).to_dict("records")
-        ]
-        rows.append(tiles)
-    return _sheet_of(
-        "universal-perturbations", rows, "The universal perturbations of each network", "12.20"
-    )
+        for eps in cells["eps"].head(1):
+            shown[f"{norm} {eps}"] = [
+                (findings.called(model), cell)
+                for model in networks(findings.results, cells)
+                for cell in cells[cells["model"] == model].head(1).to_dict("records")
+            ]
+    words = f"The universal perturbation of each network, at {' above '.join(shown)}"
+    return _perturbations(findings, shown, ("universal-perturbations", words, "12.20"))
 
 
 def of_each_radius(findings: Findings) -> Figure | None:
     """Return the perturbations of one network at several radii, in l2 above linf."""
-    rows, called = [], ""
+    shown, called = {}, ""
     for norm in _NORMS:
         cells = _own(findings, norm)
-        several = cells.groupby("model")["eps"].transform("nunique") > 1
-        cells = cells[several]
+        cells = cells[cells.groupby("model")["eps"].transform("nunique") > 1]
         model = network(findings.results, cells, INCEPTION)
         cells = _of_the_commonest_fit(cells[cells["model"] == model]).sort_values("radius")
-        cells = cells.tail(_ABREAST)
-        rows.append(
-            [_tile(findings, cell, f"$\\xi$ = {cell['eps']}") for cell in cells.to_dict("records")]
-        )
-        called = findings.called(str(model)) if len(cells) else called
-    return _sheet_of(
-        "universal-radii",
-        rows,
-        f"The universal perturbations of {called} at growing radius xi",
-        "12.24",
+        if len(cells):
+            called = findings.called(str(model))
+            shown[norm] = [
+                (f"$\\xi$ = {cell['eps']}", cell)
+                for cell in cells.tail(_ABREAST).to_dict("records")
+            ]
+    words = (
+        f"The universal perturbations of {called} at growing radius xi, in {' above '.join(shown)}"
     )
+    return _perturbations(findings, shown, ("universal-radii", words, "12.24"))
 
 
-def _sheet_of(name: str, rows: list[list[Tile | None]], says: str, number: str) -> Figure | None:
-    titled = [
-        Row(tiles, NORM[norm]) for norm, tiles in zip(_NORMS, rows, strict=True) if any(tiles)
-    ]
-    if not titled:
+def _perturbations(
+    findings: Findings,
+    shown: Mapping[str, Sequence[tuple[str, _Cell]]],
+    words: tuple[str, str, str],
+) -> Figure | None:
+    """Return perturbations in rows.
+
+    Args:
+        findings: of the run.
+        shown: for each row, by norm and maybe radius, what stands below a perturbation, and its cell.
+        words: name of the figure, first words of its caption, number in the study.
+    """
+    rows, keys = [], []
+    for norm, cells in shown.items():
+        tiles = [_tile(findings, cell, named) for named, cell in cells]
+        if any(tiles):
+            rows.append(Row(tiles, NORM[norm.partition(" ")[0]]))
+            keys += [cell["cell"] for _, cell in cells]
+    if not rows:
         return None
-    norms = " above ".join(norm for norm, tiles in zip(_NORMS, rows, strict=True) if any(tiles))
-    most = max(len(row.tiles) for row in titled)
+    measured, (name, says, number) = findings.measured.perturbations, words
+    tried = measured.loc[measured["cell"].isin(keys), "attacked"]
     return Figure(
         name=name,
-        caption=f"{says}, in {norms}, around grey: below each what it is multiplied with and the share of the "
-        f"test images classified right that it fools. Figure {number} of the study.",
-        pdf=sheet(titled, Layout((most,), width=_HALF, titled=True)),
+        caption=f"{says}, around grey. Below each what it is multiplied with, and the share that it fools of the "
+        f"test images classified right (n = {counted(tried)}). Figure {number} of the study.",
+        pdf=sheet(rows, Layout((max(len(row.tiles) for row in rows),), width=_HALF, titled=True)),
         wide=False,
     )
 
