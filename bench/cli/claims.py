@@ -22,22 +22,23 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     Prints every comparison, then the claims. Reads what is stored; computes nothing. A claim is
     tested under the attack that the study made and, where models are compared, under the strongest
     of the run that both sides faced; one whose sides were attacked unequally is not judged by that.
+    Of a study it also says what the printed figures say of each claim.
     """
     from bench.cli.display import print_table, say
     from bench.cli.screen import fits, width_of
-    from bench.measure.outcomes import Outcomes
+    from bench.report.findings import find
     from bench.report.formatting import plural
+    from bench.report.measured import measure
     from bench.report.sections.claims import claim_table
     from bench.report.sections.comparisons import comparison_table, stacked
-    from bench.trust.claims import claims as judge
-    from bench.trust.comparisons import comparisons
+    from bench.suite_files import published_file
 
     found = stored(suite, results)
     if not found.claims:
         say(f"suite {found.suite} has no claims; [[claims]] tables in its file make some")
         return
-    compared = comparisons(Outcomes(found))
-    judged = judge(found, compared)
+    findings = find(found, measure(found), published_file(suite))
+    compared, judged = findings.comparisons, findings.claims
     table = comparison_table(compared, found.claims)
     if not fits(table.frame.to_dict("records"), width_of(sys.stdout)):
         table = stacked(table)

@@ -28,12 +28,12 @@ from bench.spec import whole
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.report.findings import Findings
     from bench.report.measured import Measured
     from bench.runner.estimate import Estimate
     from bench.runner.execute import Scope
     from bench.runner.plan import Plan
     from bench.spec import Cell, Suite
-    from bench.store.results import Results
     from bench.store.store import Store
 
 
@@ -113,7 +113,9 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     _check_study(suite)
     store = _store(options["results"], options["dry_run"])
     from bench.cli.display import make_display, say
+    from bench.report.findings import find
     from bench.report.measured import measure
+    from bench.suite_files import published_file
 
     hindered = None if options["dry_run"] else _hindered(options["out"])
     if hindered is not None:
@@ -130,7 +132,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
     results = load_results(options["results"], suite, plan.content, outcome.run)
     measured = measure(results)
-    written = _finish(suite, results, measured, options)
+    written = _finish(find(results, measured, published_file(suite)), options)
     if outcome.failed:
         say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
@@ -278,10 +280,11 @@ def _doubted(measured: Measured) -> bool:
     return not failed.empty
 
 
-def _finish(suite: str, results: Results, measured: Measured, options: dict[str, Any]) -> bool:
+def _finish(findings: Findings, options: dict[str, Any]) -> bool:
     """Print what a run that ended has found, and write its report; return False where it cannot be."""
     from bench.cli.display import say
 
+    results, measured = findings.results, findings.measured
     for line in results.notes:
         say(line)
     if not options["as_json"]:
@@ -291,9 +294,9 @@ def _finish(suite: str, results: Results, measured: Measured, options: dict[str,
                 "no robust accuracy: all attacks look for the nearest image, and the suite names no eps; "
                 "how far they went is in the report and in its attacks.csv"
             )
-    _print_found(results, measured, options["as_json"])
+    _print_found(findings, options["as_json"])
     try:
-        paths, left = _report(suite, results, measured, options)
+        paths, left = _report(findings, options)
     except StoreError as error:
         say(f"error: {error}")
         return False
@@ -310,21 +313,20 @@ def _finish(suite: str, results: Results, measured: Measured, options: dict[str,
 
 
 def _report(
-    suite: str, results: Results, measured: Measured, options: dict[str, Any]
+    findings: Findings, options: dict[str, Any]
 ) -> tuple[dict[str, list[Path]], str | None]:
     """Write the report of a run, and return its files and why another was left in its place."""
     from bench.report.kept import fuller
-    from bench.report.write import write_report
-    from bench.suite_files import published_file
+    from bench.report.write import write_findings
 
     formats = ("csv", "pdf")
-    left = None if options["force"] else fuller(results, options["out"], formats)
+    left = None if options["force"] else fuller(findings.results, options["out"], formats)
     if left is not None:
         return {}, left
-    return write_report(results, options["out"], formats, published_file(suite), measured), None
+    return write_findings(findings, options["out"], formats), None
 
 
-def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
+def _print_found(findings: Findings, as_json: bool) -> None:
     """Print headline, goals, critical eps, claims, certificates and what checks found."""
     from bench.cli.display import print_table
     from bench.report.labels import attack_names
@@ -335,9 +337,10 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     from bench.report.sections.headline import headline_table
     from bench.report.sections.radius import radius_table
 
+    results, measured = findings.results, findings.measured
     if as_json:
         for event, table in (
-            ("headline", measured.headline), ("radius", measured.radii), ("claim", measured.claims),
+            ("headline", measured.headline), ("radius", measured.radii), ("claim", findings.claims),
             ("certificates", measured.certificates),
             ("certified-bounds", measured.certified_bounds), ("check", measured.checks),
         ):  # fmt: skip
@@ -348,7 +351,7 @@ def _print_found(results: Results, measured: Measured, as_json: bool) -> None:
     print_table(headline_table(results, measured.headline).frame.to_dict("records"))
     for shown in (
         goal_table(measured.attacks, called), radius_table(measured.radii, called),
-        claim_table(measured.claims), certificate_table(measured.certificates),
+        claim_table(findings.claims), certificate_table(measured.certificates),
         bounds_table(measured.certified_bounds), checks_table(measured.checks),
     ):  # fmt: skip
         if len(shown.frame):

@@ -70,7 +70,7 @@ def _points(outcomes: Outcomes, cells: pd.DataFrame, radii: list[float]) -> list
     grid = {0.0, *radii}
     if minimal.any():
         least = group.least[np.isfinite(group.least)]
-        largest = max(radii) if radii else max(0.0, *least)
+        largest = max(radii) if radii else max([0.0, *least])
         grid |= set(np.linspace(0.0, largest, _STEPS + 1).tolist())
     points = []
     for eps in sorted(grid):

@@ -253,8 +253,9 @@ class ClaimRows:
     Attributes:
         title: the claim.
         tests: what its comparisons compare.
-        rows: case, threat, then under the study's attack and under the strongest both sides, their
-            difference and p, and last the verdict.
+        rows: case, threat, then under the study's attack and, if any claim is tested under it, under the
+            strongest both sides, their difference and p, what is printed of it in a study, and last the
+            verdict.
     """
 
     title: str
@@ -264,9 +265,16 @@ class ClaimRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparisons:
-    """The comparisons behind the claims: two sides of one threat, under two attacks."""
+    """The comparisons behind the claims: two sides of one threat, under one or two attacks.
+
+    Attributes:
+        strongest: whether rows tell of the strongest attack.
+        printed: whether they tell what is printed.
+    """
 
     caption: str
+    strongest: bool
+    printed: bool
     groups: tuple[ClaimRows, ...]
     notes: tuple[str, ...]
 

@@ -15,6 +15,7 @@ from bench.report.measured import Measured
 from bench.report.study import Study, study_of
 from bench.store.results import Results
 from bench.suite_files import document_file
+from bench.trust.in_print import Printed, printed_claims, printed_comparisons
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,21 @@ class Findings:
     def data_of(self) -> dict[str, str]:
         """The data set of each model."""
         return {str(model["model"]): str(model["data"]) for model in self.results.models}
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """The comparisons behind the claims; of a study with what is printed of each (`bench.trust.in_print`)."""
+        found = self.measured.comparisons
+        if self.beside is None:
+            return found
+        printed = Printed(self.beside, self.study.stands_for, self.data_of)
+        return printed_comparisons(found, self.results.claims, printed)
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """The verdicts on the claims; of a study with those of its printed figures."""
+        judged = self.measured.claims
+        return judged if self.beside is None else printed_claims(judged, self.comparisons)
 
     def own_name(self, model: str) -> str:
         """Return the name of a model without its data set."""

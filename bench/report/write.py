@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.registry import unknown
 from bench.report.document import document, frames, origin
-from bench.report.findings import find
+from bench.report.findings import Findings, find
 from bench.report.kept import keep
 from bench.report.measured import Measured, measure
 from bench.report.render import csv, latex, pdf
@@ -31,17 +31,36 @@ def write_report(
     Args:
         results: the cells of a run.
         out: the folder to write to; made where it is missing.
-        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
-            study its figures).
+        formats: as for `write_findings`.
         published: the file of a study's published figures; None for a suite that is no study.
         measured: of `bench.report.measured.measure`, where it is at hand.
 
     Raises:
-        SpecError: a format that is none of these, or a broken file of published figures.
+        SpecError: a format that there is not, or a broken file of published figures.
         BenchError: a section fails; no file is written then.
         StoreError: a file cannot be written.
     """
-    whole = cache(lambda: document(findings))
+    known = measure(results) if measured is None else measured
+    return write_findings(find(results, known, published), out, formats)
+
+
+def write_findings(
+    findings: Findings, out: Path, formats: Collection[str]
+) -> dict[str, list[Path]]:
+    """Write the report of what was found in a run and return the files of each format.
+
+    Args:
+        findings: of `bench.report.findings.find`.
+        out: the folder to write to; made where it is missing.
+        formats: of `pdf` (one file), `csv` (raw numbers) and `latex` (tables for a paper, and of a
+            study its figures).
+
+    Raises:
+        SpecError: a format that is none of these.
+        BenchError: a section fails; no file is written then.
+        StoreError: a file cannot be written.
+    """
+    results, whole = findings.results, cache(lambda: document(findings))
     renderers: dict[str, Callable[[], dict[str, bytes]]] = {
         "pdf": lambda: pdf.render(whole()),
         "csv": lambda: csv.render(origin(results), frames(findings)),
@@ -50,7 +69,6 @@ def write_report(
     for name in formats:
         if name not in renderers:
             raise unknown("report format", name, list(renderers))
-    findings = find(results, measure(results) if measured is None else measured, published)
     made = {name: renderers[name]() for name in formats}  # all, before any file is written
     for files in made.values():
         for file, content in files.items():

@@ -136,7 +136,9 @@ class Claim:
     @property
     def apart(self) -> bool:
         """Whether the sides differ in more than the model."""
-        return self.right_attacks is not None or any(left != right for left, right in self.settings)
+        return self.right_attacks is not None or any(
+            right not in (left, None) for left, right in self.settings
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

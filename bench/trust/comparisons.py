@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -32,6 +32,7 @@ from bench.trust.claim_measures.registry import (
     claim_measures_by_name,
 )
 from bench.trust.claim_run import ClaimRun
+from bench.trust.perturbation_cells import described
 from bench.trust.verdicts import outcome, verdict
 
 #: The prefix of the columns for an attack.
@@ -42,7 +43,9 @@ _FIGURES = (
     "p_holm", "harder", "outcome",
 )  # fmt: skip
 _COUNTS = ("n", "only_left", "only_right")
-_SOURCES = ("left_cells", "left_figure", "right_cells", "right_figure")
+_SOURCES = (
+    "left_attack", "left_cells", "left_figure", "right_attack", "right_cells", "right_figure",
+)  # fmt: skip
 _TEXTS = (
     "left", "right", "case", "data", "norm", "eps_text", "measure", "figure", *_SOURCES, "verdict",
     "note",
@@ -83,8 +86,8 @@ def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.Dat
         right_critical_eps, right_error` in place of the accuracies, `difference, low, high` in the
         unit of eps, `p` by the normal distribution, and `n` the images that count on the side that has
         fewer; of perturbations `left_value, right_value` (the figures of both sides, or the bound), and
-        `left_cells, left_figure, right_cells, right_figure` (the cells that they are from, separated by
-        spaces, and the column of `bench.measure.perturbations`), also of an order of such figures;
+        for each side `..._attack` (in words), `..._cells` (that its figures are from, separated by
+        spaces) and `..._figure` (the column of `bench.measure.perturbations`), also of an order of them;
         `difference, low, high` in the unit of the figure;
         `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
@@ -149,8 +152,8 @@ def _row(comparison: _Comparison) -> dict[str, Any]:
         "eps_text": case.eps,
         "measure": claim.measure,
         "figure": compared.figure,
-        **_source("left", compared.left),
-        **_source("right", compared.right),
+        **_side("left", case, compared.left),
+        **_side("right", case, compared.right),
         "verdict": verdict(compared.under, outcomes, claim),
         "note": compared.note,
     }
@@ -159,11 +162,13 @@ def _row(comparison: _Comparison) -> dict[str, Any]:
     return row
 
 
-def _source(side: str, source: Source | None) -> dict[str, str | None]:
-    """Return the columns of where the figures of a side are from."""
-    if source is None:
-        return {}
-    return {f"{side}_cells": " ".join(source.cells), f"{side}_figure": source.figure}
+def _side(side: Literal["left", "right"], case: Case, source: Source | None) -> dict[str, str]:
+    """Return the columns of what a side is attacked by and where its figures are from."""
+    setting = (case.settings or (None, None))[0 if side == "left" else 1]
+    found = {} if setting is None else {"attack": described(setting)}
+    if source is not None:
+        found |= {"cells": " ".join(source.cells), "figure": source.figure}
+    return {f"{side}_{name}": value for name, value in found.items()}
 
 
 def _under(tested: Tested, result: str | None, prefix: str) -> dict[str, Any]:

@@ -26,8 +26,8 @@ class Chosen(NamedTuple):
     """The cell of one side.
 
     Attributes:
-        cell: a row of `ClaimRun.cells`; None if there is none to use.
-        note: why there is none; else empty.
+        cell: a row of `ClaimRun.cells`; None if there is none, or several.
+        note: why it cannot be used, or is not there; else empty.
     """
 
     cell: Mapping[Any, Any] | None
@@ -64,10 +64,8 @@ def chosen(run: ClaimRun, claim: Claim, title: str, setting: Setting) -> Chosen:
     if setting.batch_size is None and len(usual):
         cells = usual
     cell = cells.sort_values("images", ascending=False, kind="stable").iloc[0].to_dict()
-    if cell["flag"]:
-        flag = str(cell["flag"]).removeprefix("INVALID: ")
-        return Chosen(None, f"{described(setting)} {flag}")
-    return Chosen(cell)
+    flag = str(cell["flag"]).removeprefix("INVALID: ")
+    return Chosen(cell, f"{described(setting)} {flag}" if flag else "")
 
 
 def described(setting: Setting) -> str:

@@ -304,6 +304,11 @@ def test_at_eps_0_only_the_clean_errors_count(results: Results) -> None:
     assert lines.loc[(A, "l2", 0.0), "accuracy"] == pytest.approx(0.9)
 
 
+def test_a_curve_where_no_nearest_image_was_found_and_no_radius_asked_for() -> None:
+    alone = build.results([build.cell("m", "deepfool", None, [], norm="l2")])
+    assert curve(Outcomes(alone))["accuracy"].tolist() == [1.0]
+
+
 def test_grid_of_the_curve(results: Results) -> None:
     lines = curve(Outcomes(results))
     linf = lines[(lines["model"] == A) & (lines["norm"] == "linf")]

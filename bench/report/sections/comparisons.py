@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.report import formatting
 from bench.report.blocks import ClaimRows, Column, Comparisons, Section, Table, tabulate
 from bench.report.findings import Findings
 from bench.report.labels import COUNT, NOTE, THREAT
 from bench.report.rules import SectionRule
-from bench.report.sections.claims import threat
+from bench.report.sections.claims import IN_PRINT, threat
 from bench.spec import Claim
+from bench.trust.claim_measures.perturbation import called, in_its_unit, near
 from bench.trust.claim_measures.registry import claim_measures_by_name
 from bench.trust.verdicts import WEAKER
 
@@ -25,6 +27,12 @@ _CAPTION = (
     "with its 95 % interval, and p by the normal distribution. Weaker only: it holds under the "
     "study's attack, not under the strongest."
 )
+_OF_PERTURBATIONS = (
+    " Figures of perturbations are of the images that both sides attacked: shares are compared by the exact "
+    "McNemar test, means by Student's t on the images, medians by the sign test with a bootstrap interval; "
+    "against a bound by the binomial, t and sign tests."
+)
+_IN_PRINT = " In print: what the figures printed in the study say, as they stand."
 _STRONGEST = "strongest "
 _VERDICT = Column("verdict", "verdict")
 #: The figures of one attack.
@@ -36,7 +44,7 @@ _FIGURES = (
 
 def section(findings: Findings) -> Section | None:
     """Return the comparisons of a suite that has claims."""
-    found, claims = findings.measured.comparisons, findings.results.claims
+    found, claims = findings.comparisons, findings.results.claims
     if found.empty:
         return None
     in_file = stacked(comparison_table(found, claims))
@@ -49,20 +57,24 @@ def section(findings: Findings) -> Section | None:
 
 def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
     """Return the raw comparisons, of a suite that has claims."""
-    return {"comparisons": findings.measured.comparisons} if findings.results.claims else {}
+    return {"comparisons": findings.comparisons} if findings.results.claims else {}
 
 
 def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
     """Return a row a comparison, under the study's attack and under the strongest.
 
     Args:
-        found: of `bench.trust.comparisons.comparisons`.
+        found: of `bench.trust.comparisons.comparisons`, or of `bench.trust.in_print.printed_comparisons`.
         claims: of the suite.
     """
     columns: dict[Column, Any] = {
         Column("no."): lambda row: str(row.claim),
-        Column("left", "subject"): lambda row: _side(row.left, claims[row.claim - 1], 0),
-        Column("right", "subject"): lambda row: _side(row.right, claims[row.claim - 1], 1),
+        Column("left", "subject"): lambda row: _side(
+            row.left, claims[row.claim - 1], 0, row.left_attack
+        ),
+        Column("right", "subject"): lambda row: _side(
+            row.right, claims[row.claim - 1], 1, row.right_attack
+        ),
         THREAT: threat,
         COUNT: lambda row: formatting.count(row.n),
     }
@@ -73,8 +85,16 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
             found = found.assign(**{prefix + column.title: figures[column.title]})
     if (found["strongest_n"].notna() & (found["strongest_n"] != found["n"])).any():
         columns[Column(f"{_STRONGEST}n", "number")] = lambda row: formatting.count(row.strongest_n)
-    columns |= {_VERDICT: "verdict", NOTE: lambda row: formatting.text(row.note)}
-    return tabulate(found, columns, _CAPTION, name="comparisons", group="")
+    columns |= {_VERDICT: "verdict"}
+    if "in_print" in found:
+        columns[IN_PRINT] = "in_print"
+    columns[NOTE] = lambda row: formatting.text(row.note)
+    return tabulate(found, columns, _caption(found), name="comparisons", group="")
+
+
+def _caption(found: pd.DataFrame) -> str:
+    perturbed = _OF_PERTURBATIONS if found["left_attack"].notna().any() else ""
+    return _CAPTION + perturbed + (_IN_PRINT if "in_print" in found else "")
 
 
 def stacked(table: Table) -> Table:
@@ -118,15 +138,21 @@ def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
         "own": _both(own), "own difference": own["difference"], "own p": own["Holm p"],
         "strongest": _both(strongest), "strongest difference": strongest["difference"],
         "strongest p": strongest["Holm p"],
+        **({"in print": found["in_print"]} if "in_print" in found else {}),
         "verdict": [
             _short(verdict, letters.get(note))
             for verdict, note in zip(found["verdict"], found["note"], strict=True)
         ],
     })  # fmt: skip
+    alone = (table["strongest"] == formatting.NONE).all()
+    if alone:
+        table = table.drop(columns=["strongest", "strongest difference", "strongest p"])
     images = sorted({*found["n"].dropna(), *found["strongest_n"].dropna()})
     counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
     return Comparisons(
-        caption=f"{_CAPTION} Each on {counted} images." if images else _CAPTION,
+        caption=f"{_caption(found)} Each on {counted} images." if images else _caption(found),
+        strongest=not alone,
+        printed="in_print" in found,
         groups=tuple(
             ClaimRows(
                 title=f"{turn}. {claim.says}",
@@ -157,21 +183,44 @@ def _figures(found: pd.DataFrame, prefix: str) -> dict[str, list[str]]:
 
 
 def _figure(row: Mapping[Hashable, Any], prefix: str, side: int) -> str:
-    """Return the figure of a side, 0 or 1, in the unit of what is compared: percent, or a radius."""
-    measure = claim_measures_by_name()[row["measure"]]
-    value = row.get(prefix + measure.sides[side]) if measure.sides else None
-    return formatting.amount(value) if measure.unit == "radius" else formatting.percent(value)
+    """Return the figure of a side, 0 or 1, in the unit of what is compared: percent, or as it is."""
+    sides = claim_measures_by_name()[row["measure"]].sides
+    value = row.get(prefix + sides[side]) if sides else None
+    if _unit(row) == "small share" and not formatting.missing(value):
+        return f"{100 * float(value or 0):.2f}"
+    return (
+        formatting.amount(value)
+        if _unit(row) in ("radius", "amount")
+        else formatting.percent(value)
+    )
+
+
+def _unit(row: Mapping[Hashable, Any]) -> str:
+    """Return the unit of a comparison: `percent`, `small share`, `tau`, `radius` or `amount`."""
+    unit = claim_measures_by_name()[row["measure"]].unit
+    if unit != "figure":
+        return unit
+    if formatting.missing(row["left_figure"]):
+        return "percent"
+    figure = PERTURBATION_FIGURES[str(row["left_figure"])]
+    if figure.kind == "median":  # of pixels, often below one percent
+        return "small share"
+    return "percent" if figure.unit == "share" else "amount"
 
 
 def _difference(row: Mapping[Hashable, Any], prefix: str) -> str:
-    """Return a difference of accuracies in points, or of radii, with its interval, or Kendall's tau."""
+    """Return a difference of shares in points, or of other figures, with its interval, or Kendall's tau."""
     difference, low, high = (row[prefix + name] for name in ("difference", "low", "high"))
-    unit = claim_measures_by_name()[row["measure"]].unit
+    unit = _unit(row)
     if formatting.missing(difference) or unit == "percent":
         return formatting.points(difference, low, high)
-    return (
-        f"τ = {difference:+.2f}" if unit == "tau" else f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
-    )
+    if unit == "small share":
+        return f"{100 * difference:+.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    if unit == "tau":
+        return f"τ = {difference:+.2f}"
+    if unit == "amount":
+        return f"{difference:+.3g} [{low:.3g}, {high:.3g}]"
+    return f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _both(figures: Mapping[str, Sequence[str]]) -> list[str]:
@@ -183,13 +232,15 @@ def _both(figures: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _side(title: Any, claim: Claim, at: int) -> str:
+def _side(title: Any, claim: Claim, at: int, attack: Any = None) -> str:
     """Return a side of a comparison: the model, and its attack where the claim compares attacks."""
     if formatting.missing(title):
         return formatting.NONE
-    if claim.right_attacks is None:
+    if not claim.apart:
         return str(title)
-    return f"{title} under {', '.join((claim.attacks, claim.right_attacks)[at])}"
+    if not formatting.missing(attack):
+        return f"{title} under {attack}"
+    return f"{title} under {', '.join((claim.attacks, claim.right_attacks or ())[at])}"
 
 
 def _tests(claim: Claim) -> str:
@@ -197,10 +248,26 @@ def _tests(claim: Claim) -> str:
     measure = claim_measures_by_name()[claim.measure]
     if measure.orders:
         return f"{measure.expectation(claim)}, {_pattern(claim.left)}"
+    if claim.settings:
+        return f"{called(claim)}, {_of_perturbations(claim)}"
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
     compared = "" if measure.unit == "percent" else f"{measure.noun}, "
-    return f"{compared}{_pattern(left)} {claim.expect.split(' ')[1]} {_pattern(right)}{within}"
+    return f"{compared}{_pattern(left)} {_sign(claim)} {_pattern(right)}{within}"
+
+
+def _of_perturbations(claim: Claim) -> str:
+    """Return which models, and which sides of one model, a claim about perturbations compares."""
+    left, sign = _pattern(claim.left), _sign(claim)
+    if claim.bound is not None:
+        return f"{left} {sign} {in_its_unit(claim, claim.bound)}"
+    if claim.right is None:
+        return f"{left}: left {sign} right{near(claim)}"
+    return f"{left} {sign} {_pattern(claim.right)}{near(claim)}"
+
+
+def _sign(claim: Claim) -> str:
+    return claim.expect.split(" ")[1]
 
 
 def _pattern(models: str) -> str:

@@ -92,7 +92,7 @@ def _facts(setting: Setting) -> dict[str, Any]:
 
 def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     """Return how the figures of two sides differ, or how one differs from the bound."""
-    from bench.trust.perturbation_cells import chosen, sample
+    from bench.trust.perturbation_cells import chosen
 
     if case.settings is None or case.left is None or (case.right is None and claim.bound is None):
         return Compared(note=unpaired(claim, case.left, case.right))
@@ -103,21 +103,16 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     if len(cells) < len(sides):
         return Compared(note=_of_sides([choice.note for choice in choices]))
     settings = [setting for _, setting in sides]
-    unequal = _untimed(cells, settings) or _unequal(cells, settings)
-    if unequal:
-        return Compared(note=unequal)
+    notes = [choice.note for choice in choices]
+    unusable = _of_sides(notes) or _untimed(cells, settings) or _unequal(cells, settings)
+    tested, note = (None, unusable) if unusable else _tested(run, claim, cells, settings)
     sources = [
         Source(cells=(str(cell["cell"]),), figure=setting.figure)
         for cell, setting in zip(cells, settings, strict=True)
     ]
-    found = [sample(run, cell, source.figure) for cell, source in zip(cells, sources, strict=True)]
-    samples = [one for one in found if not isinstance(one, str)]
-    if len(samples) < len(sides):
-        return Compared(note=_of_sides([one if isinstance(one, str) else "" for one in found]))
-    tested = _tested(claim, samples)
     return Compared(
-        under={} if isinstance(tested, str) else {"study": tested},
-        note=tested if isinstance(tested, str) else _note(samples),
+        under={} if tested is None else {"study": tested},
+        note=note,
         left=sources[0],
         right=sources[1] if len(sources) > 1 else None,
     )
@@ -148,21 +143,31 @@ def _unequal(cells: Sequence[Mapping[Any, Any]], settings: Sequence[Setting]) ->
     return f"the attacks of the sides differ in {', '.join(names)} too" if names else ""
 
 
-def _tested(claim: Claim, samples: Sequence[Sample]) -> Tested | str:
-    """Return how two samples, or one and the bound, differ; or why that cannot be told."""
+def _tested(
+    run: ClaimRun, claim: Claim, cells: Sequence[Mapping[Any, Any]], settings: Sequence[Setting]
+) -> tuple[Tested | None, str]:
+    """Return how two figures, or one and the bound, differ, with a note; None if that cannot be told."""
     from bench.measure.compared_figures import FEWEST, difference, shared
+    from bench.trust.perturbation_cells import sample
 
+    found = [
+        sample(run, cell, setting.figure) for cell, setting in zip(cells, settings, strict=True)
+    ]
+    samples = [one for one in found if not isinstance(one, str)]
+    if len(samples) < len(found):
+        return None, _of_sides([one if isinstance(one, str) else "" for one in found])
     sides = shared(*samples)[:2] if len(samples) == 2 else samples
     fewest = min(side.counted() for side in sides)
     if fewest < FEWEST and samples[0].kind != "number":
-        return f"{fewest} images that count on both sides; with fewer than {FEWEST} no test decides"
-    against = samples[1] if claim.bound is None else claim.bound
-    found = difference(samples[0], against)
+        where = " on both sides" if len(samples) == 2 else ""
+        few = f"{fewest} images that count{where}; with fewer than {FEWEST} no test decides"
+        return None, few
+    apart = difference(samples[0], samples[1] if claim.bound is None else claim.bound)
     figures = {
-        "left_value": found.left, "right_value": found.right, "n": found.n,
-        "difference": found.difference, "low": found.low, "high": found.high,
-    } | ({} if found.p is None else {"p": found.p})  # fmt: skip
-    return Tested(figures=figures, within=equal_within(claim))
+        "left_value": apart.left, "right_value": apart.right, "n": apart.n,
+        "difference": apart.difference, "low": apart.low, "high": apart.high,
+    } | ({} if apart.p is None else {"p": apart.p})  # fmt: skip
+    return Tested(figures=figures, within=equal_within(claim)), _note(samples)
 
 
 def _note(samples: Sequence[Sample]) -> str:
@@ -192,11 +197,15 @@ def expectation(claim: Claim) -> str:
     """Return what a claim expects, such as `left > right in fooling rate`."""
     expected, figures = claim.expect, called(claim)
     if claim.bound is not None:
-        return f"{expected.replace('bound', amount(claim, claim.bound))} in {figures}"
+        return f"{expected.replace('bound', in_its_unit(claim, claim.bound))} in {figures}"
+    return f"{expected}{near(claim)} in {figures}"
+
+
+def near(claim: Claim) -> str:
+    """Return what a claim calls equal: ` within 2 points`, ` within 0.25`, or nothing."""
     if claim.within is None:
-        return f"{expected} in {figures}"
-    points = f"{claim.within:g} points" if unit_of(claim) == "share" else f"{claim.within:g}"
-    return f"{expected} within {points} in {figures}"
+        return ""
+    return f" within {claim.within:g}{' points' if unit_of(claim) == 'share' else ''}"
 
 
 def called(claim: Claim) -> str:
@@ -205,7 +214,7 @@ def called(claim: Claim) -> str:
     return " : ".join(dict.fromkeys(PERTURBATION_FIGURES[name].called for name in named))
 
 
-def amount(claim: Claim, value: float) -> str:
+def in_its_unit(claim: Claim, value: float) -> str:
     """Return a number in the unit of a claim's figures: `80 %`, or `0.36`."""
     return f"{100 * value:g} %" if unit_of(claim) == "share" else f"{value:g}"
 

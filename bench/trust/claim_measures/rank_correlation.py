@@ -29,7 +29,18 @@ def cases(run: ClaimRun, claim: Claim) -> list[Case]:
     names = dict.fromkeys(
         data for title, data in run.data.items() if matches(claim.left, title)
     ) or (None,)
-    return [Case(left=claim.left, right=None, name="", data=data) for data in names]
+    if not claim.settings:
+        return [Case(left=claim.left, right=None, name="", data=data) for data in names]
+    from bench.trust.perturbation_cells import described
+
+    attacks = dict.fromkeys(described(side) for side in claim.settings[0] if side is not None)
+    return [
+        Case(
+            left=claim.left, right=None, name=" : ".join(attacks), data=data,
+            settings=claim.settings[0],
+        )
+        for data in names
+    ]  # fmt: skip
 
 
 def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
@@ -87,12 +98,15 @@ def _by_perturbations(run: ClaimRun, claim: Claim, titles: Sequence[str]) -> Com
     sources = []
     for setting in claim.settings[0]:
         assert setting is not None  # an order has no bound
-        cells = [chosen(run, claim, title, setting).cell for title in titles]
-        samples = [None if cell is None else sample(run, cell, setting.figure) for cell in cells]
+        choices = [chosen(run, claim, title, setting) for title in titles]
+        samples = [
+            None if cell is None or note else sample(run, cell, setting.figure)
+            for cell, note in choices
+        ]
         values.append([
             math.nan if one is None or isinstance(one, str) else one.figure for one in samples
         ])  # fmt: skip
-        keys = tuple("" if cell is None else str(cell["cell"]) for cell in cells)
+        keys = tuple("" if cell is None else str(cell["cell"]) for cell, _ in choices)
         sources.append(Source(cells=keys, figure=setting.figure))
     tested, note = _ordered(values)
     ranked = [

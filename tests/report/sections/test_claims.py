@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import build
+import numpy as np
 import pandas as pd
 import pymupdf
 import pytest
@@ -11,12 +13,17 @@ from build import cell, claim
 from scenes import stored_run
 
 from bench.measure.outcomes import Outcomes
-from bench.report.document import document, frames
+from bench.report.blocks import Document
+from bench.report.document import document, frames, origin
 from bench.report.findings import Findings
 from bench.report.measured import measure
+from bench.report.render import pdf
+from bench.report.sections import claims as claims_section
+from bench.report.sections import comparisons as comparisons_section
 from bench.report.sections.claims import claim_table
 from bench.report.sections.comparisons import compact, comparison_table
 from bench.report.write import write_report
+from bench.spec import Setting
 from bench.store.results import Results
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
@@ -129,3 +136,86 @@ def test_a_suite_without_claims_has_no_such_sections(results: Results) -> None:
     labels = {section.label for section in document(findings).sections}
     assert not labels & {"claims", "comparisons"}
     assert not frames(findings).keys() & {"claims", "comparisons"}
+
+
+def planted_study() -> Findings:
+    """Return a study with claims about perturbations, of which one comparison is printed."""
+    known = {"clean_l2": 1.0}
+    few, many = np.arange(40) / 4000, (np.arange(40) + 10) / 4000
+    cells = [
+        cell("a", "fgsm", "0.1", range(30), images=40, columns={**known, "changed_values": many}),
+        cell("b", "fgsm", "0.1", range(10), images=40, columns={**known, "changed_values": few}),
+        *(cell(model, "deepfool", None, (), norm="l2", images=40,
+               columns={**known, "changed_values": many, "iterations": [steps, steps + 1] * 20})
+          for model, steps in (("a", 3), ("b", 1))),
+    ]  # fmt: skip
+    fgsm = Setting(attack="fgsm", norm="linf", eps="0.1", figure="fooling")
+    near = Setting(attack="deepfool", norm="l2", figure="iterations")
+    plain = {"attacks": ("fgsm",), "measure": "perturbation"}
+    asked = [
+        claim(settings=((fgsm, fgsm),), **plain),
+        claim(settings=((near, near),), norm="l2", eps=(), **plain),
+        claim(settings=((replace(fgsm, figure="median_values"),) * 2,), **plain),
+        claim(settings=((fgsm, None),), bound=0.9, right=None, expect="left < bound", **plain),
+        claim(settings=((fgsm, replace(near, figure="fooling")),), right=None, **plain),
+        claim(settings=((fgsm, near),), right=None, left="*", expect="same order",
+              **{**plain, "measure": "order"}),
+    ]  # fmt: skip
+    results = build.results(cells, *asked, images=40)
+    printed = pd.DataFrame([
+        {"data": "digits", "model": "a", "attack": "fgsm", "norm": "linf", "published": value,
+         "metric": "fooling_rate", "figure": "fooling", "cell": key, "scale": 100.0}
+        for key, value in (("cell-0", 20.0), ("cell-1", 60.0))
+    ])  # fmt: skip
+    return Findings(results=results, measured=measure(results), beside=printed)
+
+
+def test_figures_of_perturbations_in_their_units() -> None:
+    findings = planted_study()
+    table = comparison_table(findings.comparisons, findings.results.claims).frame
+    assert table["left (%)"].tolist() == ["75.0", "3.50", "0.74", "75.0", "75.0", "–"]
+    assert table["right (%)"].tolist() == ["25.0", "1.50", "0.49", "90.0", "0.0", "–"]
+    assert [words.split(" ")[0] for words in table["difference"]] == [
+        "+50.0", "+2", "+0.25", "-15.0", "+75.0", "–",
+    ]  # fmt: skip
+    assert table["threat"].tolist() == ["linf 0.1", "l2 minimal", *["linf 0.1"] * 3, ""]
+    assert table["left"].tolist()[:5] == ["a", "a", "a", "a", "a under fgsm linf 0.1"]
+    assert table["right"].tolist()[3:] == ["–", "a under deepfool l2", "–"]
+    assert table["in print"].tolist() == [
+        "fails", "not printed", "not printed", "holds", "not printed", "not printed"
+    ]  # fmt: skip
+
+
+def test_compact_comparisons_without_a_strongest_attack_have_the_verdict_in_print() -> None:
+    findings = planted_study()
+    made = compact(findings.comparisons, findings.results.claims)
+    assert (made.strongest, made.printed) == (False, True)
+    assert [group.tests for group in made.groups] == [
+        "fooling rate, a > b", "mean iterations, a > b", "median share of changed values, a > b",
+        "fooling rate, a < 90 %", "fooling rate, a: left > right",
+        "same order of fooling rate and mean iterations, each model",
+    ]  # fmt: skip
+    assert made.groups[0].rows[0][1:3] == ("linf 0.1", "75.0 : 25.0")
+    assert made.groups[0].rows[0][-2:] == ("fails", "holds")
+    assert made.groups[5].rows[0][0] == "fgsm linf 0.1 : deepfool l2"
+
+
+def test_claims_of_a_study_have_the_verdict_in_print_in_every_format() -> None:
+    findings = planted_study()
+    table = claim_table(findings.claims)
+    assert table.frame["in print"].tolist()[:2] == ["fails", "not printed"]
+    assert "In print:" in table.caption
+    assert "in print" not in claim_table(findings.measured.claims).frame
+    made = tuple(
+        section(findings) for section in (claims_section.section, comparisons_section.section)
+    )
+    whole = Document(
+        origin=origin(findings.results), cells={"done": 4, "failed": 0, "missing": 0}, sections=made
+    )
+    (content,) = pdf.render(whole).values()
+    text = " ".join(page.get_text() for page in pymupdf.open(stream=content))
+    assert text.count("in print") >= 2
+    assert "under the strongest attack" not in text
+    written = claims_section.frames(findings) | comparisons_section.frames(findings)
+    assert written["comparisons"]["in_print"].tolist()[:2] == ["fails", "not printed"]
+    assert written["claims"].loc[0, "in_print"] == "fails"
