@@ -33,7 +33,8 @@ from bench.measure.statistics import Interval, mcnemar, paired_difference, wilso
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: With fewer images no test tells two sides apart at level 0.05: 2 / 2**5 > 0.05.
+#: With fewer images no sign test tells two sides apart at level 0.05: 2 / 2**5 > 0.05. The tests of shares are
+#: exact for any number.
 FEWEST = 6
 
 _DRAWS, _DRAWS_AT_ONCE = 2000, 100
@@ -107,7 +108,8 @@ def difference(left: Sample, right: Sample | float) -> Difference:
     """Return how a figure differs from another of its kind or from a number; see the head of this file.
 
     Args:
-        left: with at least `FEWEST` images that count, among those that it shares with the right, if any.
+        left: unless a share or a number, with at least `FEWEST` images that count, among those that it shares with
+            the right, if any.
         right: likewise.
     """
     if isinstance(right, float):

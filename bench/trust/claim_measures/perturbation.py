@@ -28,31 +28,33 @@ if TYPE_CHECKING:
 
 def cases(run: ClaimRun, claim: Claim) -> list[Case]:
     """Return each pair of models in each setting."""
-    found = pairs(claim, run.data)
+    compared = [
+        (pair, turn) for pair in pairs(claim, run.data) for turn in range(len(claim.settings))
+    ]
     if any(wild in f"{claim.left}{claim.right}" for wild in "*{"):
-        found = [pair for pair in found if _attacked(run, claim, pair)] or found
+        compared = [
+            (pair, turn) for pair, turn in compared if _attacked(run, claim, pair, turn)
+        ] or compared
     return [
         Case(
             left=pair.left,
             right=None if claim.bound is not None else pair.right,
             name=", ".join(part for part in (pair.case, told_apart(claim, turn)) if part),
             data=run.data.get(str(pair.left or pair.right)),
-            eps=settings[0].eps,
-            settings=settings,
+            eps=claim.settings[turn][0].eps,
+            settings=claim.settings[turn],
         )
-        for pair in found
-        for turn, settings in enumerate(claim.settings)
+        for pair, turn in compared
     ]
 
 
-def _attacked(run: ClaimRun, claim: Claim, pair: Pair) -> bool:
-    """Return whether the run has the attacks of a claim on both models of a pair."""
+def _attacked(run: ClaimRun, claim: Claim, pair: Pair, turn: int) -> bool:
+    """Return whether the run has the attacks of a comparison on both models of a pair."""
     from bench.trust.perturbation_cells import fitting
 
     return all(
         title is not None and len(fitting(run, claim, title, setting))
-        for settings in claim.settings
-        for title, setting in zip(pair[:2], settings, strict=True)
+        for title, setting in zip(pair[:2], claim.settings[turn], strict=True)
         if setting is not None
     )
 
@@ -158,7 +160,7 @@ def _tested(
         return None, _of_sides([one if isinstance(one, str) else "" for one in found])
     sides = shared(*samples)[:2] if len(samples) == 2 else samples
     fewest = min(side.counted() for side in sides)
-    if fewest < FEWEST and samples[0].kind != "number":
+    if fewest < FEWEST and samples[0].kind in ("ratio", "median"):
         where = " on both sides" if len(samples) == 2 else ""
         few = f"{fewest} images that count{where}; with fewer than {FEWEST} no test decides"
         return None, few

@@ -205,6 +205,22 @@ def test_every_pair_of_models_that_the_run_attacks_so_is_compared():
     assert (named["verdict"], named["note"]) == (UNJUDGED, "right: no pgd linf 0.1 in this run")
 
 
+def test_of_a_pattern_each_model_is_compared_in_the_settings_that_the_run_has_for_it():
+    """No perturbation is transferred to the model that it was fitted on."""
+    cells = [
+        planted(model, attack="universal", parameters={"fitted_on": f"digits/{donor}"})
+        for model in "abc" for donor in "abc" if model != donor
+    ]  # fmt: skip
+    sides = {
+        donor: setting(attack="universal", parameters=(("fitted_on", f"digits/{donor}"),))
+        for donor in "abc"
+    }
+    pairs = ((sides["a"], sides["b"]), (sides["a"], sides["c"]))
+    found = compared(cells, asked(left="*", right=None, settings=pairs))
+    assert found["left"].tolist() == ["b", "c"]
+    assert found["case"].tolist() == ["b, fitted_on a : c", "c, fitted_on a : b"]
+
+
 @pytest.mark.parametrize(("named", "cell_of_left"), [
     ({"parameters": (("steps", 40),)}, "cell-1"), ({"batch_size": 1}, "cell-2"),
     ({"toolkit": "art", "parameters": (("steps", 10),)}, "cell-3"),
