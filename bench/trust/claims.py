@@ -7,6 +7,7 @@ import pandas as pd
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.spec import Claim
 from bench.store.results import Results
+from bench.trust.claim_measures.perturbation import attacks_of
 from bench.trust.claim_measures.registry import claim_measures_by_name
 from bench.trust.verdicts import FAILS, HOLDS, UNDECIDED, UNEQUAL, VERDICTS
 
@@ -52,6 +53,8 @@ def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
 
 def _attacks(claim: Claim) -> str:
     """Return the study's attacks in words."""
+    if claim.settings:
+        return attacks_of(claim)
     attacks = ", ".join(claim.attacks) or "no attack"
     if claim.right_attacks is not None:
         attacks += f" against {', '.join(claim.right_attacks)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -54,10 +55,10 @@ def claim_table(found: pd.DataFrame) -> Table:
     printed = "in_print" in found
     columns: dict[Column, Say] = {
         Column("no."): lambda row: str(row.claim),
-        Column("claim", "subject", share=3): "says",
+        Column("claim", "subject", share=5): "says",
         Column("study's attack", share=2): "attacks",
-        THREAT: threat,
-        Column("verdict", "verdict"): "verdict",
+        replace(THREAT, share=2): threat,
+        Column("verdict", "verdict", share=2): "verdict",
         **({IN_PRINT: "in_print"} if printed else {}),
         Column("its comparisons", "subject", share=4): "summary",
     }

@@ -61,17 +61,37 @@ def _attacked(run: ClaimRun, claim: Claim, pair: Pair, turn: int) -> bool:
 
 def told_apart(claim: Claim, turn: int) -> str:
     """Return what tells a comparison from the others of its claim, or its sides apart: `lambda 1 : 2`."""
-    sides = [_facts(side) for side in claim.settings[turn] if side is not None]
+    left, right = claim.settings[turn]
+    if right is not None and left.attack != right.attack:
+        threats = [(side.attack, side.norm, side.eps) for side in (left, right)]
+        return " : ".join(" ".join(part for part in threat if part) for threat in threats)
+    sides = [_facts(side) for side in (left, right) if side is not None]
     every = [_facts(side) for pair in claim.settings for side in pair if side is not None]
-    names = dict.fromkeys(name for facts in every for name in facts)
     told = []
-    for name in names:
+    for name in dict.fromkeys(name for facts in every for name in facts):
         values = list(dict.fromkeys(str(facts.get(name, "any")) for facts in sides))
-        if len({str(facts.get(name, "any")) for facts in every}) > 1 and (
-            len(values) > 1 or name not in ("norm", "eps")
-        ):
-            told.append(f"{'' if name in ('attack', 'norm') else f'{name} '}{' : '.join(values)}")
+        varies = len({str(facts.get(name, "any")) for facts in every}) > 1
+        if varies and (len(values) > 1 or name not in ("norm", "eps")):
+            told.append(f"{'' if name == 'norm' else f'{name} '}{' : '.join(values)}")
     return ", ".join(told)
+
+
+def attacks_of(claim: Claim) -> str:
+    """Return the attacks of a claim in words, with the parameters that are the same in all comparisons."""
+    left = [pair[0] for pair in claim.settings]
+    right = [pair[1] for pair in claim.settings if pair[1] is not None]
+    if not right or left[0].attack == right[0].attack:
+        return _in_words([*left, *right])
+    return f"{_in_words(left)} against {_in_words(right)}"
+
+
+def _in_words(settings: Sequence[Setting]) -> str:
+    facts = [_facts(setting) for setting in settings]
+    same = [
+        f"{name} {value}" for name, value in facts[0].items()
+        if name not in ("attack", "norm", "eps") and all(other.get(name) == value for other in facts)
+    ]  # fmt: skip
+    return ", ".join([settings[0].attack, *same])
 
 
 def _facts(setting: Setting) -> dict[str, Any]:

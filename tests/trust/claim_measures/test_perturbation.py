@@ -326,10 +326,35 @@ def test_what_is_asked_in_words():
         asked(setting(), setting("unclipped_fooling"), right=None),
     ]
     results = build.results([planted("a"), planted("b")], *said, images=N)
-    assert claims(results, comparisons(Outcomes(results)))["expect"].tolist() == [
+    found = claims(results, comparisons(Outcomes(results)))
+    assert found["attacks"].tolist()[:3] == ["pgd", "pgd", "pgd"]
+    assert found["expect"].tolist() == [
         "left > right in fooling rate",
         "left > 80 % in fooling rate",
         "left = right within 2 points in fooling rate",
         "left = right within 0.25 in mean l2 size",
         "left > right in fooling rate : fooling rate before the clip",
+    ]
+
+
+def test_attacks_in_words_have_the_parameters_that_do_not_vary():
+    sides = [
+        setting(
+            attack="sparsefool", eps=None, norm="l0", parameters=(("box", "1"), ("lambda", value))
+        )
+        for value in "12"
+    ]
+    fgsm = setting(attack="fgsm", parameters=(("loss", "logit"),), batch_size=1)
+    said = [
+        asked(*sides, left="a", right=None),
+        asked(fgsm, sides[0], left="a", right=None),
+        asked(fgsm),
+    ]
+    found = compared([planted("a"), planted("b")], *said)
+    assert found["case"].tolist() == ["lambda 1 : 2", "fgsm linf 0.1 : sparsefool l0", ""]
+    results = build.results([planted("a"), planted("b")], *said, images=N)
+    assert claims(results, found)["attacks"].tolist() == [
+        "sparsefool, box 1",
+        "fgsm, loss logit, batch_size 1 against sparsefool, box 1, lambda 1",
+        "fgsm, loss logit, batch_size 1",
     ]
