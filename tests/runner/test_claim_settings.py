@@ -14,6 +14,7 @@ from bench.runner.suite import load_suite
 from bench.spec import Claim, Setting
 from bench.store.identity import suite_content
 from bench.store.results import _claim
+from bench.suite_files import known_suites
 
 MODELS = ["digits/mlp", "digits/cnn"]
 ATTACKS = [
@@ -172,3 +173,9 @@ def test_it_is_clear_which_attack_is_meant(tmp_path, table, words):
         return
     with pytest.raises(SpecError, match=words):
         check_settings(suite.name, suite.claims, suite.models, suite.attacks)
+
+
+@pytest.mark.parametrize("name", known_suites())
+def test_it_is_clear_which_attacks_the_claims_of_known_suites_mean(name):
+    suite = load_suite(name)
+    check_settings(name, suite.claims, suite.models, suite.attacks)

@@ -56,7 +56,7 @@ def claim_table(found: pd.DataFrame) -> Table:
     columns: dict[Column, Say] = {
         Column("no."): lambda row: str(row.claim),
         Column("claim", "subject", share=5): "says",
-        Column("study's attack", share=2): "attacks",
+        Column("study's attack", share=3): "attacks",
         replace(THREAT, share=2): threat,
         Column("verdict", "verdict", share=2): "verdict",
         **({IN_PRINT: "in_print"} if printed else {}),
