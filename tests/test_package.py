@@ -37,7 +37,7 @@ BELOW = {
     "trust": {"measure", "zoo", "attacks", "store", "train", "data", "adapters"},
     "runner": {"trust", "measure", "zoo", "attacks", "store", "train", "data", "adapters"},
     "report": {"trust", "measure", "attacks", "store", "data"},
-    "studies": {"report", "trust", "measure", "attacks", "store", "data"},
+    "studies": {"report", "trust", "measure", "attacks", "store", "data", "models"},
 }
 TOOLKITS = {"art", "foolbox", "torchattacks"}
 

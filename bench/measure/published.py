@@ -27,13 +27,15 @@ _ABSENT = {"ours": float("nan"), "low": float("nan"), "high": float("nan"), "n":
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """Return published figures: `COLUMNS`, all text, but `value` a float.
+    """Return published figures: `COLUMNS`, all text, but `value` a float, and `printed`, its text.
 
     Raises:
         SpecError: the file is broken; the message names the line.
     """
     figures = pd.DataFrame(read_figures(path), columns=list(COLUMNS), dtype="str")
-    return figures.assign(value=figures["value"].map(number).astype("float64"))
+    return figures.assign(
+        value=figures["value"].map(number).astype("float64"), printed=figures["value"]
+    )
 
 
 def comparison(outcomes: Outcomes, published: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,8 @@ METRICS: Mapping[str, Sequence[str]] = {
     "mean_l2": ("l2",), "empirical_robustness": NORMS, "relative_robustness": ("ratio",),
     "median_pixels_perturbed": _SHARE, "mean_iterations": ("iterations",), "iterations": ("iterations",),
     "time_per_sample": _TIMES, "time_per_iteration": _TIMES,
+    "fooling_rate_reduction": _SHARE, "mean_l2_reduction": _SHARE,
+    "empirical_robustness_reduction": _SHARE, "parameters": ("parameters",),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.measure.differences import explained
 from bench.measure.published import read_published
 from bench.measure.source import Source, read_source
 from bench.report.labels import attack_names
@@ -26,7 +27,8 @@ class Findings:
         results: the rows of the run.
         measured: its figures.
         study: how its report differs from that of a plain suite.
-        beside: the published figures beside ours; None of a plain suite.
+        beside: the published figures beside ours, of `bench.measure.differences.explained`; None of a
+            plain suite.
         source: the document that has been published; None where no file names one.
     """
 
@@ -84,10 +86,12 @@ def find(results: Results, measured: Measured, published: Path | None = None) ->
     if published is None:
         return Findings(results=results, measured=measured)
     figures, study = read_published(published), study_of(published)
+    source = read_source(document_file(published))
+    beside = study.beside(results, measured, figures)
     return Findings(
         results=results,
         measured=measured,
         study=study,
-        beside=study.beside(results, measured, figures),
-        source=read_source(document_file(published)),
+        beside=explained(beside, source.causes if source else ()),
+        source=source,
     )

@@ -11,6 +11,7 @@ from scenes import dml
 
 from bench.measure.attack_rates import attack_rates
 from bench.measure.curves import surface_curves
+from bench.measure.differences import explained
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.measure.published import comparison, read_published
@@ -128,7 +129,10 @@ def test_the_pdf_is_a_study_s(
     assert "97.73 (a)" in text  # with the note of its misprint
     assert "printed so; probably 67.73" in text
     assert "AttackError: out of memory" in text
-    assert used(Findings(results=partial, measured=None, study=DML, beside=partly)) in text
+    assert (
+        used(Findings(results=partial, measured=None, study=DML, beside=explained(partly, ())))
+        in text
+    )
 
 
 def test_the_figures_are_drawings_with_text(report: dict[str, list[Path]]) -> None:

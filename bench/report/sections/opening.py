@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.measure.differences import UNKNOWN, in_points
 from bench.measure.published import CLEAN
-from bench.measure.source import Source
 from bench.report import formatting
 from bench.report.blocks import Section, Text
 from bench.report.findings import Findings
@@ -19,14 +19,11 @@ from bench.report.study import Study
 
 #: So many of the largest differences are described, each cause once.
 _LARGEST = 5
-#: Of a normal distribution, for figures that come with a standard error alone.
-_Z = 1.96
-#: Measures whose differences are given in percent of the published figure, not in points.
-_RELATIVE = "critical_eps"
-UNKNOWN = "cause not known"
+#: Names of attacks that are no longer are abbreviations.
+_SHORT = 5
 
 #: What makes one published figure; readings of its radius are rows of their own.
-_FIGURE = ["table", "data", "model", "attack", "norm", "eps_published", "metric"]
+_FIGURE = ["table", "data", "model", "attack", "norm", "eps_published", "metric", "note"]
 
 
 def section(findings: Findings) -> Section | None:
@@ -51,19 +48,19 @@ def section(findings: Findings) -> Section | None:
 
 
 def _figures(findings: Findings) -> pd.DataFrame:
-    """Return a row a published figure, `metric`, `low` and `high` in every case.
+    """Return a row a published figure, `eps_published` and `eps` in every case.
 
-    Of the readings of a radius that is kept whose figure lies nearer to the published.
+    Of the readings of a radius that is kept whose figure lies nearer to the published. Rows that a study
+    calls `further` are left out: its published figures have a row of their own.
     """
     beside = findings.beside
     assert beside is not None
     known = beside[beside["published"].notna()].copy()
-    for column, plain in (("metric", "accuracy"), ("eps_published", ""), ("eps", "")):
+    if "further" in known:
+        known = known[known["further"] == ""]
+    for column in ("eps_published", "eps"):
         if column not in known:
-            known[column] = plain
-    if "low" not in known:
-        known["low"] = known["ours"] - _Z * known["error"].fillna(0)
-        known["high"] = known["ours"] + _Z * known["error"].fillna(0)
+            known[column] = ""
     known["far"] = (known["ours"] - known["published"]).abs()
     nearest = known.sort_values("far", kind="stable", na_position="last")
     return nearest.drop_duplicates(_FIGURE).sort_index()
@@ -105,7 +102,7 @@ def _reasons(findings: Findings, beside: pd.DataFrame) -> pd.Series[str]:
         beside.to_dict("records"), aimed, of_models, strict=True
     ):
         model, clean = f"{figure['data']}/{figure['model']}", figure["attack"] == CLEAN
-        attacked = clean or (model, figure["attack"]) in made
+        attacked = clean or figure.get("cell") or (model, figure["attack"]) in made
         if (planned or (clean and model_planned)) and attacked:
             reasons.append(_NO_RESULT)
         else:
@@ -129,7 +126,7 @@ def differences(findings: Findings) -> list[str]:
     both = beside[beside["ours"].notna()]
     if both.empty:
         return ["No published figure has ours beside it in this run."]
-    apart = both[(both["published"] < both["low"]) | (both["published"] > both["high"])]
+    apart = both[both["apart"]]
     smoke = (
         f" With fewer than {formatting.SMOKE} images the interval is wide, and this is a smoke test."
         if int(both["n"].max()) < formatting.SMOKE
@@ -142,7 +139,7 @@ def differences(findings: Findings) -> list[str]:
     )
     if apart.empty:
         return [first]
-    shown = _groups(apart, findings.source)[:_LARGEST]
+    shown = _groups(apart)[:_LARGEST]
     covered = sum(len(rows) for _, rows in shown)
     rest = (
         f" The largest differences (with those like them {covered} of the {len(apart)} others; all are in "
@@ -153,17 +150,16 @@ def differences(findings: Findings) -> list[str]:
     return [first + rest, *(_in_words(cause, rows, findings.study) for cause, rows in shown)]
 
 
-def _groups(apart: pd.DataFrame, source: Source | None) -> list[tuple[str, pd.DataFrame]]:
+def _groups(apart: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the differences of one cause together, the largest first in and among the groups."""
-    causes = source.causes if source else ()
     apart = apart.assign(size=_sizes(apart))
     keys: list[str] = []
     for figure in apart.to_dict("records"):
-        found = next((cause.cause for cause in causes if cause.explains(figure)), None)
         # Unexplained ones are together where they are of one threat and one direction.
         threat = [] if _is_clean(figure) else [figure["attack"], figure["norm"], figure["eps"]]
         alike = [figure["data"], figure["metric"], figure["ours"] > figure["published"], *threat]
-        keys.append(found or f"{UNKNOWN} {alike}")
+        unknown = figure["cause"] == UNKNOWN
+        keys.append(f"{UNKNOWN} {alike}" if unknown else figure["cause"])
     ordered = apart.assign(key=keys).sort_values("size", ascending=False, kind="stable")
     return [
         (UNKNOWN if str(key).startswith(UNKNOWN) else str(key), rows)
@@ -177,26 +173,23 @@ def _is_clean(figure: Mapping[Hashable, Any]) -> bool:
 
 
 def _sizes(apart: pd.DataFrame) -> pd.Series[float]:
-    """Return how large differences are: in points, of a critical eps in percent of the published."""
+    """Return how large differences are: of percentages in points, else in percent of the published."""
     far = (apart["ours"] - apart["published"]).abs()
-    percent = 100 * far / apart["published"].replace(0, np.nan)
+    percent = 100 * far / apart["published"].abs().replace(0, np.nan)
     shares = far.where(apart["metric"] != "f_score", 100 * far)
-    return shares.where(apart["metric"] != _RELATIVE, percent).fillna(0)
+    return shares.where(apart["metric"].map(in_points), percent).fillna(0)
 
 
 def _in_words(cause: str, rows: pd.DataFrame, study: Study) -> str:
     """Return a difference in words, the largest of those of one cause."""
     figure = rows.iloc[0].to_dict()
-    relative = figure["metric"] == _RELATIVE
-    places = 4 if relative else 2 if figure["metric"] == "f_score" else 1
     far = figure["ours"] - figure["published"]
-    gap = (
-        f"{100 * far / figure['published']:+.0f} %"
-        if relative
-        else f"{far:+.2f}"
-        if figure["metric"] == "f_score"
-        else f"{far:+.1f} points"
-    )
+    if not in_points(figure["metric"]):
+        gap = f"{100 * far / figure['published']:+.0f} %"
+    elif figure["metric"] == "f_score":
+        gap = f"{far:+.2f}"
+    else:
+        gap = f"{far:+.1f} points"
     more = len(rows) - 1
     like = (
         f"; {formatting.plural(more, 'more figure')} differ{'s' if more == 1 else ''} so"
@@ -204,9 +197,17 @@ def _in_words(cause: str, rows: pd.DataFrame, study: Study) -> str:
         else ""
     )
     return (
-        f"{_subject(figure, study)} (table {figure['table']}): published {figure['published']:.{places}f}, "
-        f"ours {figure['ours']:.{places}f} ({gap.replace('-', '−')}){like}: {cause}."
+        f"{_subject(figure, study)} (table {figure['table']}): published {_number(figure, 'published')}, "
+        f"ours {_number(figure, 'ours')} ({gap.replace('-', '−')}){like}: {cause}."
     )
+
+
+def _number(figure: Mapping[Hashable, Any], which: str) -> str:
+    """Return the published figure or ours, with as many digits as its metric needs."""
+    places = {"critical_eps": 4, "f_score": 2}.get(str(figure["metric"]))
+    if places is None and not in_points(str(figure["metric"])):
+        return str(figure["printed"]) if which == "published" else formatting.amount(figure[which])
+    return f"{figure[which]:.{1 if places is None else places}f}"
 
 
 def _subject(figure: Mapping[Hashable, Any], study: Study) -> str:
@@ -218,7 +219,8 @@ def _subject(figure: Mapping[Hashable, Any], study: Study) -> str:
     parts = [f"{model} on {data}"]
     if not _is_clean(figure):
         eps = f" {formatting.threat(figure['norm'], str(figure['eps']))}" if figure["eps"] else ""
-        parts.append(f"{str(figure['attack']).upper() if eps else figure['attack']}{eps}")
+        attack = str(figure["attack"])
+        parts.append(f"{attack.upper() if eps and len(attack) <= _SHORT else attack}{eps}")
     elif measure == "accuracy":
         measure = "clean accuracy"
     if measure != "accuracy":

@@ -57,7 +57,7 @@ def _beside(results: Results, measured: Measured, published: pd.DataFrame) -> pd
         ["attack", "norm", "eps"],
     ]
     models = published[["study", "table", "dataset", "model", "metric", "unit"]].drop_duplicates()
-    more = models.merge(further, how="cross").assign(value=float("nan"), note="")
+    more = models.merge(further, how="cross").assign(value=float("nan"), printed="", note="")
     return comparison(
         measured.outcomes, pd.concat([published, more[published.columns]], ignore_index=True)
     )

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from scenes import defences, local_learning
 
+from bench.measure.differences import UNKNOWN, explained
 from bench.measure.published import read_published
 from bench.measure.source import Cause, Source
 from bench.report.findings import Findings, find
 from bench.report.measured import measure
-from bench.report.sections.opening import UNKNOWN, differences, used
+from bench.report.sections.opening import differences, used
 
 WEAK = Cause(where={"attack": "pgd", "model": "a"}, ours="lower", cause="the study's PGD was weak")
 
@@ -39,7 +40,9 @@ def results():
 
 
 def findings(results, figures, *causes):
-    return Findings(results=results, measured=None, beside=figures, source=source(*causes))
+    return Findings(
+        results=results, measured=None, beside=explained(figures, causes), source=source(*causes)
+    )
 
 
 def told(results, figures, *causes):
@@ -117,7 +120,8 @@ def test_figures_of_trainings_are_told_in_their_own_units(monkeypatch):
     moved = made.beside["published"].where(
         made.beside["metric"] != "critical_eps", made.beside["published"] / 4
     )
-    made = dataclasses.replace(made, beside=made.beside.assign(published=moved))
+    beside = explained(made.beside.assign(published=moved), made.source.causes)
+    made = dataclasses.replace(made, beside=beside)
     assert f"of {len(published)} published figures have ours beside them" in used(made)
     assert any(
         "fgsm-radius, critical eps" in words and "(+3" in words and " %)" in words
