@@ -197,7 +197,9 @@ class PublishedTable:
         groups: title and rows of each radius.
         notes: one line each.
         interval: what heads the third column of each.
-        stacked: whether the three stand one below the other, where there are many columns.
+        stacked: whether the three stand one below the other, where there are many columns; then a head
+            breaks at its commas.
+        subject: what heads the rows.
     """
 
     number: str
@@ -207,6 +209,7 @@ class PublishedTable:
     notes: tuple[str, ...]
     interval: str = "95 % interval"
     stacked: bool = False
+    subject: str = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.measure.published import comparison, read_published
 from bench.measure.source import read_source
-from bench.report.blocks import Figure, PublishedTable
+from bench.report.blocks import Figure, PublishedTable, Table
 from bench.report.measured import Measured
 from bench.store.results import Results
 from bench.suite_files import document_file, study_module
@@ -41,8 +41,8 @@ class Study:
             surface take the place of those with a row a cell, and there are no examples.
         figures: the study's own.
         beside: the published figures beside ours, from the results, their figures and the file.
-        tables: those in the published shape, from what `beside` returns; None for a row a model and
-            attack and a column a data set.
+        tables: those in the published shape, from what `beside` returns, with the causes of differences;
+            None for a row a model and attack and a column a data set.
         how: what stands above them.
     """
 
@@ -53,7 +53,7 @@ class Study:
     brief: bool = False
     figures: Callable[[Findings], Sequence[Figure]] = _no_figures
     beside: Callable[[Results, Measured, pd.DataFrame], pd.DataFrame] = _comparison
-    tables: Callable[[pd.DataFrame], Sequence[PublishedTable]] | None = None
+    tables: Callable[[pd.DataFrame], Sequence[PublishedTable | Table]] | None = None
     how: str = (
         "In each cell the published accuracy in percent, then ours with its 95 % Wilson interval. Ours "
         "is the share of all images that withstood this attack on every surface and by every toolkit "

@@ -17,6 +17,12 @@ from bench.store.results import Results
 
 PUBLISHED = Path(__file__).parents[2] / "bench" / "studies" / "fooling" / "published.csv"
 IMAGES = 20
+#: The size of the study's own fits; others are of a sweep.
+FIT = next(
+    dict(request.spec.parameters)["fit"]
+    for request in load_suite("fooling").attacks
+    if request.spec.title() == "universal linf 0.1"
+)
 #: Images that every model gets wrong.
 WRONG = (0, 1)
 

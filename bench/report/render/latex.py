@@ -148,8 +148,12 @@ def _parts(title: str) -> tuple[str, ...]:
 
 
 def _head(title: str) -> str:
-    parts = [latex(part) for part in _parts(title)]
-    stacked = r" \\ ".join(parts)
+    return _stack(_parts(title))
+
+
+def _stack(parts: Sequence[str]) -> str:
+    """Return the parts of a head below each other."""
+    stacked = r" \\ ".join(map(latex, parts))
     return stacked if len(parts) == 1 else f"\\shortstack{{{stacked}}}"
 
 
@@ -164,14 +168,20 @@ def published_lines(table: PublishedTable, label: str) -> list[str]:
     body = _stacked if table.stacked else _side_by_side
     columns, *lines = body(table)
     caption = " ".join([f"{table.caption}.", *table.notes])
+    wide = table.stacked and len(table.data) > _WIDE
     return [
+        *(["{\\tiny\\setlength{\\tabcolsep}{2pt}"] if wide else []),
         f"\\begin{{longtable}}{{{columns}}}",
         f"\\caption{{{latex(caption)}}} \\label{{{label}}} \\\\",
         "\\toprule",
         *lines,
         "\\bottomrule",
-        "\\end{longtable}",
+        "\\end{longtable}" + ("}" if wide else ""),
     ]
+
+
+#: Of more columns than this, a stacked table is set in small type.
+_WIDE = 4
 
 
 def _side_by_side(table: PublishedTable) -> Iterator[str]:
@@ -183,7 +193,7 @@ def _side_by_side(table: PublishedTable) -> Iterator[str]:
     yield f"ll{'rrl' * len(table.data)}"
     yield " & ".join(["", "", *heads]) + r" \\"
     yield " ".join(rules)
-    yield " & ".join(["model", "attack", *figures]) + r" \\"
+    yield " & ".join([latex(table.subject), "attack", *figures]) + r" \\"
     yield from ("\\midrule", "\\endhead")
     for title, rows in table.groups:
         yield f"\\multicolumn{{{width}}}{{l}}{{\\emph{{{latex(title)}}}}} \\\\"
@@ -197,7 +207,8 @@ def _side_by_side(table: PublishedTable) -> Iterator[str]:
 def _stacked(table: PublishedTable) -> Iterator[str]:
     """Yield the columns, then the lines: the published figure, ours and its interval below each other."""
     yield f"ll{'r' * len(table.data)}"
-    yield _row("model", "", *table.data)
+    heads = [_stack(title.split(", ")) for title in table.data]
+    yield " & ".join([latex(table.subject), "", *heads]) + r" \\"
     yield from ("\\midrule", "\\endhead")
     for row in (row for _, rows in table.groups for row in rows):
         printed = [entry.published for entry in row.entries]

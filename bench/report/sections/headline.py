@@ -90,8 +90,15 @@ def _note(row: Any) -> str:
     return formatting.join(formatting.text(row.flag).removeprefix("INVALID: "), smoke)
 
 
+#: Of more threats than this, each is a row of the brief headline, and a model a column.
+_ACROSS = 8
+
+
 def brief_headline(findings: Findings) -> Table:
-    """Return a row a model of those shown: clean accuracy, and the worst case at each radius."""
+    """Return the models shown: clean accuracy, and the worst case at each radius.
+
+    A row a model; of one data set and many radii a row a radius, with a column a model.
+    """
     found = _shown(findings)
     threats = list(dict.fromkeys(zip(found["norm"], found["eps_text"], strict=True)))
     one_norm = len({norm for norm, _ in threats}) == 1
@@ -113,14 +120,27 @@ def brief_headline(findings: Findings) -> Table:
         })  # fmt: skip
     rates = [Column(title, "rate") for title in ("clean (%)", *titles.values())]
     frame = pd.DataFrame(rows, columns=["data", "model", *(rate.title for rate in rates)])
+    columns = (Column("data"), Column("model", "subject"), *rates)
+    if len(threats) > _ACROSS and len(set(frame["data"])) == 1 and frame["model"].is_unique:
+        columns, frame = _turned(frame)
     return Table(
         caption="Clean accuracy, and the share of images that withstood every attack within the radius, "
         "on every surface and by every toolkit (worst case per image); 95 % Wilson intervals.",
-        columns=(Column("data"), Column("model", "subject"), *rates),
+        columns=columns,
         frame=frame,
         group="data",
         notes=tuple(mark_notes(frame.to_numpy().ravel())),
     )
+
+
+def _turned(frame: pd.DataFrame) -> tuple[tuple[Column, ...], pd.DataFrame]:
+    """Return a brief headline with a row a radius and a column a model."""
+    turned = frame.drop(columns="data").set_index("model").T
+    turned.index = [title.removesuffix(" (%)") for title in turned.index]
+    made = turned.rename_axis(columns=None).rename_axis("threat").reset_index()
+    made.insert(0, "data", frame["data"].iloc[0])
+    rates = (Column(str(model), "rate") for model in frame["model"])
+    return (Column("data"), Column("threat", "threat"), *rates), made
 
 
 def _shown(findings: Findings) -> pd.DataFrame:

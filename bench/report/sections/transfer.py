@@ -18,7 +18,8 @@ def section(findings: Findings) -> Section | None:
     found = findings.measured.transfer
     if found.empty:
         return None
-    table = transfer_table(found, findings.attack_names)
+    named = {column: found[column].map(findings.called) for column in ("model", "fitted_on")}
+    table = transfer_table(found.assign(**named), findings.attack_names)
     return Section(label="transfer", title="Universal perturbations", blocks=(table,))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.attacks.catalogue import every_parameter
 from bench.measure.intervals import figure_interval
 from bench.measure.outcomes import Outcomes
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
@@ -42,8 +43,6 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
     "one-pixel": {"population": "100", "generations": "50", "stop": "0.1", "targeted": "none"},
     "universal": {},
 }
-#: What a cell does not write of its parameters: the default of one that its attack got later.
-_UNWRITTEN = {"loss": "ce", "clip": "steps"}
 #: The study calls SparseFool an l1 attack; the harness, by what it makes small, an l0 attack.
 _NORMS = {"sparsefool": "l0"}
 #: Radii of universal perturbations in the study's units, of normalised images, and in those of [0, 1].
@@ -95,11 +94,11 @@ class Further:
 
 FURTHER = (
     Further(called="by cross-entropy", tables=("12.1", "12.2"), settings={"loss": "ce"}),
-    Further(called="all tried, not only the fooled", tables=("12.1", "12.7"),
+    Further(called="all tried", tables=("12.1", "12.7"),
             figures={"mean_confidence": ("confidence_tried", 100)}),
     Further(called="clipped at every step", tables=("12.3", "12.5"),
             settings={"clip": "steps", "overshoot": "0.01"}),
-    Further(called="relative to the whole image", tables=("12.3", "12.4", "12.5"),
+    Further(called="by the whole image", tables=("12.3", "12.4", "12.5"),
             figures={"relative_robustness": ("{before}rho_{norm}", 1)}),
     Further(called="pixels, not values", tables=("12.6",),
             figures={"median_pixels_perturbed": ("median_pixels", 100)}),
@@ -156,7 +155,11 @@ class _Run:
         self.planned: dict[tuple[str, ...], list[dict[Any, Any]]] = {}
         for cell in results.cells.to_dict("records"):
             key = (cell["model"], cell["attack"], cell["norm"])
-            self.planned.setdefault(key, []).append(cell)
+            given = every_parameter(cell["attack"], cell["parameters"])
+            self.planned.setdefault(key, []).append({**cell, "parameters": given})
+        self.batch_sizes = dict(
+            zip(results.cells["cell"], results.cells["batch_size"], strict=True)
+        )
         found = measured.perturbations
         self.figures: dict[str, dict[str, Any]] = {
             str(row["cell"]): {str(name): value for name, value in row.items()}
@@ -176,7 +179,7 @@ class _Run:
             for cell in self.planned.get((asked.model, asked.attack, asked.norm), [])
             if (asked.radius is None or cell["radius"] == asked.radius)
             and all(
-                str(cell["parameters"].get(name, _UNWRITTEN.get(name))) == value
+                str(cell["parameters"].get(name)) == value
                 for name, value in asked.parameters.items()
             )
         ]
@@ -188,9 +191,11 @@ class _Run:
     def interval(self, cell: str, figure: str) -> tuple[float, float, int]:
         """Return the 95 % interval of a figure of a done cell, and of how many images it is.
 
-        What was measured once, as the time of a fit, has none.
+        What was measured once has none: the time of a fit, or of images attacked together.
         """
         kind = PERTURBATION_FIGURES[figure].kind
+        if figure == "seconds" and self.batch_sizes[cell] > 1:
+            return _NAN, _NAN, len(self.values[cell])
         if not kind.endswith("of fit"):
             values = self.values[cell]
             return *figure_interval(values, figure), len(values)

@@ -52,7 +52,7 @@ def relative(rows, size, whole):
 
 
 #: A figure of the study and, from the rows of the cell it is of, ours by a direct computation.
-UNIVERSAL = {"norm": "l2", "eps": "3", "fit": "train 100", "fitted_on": "itself"}
+UNIVERSAL = {"norm": "l2", "eps": "3", "fit": fooling.FIT, "fitted_on": "itself"}
 KINDS = {
     "fooling rate": (
         ("12.1", "fooling_rate", {"eps": "0.05"}),
@@ -65,7 +65,7 @@ KINDS = {
         lambda rows: 100 * rows.loc[rows["success"], "adv_confidence"].mean(),
     ),
     "confidence of all": (
-        ("12.1", "mean_confidence", {"eps": "0.05", "further": "all tried, not only the fooled"}),
+        ("12.1", "mean_confidence", {"eps": "0.05", "further": "all tried"}),
         ("fgsm", {"eps": "0.05", "loss": "logit"}),
         lambda rows: 100 * rows["adv_confidence"].mean(),
     ),
@@ -115,7 +115,7 @@ KINDS = {
         lambda rows: relative(rows, "l2", "centred_l2"),
     ),
     "relative to the image": (
-        ("12.3", "relative_robustness", {"further": "relative to the whole image"}),
+        ("12.3", "relative_robustness", {"further": "by the whole image"}),
         ("deepfool", {"norm": "l2", "clip": "end"}),
         lambda rows: relative(rows, "l2", "clean_l2"),
     ),
@@ -205,8 +205,11 @@ def test_each_kind_of_figure_is_that_of_its_cell(run, beside, kind):
     rows = rows_of(results, RESNET, attack, **parameters)
     assert row["ours"] == pytest.approx(by_hand(rows))
     assert (row["cell"], row["our_model"]) == (rows["cell"].iloc[0], RESNET)
-    assert row["low"] <= row["ours"] <= row["high"]
-    assert row["low"] < row["high"]
+    if kind == "seconds of a search":  # of images attacked together there is one time
+        assert pd.isna(row["low"])
+    else:
+        assert row["low"] <= row["ours"] <= row["high"]
+        assert row["low"] < row["high"]
     assert (row["n"], row["cells"], row["planned"]) == (18, 1, 1)
     # The contract with claims: a figure of perturbations, times the scale.
     found = measured.perturbations.set_index("cell").loc[row["cell"], row["figure"]]
@@ -319,7 +322,7 @@ def test_a_size_of_the_fit_or_of_the_search_does_not_matter(run):
     """A run whose fits and image counts are smaller than the suite's has the same figures beside it."""
     results, measured = run
     smaller = [
-        {**given, "fit": given["fit"].replace("100", "20")} if "fit" in given else given
+        {**given, "fit": "train 20"} if given.get("fit") == fooling.FIT else given
         for given in results.cells["parameters"]
     ]
     changed = dataclasses.replace(results, cells=results.cells.assign(parameters=smaller))
