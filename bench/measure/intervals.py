@@ -1,7 +1,7 @@
 """95 % intervals of the figures of `bench.measure.perturbations`.
 
-Shares have a Wilson interval, medians one of order statistics. Means and reductions have one of the
-percentile bootstrap: the middle 95 % of the figure over samples of the images, drawn with replacement
+Shares have a Wilson interval, medians one of order statistics, reductions of a share that of a paired
+difference. Means and reductions of a mean have one of the percentile bootstrap: the middle 95 % of the figure over samples of the images, drawn with replacement
 (B. Efron, Ann. Stat. 7, 1979). The draws are the same in every run.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import binom
 
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
-from bench.measure.statistics import Interval, wilson
+from bench.measure.statistics import Interval, paired_difference, wilson
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +33,8 @@ def figure_interval(values: pd.DataFrame, name: str) -> Interval:
     figure = PERTURBATION_FIGURES[name]
     if figure.parts is not None:
         before, after = (values[part].to_numpy(dtype="float64") for part in figure.parts)
-        return reduction_interval(before, after)
+        share = PERTURBATION_FIGURES[figure.parts[0]].kind == "share"
+        return (share_reduction_interval if share else reduction_interval)(before, after)
     counted = values[name].dropna().to_numpy(dtype="float64")
     if figure.kind == "share":
         return wilson(int(counted.sum()), len(counted))
@@ -57,6 +58,22 @@ def reduction_interval(before: Floats, after: Floats) -> Interval:
     first, second = draws @ before[there], draws @ after[there]
     known = first > 0
     return _middle((first[known] - second[known]) / first[known])
+
+
+def share_reduction_interval(before: Floats, after: Floats) -> Interval:
+    """Return the 95 % interval of (b - a) / b for the shares b and a of images (n,), each 0 or 1.
+
+    That of the paired difference b - a (`paired_difference`), divided by b: a bootstrap would have no
+    width where no image differs. NaN where no image has both values or all of the first are 0.
+    """
+    there = ~np.isnan(before) & ~np.isnan(after)
+    first, second = before[there] > 0, after[there] > 0
+    if not first.any():
+        return _NONE
+    _, (low, high) = paired_difference(
+        int((first & ~second).sum()), int((second & ~first).sum()), len(first)
+    )
+    return Interval(low / first.mean(), high / first.mean())
 
 
 def median_interval(values: Floats) -> Interval:

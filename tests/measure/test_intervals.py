@@ -13,8 +13,9 @@ from bench.measure.intervals import (
     mean_interval,
     median_interval,
     reduction_interval,
+    share_reduction_interval,
 )
-from bench.measure.statistics import wilson
+from bench.measure.statistics import paired_difference, wilson
 
 
 def draws(count: int, n: int, seed: int = 0) -> np.ndarray:
@@ -90,3 +91,20 @@ def test_the_kind_of_a_figure_says_which_interval_it_has():
     assert figure_interval(values, "confidence_fooled") == mean_interval(
         values["confidence_fooled"].to_numpy()[:9]
     )
+
+
+def test_a_reduction_of_a_share_is_that_of_a_paired_difference():
+    before = np.array([1.0] * 60 + [0.0] * 40)
+    after = before.copy()
+    after[:6] = 0  # six are lost, one is gained
+    after[99] = 1
+    low, high = share_reduction_interval(before, after)
+    _, bounds = paired_difference(6, 1, 100)
+    assert (low, high) == pytest.approx((bounds.low / 0.6, bounds.high / 0.6))
+    assert low < 5 / 60 < high
+    # Where no image differs there still is an interval.
+    low, high = share_reduction_interval(before, before)
+    assert low < 0 < high < 0.1
+    assert np.isnan(share_reduction_interval(np.zeros(5), np.zeros(5))).all()
+    values = pd.DataFrame({"unclipped_fooling": before, "fooling": after})
+    assert figure_interval(values, "fooling_reduction") == share_reduction_interval(before, after)

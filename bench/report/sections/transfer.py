@@ -19,7 +19,7 @@ def section(findings: Findings) -> Section | None:
     if found.empty:
         return None
     named = {column: found[column].map(findings.called) for column in ("model", "fitted_on")}
-    table = transfer_table(found.assign(**named), findings.attack_names)
+    table = transfer_table(found.assign(**named), findings.attack_names, brief=findings.study.brief)
     return Section(label="transfer", title="Universal perturbations", blocks=(table,))
 
 
@@ -29,7 +29,7 @@ def frames(findings: Findings) -> Mapping[str, pd.DataFrame]:
     return {"transfer": found} if len(found) else {}
 
 
-def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
+def transfer_table(found: pd.DataFrame, called: Mapping[str, str], *, brief: bool = False) -> Table:
     """Return a row a universal perturbation: how it was fitted, and the share of images it fools.
 
     A model's column is the share of the images it gets right that fall to the perturbation; of
@@ -38,7 +38,9 @@ def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     Args:
         found: of `bench.measure.transfer.transfer`.
         called: what the attack of each cell is called.
+        brief: whether the passes through the model are left to the file.
     """
+    through = () if brief else ("forwards", "backwards")
     tested = [f"{model} (%)" for model in dict.fromkeys(found["model"])]
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for cell in found.to_dict("records"):
@@ -58,7 +60,7 @@ def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     columns = (
         Column("fitted on", "subject"), ATTACK, THREAT, TOOLKIT,
         *(Column(title, "rate") for title in (*tested, "fitted (%)")),
-        *(Column(title, "number") for title in ("passes", "forwards", "backwards", "s")),
+        *(Column(title, "number") for title in ("passes", *through, "s")),
     )  # fmt: skip
     titles = [column.title for column in columns]
     return Table(
@@ -66,7 +68,7 @@ def transfer_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         caption="Universal perturbations from model to model: the share of the images that the "
         "model in the column gets right which the perturbation fitted on the model in the row "
         "takes to another class. Then the share of the images it was fitted on, and what the fit "
-        "took in all: passes over them, passes through the model, seconds.",
+        f"took in all: passes over them{'' if brief else ', passes through the model'}, seconds.",
         columns=columns,
         frame=pd.DataFrame(
             [
