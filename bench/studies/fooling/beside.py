@@ -273,11 +273,11 @@ def _attacked(figure: Mapping[Any, Any], run: _Run, network: str, more: Further)
     name, scale = (more.figures or _FIGURES)[figure["metric"]]
     before = "unclipped_" if figure["note"].startswith("unclipped") else ""
     name = name.format(before=before, norm=figure["norm"])
+    scale *= 1000 if figure["unit"] == "ms" else 1
     given = run.figures.get(cell)
     if given is None or formatting.missing(given[name]):
         nothing = {"ours": _NAN, "low": _NAN, "high": _NAN, "n": 0, "cells": 0}
         return nothing | {"planned": int(bool(cell)), "figure": name, "cell": cell, "scale": scale}
-    scale *= 1000 if figure["unit"] == "ms" else 1
     if figure["metric"] == "time_per_iteration":
         scale /= given["fit_passes"]
     low, high, n = run.interval(cell, name)

@@ -90,6 +90,30 @@ def test_of_two_readings_of_a_radius_the_nearer_is_compared_and_counted_once(res
     ]
 
 
+def test_figures_that_are_no_percentages_differ_in_percent_of_the_printed(results):
+    figures = beside(
+        ("1", "a", "deepfool", "", "", 1.34, 0.217), ("1", "a", "deepfool", "", "", 2.0, 2.1)
+    ).assign(
+        metric="mean_l2", note=["clipped", "unclipped"], printed=["1.34", "2.0"], low=[0.2, 2.0],
+        high=[0.25, 2.2],
+    )  # fmt: skip
+    made = findings(results, figures)
+    # The note tells the two apart.
+    assert used(made).startswith("2 of 2 published figures")
+    assert differences(made)[1:] == [
+        "a on CIFAR-10, deepfool, mean l2 (table 1): published 1.34, ours 0.217 (−84 %): cause not known."
+    ]
+
+
+def test_rows_beside_no_figure_of_their_own_are_not_counted(results):
+    figures = beside(
+        ("1", "a", "pgd", "0.01", "0.01", 60.0, 30.0), ("1", "a", "pgd", "0.01", "0.01", 60.0, 60.0)
+    ).assign(further=["", "another width"])
+    made = findings(results, figures)
+    assert used(made) == "1 of 1 published figures have ours beside them."
+    assert "ours 30.0" in differences(made)[1]
+
+
 def test_figures_without_ours_are_counted_by_their_reason(results):
     figures = beside(
         ("1", "basic", "pgd", "0.03", "0.03", 60.0, 60.0),

@@ -241,6 +241,8 @@ def test_figures_of_models_that_a_run_lacks_and_of_cells_without_a_result_say_so
     sparse = (published["attack"] == "sparsefool") & ~of_it
     donor = published["attack"] == "universal-from-densenet169"
     assert len(absent) == (of_it | sparse).sum()
+    # The scale is known without a result, by which claims read the printed figures.
+    assert set(absent.loc[absent["unit"] == "ms", "scale"]) == {1000}
     said = used(made)
     assert f"{of_it.sum()} of models that this run does not have" in said
     assert f"{sparse.sum()} that were planned and have no result that counts (table 12.6)" in said
