@@ -200,7 +200,7 @@ class _Run:
             values = self.values[cell]
             return *figure_interval(values, figure), len(values)
         given = self.figures[cell]
-        n = int(given["fit_images"])
+        n = 0 if formatting.missing(given["fit_images"]) else int(given["fit_images"])
         if kind == "share of fit":
             return *wilson(round(given[figure] * n), n), n
         return _NAN, _NAN, n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.report.study import Study
 from bench.studies.fooling.beside import beside
+from bench.studies.fooling.figures import figures
 from bench.studies.fooling.names import called, shown, stands_for
 from bench.studies.fooling.tables import tables
 
@@ -18,6 +19,6 @@ _HOW = (
 )
 
 STUDY = Study(
-    called=called, shown=shown, stands_for=stands_for, brief=True, beside=beside, tables=tables,
-    how=_HOW,
+    called=called, shown=shown, stands_for=stands_for, brief=True, figures=figures, beside=beside,
+    tables=tables, how=_HOW,
 )  # fmt: skip
