@@ -172,27 +172,27 @@ KINDS = {
     "universal": (
         ("12.8", "fooling_rate", {"eps": "3", "eps_published": "15"}),
         ("universal", UNIVERSAL),
-        lambda rows: 100 * rows["success"].mean(),
-    ),
-    "universal before the clip": (
-        ("12.8", "fooling_rate", {"further": "not clipped"}),
-        ("universal", UNIVERSAL),
         lambda rows: 100 * (rows["unclipped_label"] != rows["label"]).mean(),
+    ),
+    "universal after a clip": (
+        ("12.8", "fooling_rate", {"further": "clipped"}),
+        ("universal", UNIVERSAL),
+        lambda rows: 100 * rows["success"].mean(),
     ),
     "universal linf": (
         ("12.9", "fooling_rate", {"eps": "0.1", "eps_published": "0.5"}),
         ("universal", UNIVERSAL | {"norm": "linf", "eps": "0.1"}),
-        lambda rows: 100 * rows["success"].mean(),
+        lambda rows: 100 * (rows["unclipped_label"] != rows["label"]).mean(),
     ),
     "fitted on itself": (
         ("12.10", "fooling_rate", {"attack": "universal-from-resnet50"}),
         ("universal", UNIVERSAL),
-        lambda rows: 100 * rows["success"].mean(),
+        lambda rows: 100 * (rows["unclipped_label"] != rows["label"]).mean(),
     ),
     "fitted on another": (
         ("12.10", "fooling_rate", {"attack": "universal-from-mobilenet-v2"}),
         ("universal", UNIVERSAL | {"fitted_on": MOBILE}),
-        lambda rows: 100 * rows["success"].mean(),
+        lambda rows: 100 * (rows["unclipped_label"] != rows["label"]).mean(),
     ),
 }  # fmt: skip
 
