@@ -1,8 +1,8 @@
 """The cell that a claim about perturbations means, and what its images add to a figure.
 
-A setting may name as few parameters as tell the cells of an attack apart. Of cells that differ in their
-batch or in how many images they have alone, those attacked in the run's own batches count, unless the setting
-says how many are attacked together; and of these the one with the most images.
+A setting may name as few parameters as tell the cells of an attack apart. Of cells that differ only in batch
+size or number of images, the one with the largest batches counts, unless the setting names a batch size; of
+several such, the one with the most images.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ def chosen(run: ClaimRun, claim: Claim, title: str, setting: Setting) -> Chosen:
     if names:
         several = f"{len(cells)} cells are {described(setting)}"
         return Chosen(None, f"{several}; they differ in {', '.join(names)}, so say which")
-    usual = cells[cells["batch_size"] == run.outcomes.results.protocol["batch_size"]]
-    if setting.batch_size is None and len(usual):
-        cells = usual
-    cell = cells.sort_values("images", ascending=False, kind="stable").iloc[0].to_dict()
+    # Small batches are there for their times.
+    fullest = cells.sort_values(["batch_size", "images"], ascending=False, kind="stable")
+    cell = fullest.iloc[0].to_dict()
     flag = str(cell["flag"]).removeprefix("INVALID: ")
     return Chosen(cell, f"{described(setting)} {flag}" if flag else "")
 

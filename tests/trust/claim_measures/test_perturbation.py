@@ -248,7 +248,7 @@ def test_a_parameter_that_was_added_later_has_its_default():
     )
 
 
-def test_the_batches_of_the_run_count_and_then_the_most_images():
+def test_the_largest_batches_count_and_then_the_most_images():
     cells = [
         planted("a", range(1), batch_size=1),
         cell("a", "pgd", "0.1", range(2), images=30, columns=KNOWN),
