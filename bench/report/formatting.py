@@ -102,11 +102,13 @@ def data(protocol: Mapping[str, Any]) -> str:
 
 def parameters(given: Mapping[str, object]) -> str:
     """Return the parameters of an attack in one line: `random_start yes, steps 10`."""
+    return ", ".join(f"{name} {parameter_value(value)}" for name, value in sorted(given.items()))
+
+
+def parameter_value(value: object) -> str:
+    """Return the value of a parameter: `yes` and `no` for flags."""
     flags = {True: "yes", False: "no"}
-    return ", ".join(
-        f"{name} {flags[value] if isinstance(value, bool) else value}"
-        for name, value in sorted(given.items())
-    )
+    return flags[value] if isinstance(value, bool) else str(value)
 
 
 def loud(words: str) -> bool:

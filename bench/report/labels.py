@@ -58,7 +58,7 @@ def attack_names(results: Results) -> dict[str, str]:
             }
         sizes = group.groupby(["eps", "data"], dropna=False)["batch_size"].nunique()
         differing |= {"batch_size"} if (sizes > 1).any() else set()
-        for cell, parameters in zip(group["cell"], _told_apart(group), strict=True):
+        for cell, parameters in zip(group["cell"], told_apart(group), strict=True):
             shown = (differing | _goals(parameters)) & set(parameters)
             shown -= {name for name in _PLAIN_AT_ONE if parameters.get(name) == 1}
             words = [_in_words(name, parameters[name]) for name in sorted(shown)]
@@ -66,7 +66,7 @@ def attack_names(results: Results) -> dict[str, str]:
     return names
 
 
-def _told_apart(cells: pd.DataFrame) -> list[dict[str, object]]:
+def told_apart(cells: pd.DataFrame) -> list[dict[str, object]]:
     """Return what may tell each cell from its variants, by name: its parameters and its batch size."""
     pairs = zip(cells["parameters"], cells["batch_size"], strict=True)
     return [{**parameters, "batch_size": size} for parameters, size in pairs]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import build
+
 from bench.report.findings import Findings
+from bench.report.measured import measure
 from bench.report.sections.failures import failure_table
 from bench.report.sections.parameters import parameter_table
 
@@ -16,6 +19,22 @@ def test_parameters_are_written_out_once_an_attack(findings: Findings) -> None:
     assert pgd["eps"] == "8/255, 24/255"
     assert "random_start no" in pgd["parameters"]
     assert "step_size 2/255" in pgd["parameters"]
+
+
+def test_an_attack_in_several_ways_has_one_row_with_what_varies() -> None:
+    cells = [
+        build.cell("m", "fgsm", eps, (), parameters={"targeted": "none", **loss})
+        for loss in ({}, {"loss": "logit"})
+        for eps in ("0.1", "0.2")
+    ]
+    results = build.results(cells)
+    results.cells["batch_size"] = [100, 100, 100, 1]
+    table = parameter_table(Findings(results=results, measured=measure(results)))
+    (row,) = table.frame.to_dict("records")
+    assert row["eps"] == "0.1, 0.2"
+    assert row["parameters"] == "targeted none"
+    # What came later is left out of a cell where it has its default.
+    assert row["those that vary"] == "batch_size: 100, 1; loss: ce, logit"
 
 
 def test_report_without_cells_has_no_parameters(findings: Findings) -> None:
