@@ -252,6 +252,8 @@ def _curves(axes: Axes, panel: Panel) -> None:
         axes.plot(
             search.trace["step"], 100 * search.trace["value"], color=own.colour,
             linestyle=own.dashes, label=search.named, zorder=3,
+            # The first candidates may end a search, whose line is then a point.
+            marker="o", markersize=3, markevery=[len(search.trace) - 1], clip_on=False,
         )  # fmt: skip
     percent_axis(axes, f"probability\n{panel.probability} (%)", step=25)
     if panel.stop is not None:
