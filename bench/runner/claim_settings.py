@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bench.attacks.catalogue import every_parameter, is_minimal, row_of
+from bench.attacks.catalogue import every_parameter, is_fitted, is_minimal, row_of
 from bench.attacks.values import parameter_value
 from bench.errors import SpecError
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
@@ -34,6 +35,9 @@ _OF_SIDES = ("attacks", "norm", "eps", "figure")
 _BATCH_SIZE, _TOOLKIT = "batch_size", "toolkit"
 #: Figures that can be compared with each other, as tests go.
 _ALIKE = {"share of fit": "share", "reduction": "mean"}
+#: Kinds of figures that only attacks have that are fitted on other images.
+_OF_FITS = ("share of fit", "fact of fit")
+_SAY_APART = "say in what they differ (left_figure and right_figure, left_eps and right_eps, ...)"
 
 
 def is_about_perturbations(table: ClaimTable, measure: ClaimMeasure) -> bool:
@@ -68,6 +72,10 @@ def claim_of_perturbations(
         raise SpecError(f"{where}: models are ordered once; write one value in place of a list")
     if not measure.orders:
         _check_figures(settings[0], where)
+    if table.bound is not None:
+        _check_bound(table.bound, settings[0][0], where)
+    if table.right is None and any(one == other for one, other in settings):
+        raise SpecError(f"{where}: both sides are the same; {_SAY_APART}")
     left, right = settings[0]
     return Claim(
         says=table.says,
@@ -161,6 +169,8 @@ def _entries(
         for name, value in of_side.items()
         if isinstance(value, list)
     }
+    if 0 in lists:
+        raise SpecError(f"{where}: {lists[0]} is an empty list; write a value, or leave it out")
     if len(lists) > 1:
         told = ", ".join(f"{name} {count}" for count, name in lists.items())
         raise SpecError(f"{where}: lists are gone through together, but their lengths are {told}")
@@ -199,6 +209,10 @@ def _setting(
     batch_size, toolkit = given.pop(_BATCH_SIZE, None), given.pop(_TOOLKIT, None)
     if toolkit is not None and toolkit not in TOOLKITS:
         raise SpecError(f"{where}.with: {unknown('toolkit', str(toolkit), list(TOOLKITS))}")
+    if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
+        raise SpecError(f"{where}.with: batch_size {batch_size!r}: write a whole number from 1")
+    if PERTURBATION_FIGURES[figure].kind in _OF_FITS and not is_fitted(name):
+        raise SpecError(f"{where}.figure: {figure} is of attacks that are fitted; {name} is not")
     parameters = {field: _value(name, field, value, eps, where) for field, value in given.items()}
     setting = Setting(
         attack=name, norm=norm, eps=eps, parameters=tuple(sorted(parameters.items())),
@@ -271,6 +285,15 @@ def _absent(setting: Setting, attacks: Sequence[AttackRequest]) -> str:
         values = list(dict.fromkeys(str(parameters.get(name)) for parameters in there))
         if str(value) not in values:
             return f"no {called} of the suite has {name} {value}; it has {', '.join(values)}"
+    sizes = [attack.batch_size for attack in at if attack.batch_size is not None]
+    kits = [kit for attack in at for kit in attack.toolkits or TOOLKITS]
+    for name, one, known in (
+        (_BATCH_SIZE, setting.batch_size, sizes), (_TOOLKIT, setting.toolkit, kits),
+    ):  # fmt: skip
+        values = list(dict.fromkeys(map(str, known)))
+        if one is not None and str(one) not in values:
+            has = f"it has {', '.join(values)}" if values else "it names none"
+            return f"no {called} of the suite has {name} {one}; {has}"
     return f"no {called} of the suite has all of this at once"
 
 
@@ -286,3 +309,14 @@ def _check_figures(pair: tuple[Setting, Setting | None], where: str) -> None:
     kinds = {(_ALIKE.get(figure.kind, figure.kind), figure.unit) for figure in figures}
     if len(kinds) > 1:
         raise SpecError(f"{where}.figure: {' and '.join(names)} are figures of different kinds")
+
+
+def _check_bound(bound: float, setting: Setting, where: str) -> None:
+    """Raise if no figure of its unit can lie on either side of a bound."""
+    if not math.isfinite(bound):
+        raise SpecError(f"{where}.bound: {bound} is no number that a figure can be compared with")
+    figure = PERTURBATION_FIGURES[setting.figure]
+    if figure.unit == "share" and figure.kind != "reduction" and not 0 <= bound <= 1:
+        raise SpecError(
+            f"{where}.bound: {figure.name} is a share, from 0 to 1 (0.8 is 80 %); this says {bound:g}"
+        )

@@ -71,8 +71,16 @@ def checked_claim(table: ClaimTable, attacks: Sequence[AttackRequest], where: st
         where: the file and the table, for messages.
 
     Raises:
-        SpecError: fields that contradict each other, or attacks that the suite does not have.
+        SpecError: fields that contradict each other, attacks that the suite does not have, or a model
+            compared with itself.
     """
+    claim = _claim_of(table, attacks, where)
+    if claim.left == claim.right and "*" not in claim.left and not claim.apart:
+        raise SpecError(f"{where}.right: this is the model of the left; name another one")
+    return claim
+
+
+def _claim_of(table: ClaimTable, attacks: Sequence[AttackRequest], where: str) -> Claim:
     eps_values = table.eps if isinstance(table.eps, list | None) else [table.eps]
     eps = tuple(str(radius) for radius in eps_values or ())
     measure = _measure(table.measure, where)

@@ -76,7 +76,7 @@ def test_lists_are_gone_through_together(tmp_path):
 
 
 def test_the_radius_is_as_the_suite_writes_it(tmp_path):
-    table = said(right=None, eps=None, left_eps=["0.10", "26/255"], right_eps=[0.1, 0.1])
+    table = said(right=None, eps=None, left_eps=["0.10", "26/255"], right_eps=["26/255", 0.1])
     (claim,) = loaded(tmp_path, table).claims
     assert [pair[0].eps for pair in claim.settings] == ["0.1", "26/255"]
     assert claim.eps == ("0.1", "26/255")
@@ -133,7 +133,16 @@ def test_what_a_claim_compares_is_part_of_the_suite(tmp_path):
      r"eps: deepfool takes no radius; leave it out"),
     (said(attacks=["deepfool"], norm="l2", eps=None, **{"with": {"clip": "steps"}}),
      r"with: no deepfool l2 of the suite has clip steps; it has end"),
-    (said(eps="26/255", **{"with": {"batch_size": 1}}), r"with: no fgsm linf 26/255 of the suite has all of this"),
+    (said(eps="26/255", **{"with": {"batch_size": 1}}),
+     r"with: no fgsm linf 26/255 of the suite has batch_size 1; it names none"),
+    (said(**{"with": {"batch_size": 7}}), r"with: no fgsm linf 0\.1 of the suite has batch_size 7; it has 1$"),
+    (said(**{"with": {"toolkit": "art"}}), r"with: no fgsm linf 0\.1 of the suite has toolkit art; it has native"),
+    (said(**{"with": {"loss": "ce", "batch_size": 1}}), r"with: no fgsm linf 0\.1 of the suite has all of this"),
+    (said(**{"with": {"batch_size": "1"}}), r"with: batch_size '1': write a whole number from 1"),
+    (said(**{"with": {"batch_size": 0}}), r"with: batch_size 0: write a whole number from 1"),
+    (said(**{"with": {"loss": []}}), r"with\.loss is an empty list; write a value"),
+    (said(figure="fit_passes"), r"figure: fit_passes is of attacks that are fitted; fgsm is not"),
+    (said(right="digits/cnn"), r"right: this is the model of the left; name another one"),
     (said(**{"with": {"toolkit": "fool"}}), r"with: no toolkit named 'fool'; did you mean foolbox"),
     (said(left_eps="0.1"), r"write eps, or left_eps and right_eps, not both"),
     (said(left_with={"loss": "ce"}), r"left_with: `with` says loss already; leave one out"),
@@ -147,6 +156,12 @@ def test_what_a_claim_compares_is_part_of_the_suite(tmp_path):
     (said(expect="same order"), r"expect: for perturbations write left > right or"),
     (said(figure=None, left_figure="fooling", right_figure="delta_l2"),
      r"figure: fooling and delta_l2 are figures of different kinds"),
+    (said(right=None, expect="left < bound", bound=80.0), r"bound: fooling is a share, from 0 to 1"),
+    (said(right=None, expect="left < bound", bound=-0.1), r"bound: fooling is a share, from 0 to 1"),
+    (said(ORDER, left_attacks=None, left_eps=None, left_figure=None, left_with=None, right_attacks=None,
+          right_norm=None, right_figure=None, attacks=["fgsm"], eps="0.1", figure="fooling",
+          **{"with": {"loss": "ce"}}), r"both sides are the same; say in what they differ"),
+    (said(right=None, left_eps="0.1", right_eps=0.1, eps=None), r"both sides are the same; say in what"),
     (said(ORDER, left_eps=["0.1", "26/255"]), r"models are ordered once"),
     (said(ORDER, right="digits/cnn"), r"right: the models of `left` are ordered; leave it out"),
     (said(measure="accuracy", figure=None), r"with: this is about perturbations; it needs measure = 'perturbation' or 'order'"),
@@ -159,6 +174,18 @@ def test_a_wrong_claim_names_file_table_and_field(tmp_path, table, words):
     ) as caught:
         loaded(tmp_path, table)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bound", ["nan", "inf", "-inf"])
+def test_a_bound_is_finite(tmp_path, bound):
+    table = said(right=None, figure="rho_l2", expect="left < bound", bound=0.0625)
+    text = build.suite(MODELS, ATTACKS, [table])
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("0.0625", bound))
+    with pytest.raises(
+        SpecError, match=rf"claims\[1\]\.bound: {bound} is no number that a figure can be"
+    ):
+        load_suite(str(path))
 
 
 @pytest.mark.parametrize(("table", "words"), [
