@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def asked_in_words(request: Mapping[str, Any] | None) -> str:
     parts = [
         _share(models, "model"),
         _share(attacks, "attack"),
-        " or ".join(dict.fromkeys(_share(pair, "image") for pair in request["images"])),
+        _either(_share(pair, "image") for pair in request["images"]),
     ]
     if request["joined"]:
         parts[0] += f" and {_counted(request['joined'], 'model')} of a plug-in"
@@ -124,6 +124,12 @@ def asked_in_words(request: Mapping[str, Any] | None) -> str:
             f"{_counted(len(request['toolkits']), 'toolkit')} ({', '.join(request['toolkits'])})"
         )
     return f"{'the whole suite' if is_whole(request) else 'part of the suite'}: {', '.join(parts)}"
+
+
+def _either(shares: Iterable[str]) -> str:
+    """Return shares of one thing with its name once: `8 or 100 images`."""
+    *others, last = dict.fromkeys(shares)
+    return " or ".join([*(share.rpartition(" ")[0] for share in others), last])
 
 
 def is_whole(request: Mapping[str, Any] | None) -> bool:

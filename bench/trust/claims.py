@@ -83,7 +83,8 @@ def _summary(compared: pd.DataFrame, counts: list[int]) -> str:
     total, unjudged = len(compared), counts[-1]
     if unjudged == total:
         reasons = list(compared["note"].unique())
-        more = f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
+        others = len(reasons) - 1
+        more = f", and {others} other reason{'s' if others > 1 else ''}" if others else ""
         return f"{reasons[0]}{more}"
     if max(counts) == total:
         return f"{total} of {total}"

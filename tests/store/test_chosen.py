@@ -83,7 +83,7 @@ def test_a_run_that_is_named_has_to_be_of_the_suite(store: Store) -> None:
     ({"images": [[20, 200]], "attacks": [3, 19], "models": [1, 2]},
      "part of the suite: 1 of 2 models, 3 of 19 attacks, 20 of 200 images", False),
     ({"images": [[10, 200], [10, 2000]]},
-     "part of the suite: 2 models, 19 attacks, 10 of 200 images or 10 of 2000 images", False),
+     "part of the suite: 2 models, 19 attacks, 10 of 200 or 10 of 2000 images", False),
     ({"toolkits": ["art"]},
      "part of the suite: 2 models, 19 attacks, 200 images, 1 toolkit (art)", False),
     ({"seed": 3}, "part of the suite: 2 models, 19 attacks, 200 images, seed 3", False),

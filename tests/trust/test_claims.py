@@ -73,6 +73,6 @@ def test_several_reasons_are_counted():
     mixed = build.results([*CELLS, cell("b", "fgsm", "0.1", [])], asked)
     row = claims(mixed, comparisons(Outcomes(mixed))).iloc[0]
     assert row["verdict"] == UNJUDGED
-    assert row["summary"].startswith(
-        "left: no fgsm in this run; right: no bim in this run, and 1 other"
+    assert (
+        row["summary"] == "left: no fgsm in this run; right: no bim in this run, and 1 other reason"
     )
