@@ -27,13 +27,15 @@ def result_of(trial: Trial, classes: Sequence[str]) -> str:
 
 
 def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
-    """Return why an image was not attacked, or how the attack failed, in a sentence; None where neither."""
+    """Return why an image was not attacked, or why the attack failed, in a sentence; None if not known."""
     if trial.error is not None:
         if isinstance(trial.error, BenchError):
             return str(trial.error)
         return f"{first_line(trial.error)} ({where(trial.error)})"
     if trial.image.label is None:
         return "not attacked: the model decides for no class; give one with --label"
+    if trial.x_adv is not None and not trial.row["success"]:
+        return _unguided(trial.row["ineffective"])
     if trial.x_adv is not None or _spoilt(trial):
         return None
     if not formatting.missing(trial.row["invalid"]):
@@ -42,7 +44,20 @@ def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
     if not trial.row["correct"]:
         said = label_of(trial.row, "clean", classes)
         return f"not attacked: the model is wrong already; it says {said}, and the label is {label}"
-    return f"not attacked: it is of class {label}, which the goal of the attack leaves out"
+    source = dict(trial.asked.spec.parameters).get("source")
+    if source is not None and int(source) != trial.image.label:
+        wanted = class_name(int(source), classes)
+        return (
+            f"not attacked: it is of class {label}, and the attack is for images of {wanted} alone"
+        )
+    return f"not attacked: it is of class {label}, which the attack would make of it"
+
+
+def _unguided(why: Any) -> str | None:
+    """Return that a failed attack had nothing to go by, if so."""
+    if formatting.missing(why):
+        return None
+    return f"the attack had nothing to go by ({why}), so its failure says nothing of the model"
 
 
 def _spoilt(trial: Trial) -> bool:

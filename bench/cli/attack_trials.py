@@ -121,10 +121,12 @@ def labelled(
         SpecError: a class that the model does not have, or another number of labels.
     """
     files = [single for single in singles if single.label is None]
-    if len(labels) not in (0, 1, len(files)) or (labels and not files):
+    if labels and not files:
+        raise SpecError("--label: images of the data set have their own labels; leave it out")
+    if len(labels) not in (0, 1, len(files)):
         raise SpecError(
             f"--label: {len(labels)} given for {formatting.plural(len(files), 'file')}; give one for all, or "
-            f"one for each (an image of the data set has its own)"
+            f"one for each"
         )
     numbers = [_known_class(label, adapter, classes) for label in labels]
     given = iter(numbers * len(files) if len(numbers) == 1 else numbers)

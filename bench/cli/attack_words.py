@@ -214,5 +214,5 @@ def class_number(text: str, classes: Sequence[str], option: str) -> int:
         why = str(unknown("class", text, list(classes)))
         if len(why) > _LONG or not classes:
             why = f"none of the model's classes is known as {text!r}"
-        raise SpecError(f"{option}: {why}; a number will do too")
+        raise SpecError(f"{option}: {why} (a number will do too)")
     return number

@@ -101,6 +101,8 @@ def _opened(path: Path) -> Image.Image:
     """Return the picture in a file, in grey (`L`) or in colour (`RGB`) of 8 bits."""
     if path.is_dir():
         raise SpecError(f"{path} is a folder; name the pictures in it")
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise SpecError(f"{path} is no file on a disk; save the picture in one")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

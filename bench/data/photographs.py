@@ -51,7 +51,9 @@ def labelled_files(own: Path, data: Dataset) -> dict[Path, int]:
 
 
 def _own(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _ENDINGS)
+    files = sorted(
+        file for file in folder.iterdir() if file.suffix.lower() in _ENDINGS and not file.is_dir()
+    )
     if not files:
         raise SpecError(
             f"{folder} holds no photograph; put files named *_LABEL.jpg or *_LABEL.png there, or remove "

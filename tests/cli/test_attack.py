@@ -41,6 +41,14 @@ class Broken(Bright):
 def broken():
     return bench.wrap(Broken(), num_classes=10, input_shape=(3, 20, 10))
 
+class Constant(torch.nn.Module):
+    def forward(self, x):
+        return 5 * torch.eye(10)[0].repeat(len(x), 1) + 0 * x.sum()
+
+@bench.register_model("constant", data="cifar10")
+def constant():
+    return bench.wrap(Constant(), num_classes=10, input_shape=(3, 20, 10))
+
 @bench.register_model("of-two", data="cifar10")
 def of_two():
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(600, 2))
@@ -222,7 +230,35 @@ def test_a_target_is_called_by_its_name(invoke, folder):
     assert reached.split("  ")[1] == "pgd, targeted automobile"
     assert "goal reached  still reached" in reached
     assert "not attacked" in none
-    assert "100.png, pgd linf 0.1: not attacked: it is of class automobile" in process.stderr
+    assert (
+        "100.png, pgd linf 0.1: not attacked: it is of class automobile, which the attack would"
+        in process.stderr
+    )
+
+
+def test_an_image_of_another_class_than_the_source_is_not_attacked(invoke, folder):
+    process = invoke(
+        "attack", "bright", "100.png", "--plugin", "mine.py", "--attack", "pgd", "--eps", "0.1",
+        "--set", "source=airplane", "--set", "targeted=automobile", cwd=folder,
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert (
+        "it is of class automobile, and the attack is for images of airplane alone"
+        in process.stderr
+    )
+
+
+def test_a_failed_attack_without_a_gradient_is_told_from_one_that_tried(invoke, folder):
+    process = invoke(
+        "attack", "constant", "140.png", "--plugin", "mine.py", "--attack", "fgsm 0.1", "--attack", "noise 0.1",
+        cwd=folder,
+    )  # fmt: skip
+    assert process.stdout.count("not fooled") == 2
+    found = (
+        "140.png, fgsm linf 0.1: the attack had nothing to go by (no gradient), so its failure says"
+    )
+    assert found in process.stderr
+    assert process.stderr.count("nothing to go by") == 1
 
 
 def test_a_model_that_fails_on_one_image_is_told_and_the_others_go_on(invoke, folder):
@@ -247,7 +283,8 @@ def test_a_model_that_fails_on_one_image_is_told_and_the_others_go_on(invoke, fo
     (("digits/mlp", "test:0", *FGSM, "--set", "targeted=ten"), 2, "--set targeted: no class named 'ten'"),
     (("digits/mlp", "test:0", *FGSM, "--set", "targeted=10"), 2, "the model has no class 10"),
     (("digits/mlp", "test:0", *FGSM, "--toolkit", "foolbx"), 2, "did you mean foolbox"),
-    (("digits/mlp", "test:0", *FGSM, "--label", "1"), 2, "--label: 1 given for 0 files"),
+    (("digits/mlp", "test:0", *FGSM, "--label", "1"), 2, "--label: images of the data set have their own labels"),
+    (("digits/mlp", "140.png", *FGSM, "--label", "1", "--label", "2"), 2, "--label: 2 given for 1 file;"),
     (("digits/mlp", "140.png", *FGSM, "--label", "10"), 2, "its classes are 0 to 9"),
     (("digits/mlp", "140.png", *FGSM, "--label", "one"), 2, "--label: no class named 'one'"),
     (("digits/mlp", "test:0", "--attack", "universal", "--eps", "0.1"), 2, "bench run --suite FILE"),

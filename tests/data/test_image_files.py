@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def test_other_kinds_of_picture_look_as_in_a_viewer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "says"), [
     ("nowhere.png", "no such file; name a picture, or an image of the model's data set such as test:7"),
     (".", "is a folder; name the pictures in it"),
+    ("pipe.png", "is no file on a disk; save the picture in one"),
     ("words.png", "is no picture that can be read"),
     ("cut.png", "cannot be read: "),
     ("real.tif", "it is not known which value of its pixels is white (mode F)"),
@@ -107,6 +109,7 @@ def test_what_is_no_image_is_said_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("words.png").write_text("no picture")
+    os.mkfifo("pipe.png")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64))
     saved(Path("whole.png"), noise)
     Path("cut.png").write_bytes(Path("whole.png").read_bytes()[:2000])
