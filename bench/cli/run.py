@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 
     from bench.report.findings import Findings
     from bench.report.measured import Measured
-    from bench.runner.estimate import Estimate
     from bench.runner.execute import Scope
     from bench.runner.plan import Plan
-    from bench.spec import Cell, Suite
+    from bench.spec import Suite
     from bench.store.store import Store
 
 
@@ -126,7 +125,9 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         wanted = todo(plan, store, scope)
         expected = estimate(plan, store, wanted)
         if options["dry_run"]:
-            _print_plan(plan, store, expected, options["as_json"])
+            from bench.cli.planned import print_plan
+
+            print_plan(plan, store, expected, options["as_json"])
             return
         display.begin(plan, expected)
         outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
@@ -231,42 +232,6 @@ def _images(text: str | None) -> int | str | None:
     if not number:
         raise SpecError(f"--images {text}: write a number from 1, or all")
     return number
-
-
-def _print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> None:
-    from bench.cli.display import print_table, say
-    from bench.runner.training import counted
-
-    def row(cell: Cell, key: str | None, state: str, seconds: float | None) -> dict[str, Any]:
-        return {
-            "cell": key,
-            "model": cell.model.title(),
-            "attack": cell.attack.title(),
-            "toolkit": cell.toolkit,
-            "surface": cell.surface,
-            "images": len(plan.images_of(cell)),
-            "state": state,
-            "seconds": None if seconds is None else round(seconds, 1),
-        }
-
-    rows: list[dict[str, Any]] = []
-    for key, cell in plan.cells.items():
-        other = "done" if store.is_done(key) else "not here"
-        state = "to do" if key in expected.seconds else other
-        rows.append(row(cell, key, state, expected.seconds.get(key)))
-    rows += [row(cell, None, "not known yet", None) for cell in plan.later]
-    if as_json:
-        for record in rows:
-            click.echo(json.dumps(record))
-    else:
-        print_table([{**row, "cell": (row["cell"] or "")[:12]} for row in rows], group="model")
-    for line in plan.left_out:
-        say(f"left out: {line}")
-    if plan.untrained:
-        first, last = plan.untrained[0], plan.untrained[-1]
-        named = first if first == last else f"from {first} to {last}"
-        say(f"to be trained first: {counted(plan.untrained)}, {named}")
-    say(expected.line())
 
 
 def _doubted(measured: Measured) -> bool:

@@ -38,19 +38,27 @@ def data_name(data: str) -> str:
 
 
 def attack_names(results: Results) -> dict[str, str]:
+    """Return the attack of each cell of a run in words, as in `variants`."""
+    return variants(results.cells)
+
+
+def variants(cells: pd.DataFrame) -> dict[str, str]:
     """Return the attack of each cell in words: its name, and what tells it from its variants.
 
     A suite may have an attack twice at one threat, as PGD with and without a random start; the
     parameters that differ are then part of the name: `pgd, no random start`. So is the number of images
     attacked together, if it differs on one data set.
+
+    Args:
+        cells: `cell, attack, norm, eps, data, parameters, batch_size`, as in `bench.store.results.Results`.
     """
     names: dict[str, str] = {}
-    for (attack, _), group in results.cells.groupby(["attack", "norm"], sort=False):
+    for (attack, _), group in cells.groupby(["attack", "norm"], sort=False):
         differing: set[str] = set()
-        for _, variants in group.groupby("eps", dropna=False):
+        for _, at_radius in group.groupby("eps", dropna=False):
             given = [
                 {name: str(value) for name, value in parameters.items()}
-                for parameters in variants["parameters"]
+                for parameters in at_radius["parameters"]
             ]
             every = {name for parameters in given for name in parameters}
             differing |= {
