@@ -161,7 +161,7 @@ def _labelled(
     by_model = [one.called for one in found if one.label_from == "model"]
     if by_model:
         say(
-            f"the true class of {', '.join(by_model)} is not known: the model's own answer is taken for it "
+            f"{', '.join(by_model)}: the true class is not known, so the model's own answer is used as the label "
             f"(--label gives another)"
         )
     return found

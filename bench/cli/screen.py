@@ -25,6 +25,8 @@ _KEPT = frozenset({
     "after", "result", "verdict", "state", "under", "title",
 })  # fmt: skip
 
+#: A percentage of which no line ends between the number and the sign.
+_JOINED = "\N{NO-BREAK SPACE}%"
 _NUMBER = re.compile(r"[<+-]?[0-9][0-9.,]*(e[+-]?[0-9]+)?|[–-]|", re.ASCII)
 
 
@@ -253,7 +255,8 @@ def _broken(said: str, width: int | None, hanging: int = 0) -> list[str]:
     if width is None:
         return [said]
     lines = textwrap.wrap(
-        said, max(width, 1), subsequent_indent=" " * hanging, break_long_words=False,
+        said.replace(" %", _JOINED), max(width, 1), subsequent_indent=" " * hanging, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+    lines = [line.replace(_JOINED, " %") for line in lines]
     return [line.lstrip() if at else line for at, line in enumerate(lines)] or [""]

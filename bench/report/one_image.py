@@ -284,7 +284,7 @@ def _length(said: str, font: ImageFont.FreeTypeFont) -> float:
 def _broken(said: str, font: ImageFont.FreeTypeFont, room: int) -> list[str]:
     """Return a text in lines that fit; a word is broken only where it alone is too long."""
     lines = [""]
-    for word in re.split(r"(?<=[ ])", said):
+    for word in re.split(r"(?<=[ ])(?!%)", said):
         if _length(lines[-1] + word.rstrip(), font) > room and lines[-1]:
             lines.append("")
         for letter in word if _length(word.rstrip(), font) > room else [word]:

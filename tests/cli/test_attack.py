@@ -119,7 +119,7 @@ def test_a_photo_is_resized_and_its_label_is_what_the_model_says(invoke, folder)
     assert (said["l0"], said["linf"], said["iterations"]) == ("200", "0.100", "1")
     assert float(said["l2"]) == pytest.approx(0.1 * 600**0.5, rel=1e-2)
     assert (
-        "the true class of 140.png is not known: the model's own answer is taken for it"
+        "140.png: the true class is not known, so the model's own answer is used as the label"
         in process.stderr
     )
     (event, picture) = rows(invoke(*words, "--json", cwd=folder))

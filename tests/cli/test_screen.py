@@ -129,3 +129,13 @@ def test_suites_are_listed_with_the_documents_that_they_repeat(invoke, tmp_path)
     studies = {record["name"]: record["study"] for record in records}
     assert studies["digits"] is None
     assert studies["dml"].startswith("Adversarial Robustness of Deep Metric Learning.")
+
+
+@pytest.mark.parametrize("width", range(30, 56))
+def test_a_percentage_is_never_broken(width):
+    said = "dog (7 %), frog (12 %), automobile (52 %), deer (9 %), cat (100 %), airplane (31 %)"
+    rows = [{"image": "cat.jpg", "attack": "fgsm", "said": said}]
+    lines = [line.plain for line in screen.lay_out(rows, width)]
+    assert len(lines) > 3
+    assert " ".join(line.strip() for line in lines).count(" %)") == 6
+    assert not any(line.strip().startswith("%") for line in lines)

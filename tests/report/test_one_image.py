@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.errors import SpecError
+from bench.report import one_image
 from bench.report.one_image import Attempt, UnderAttack, draw
 
 #: Where images lie in a picture: their width, and the left edges of original, first and second attack.
@@ -143,3 +144,11 @@ def test_images_that_are_no_pictures_are_refused() -> None:
     x = np.zeros((2, 4, 4), dtype=np.float32)
     with pytest.raises(SpecError, match="of 2 channels"):
         draw("mine", [UnderAttack(name="a", x=x, attempts=(_attempt(FOOLED),))])
+
+
+def test_a_percentage_is_never_broken() -> None:
+    font = one_image._font(False, 32)
+    for room in range(120, 500, 10):
+        lines = one_image._broken("custard apple (56 %)", font, room)
+        assert " ".join(lines) == "custard apple (56 %)"
+        assert not any(line.startswith("%") for line in lines)
