@@ -14,7 +14,7 @@ from bench.errors import SpecError
 if TYPE_CHECKING:
     from PIL import Image
 
-#: Of a batch no more images than these are drawn: more make no picture that anyone can look at.
+#: The most images of a batch that are drawn: a longer picture is too long to be looked at.
 _DRAWN = 16
 
 
@@ -44,7 +44,7 @@ class Attacked:
     classes: Sequence[str] = ()
 
     def picture(self) -> Image.Image:
-        """Return a picture of the images: original, what was added, and the image tried, a line an image.
+        """Return a picture of the images: original, what was added, and the image tried, in one line for each.
 
         Of more than 16 images the first 16 are drawn; attack fewer, `x[20:24]`, to see others. It says under
         them what the model decided, how sure it was, and the norms of what was added. Save it with

@@ -74,15 +74,15 @@ if TYPE_CHECKING:
 def attack(
     ctx: click.Context, /, model: str, images: tuple[str, ...], out: Path, **options: Any
 ) -> None:
-    """Attack single images with MODEL and show what came of it.
+    """Attack MODEL on single images and show the result.
 
     IMAGE is a picture file, or an image of the model's data set with its label: `test:7`. A file is scaled
     until it covers what the model takes, and its middle is kept.
 
     Written to `attacks/` (`--out`): a picture (original, perturbation, attacked image; a sheet of several), and
     each attacked image twice: `...-attacked.npy` holds it exactly (float32, channels first), while
-    `...-attacked.png` is rounded to 8 bits and may fool the model no longer, which the table tells.
-    A file is never written over by another one. In kitty, iTerm2 and WezTerm the picture is shown at once.
+    `...-attacked.png` is rounded to 8 bits and may no longer fool the model; the table says whether it does.
+    No existing file is overwritten. In kitty, iTerm2 and WezTerm the picture is shown at once.
 
     The exit code is 1 where an attack failed or no image was attacked.
     """
@@ -124,7 +124,7 @@ def attack(
 
 
 def _model(model: str, options: Mapping[str, Any]) -> tuple[Adapter, Sequence[str]]:
-    """Return a model and the names of its classes; none where it has others than its data set."""
+    """Return a model and the names of its classes; no names if these are not those of its data set."""
     from bench.data.table import class_names
     from bench.runner.loading import resolve_device
     from bench.zoo import load_model

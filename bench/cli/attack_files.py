@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.report.pixels import png_bytes, to_picture
 from bench.store.files import atomic_write
 
-#: What messages say to write elsewhere with.
+#: The option that messages name where a folder cannot be written.
 ELSEWHERE = "--out DIR"
 
 

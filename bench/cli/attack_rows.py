@@ -67,13 +67,13 @@ def _spoilt(trial: Trial) -> bool:
 
 
 def table(trials: Sequence[Trial], classes: Sequence[str]) -> list[dict[str, str]]:
-    """Return trials as rows for people, without the columns that say nothing of any."""
+    """Return trials as rows for people, without columns that are empty in all of them."""
     rows = [_table_row(trial, classes) for trial in trials]
     return [{name: row[name] for name in row if any(one[name] for one in rows)} for row in rows]
 
 
 def written(trial: Trial) -> str:
-    """Return which files were written of a trial; nothing where none was."""
+    """Return a sentence on the files of a trial; an empty one where there are none."""
     first, *others = trial.files or (None,)
     return (
         "" if first is None else " and ".join([f"wrote {first}", *(one.suffix for one in others)])

@@ -93,7 +93,7 @@ class Trial:
 
 
 def observed(adapter: Adapter, singles: Sequence[SingleImage]) -> tuple[Adapter, list[str]]:
-    """Return a user's model in the form in which it is judged, and what is to be known of it.
+    """Return a user's model in the form in which it is judged, and notes on how it behaves.
 
     Raises:
         AdapterError: it cannot predict these images.

@@ -20,10 +20,10 @@ from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import unknown
 from bench.spec import NORMS, TOOLKITS, AttackSpec, ModelSpec, Norm, Scalar, Toolkit, whole
 
-#: Parameters that no attack may be without once they are given, and those of them that name a class.
+#: Parameters that are an error for an attack that does not have them, and those that name a class.
 _AIMS, _CLASSES = ("targeted", "source", "goal"), ("targeted", "source")
 _RULES = ("none", "next", "least-likely", "random")
-#: A list of all names is no help where it is longer.
+#: A message with all names in it is no help if it is longer (characters).
 _LONG = 400
 #: What has an option of its own.
 _OPTIONS = ("eps", "norm", "toolkit", "label")
@@ -164,7 +164,7 @@ def _has(name: str, parameter: str) -> bool:
 
 
 def usual_norm(name: str) -> Norm:
-    """Return the norm of an attack that none is said for.
+    """Return the norm of an attack for which none is given.
 
     That is linf for an attack within a radius and l2 for one that looks for the nearest image; of one
     without that norm, its first.

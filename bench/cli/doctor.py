@@ -123,7 +123,7 @@ def _weights() -> list[dict[str, Any]]:
 
 
 def _pretrained() -> list[dict[str, Any]]:
-    """Return whether the weights that others published are here; no run but one of these models needs them."""
+    """Return whether the weights that others published are here; only runs of these models need them."""
     from bench.train.pretrained import PRETRAINED
 
     found = []

@@ -55,7 +55,7 @@ def in_terminal(picture: Image.Image, how: str, columns: int) -> str:
 
 
 def show_picture(picture: Image.Image, stream: TextIO, environment: Mapping[str, str]) -> None:
-    """Show a picture on a stream that is a terminal which can; else do nothing."""
+    """Show a picture on a terminal that can show pictures; do nothing on any other stream."""
     how = protocol(environment) if stream.isatty() else None
     if how is not None:
         stream.write(in_terminal(picture, how, shutil.get_terminal_size().columns))

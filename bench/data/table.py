@@ -94,7 +94,7 @@ DATASETS: dict[str, Dataset] = {
 
 
 def class_names(data: str, count: int) -> Sequence[str]:
-    """Return the names of the classes of a model; none where it has others than its data set.
+    """Return the names of the classes of a model; none if these are not those of its data set.
 
     Args:
         data: the data set that the model classifies.

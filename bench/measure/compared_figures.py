@@ -221,7 +221,7 @@ def _sign_test(more: int, less: int, apart: float) -> float:
 def _medians_of_draws(
     values: NDArray[np.float64], others: NDArray[np.float64] | None = None, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Return the medians of bootstrap draws of the images, less those of the other values of the same."""
+    """Return the medians of bootstrap draws of the images, or how they differ between two values of each."""
     random, found = np.random.default_rng(seed), []
     for _ in range(_DRAWS // _DRAWS_AT_ONCE):
         drawn = random.integers(len(values), size=(_DRAWS_AT_ONCE, len(values)))

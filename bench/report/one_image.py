@@ -176,7 +176,7 @@ def _untried(row: Mapping[Any, Any]) -> str:
 
 
 def not_reached(row: Mapping[Any, Any], classes: Sequence[str]) -> str:
-    """Return in what an attack failed, by its goal: `not fooled`, or which class was not reached."""
+    """Return what an attack that failed did not reach: `not fooled`, or the class that it was after."""
     if not formatting.missing(row["invalid"]):
         return f"invalid: {row['invalid']}"
     if not formatting.missing(row["target"]):
