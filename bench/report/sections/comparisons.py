@@ -40,6 +40,8 @@ _FIGURES = (
     Column("left (%)", "rate"), Column("right (%)", "rate"), Column("difference", "number"),
     Column("Holm p", "number"),
 )  # fmt: skip
+#: Heads of figures where not all are in percent, so that each says what it is.
+_OF_A_UNIT = {"left (%)": "left figure", "right (%)": "right figure"}
 
 
 def section(findings: Findings) -> Section | None:
@@ -78,11 +80,16 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
         THREAT: threat,
         COUNT: lambda row: formatting.count(row.n),
     }
+    units = [_unit(row) for row in found.to_dict("records")]
+    mixed = not set(units) <= {"percent", "small share", "tau"}
     for prefix in ("", _STRONGEST):
         figures = _figures(found, prefix.replace(" ", "_"))
         for column in _FIGURES:
-            columns[Column(prefix + column.title, column.kind)] = prefix + column.title
-            found = found.assign(**{prefix + column.title: figures[column.title]})
+            said, title = figures[column.title], prefix + column.title
+            if mixed and column.title in _OF_A_UNIT:
+                said, title = _with_units(said, units), prefix + _OF_A_UNIT[column.title]
+            columns[Column(title, column.kind)] = title
+            found = found.assign(**{title: said})
     if (found["strongest_n"].notna() & (found["strongest_n"] != found["n"])).any():
         columns[Column(f"{_STRONGEST}n", "number")] = lambda row: formatting.count(row.strongest_n)
     columns |= {_VERDICT: "verdict"}
@@ -180,6 +187,16 @@ def _figures(found: pd.DataFrame, prefix: str) -> dict[str, list[str]]:
         "difference": [_difference(row, prefix) for row in rows],
         "Holm p": [formatting.probability(row[f"{prefix}p_holm"]) for row in rows],
     }
+
+
+def _with_units(figures: Sequence[str], units: Sequence[str]) -> list[str]:
+    """Return figures with the sign of those in percent."""
+    return [
+        f"{figure} %"
+        if unit in ("percent", "small share") and figure != formatting.NONE
+        else figure
+        for figure, unit in zip(figures, units, strict=True)
+    ]
 
 
 def _figure(row: Mapping[Hashable, Any], prefix: str, side: int) -> str:

@@ -173,8 +173,12 @@ def planted_study() -> Findings:
 def test_figures_of_perturbations_in_their_units() -> None:
     findings = planted_study()
     table = comparison_table(findings.comparisons, findings.results.claims).frame
-    assert table["left (%)"].tolist() == ["75.0", "3.50", "0.74", "75.0", "75.0", "–"]
-    assert table["right (%)"].tolist() == ["25.0", "1.50", "0.49", "90.0", "0.0", "–"]
+    assert table["left figure"].tolist() == ["75.0 %", "3.50", "0.74 %", "75.0 %", "75.0 %", "–"]
+    assert table["right figure"].tolist() == ["25.0 %", "1.50", "0.49 %", "90.0 %", "0.0 %", "–"]
+    # Where all are in percent, the head says so.
+    shares = findings.comparisons[findings.comparisons["claim"] != 2]
+    in_percent = comparison_table(shares, findings.results.claims).frame
+    assert in_percent["left (%)"].tolist() == ["75.0", "0.74", "75.0", "75.0", "–"]
     assert [words.split(" ")[0] for words in table["difference"]] == [
         "+50.0", "+2", "+0.25", "-15.0", "+75.0", "–",
     ]  # fmt: skip
