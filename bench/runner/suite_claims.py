@@ -221,8 +221,8 @@ def _check_equality(table: ClaimTable, where: str) -> None:
     equal = table.expect == "left = right"
     if equal and table.within is None:
         raise SpecError(
-            f"{where}.within: this field is missing; say how many percentage points still count as "
-            f"equal, such as within = 5"
+            f"{where}.within: this field is missing; say how large a difference still counts as equal, such as "
+            f"within = 5: in percentage points, or where figures are no shares in their unit"
         )
     if not equal and table.within is not None:
         raise SpecError(f"{where}.within: this goes with expect = 'left = right' alone")

@@ -75,7 +75,7 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
             row.left, claims[row.claim - 1], 0, row.left_attack
         ),
         Column("right", "subject"): lambda row: _side(
-            row.right, claims[row.claim - 1], 1, row.right_attack
+            _right(row, claims[row.claim - 1]), claims[row.claim - 1], 1, row.right_attack
         ),
         THREAT: threat,
         COUNT: lambda row: formatting.count(row.n),
@@ -247,6 +247,12 @@ def _both(figures: Mapping[str, Sequence[str]]) -> list[str]:
         formatting.NONE if left == right == formatting.NONE else f"{left} : {right}"
         for left, right in sides
     ]
+
+
+def _right(row: Any, claim: Claim) -> Any:
+    """Return the models on the right: of two orders the same as on the left."""
+    twice = claim_measures_by_name()[claim.measure].orders and claim.apart
+    return row.left if twice else row.right
 
 
 def _side(title: Any, claim: Claim, at: int, attack: Any = None) -> str:

@@ -184,7 +184,8 @@ def test_figures_of_perturbations_in_their_units() -> None:
     ]  # fmt: skip
     assert table["threat"].tolist() == ["linf 0.1", "l2 minimal", *["linf 0.1"] * 3, ""]
     assert table["left"].tolist()[:5] == ["a", "a", "a", "a", "a under fgsm linf 0.1"]
-    assert table["right"].tolist()[3:] == ["–", "a under deepfool l2", "–"]
+    assert table["left"].iloc[5] == "* under fgsm linf 0.1"
+    assert table["right"].tolist()[3:] == ["–", "a under deepfool l2", "* under deepfool l2"]
     assert table["in print"].tolist() == [
         "fails", "not printed", "not printed", "holds", "not printed", "not printed"
     ]  # fmt: skip
