@@ -10,7 +10,13 @@ from typing import Any
 
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import LabelledImages, load
-from bench.errors import AdapterError, FamilyError, SpecError, UnsupportedAttack
+from bench.errors import (
+    AdapterError,
+    FamilyError,
+    PrerequisiteError,
+    SpecError,
+    UnsupportedAttack,
+)
 from bench.runner.expand_cells import CellInputs, is_for, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
@@ -20,6 +26,7 @@ from bench.runner.sketch import Outline, is_later
 from bench.runner.training import train_first
 from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
+from bench.train.pretrained import PRETRAINED
 from bench.trust.behaviour import Behaviour
 from bench.zoo import MODELS
 
@@ -105,6 +112,8 @@ def make_plan(
         for request in suite.models
         if weights_of(request) in absent.broken
     }
+    lacking = _lacking(there, loader)
+    there = [request for request in there if request.title() not in lacking]
     broken = untrainable | _broken(there, loader)
     sound = tuple(request for request in there if request.title() not in broken)
     suite = dataclasses.replace(suite, models=sound)
@@ -116,7 +125,7 @@ def make_plan(
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
-    left_out = (*died, *broken.values(), *expanded.left_out)
+    left_out = (*died, *lacking.values(), *broken.values(), *expanded.left_out)
     if not expanded.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
@@ -175,6 +184,24 @@ def _unembedded(
         if isinstance(adapter, Outline) and weights_of(request) not in untrained
     )
     return tuple(dict.fromkeys(names))  # votes of several k and distances have one embedding
+
+
+def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]:
+    """Return the titles of the models whose published weights cannot be had here, and why.
+
+    Raises:
+        PrerequisiteError: there are no others to run.
+    """
+    errors = {}
+    for request in requests:
+        if request.name in PRETRAINED:
+            try:
+                loader.fingerprint(request)
+            except PrerequisiteError as error:
+                errors[request.title()] = error
+    if errors and len(errors) == len(requests):
+        raise next(iter(errors.values()))
+    return {title: str(error) for title, error in errors.items()}
 
 
 def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:

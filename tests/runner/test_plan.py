@@ -307,3 +307,23 @@ def test_a_toolkit_that_runs_an_attack_on_request_runs_it_where_a_suite_names_it
 
     assert toolkits_of() == ["art", "foolbox", "torchattacks"]
     assert toolkits_of(toolkits=["native", "art"]) == ["native", "art"]
+
+
+def test_a_model_whose_published_weights_are_not_here_is_left_out_and_the_others_run(
+    tmp_path, monkeypatch
+):
+    from bench.train import pretrained
+
+    why = "needs timm; run: pip install timm"
+    monkeypatch.setattr(pretrained, "_not_installed", lambda: why)
+    path = tmp_path / "two.toml"
+    natural = "imagenet/efficientnet-lite0"
+    attack = {**FGSM, "toolkits": ["native"], "images": 3}
+    path.write_text(build.suite(["digits/mlp", natural], [attack], data=["digits", "natural"]))
+    suite = load_suite(str(path))
+    plan = make_plan(suite)
+    assert {cell.model.name for cell in plan.cells.values()} == {"digits/mlp"}
+    assert plan.left_out == (f"{natural} {why}",)
+    assert not plan.broken
+    with pytest.raises(PrerequisiteError, match="pip install timm"):
+        make_plan(suite, Selection(models=[natural]))
