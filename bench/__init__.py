@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from bench.runner.kinds import register_kind as register_kind
     from bench.suite_files import register_study as register_study
     from bench.train.families import Family as Family
+    from bench.train.features.users import wrap_sklearn as wrap_sklearn
     from bench.train.recipe import Recipe as Recipe
     from bench.trust.checks.registry import Check as Check
     from bench.trust.checks.registry import Finding as Finding
     from bench.trust.checks.registry import register_check as register_check
     from bench.zoo import load_model as load_model
+    from bench.zoo import load_trunk as load_trunk
     from bench.zoo import register_family as register_family
     from bench.zoo import register_model as register_model
 
@@ -45,6 +47,7 @@ _PUBLIC = {
     "attack": "bench.api",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
+    "load_trunk": "bench.zoo",
     "register_check": "bench.trust.checks.registry",
     "register_family": "bench.zoo",
     "register_kind": "bench.runner.kinds",
@@ -53,6 +56,7 @@ _PUBLIC = {
     "register_study": "bench.suite_files",
     "run": "bench.api",
     "wrap": "bench.adapters.network",
+    "wrap_sklearn": "bench.train.features.users",
     "wrap_predict": "bench.adapters.predict_only",
 }
 

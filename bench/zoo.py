@@ -21,7 +21,14 @@ from bench.factories import made
 from bench.paths import data_dir
 from bench.registry import Entry, Registry, check_origin, check_type, load_plugin, unknown
 from bench.spec import Adapter, ModelName, Scalar
-from bench.train.cards import SHIPPED, Weights, read_card, retrained_dir, weights_folder
+from bench.train.cards import (
+    SHIPPED,
+    Weights,
+    lacks_weights,
+    read_card,
+    retrained_dir,
+    weights_folder,
+)
 from bench.train.families import FAMILIES, Family, family_named
 from bench.train.pretrained import PRETRAINED
 from bench.train.recipe import Recipe
@@ -32,6 +39,7 @@ from bench.users_functions import Owner
 if TYPE_CHECKING:
     import torch
 
+    from bench.models.trunks import Trunk
 
 #: The factory of every model that is trained by a recipe, or uses the weights of one.
 _TRAINED = "bench.zoo:_trained"
@@ -161,13 +169,7 @@ def has_to_be_trained(name: str) -> bool:
     """
     if not MODELS[name].facts["recipe"]:
         return False
-    rules = recipe(name)
-    if rules.shipped or not rules.first_use:
-        return False
-    folder = weights_folder(name)
-    card = read_card(folder, name) if folder else None
-    # Weights of an older recipe in the cache are not this model.
-    return card is None or bool(card["recipe"] != rules.written())
+    return lacks_weights(name, recipe(name))
 
 
 def check_options(name: str, options: Mapping[str, Scalar]) -> None:
@@ -229,8 +231,9 @@ def _trained(
     name: str, data_root: Path | None, options: Mapping[str, Scalar], device: str
 ) -> Adapter:
     own = trained_as(name, options)
-    if has_to_be_trained(own):
-        train_model(own, data_root)
+    for each in (*family_named(MODELS[own].facts["family"]).needs(recipe(own)), own):
+        if has_to_be_trained(each):
+            train_model(each, data_root)
     assemble = family_named(MODELS[name].facts["family"]).assemble
     with _weights(own, data_root, device) as weights:
         return assemble(name, weights, options)
@@ -278,6 +281,26 @@ def load_model(
     else:
         adapter = made(name, entry.load(), dict(options or {}))
     return _registered(name, adapter, device)
+
+
+def load_trunk(name: str, data: str | os.PathLike[str] | None = None) -> Trunk:
+    """Return a trunk: a frozen network from images (N, C, H, W) in [0, 1] to flat features (N, D).
+
+    Args:
+        name: `imagenet/efficientnet-lite0`, `imagenet/vgg16`, `imagenet/inceptionv3`, `imagenet/mobilenetv1`,
+            `imagenet/mobilenetv2`, `imagenet/mobilenetv3`, `imagenet/xception`, or one of Crossfire's own
+            networks, such as `cifar10/cnn`, which ends before its head.
+        data: the data folder, for a network that has to be trained first.
+
+    Raises:
+        SpecError: no such network, or one of which it is not known where its head begins.
+        PrerequisiteError: its weights, or the package that has them, are missing.
+    """
+    from bench.train.features.trunks import PUBLISHED, trunk_named
+
+    if name not in PUBLISHED and has_to_be_trained(name):
+        train_model(name, data_dir(data))
+    return trunk_named(name, "cpu")
 
 
 def sketch_model(

@@ -26,7 +26,7 @@ from bench.version import __version__
 from bench.zoo import MODELS
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
-_OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws"))
+_OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws", "trunk"))
 
 _VERSIONED = {
     "art": "adversarial-robustness-toolbox",

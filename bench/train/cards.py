@@ -81,6 +81,16 @@ def read_card(folder: Path, name: str) -> dict[str, Any] | None:
     return card
 
 
+def lacks_weights(name: str, rules: Recipe) -> bool:
+    """Return whether a model is trained at first use and has not been, or by an older recipe."""
+    if rules.shipped or not rules.first_use:
+        return False
+    folder = weights_folder(name)
+    card = read_card(folder, name) if folder else None
+    # Weights of an older recipe in the cache are not this model.
+    return card is None or bool(card["recipe"] != rules.written())
+
+
 def damaged(name: str, path: Path, why: str) -> PrerequisiteError:
     """Return the error for damaged weights or a damaged card."""
     return PrerequisiteError(f"{path} is damaged ({why}); make it again with: bench train {name}")

@@ -14,6 +14,8 @@ from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, Ad
 from bench.train import networks, smoothing
 from bench.train.cards import Weights
 from bench.train.epochs import Snapshots, Watch
+from bench.train.features import family as features
+from bench.train.features.names import features_recipe, needs
 from bench.train.local_learning import family as local_learning
 from bench.train.local_learning.names import local_options, local_recipe
 from bench.train.metric_learning import family as metric_learning
@@ -55,8 +57,12 @@ class Family:
         fit: trains that network in place on the training images of its data set and reports each epoch.
         snapshots: what to keep of the network during training, given the test split.
         read_snapshots: from the file of snapshots to the plain JSON values in a run's log.
-        card_facts: facts of a trained network for its card, plain JSON values by name.
-        exact: name endings of the weights that are saved in single instead of half precision.
+        needs: from a recipe to the names of the models that have to be trained before, as the trunk of
+            features.
+        card_facts: facts of a trained network for its card, plain JSON values by name; `parameters` in place
+            of the number of the network's own.
+        exact: name endings of the weights that are saved in the precision they have instead of half; an
+            empty one means all.
         assemble: from the name of a model, the weights of `weights_of` and its options to the model.
         sketch: as `assemble`, but quickly, for planning: a model with the same fingerprint and speed, whose
             answers may be wrong; None if even that takes minutes. Not given if `assemble` is quick.
@@ -77,6 +83,7 @@ class Family:
     fit: Callable[[Recipe, nn.Module, LabelledImages, Watch], None] = networks.fit
     snapshots: Callable[[Recipe, LabelledImages], Snapshots] | None = None
     read_snapshots: Callable[[bytes], dict[str, Any]] = lambda payload: {}
+    needs: Callable[[Recipe], tuple[str, ...]] = lambda recipe: ()
     card_facts: Callable[[Recipe, nn.Module], dict[str, Any]] = lambda recipe, net: {}
     exact: tuple[str, ...] = ()
     assemble: Callable[[str, Weights, Mapping[str, Scalar]], Adapter] = networks.assemble
@@ -120,9 +127,21 @@ FAMILIES: dict[str, Family] = {
             assemble=smoothing.assemble,
             surfaces=lambda recipe: (EXPECTED_SURFACE, ONE_DRAW_SURFACE, NOISELESS_SURFACE),
         ),
-        # Only users have models of these families.
+        Family(
+            name="features",
+            abstaining_is_wrong=True,
+            options=("k",),
+            recipe_named=features_recipe,
+            needs=needs,
+            build=features.build,
+            fit=features.fit,
+            card_facts=features.card_facts,
+            exact=("",),
+            assemble=features.assemble,
+            surfaces=features.surfaces,
+        ),
+        # Only users have models of this family.
         Family(name="ensemble"),
-        Family(name="features", abstaining_is_wrong=True),
     )
 }
 

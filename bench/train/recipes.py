@@ -9,6 +9,7 @@ from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import Norm
 from bench.train.families import FAMILIES
+from bench.train.features.names import TOPS, features_name, features_recipe
 from bench.train.local_learning.names import local_recipe
 from bench.train.pretrained import PRETRAINED
 from bench.train.recipe import CROSS_ENTROPY, Adversary, Recipe
@@ -202,6 +203,14 @@ def _local(name: str, shipped: bool) -> Recipe:
 
 RECIPES |= {name: _local(name, shipped=False) for name in _LOCAL_DIGITS}
 RECIPES |= {name: _local(name, shipped=True) for name in _LOCAL_CIFAR10}
+
+
+#: Models on features that are listed; other trunks have names of this form too.
+for _data, _top in itertools.product(("digits", "cifar10"), TOPS):
+    _name = features_name(_data, "cnn", _top)
+    _rules = features_recipe(_name)
+    assert _rules is not None, _name
+    RECIPES[_name] = _rules
 
 
 def recipe(name: str) -> Recipe:

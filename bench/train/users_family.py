@@ -41,6 +41,7 @@ _RETURNS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "sketch": (lambda value: value is None or isinstance(value, Adapter), "a model or None"),
     "surfaces": (_is_names, "a tuple of names"),
+    "needs": (_is_names, "a tuple of names"),
     "weights_of": (lambda value: isinstance(value, str), "the name of a model"),
     "recipe_named": (
         lambda value: value is None or isinstance(value, Recipe),

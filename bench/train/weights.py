@@ -23,7 +23,9 @@ from bench.train.cards import (
     ELSEWHERE,
     Weights,
     damaged,
+    lacks_weights,
     read_card,
+    retrained_dir,
     snapshots_file,
     weights_file,
 )
@@ -44,6 +46,9 @@ def train_to(
 ) -> dict[str, Any]:
     """Train a model by its recipe; save weights, card and snapshots; return the card."""
     rules = recipe(name)
+    for other in family_named(rules.family).needs(rules):
+        if lacks_weights(other, recipe(other)):
+            train_to(retrained_dir(), other, data_root, device, report)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     epochs: list[Epoch] = []
     take = family_named(rules.family).snapshots
@@ -76,7 +81,7 @@ def write_weights(
     device: str,
     epochs: Sequence[Epoch],
 ) -> dict[str, Any]:
-    """Save a trained network in half precision with its card; return the card.
+    """Save a trained network, in half precision unless its family says otherwise, with its card; return the card.
 
     Args:
         folder: of weights.
@@ -101,12 +106,12 @@ def write_weights(
             "test_checksum": test.checksum(),
         },
         "seed": rules.seed,
+        "parameters": sum(weight.numel() for weight in net.parameters()),
         **kind.card_facts(rules, net),
         "clean_accuracy": clean_accuracy(kind.assemble(name, weights, {}), test),
-        "parameters": sum(weight.numel() for weight in net.parameters()),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
-        "precision": ", ".join(["float16", *(f"{ending} float32" for ending in kind.exact)]),
+        "precision": _precision(kind.exact),
         "training": {
             "device": _device_name(device),
             "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
@@ -124,6 +129,12 @@ def _device_name(device: str) -> str:
     """Return the name of a device for a card, with the model of a GPU."""
     where = torch.device(device)
     return f"{device} ({torch.cuda.get_device_name(where)})" if where.type == "cuda" else device
+
+
+def _precision(exact: Sequence[str]) -> str:
+    if "" in exact:
+        return "as fitted"
+    return ", ".join(["float16", *(f"{ending} float32" for ending in exact)])
 
 
 def _written(net: nn.Module, exact: Sequence[str]) -> bytes:

@@ -81,7 +81,7 @@ def test_without_crop_and_flip_images_stay():
 
 def test_every_recipe_builds_its_network():
     for rules in RECIPES.values():
-        assert sum(weight.numel() for weight in build(rules).parameters()) > 0
+        assert len(build(rules).state_dict()) > 0
 
 
 def test_an_unknown_recipe_names_the_nearest():

@@ -56,6 +56,7 @@ def protocol(results: Results) -> list[Fact]:
     facts = [
         Fact("Data", f"{formatting.data(asked)}, split {asked['split']}, first {counted}"),
         Fact("Models", _models(results)),
+        Fact("Trunks", _trunks(results)),
         Fact("Attacks", ", ".join(attacks["attack"].unique())),
         Fact("Threats", ", ".join(_threats(attacks)), "threats"),
         Fact("Cells", ", ".join(state)),
@@ -116,6 +117,13 @@ def _models(results: Results) -> str:
     if len(families) == 1:
         return f"{len(names)}, all {families.index[0]}"
     return f"{len(names)}: {', '.join(f'{count} {family}' for family, count in families.items())}"
+
+
+def _trunks(results: Results) -> str:
+    """Return each frozen trunk under a model's classifier, with what it was trained on."""
+    trunks = [model["trunk"] for model in results.models if model.get("trunk")]
+    said = (f"{trunk['name']} (trained on {trunk['trained_on']})" for trunk in trunks)
+    return ", ".join(dict.fromkeys(said))
 
 
 def _threats(cells: pd.DataFrame) -> list[str]:

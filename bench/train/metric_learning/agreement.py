@@ -138,7 +138,7 @@ def _asked(embed: nn.Module, index: KnnIndex, root: Path | None, count: int) -> 
 @cache
 def _test(embed: nn.Module, data: str, root: Path | None) -> torch.Tensor:
     images = load(data, "test", root)
-    return torch.cat(list(embedded(embed, images, torch.arange(len(images)))))
+    return torch.cat(list(embedded(embed, images)))
 
 
 def _near(

@@ -44,7 +44,7 @@ def neighbours(weights: Weights, k: Scalar = 1, distance: Scalar = "cosine") -> 
     Raises:
         SpecError: no such distance, or a k below 1 or above the number of stored images.
     """
-    k = _whole(weights.name, k)
+    k = whole(weights.name, k)
     embed = embedding(weights.recipe, weights.payload, weights.device)
     index = index_of(embed, weights.recipe.data, weights.data_root, str(distance))
     images = len(index.reference_set.labels)
@@ -65,7 +65,7 @@ def sketched_neighbours(
     Raises:
         SpecError: as in `neighbours`.
     """
-    k = _whole(weights.name, k)
+    k = whole(weights.name, k)
     rules, measure = weights.recipe, distance_named(str(distance))
     embed = embedding(rules, weights.payload, weights.device)
     agreement = kept_agreement(embed, rules.data, measure.name, k, weights.data_root)
@@ -93,7 +93,12 @@ def embedding(rules: Recipe, payload: bytes, device: str) -> nn.Module:
     return embed.requires_grad_(False).eval()
 
 
-def _whole(name: str, k: Scalar) -> int:
+def whole(name: str, k: Scalar) -> int:
+    """Return how many vote.
+
+    Raises:
+        SpecError: a k that is not a whole number from 1.
+    """
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise SpecError(f"{name}: k={k!r} is not a whole number from 1")
     return k

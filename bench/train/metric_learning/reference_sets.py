@@ -26,7 +26,8 @@ from bench.errors import AdapterError
 from bench.paths import cache_dir
 from bench.store.files import atomic_write, check_folder
 
-_BATCH = 500
+#: At most this many images are embedded together, of larger ones as many as have so many values.
+_BATCH, _VALUES = 500, 500 * 3 * 32 * 32
 
 
 @cache
@@ -106,10 +107,12 @@ def _kept(path: Path, count: int) -> torch.Tensor | None:
 
 
 def embedded(
-    embed: nn.Module, images: LabelledImages, order: torch.Tensor
+    embed: nn.Module, images: LabelledImages, order: torch.Tensor | None = None
 ) -> Iterator[torch.Tensor]:
-    """Yield the embeddings of images in an order, a few hundred at a time, on the CPU."""
+    """Yield the embeddings of images in an order, at most a few hundred at a time, on the CPU."""
     device = next(embed.parameters()).device
+    order = torch.arange(len(images)) if order is None else order
+    batch = max(1, min(_BATCH, _VALUES // images.raw[0].numel()))
     with eval_mode(embed), torch.no_grad():
-        for rows in torch.split(order, _BATCH):
+        for rows in torch.split(order, batch):
             yield embed((images.raw[rows].float() / images.top).to(device)).cpu()

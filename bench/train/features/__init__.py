@@ -1,0 +1,1 @@
+"""Features: frozen trunks under classifiers of scikit-learn."""
