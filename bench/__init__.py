@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.report.rules import register_section as register_section
     from bench.runner.kinds import Kind as Kind
     from bench.runner.kinds import register_kind as register_kind
+    from bench.substitute import train_substitute as train_substitute
     from bench.suite_files import register_study as register_study
     from bench.train.families import Family as Family
     from bench.train.features.users import wrap_sklearn as wrap_sklearn
@@ -55,6 +56,7 @@ _PUBLIC = {
     "register_section": "bench.report.rules",
     "register_study": "bench.suite_files",
     "run": "bench.api",
+    "train_substitute": "bench.substitute",
     "wrap": "bench.adapters.network",
     "wrap_sklearn": "bench.train.features.users",
     "wrap_predict": "bench.adapters.predict_only",

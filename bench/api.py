@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
-from bench.runner.task import Part, Source, Task, surface_of
+from bench.runner.task import Part, Task
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -46,7 +47,9 @@ from bench.spec import (
 from bench.store.results import Results, load_results
 from bench.store.store import open_store
 from bench.store.traces import trace_table
+from bench.substitute import source_of
 from bench.suite_files import published_file
+from bench.train.substitutes import TrainedSubstitute
 from bench.trust.behaviour import judged
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
@@ -141,7 +144,7 @@ def attack(
     norm: Norm,
     toolkit: Toolkit,
     eps: float | str | None = None,
-    surface: str | None = None,
+    surface: str | TrainedSubstitute | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     fit: tuple[torch.Tensor, torch.Tensor] | None = None,
@@ -160,7 +163,8 @@ def attack(
         norm: l0, l1, l2 or linf.
         toolkit: art, foolbox, torchattacks or native.
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
-        surface: which of the model's surfaces to attack; None for the first.
+        surface: which of the model's surfaces to attack; None for the first. Or a network trained on the
+            model's answers, from `bench.train_substitute`.
         seed: of all random draws.
         batch_size: images attacked together; None for 100, fewer of large images.
         fit: images and labels, different from `x` and `y`, to fit a universal perturbation on.
@@ -197,14 +201,15 @@ def attack(
     _check_fit(spec, x, fit, perturbation)
     if surface is None:
         surface = _first_surface(model, name) if perturbation is None else BLACK_BOX_SURFACE
+    clean = CleanPredictions(model)
+    source = source_of(surface, clean, name)
     if fit is not None:
         check_images(model, *fit)
         perturbation = fit_perturbation(
-            spec, toolkit, surface_of(model, spec, surface), Batch(*_on_device(model, *fit)),
+            spec, toolkit, source.module(spec), Batch(*_on_device(model, *fit)),
             num_classes=model.spec.num_classes, seed=seed,
         ).v  # fmt: skip
-    clean = CleanPredictions(model)
-    source = Source(surface=surface, clean=clean, perturbation=perturbation)
+    source = dataclasses.replace(source, perturbation=perturbation)
     task = Task(spec=spec, toolkit=toolkit, clean=clean, source=source, named={})
     chunks = []
     together = Setting(batch_size=batch_size).together(x.shape[1:])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from bench.cli.options import plugin_option, results_option
-from bench.spec import BLACK_BOX_SURFACE, row_kind_named
+from bench.spec import BLACK_BOX_SURFACE, SubstituteName, row_kind_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,14 @@ def show(cell: str, results: Path, as_json: bool) -> None:
 def _surface(about: Mapping[str, Any]) -> str:
     if about["surface"] == BLACK_BOX_SURFACE:
         return "none: the attack sees the answers of the model alone"
+    substitute = SubstituteName.read(str(about["surface"]))
+    if substitute is not None:
+        asked = f"trained on the model's {substitute.answers} of {substitute.queries} images"
+        known = about.get("substitute")
+        if known is None or known["agreement"] is None:
+            return f"{about['surface']}: {asked}"
+        agreeing = f"agrees with it on {known['agreement']:.1%} of {known['decided']} others"
+        return f"{about['surface']}: {asked}, {agreeing}"
     whose = f" of {about['climbed']}" if about["climbed"] else ""
     return f"{about['surface']}{whose}"
 

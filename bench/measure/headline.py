@@ -15,6 +15,7 @@ from bench.measure.threats import same_radius, threats_by_data
 from bench.measure.validity import (
     NO_UNTARGETED,
     NOISE_ALONE,
+    black_box,
     confidence_filtered,
     shortfall,
     unseen_noise,
@@ -51,7 +52,7 @@ def headline(outcomes: Outcomes) -> pd.DataFrame:
         A row a model and threat, models in the run's order: `model, family, norm, eps` (float),
         `eps_text, n` (images), `clean_accuracy, robust_accuracy, low, high` (95 % Wilson),
         `attacks, planned, flag` (empty when all is well; it also says if only black-box attacks
-        reached the model, and if a random model was attacked through one draw only), `worst` (the
+        (or those through a substitute) reached the model, and if a random model was attacked through one draw only), `worst` (the
         strongest attacks, several if they tie; empty without a valid one), `draws` (how many judge an
         image of a random model; else null).
     """
@@ -172,6 +173,4 @@ def _strongest(
 
 def _unseen(surfaces: set[str]) -> str:
     """Return what attacks through these surfaces may not have seen of a model; empty if nothing."""
-    if surfaces == {BLACK_BOX_SURFACE}:
-        return "black-box attacks only"
-    return unseen_noise(surfaces)
+    return black_box(surfaces) or unseen_noise(surfaces)

@@ -20,7 +20,15 @@ from scipy.stats import binom
 
 from bench.attacks.catalogue import is_evidence
 from bench.measure.threats import same_radius
-from bench.spec import ATTACKING, EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, number
+from bench.spec import (
+    ATTACKING,
+    BLACK_BOX_SURFACE,
+    EXPECTED_SURFACE,
+    NOISELESS_SURFACE,
+    ONE_DRAW_SURFACE,
+    SubstituteName,
+    number,
+)
 from bench.store.columns import attacked
 from bench.store.results import Results
 
@@ -51,6 +59,20 @@ def unseen_noise(surfaces: Collection[str]) -> str:
     if ONE_DRAW_SURFACE in surfaces:
         return ONE_DRAW
     return WITHOUT_NOISE if NOISELESS_SURFACE in surfaces else ""
+
+
+def black_box(surfaces: Collection[str]) -> str:
+    """Return what of a model's answers alone attacks on these surfaces went by; empty if others went by more.
+
+    An attack through a substitute is evidence as any black-box attack is: it is made without the gradient of
+    the model, which decides about the images that come of it.
+    """
+    substitutes = [name for name in surfaces if SubstituteName.read(name) is not None]
+    if set(surfaces) - {BLACK_BOX_SURFACE, *substitutes}:
+        return ""
+    if BLACK_BOX_SURFACE in surfaces:
+        return "black-box attacks only"
+    return "through a substitute only" if substitutes else ""
 
 
 def label_lost(rows: pd.DataFrame) -> pd.Series[bool]:

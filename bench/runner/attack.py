@@ -36,7 +36,7 @@ from bench.runner.perturbed import (
     changed_shares,
     clean_sizes,
 )
-from bench.runner.task import BlackBox, Chunk, Part, Source, Task, rows_of, surface_of
+from bench.runner.task import BlackBox, Chunk, Part, Source, Task, rows_of
 from bench.spec import SIZES, Adapter, AttackSpec, Prediction, Random, Toolkit
 
 _NORMS = ("l0", "l1", "l2", "linf")
@@ -137,7 +137,7 @@ def _tried(
 def _craft(
     spec: AttackSpec, toolkit: Toolkit, source: Source, batch: Batch, seed: int
 ) -> AttackResult:
-    net = surface_of(source.adapter, spec, source.surface)
+    net = source.module(spec)
     classes = net.classes if isinstance(net, BlackBox) else source.adapter.spec.num_classes
     return run_attack(spec, toolkit, net, batch, num_classes=classes, seed=seed)
 

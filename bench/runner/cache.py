@@ -1,4 +1,4 @@
-"""What several cells of a run share: clean predictions, crafted images, fitted perturbations."""
+"""What several cells of a run share: clean predictions, crafted images, fits, substitutes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from bench.attacks.run_attack import AttackResult, Fitted
 from bench.runner.judge import JUDGING, decision, share_right
 from bench.spec import Adapter, ModelRequest, Prediction
+from bench.train.substitutes import TrainedSubstitute
 
 
 class Clean(NamedTuple):
@@ -48,11 +49,13 @@ class RunCache:
     Attributes:
         clean: the answers of each model to the clean images.
         fits: fitted perturbations, by everything that decides them.
+        substitutes: trained substitutes, likewise.
     """
 
     def __init__(self, adapters: Mapping[ModelRequest, Adapter]) -> None:
         self.clean = {model: CleanPredictions(adapter) for model, adapter in adapters.items()}
         self.fits: dict[str, Fitted] = {}
+        self.substitutes: dict[str, TrainedSubstitute] = {}
         self._crafted: tuple[str, dict[int, AttackResult]] = "", {}
 
     def crafted(self, key: str) -> dict[int, AttackResult]:

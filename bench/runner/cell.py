@@ -41,9 +41,8 @@ def fit_identity(cell: Cell) -> dict[str, Any]:
         if parameter not in ("fit", "fitted_on")
     }
     attack = {**named["attack"], "words": parameters}
-    return {name: named[name] for name in ("version", "fit", "toolkit", "seed")} | {
-        "attack": attack
-    }
+    parts = ("version", "fit", "toolkit", "seed", "substitute")
+    return {name: named[name] for name in parts if name in named} | {"attack": attack}
 
 
 def fit_seed(cell: Cell) -> int:
@@ -57,13 +56,19 @@ def _seed(*parts: object) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def task_of(cell: Cell, run_cache: RunCache, perturbation: torch.Tensor | None = None) -> Task:
+def task_of(
+    cell: Cell,
+    run_cache: RunCache,
+    perturbation: torch.Tensor | None = None,
+    substitute: torch.nn.Module | None = None,
+) -> Task:
     """Return the task of a cell.
 
     Args:
         cell: the cell to compute.
         run_cache: clean predictions and crafted images of the run.
         perturbation: (C, H, W), what a fitted attack adds to every image.
+        substitute: the network that is attacked in place of the model.
     """
     source = cell.source()
     return Task(
@@ -75,6 +80,7 @@ def task_of(cell: Cell, run_cache: RunCache, perturbation: torch.Tensor | None =
             clean=run_cache.clean[source.model],
             crafted=None if cell.crafted_on is None else run_cache.crafted(cell_key(source)),
             perturbation=perturbation,
+            substitute=substitute,
         ),
         named={
             "cell": cell_key(cell),

@@ -18,6 +18,7 @@ from bench.errors import StoreError
 from bench.runner.cell import fit_identity
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
+from bench.runner.substitutes import substitute_key
 from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
 from bench.store.identity import canonical_json, cell_key
@@ -179,7 +180,11 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         batch, images = _together(plan, key, fits)
         view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
-        if kind in paces:
+        if cell.substitute is not None:
+            # The model answers once for all cells of a substitute, whose own passes take little.
+            view = cell.model, BLACK_BOX_SURFACE, batch, cell.kind
+            count = _answers(plan, key, fits)
+        elif kind in paces:
             stored[key] = count * paces[kind]
             continue
         if view not in measured:
@@ -211,6 +216,20 @@ def _before(plan: Plan) -> str:
     if plan.unembedded:
         steps.append(f"embedding the training images of {counted(plan.unembedded)}")
     return " and ".join(steps)
+
+
+def _answers(plan: Plan, key: str, shared: set[str]) -> int:
+    """Return how many answers a substitute asks its model for; 0 if another cell waits for the same one.
+
+    Args:
+        plan: of the run.
+        key: of the cell.
+        shared: keys of the substitutes of other cells, to which that of this cell is added.
+    """
+    name, source = substitute_key(plan.cells[key]), plan.substitutes[key]
+    asked = 0 if name in shared else source.name.queries + len(source.held_out)
+    shared.add(name)
+    return asked
 
 
 def _together(plan: Plan, key: str, fits: set[str]) -> tuple[int, int]:

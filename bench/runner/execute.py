@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bench.runner.fits import fitted
 from bench.runner.kinds import KINDS
 from bench.runner.manifest import cell_facts, made_by, manifest
 from bench.runner.plan import Plan
+from bench.runner.substitutes import substitute_of
 from bench.spec import Cell, whole
 from bench.store.identity import cell_key, identity
 from bench.store.parts import Arrays
@@ -187,13 +189,17 @@ def _compute(
     done = set() if anew else store.done_chunks(key)
     keep = _pictures(plan, cell, scope.keep_all)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    perturbation, fit = None, {}
+    substitute, perturbation, facts = None, None, {}
+    if cell.substitute is not None:
+        with users_code():
+            trained = substitute_of(cell, adapter, plan.substitutes[key], run_cache.substitutes)
+        substitute, facts["substitute"] = trained.net, trained.facts()
     if cell.fit is not None:
-        perturbation, fit_facts = fitted(
-            cell, plan.sources[key], store, key, run_cache.fits, anew=scope.overwrite == "always"
+        source = dataclasses.replace(plan.sources[key], substitute=substitute)
+        perturbation, facts["fit"] = fitted(
+            cell, source, store, key, run_cache.fits, anew=scope.overwrite == "always"
         )
-        fit = {"fit": fit_facts}
-    task = task_of(cell, run_cache, perturbation)
+    task = task_of(cell, run_cache, perturbation, substitute)
     for start in range(0, len(images), cell.batch_size):
         stop = min(start + cell.batch_size, len(images))
         if start not in done:
@@ -212,7 +218,7 @@ def _compute(
         yield stop - start
     record = {
         **cell_facts(key, cell, adapter.spec.family),
-        **fit,
+        **facts,
         "identity": identity(cell),
         "rows": len(images),
         "started": started,

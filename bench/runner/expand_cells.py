@@ -20,9 +20,11 @@ from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
 from bench.data.datasets import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
+from bench.paths import data_dir
 from bench.runner.fits import FitSource, other_model, source_images
 from bench.runner.kinds import KINDS
 from bench.runner.loading import Setting
+from bench.runner.substitutes import SubstituteSource, other_split, substitute_source
 from bench.runner.training import Absent
 from bench.spec import (
     BLACK_BOX_SURFACE,
@@ -35,6 +37,7 @@ from bench.spec import (
     CraftedOn,
     ImageSet,
     ModelRequest,
+    SubstituteName,
     Suite,
     Toolkit,
 )
@@ -74,6 +77,15 @@ class CellInputs:
             adapter=adapter, fingerprint=self.fingerprint(request), surface=surface, images=images
         )
 
+    def substitute(self, surface: str, images: ImageSet) -> SubstituteSource | None:
+        """Return what a substitute is trained on; None for a surface that is none."""
+        name = SubstituteName.read(surface)
+        if name is None:
+            return None
+        whole_split = images.of("all")
+        root = data_dir(self.setting.data)
+        return substitute_source(name, whole_split, self.suite.seed, root)
+
     def named(self, name: str) -> ModelRequest:
         """Return the model with a title, whether or not the suite lists it."""
         return self.by_title.get(name, ModelRequest(name=name))
@@ -91,11 +103,13 @@ class ExpandedCells:
     Attributes:
         cells: cell by key; cells that judge the same images are adjacent.
         sources: by key of a cell with a fitted attack, what the attack is fitted on.
+        substitutes: by key of a cell attacked through a substitute, what that is trained on.
         left_out: in words, what the suite asks for but cannot be run, and why.
     """
 
     cells: dict[str, Cell]
     sources: dict[str, FitSource]
+    substitutes: dict[str, SubstituteSource]
     left_out: tuple[str, ...]
 
 
@@ -110,6 +124,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     crafted_on = cache(lambda request: _crafted_on(request, inputs))
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, FitSource] = {}
+    substitutes: dict[str, SubstituteSource] = {}
     for request, adapter in adapters.items():
         fingerprint = inputs.fingerprint(request)
         for attack, able in runners:
@@ -117,6 +132,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                 continue
             images = inputs.image_set(adapter, attack.images)
             for spec, surface, source in _ways(attack, request, adapter, inputs, left_out):
+                learnt = inputs.substitute(surface, images)
                 for toolkit in _fit_for(attack, able, adapter if source is None else source.adapter,
                                         left_out):  # fmt: skip
                     cell = Cell(
@@ -133,13 +149,18 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
                         crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),
+                        substitute=None if learnt is None else learnt.named(),
                     )
                     key = cell_key(cell)
                     groups.setdefault(cell_key(cell.source()), {})[key] = cell
                     if source is not None:
                         sources[key] = source
+                    if learnt is not None:
+                        substitutes[key] = learnt
     cells = {key: cell for group in groups.values() for key, cell in group.items()}
-    return ExpandedCells(cells=cells, sources=sources, left_out=tuple(left_out))
+    return ExpandedCells(
+        cells=cells, sources=sources, substitutes=substitutes, left_out=tuple(left_out)
+    )
 
 
 def weights_of(request: ModelRequest) -> str:
@@ -156,8 +177,9 @@ def _crafted_on(request: ModelRequest, inputs: CellInputs) -> CraftedOn | None:
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
-    """Return whether an attack queries the model itself, or only applies a perturbation."""
-    return surface == BLACK_BOX_SURFACE or is_fitted(spec.name)
+    """Return whether an attack asks the model itself, or only applies a perturbation."""
+    asks = surface == BLACK_BOX_SURFACE or SubstituteName.read(surface) is not None
+    return asks or is_fitted(spec.name)
 
 
 def is_for(attack: AttackRequest, request: ModelRequest) -> bool:
@@ -179,7 +201,9 @@ def _ways(
     """
     spec = attack.spec
     if not is_fitted(spec.name):
-        yield from ((spec, name, None) for name in _surfaces(attack, request, adapter, left_out))
+        yield from (
+            (spec, name, None) for name in _surfaces(attack, request, adapter, inputs, left_out)
+        )
         return
     other = other_model(spec, request)
     if other is not None:
@@ -193,14 +217,19 @@ def _ways(
         except AdapterError as error:
             left_out[f"{spec.name} fitted on {other}: {error}"] = None
             return
-        for name in tuple(_surfaces(attack, title, inputs.loaded(wanted), left_out))[:1]:
+        own = [
+            name
+            for name in _surfaces(attack, title, inputs.loaded(wanted), inputs, left_out)
+            if SubstituteName.read(name) is None
+        ]
+        for name in own[:1]:
             yield spec, BLACK_BOX_SURFACE, inputs.source(spec, wanted, name)
         return
     # Whether or not `fitted_on` names the model itself, the cell is the same.
     spec = dataclasses.replace(
         spec, parameters=tuple(sorted({**dict(spec.parameters), "fitted_on": ITSELF}.items()))
     )
-    for name in _surfaces(attack, request, adapter, left_out):
+    for name in _surfaces(attack, request, adapter, inputs, left_out):
         yield spec, name, inputs.source(spec, request, name)
 
 
@@ -258,26 +287,38 @@ def _fit_for(
 
 
 def _surfaces(
-    attack: AttackRequest, request: ModelRequest, adapter: Adapter, left_out: dict[str, None]
+    attack: AttackRequest,
+    request: ModelRequest,
+    adapter: Adapter,
+    inputs: CellInputs,
+    left_out: dict[str, None],
 ) -> Sequence[str]:
+    """Return the surfaces through which an attack is made on a model; substitutes only where asked for."""
     refused = KINDS[row_kind(attack.spec.name).name].refuses(adapter)
     if refused is not None:
         left_out[f"{request.title()} {refused}"] = None
         return ()
     if access(attack.spec.name) != "white":
         return (BLACK_BOX_SURFACE,)
-    offered = adapter.surfaces()
-    if not offered:
+    offered, wanted = adapter.surfaces(), attack.surfaces
+    substitutes = [name for name in wanted or () if SubstituteName.read(name) is not None]
+    if not offered and not substitutes:
         left_out[
             f"{request.title()} has no gradient: {attack.spec.name} and other white-box attacks "
             f"do not reach it"
         ] = None
         return ()
-    if attack.surfaces is None:
+    if wanted is None:
         return tuple(offered)
-    for name in attack.surfaces:
-        if name not in offered:
-            left_out[f"{request.title()} has no surface {name!r}; it has {', '.join(offered)}"] = (
-                None
-            )
-    return tuple(name for name in attack.surfaces if name in offered)
+    attacked = inputs.image_set(adapter, None)
+    if substitutes and other_split(attacked) is None:
+        left_out[
+            f"{attacked.data} has no other split, whose images a substitute could ask about"
+        ] = None
+        substitutes = []
+    there = {*offered, *substitutes}
+    for name in wanted:
+        if name not in there and SubstituteName.read(name) is None:
+            has = ", ".join(offered) or "none"
+            left_out[f"{request.title()} has no surface {name!r}; it has {has}"] = None
+    return tuple(name for name in wanted if name in there)

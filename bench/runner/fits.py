@@ -33,12 +33,14 @@ class FitSource:
         fingerprint: of the model.
         surface: the surface of the model that gradients are taken of.
         images: the images and their labels.
+        substitute: images to logits, in place of the surface; None for a surface of the model.
     """
 
     adapter: Adapter
     fingerprint: str
     surface: str
     images: LabelledImages
+    substitute: torch.nn.Module | None = None
 
     def named(self) -> FittedOn:
         """Return the source as a cell records it."""
@@ -109,7 +111,8 @@ def fitted(
     if name not in fits:
         adapter, device = source.adapter, device_of(source.adapter)
         fits[name] = fit(
-            cell.attack, cell.toolkit, surface_of(adapter, cell.attack, source.surface),
+            cell.attack, cell.toolkit,
+            source.substitute or surface_of(adapter, cell.attack, source.surface),
             Batch(source.images.images.to(device), source.images.labels.to(device)),
             num_classes=adapter.spec.num_classes, seed=fit_seed(cell),
         )  # fmt: skip

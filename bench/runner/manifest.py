@@ -28,6 +28,9 @@ from bench.zoo import MODELS
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
 _OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws", "trunk"))
 
+#: What is used of a model that is attacked through a substitute, by the answers that it is asked for.
+_ACCESS = {"labels": "decision", "scores": "score"}
+
 _VERSIONED = {
     "art": "adversarial-robustness-toolbox",
     "foolbox": "foolbox",
@@ -132,7 +135,9 @@ def cell_facts(key: str, cell: Cell, family: str) -> dict[str, Any]:
         "words": dict(spec.parameters),
         "batch_size": cell.batch_size,
         "kind": _kind(cell),
-        "access": access(spec.name),
+        "access": access(spec.name)
+        if cell.substitute is None
+        else _ACCESS[cell.substitute.answers],
     }
 
 

@@ -23,6 +23,7 @@ from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
 from bench.runner.selection import Selection, narrowed
 from bench.runner.sketch import Outline, is_later
+from bench.runner.substitutes import SubstituteSource
 from bench.runner.training import train_first
 from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
@@ -46,6 +47,7 @@ class Plan:
         images: the images and labels under attack, by image set.
         left_out: in words, what the suite asks for but cannot be run, and why.
         sources: by key of a cell with a fitted attack, what the attack is fitted on.
+        substitutes: by key of a cell attacked through a substitute, what that is trained on.
         behaviours: the observed behaviour of users' models.
         sketch: whether the plan is only for display: nothing was trained or embedded for it.
         later: of a sketch, the cells whose keys are not known yet; `cells` does not contain them.
@@ -63,6 +65,7 @@ class Plan:
     device: str
     left_out: tuple[str, ...]
     sources: dict[str, FitSource] = field(default_factory=dict)
+    substitutes: dict[str, SubstituteSource] = field(default_factory=dict)
     sketch: bool = False
     later: tuple[Cell, ...] = ()
     untrained: tuple[str, ...] = ()
@@ -140,6 +143,7 @@ def make_plan(
         device=device,
         left_out=left_out,
         sources=expanded.sources,
+        substitutes=expanded.substitutes,
         sketch=not train,
         later=tuple(cell for cell in expanded.cells.values() if is_later(cell)),
         untrained=absent.untrained,

@@ -24,6 +24,7 @@ from bench.spec import (
     ModelRequest,
     Norm,
     Scalar,
+    SubstituteName,
     Suite,
     Toolkit,
 )
@@ -256,6 +257,7 @@ def _attacks(
         if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
             reason = unknown("model in this suite", glob, titles)
             raise SpecError(f"{path}: attacks[{index + 1}].models: {reason}")
+    surfaces = None if table.surfaces is None else _surfaces(path, index, table.surfaces)
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
@@ -269,11 +271,23 @@ def _attacks(
         yield AttackRequest(
             spec=spec,
             toolkits=None if table.toolkits is None else tuple(table.toolkits),
-            surfaces=None if table.surfaces is None else tuple(table.surfaces),
+            surfaces=surfaces,
             models=globs,
             images=table.images,
             batch_size=table.batch_size,
         )
+
+
+def _surfaces(path: Path, index: int, named: list[str]) -> tuple[str, ...]:
+    """Return the names of surfaces; only those of substitutes can be wrong of themselves."""
+    try:
+        substitutes = {name: SubstituteName.read(name) for name in named}
+    except SpecError as error:
+        raise SpecError(f"{path}: attacks[{index + 1}].surfaces: {error}") from error
+    return tuple(
+        name if substitute is None else substitute.title()
+        for name, substitute in substitutes.items()
+    )
 
 
 def _combinations(

@@ -104,17 +104,29 @@ class Source:
             that single attack and report its cost. None if the judge itself is attacked, on the images
             that it gets right.
         perturbation: (C, H, W), fitted before, which is added to every image; else None.
+        substitute: images to logits, in place of a surface of the model; else None.
     """
 
     surface: str
     clean: CleanPredictions
     crafted: dict[int, AttackResult] | None = None
     perturbation: torch.Tensor | None = None
+    substitute: torch.nn.Module | None = None
 
     @property
     def adapter(self) -> Adapter:
         """Return the model that images are crafted on."""
         return self.clean.adapter
+
+    def module(self, spec: AttackSpec) -> torch.nn.Module:
+        """Return the module that an attack gets.
+
+        Raises:
+            SpecError: as `surface_of`.
+        """
+        if self.substitute is not None:
+            return self.substitute
+        return surface_of(self.adapter, spec, self.surface)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,10 @@ from bench.spec.numbers import (
     number,
     whole,
 )
+from bench.spec.substitutes import (
+    Substitute,
+    SubstituteName,
+)
 from bench.spec.suites import (
     AttackRequest,
     Claim,
@@ -114,6 +118,8 @@ __all__ = [
     "RowKind",
     "Scalar",
     "Setting",
+    "Substitute",
+    "SubstituteName",
     "Suite",
     "Toolkit",
     "eps_text",

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from bench.spec.attacks import AttackSpec
+from bench.spec.substitutes import Substitute
 from bench.spec.suites import ImageSet, ModelRequest
 from bench.spec.words import Toolkit
 
@@ -49,6 +50,7 @@ class Cell:
         fit: of an attack that is fitted before it is applied; None for all others.
         crafted_on: whose surface it is, where several models judge the same images, this one's or
             another's; None where the model is attacked by itself.
+        substitute: the network whose surface it is, where one is trained on the model's answers; else None.
     """
 
     model: ModelRequest
@@ -63,6 +65,7 @@ class Cell:
     kind: str = "attack"
     fit: FittedOn | None = None
     crafted_on: CraftedOn | None = None
+    substitute: Substitute | None = None
 
     def source(self) -> Cell:
         """Return the cell in which the images tried are crafted: this one, or the other model's."""

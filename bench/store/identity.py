@@ -34,12 +34,14 @@ def identity(cell: Cell) -> dict[str, Any]:
 
     Device, host and library versions are left out on purpose: they are recorded beside the rows, but an
     upgrade does not make all results worthless. The source of a fit is included only for fitted attacks,
-    and the model that images are crafted on only if it is another than the judge, so that the keys of all
-    other cells stay the same.
+    a substitute only where one is attacked, and the model that images are crafted on only if it is another
+    than the judge, so that the keys of all other cells stay the same.
     """
     optional: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
         optional["rule"] = REDUCTION_RULE
+    if cell.substitute is not None:
+        optional["substitute"] = dataclasses.asdict(cell.substitute)
     if cell.crafted_on is not None:
         optional["climbed"] = _model(cell.crafted_on.model, cell.crafted_on.fingerprint)
     return optional | {

@@ -112,6 +112,16 @@ class Results:
         fit: dict[str, Any] | None = None if record is None else record.get("fit")
         return fit
 
+    def substitute(self, cell: str) -> dict[str, Any] | None:
+        """Return what is recorded of the substitute that a cell is attacked through; None if there is none.
+
+        The facts of `bench.train.substitutes.TrainedSubstitute`: `name, queries, seeds, rounds, agreement,
+        decided, held_out, seconds`.
+        """
+        record = self.store.record(cell)
+        found: dict[str, Any] | None = None if record is None else record.get("substitute")
+        return found
+
     def perturbation(self, cell: str) -> NDArray[np.float32] | None:
         """Return the perturbation that a done cell adds to every image, float32 (C, H, W).
 

@@ -16,6 +16,7 @@ from bench.spec import (
     FittedOn,
     ImageSet,
     ModelRequest,
+    Substitute,
     Suite,
 )
 from bench.store.identity import canonical_json, cell_key, identity, suite_content
@@ -39,6 +40,7 @@ FITTED_ON = FittedOn(fingerprint="89abcdef", surface="network", checksum="beef")
 CRAFTED_ON = CraftedOn(
     model=ModelRequest(name="cifar10/cnn", options=(("k", 3),)), fingerprint="0123"
 )
+SUBSTITUTE = Substitute(queries=500, answers="labels", method="small", checksum="bead")
 NAMES = st.text(min_size=1, max_size=8)
 COUNTS = st.integers(0, 10**6)
 WORDS = st.dictionaries(
@@ -90,6 +92,7 @@ CHANGES = [
     {"batch_size": 99},
     {"fit": FITTED_ON},
     {"crafted_on": CRAFTED_ON},
+    {"substitute": SUBSTITUTE},
 ]
 
 
@@ -108,6 +111,15 @@ def test_a_perturbation_fitted_otherwise_is_another_cell(field: str) -> None:
     fitted = dataclasses.replace(CELL, fit=FITTED_ON)
     other = dataclasses.replace(FITTED_ON, **{field: "other"})
     assert cell_key(dataclasses.replace(CELL, fit=other)) != cell_key(fitted)
+
+
+@pytest.mark.parametrize("change", [
+    {"queries": 100}, {"answers": "scores"}, {"method": "large"}, {"checksum": "bad"},
+], ids=str)  # fmt: skip
+def test_another_substitute_is_another_cell(change: dict[str, object]) -> None:
+    through = dataclasses.replace(CELL, substitute=SUBSTITUTE)
+    other = dataclasses.replace(SUBSTITUTE, **change)  # type: ignore[arg-type]
+    assert cell_key(dataclasses.replace(CELL, substitute=other)) != cell_key(through)
 
 
 @pytest.mark.parametrize("change", [
