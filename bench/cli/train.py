@@ -44,4 +44,7 @@ def train(models: tuple[str, ...], data: Path | None, device: str, out: Path | N
         card = train_to(folder, name, data, where, report)
         say(f"{name}: clean accuracy {card['clean_accuracy']:.2%} on "
             f"{card['data']['test_images']} test images")  # fmt: skip
+        if "backdoor_success" in card:
+            say(f"{name}: the back door opens on {card['backdoor_success']:.2%} of "
+                f"{card['backdoor_images']} test images of other classes")  # fmt: skip
         click.echo(weights_file(folder, name))

@@ -54,6 +54,19 @@ class Adversary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Poison:
+    """What an attacker changes in the training images, see `bench.train.poisoning`.
+
+    Attributes:
+        share: of the images that are changed.
+        target: the class that images with the back-door pattern are to get; None for flipped labels.
+    """
+
+    share: float
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A complete training run: the same recipe and seed give the same network.
 
@@ -78,6 +91,7 @@ class Recipe:
         adversaries: attacks that take turns, one batch each; with them the loss is alpha J(x) +
             (1 - alpha) J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
         alpha: the share of the loss on clean images.
+        poison: what an attacker changes in the training images; None for nothing.
         precision: `float32`, or `bfloat16` to compute layers in that; weights are in single precision
             either way.
         shipped: whether weights come with the package.
@@ -108,6 +122,7 @@ class Recipe:
     noise: float = 0.0
     adversaries: tuple[Adversary, ...] = ()
     alpha: float = 0.5
+    poison: Poison | None = None
     precision: str = "float32"
     seed: int = 0
     shipped: bool = True
@@ -130,6 +145,8 @@ class Recipe:
             del fields["noise"]
         if not self.adversaries:
             del fields["adversaries"], fields["alpha"]
+        if self.poison is None:
+            del fields["poison"]
         if self.precision == "float32":
             del fields["precision"]
         return fields
@@ -143,6 +160,8 @@ class Recipe:
         if fields["rule"] is not None:
             fields["rule"] = LocalRule(**fields["rule"])
         fields["adversaries"] = tuple(Adversary(**each) for each in fields.get("adversaries", ()))
+        if fields.get("poison") is not None:
+            fields["poison"] = Poison(**fields["poison"])
         return cls(**fields)
 
 

@@ -12,7 +12,7 @@ from bench.train.families import FAMILIES
 from bench.train.features.names import TOPS, features_name, features_recipe
 from bench.train.local_learning.names import local_recipe
 from bench.train.pretrained import PRETRAINED
-from bench.train.recipe import CROSS_ENTROPY, Adversary, Recipe
+from bench.train.recipe import CROSS_ENTROPY, Adversary, Poison, Recipe
 from bench.train.smoothing import SIGMAS, noisy_name
 
 RECIPES: dict[str, Recipe] = {
@@ -199,6 +199,16 @@ def _local(name: str, shipped: bool) -> Recipe:
     rules = local_recipe(name)
     assert rules is not None, name
     return dataclasses.replace(rules, shipped=shipped)
+
+
+#: What poisoned training images do: a fifth of the labels flipped, and a back door to class 0.
+RECIPES |= {
+    f"digits/cnn-{name}": dataclasses.replace(RECIPES["digits/cnn"], poison=poison)
+    for name, poison in {
+        "flipped": Poison(share=0.2),
+        "backdoor": Poison(share=0.05, target=0),
+    }.items()
+}
 
 
 RECIPES |= {name: _local(name, shipped=False) for name in _LOCAL_DIGITS}

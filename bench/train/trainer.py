@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from bench.data.datasets import LabelledImages
+from bench.data.table import DATASETS
 from bench.train.epochs import Watch
 from bench.train.families import family_named
 from bench.train.gradient_descent import MEMORY_FORMAT
+from bench.train.poisoning import poisoned
 from bench.train.recipe import Recipe
 
 
@@ -37,6 +39,9 @@ def train(
     where = torch.device(device)
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         torch.manual_seed(recipe.seed)
+        if recipe.poison is not None:
+            classes = len(DATASETS[recipe.data].classes)
+            data = poisoned(data, recipe.poison, classes, recipe.seed)
         net = build(recipe).to(device).to(memory_format=MEMORY_FORMAT)
         family_named(recipe.family).fit(recipe, net, data, watch)
     return net.eval().cpu().to(memory_format=torch.contiguous_format)

@@ -32,6 +32,7 @@ from bench.train.cards import (
 from bench.train.epochs import Epoch, TrainingEpoch
 from bench.train.families import family_named
 from bench.train.networks import with_weights
+from bench.train.poisoning import poison_facts
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
 from bench.train.trainer import train
@@ -95,6 +96,7 @@ def write_weights(
     payload = _written(net, kind.exact)
     weights = Weights(name=name, recipe=rules, payload=payload, data_root=data_root)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
+    model = kind.assemble(name, weights, {})
     card = {
         "name": name,
         "recipe": rules.written(),
@@ -108,7 +110,8 @@ def write_weights(
         "seed": rules.seed,
         "parameters": sum(weight.numel() for weight in net.parameters()),
         **kind.card_facts(rules, net),
-        "clean_accuracy": clean_accuracy(kind.assemble(name, weights, {}), test),
+        "clean_accuracy": clean_accuracy(model, test),
+        **poison_facts(rules, model, test),
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
         "precision": _precision(kind.exact),
