@@ -122,8 +122,9 @@ def load_data(
     """Return images, float32 (N, C, H, W) in [0, 1], and labels, int64 (N,), in file order.
 
     Args:
-        name: a data set; `bench ls datasets` lists them.
-        split: `train` or `test`.
+        name: a data set; `bench ls datasets` lists them. Or `folder:PATH`, any folder of class folders
+            (`bench.data.folders`).
+        split: `train`, `test`, or another that the data set has (`validation`).
         images: how many, from the first on; None for all.
         root: the data folder; None for `BENCH_DATA`, else the cache.
 

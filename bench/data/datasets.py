@@ -1,4 +1,4 @@
-"""The data sets: scikit-learn's embedded digits, torchvision's MNIST, Fashion-MNIST, CIFAR-10, and photographs.
+"""The data sets: scikit-learn's embedded digits, torchvision's MNIST, Fashion-MNIST and CIFAR-10, flowers and photographs.
 
 torchvision reads and, where a set is missing, downloads; its folder layout is the one expected in
 `BENCH_DATA`.
@@ -6,55 +6,22 @@ torchvision reads and, where a set is missing, downloads; its folder layout is t
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.data.flowers import flowers, flowers_present
+from bench.data.folders import folder_images
+from bench.data.labelled import LabelledImages
 from bench.data.photographs import labelled_files, photographs
-from bench.data.table import DATASETS
+from bench.data.table import DATASETS, FOLDER
 from bench.errors import PrerequisiteError, SpecError
 from bench.paths import data_dir
 from bench.registry import unknown
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledImages:
-    """Images in their stored form, and their labels.
-
-    Attributes:
-        raw: uint8 (N, C, H, W).
-        labels: int64 (N,).
-        top: the value of `raw` that means 1.0.
-    """
-
-    raw: torch.Tensor
-    labels: torch.Tensor
-    top: int = 255
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def images(self) -> torch.Tensor:
-        """Return all images, float32 (N, C, H, W) in [0, 1]."""
-        return self.raw.float() / self.top
-
-    def first(self, count: int | None) -> LabelledImages:
-        """Return the first `count` images in file order; all of them for None."""
-        return LabelledImages(self.raw[:count], self.labels[:count], self.top)
-
-    def checksum(self) -> str:
-        """Return a text that changes with any pixel or label."""
-        digest = hashlib.sha256(f"{tuple(self.raw.shape)} {self.top}".encode())
-        digest.update(self.raw.contiguous().numpy().tobytes())
-        digest.update(self.labels.numpy().tobytes())
-        return digest.hexdigest()[:16]
 
 
 def _digits(split: str, root: Path) -> LabelledImages:
@@ -73,9 +40,10 @@ def _natural(split: str, root: Path) -> LabelledImages:
     return LabelledImages(*photographs(root / "natural", DATASETS["natural"]))
 
 
-#: What reads the sets that come with a package, from a split and the data folder.
+#: What reads the sets that torchvision does not, from a split and the data folder.
 _READERS: dict[str, Callable[[str, Path], LabelledImages]] = {
     "digits": _digits,
+    "flowers17": flowers,
     "natural": _natural,
 }
 
@@ -113,6 +81,8 @@ def present(name: str, root: Path) -> bool:
         PrerequisiteError: the package that a data set comes with lacks it.
     """
     class_name = DATASETS[name].torchvision
+    if name == "flowers17":
+        return flowers_present(root)
     if name == "natural":
         labelled_files(root / name, DATASETS[name])
     if class_name is None:
@@ -128,6 +98,8 @@ def present(name: str, root: Path) -> bool:
 
 @cache
 def _read(name: str, split: str, root: Path) -> LabelledImages:
+    if name.startswith(FOLDER):
+        return folder_images(name, split)
     class_name = DATASETS[name].torchvision
     if class_name is None:
         return _READERS[name](split, root)
@@ -138,13 +110,14 @@ def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> L
     """Return a split of a data set, downloading it if it is missing.
 
     Args:
-        name: one of `DATASETS`.
-        split: `train` or `test`.
+        name: one of `DATASETS`, or a folder (`bench.data.folders`).
+        split: `train`, `test`, or another that the data set has.
         root: the data folder; None for `BENCH_DATA`, else the cache.
 
     Raises:
         SpecError: no such data set or split.
-        PrerequisiteError: the data set is missing and cannot be downloaded, or is damaged.
+        PrerequisiteError: the data set is missing and cannot be downloaded, or is damaged; or a folder holds
+            files that are no photographs.
     """
     if name not in DATASETS:
         raise unknown("data set", name, list(DATASETS))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import overload
+from typing import Any, overload
+
+from bench.errors import SpecError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Dataset:
         classes: names, in the order of the labels.
         splits: name to number of images.
         torchvision: the class in `torchvision.datasets` that reads and downloads it; None for a set that
-            comes with a package that Crossfire requires.
+            Crossfire reads itself.
         means: the mean of the training images in each channel, in [0, 1]; empty if not known.
     """
 
@@ -60,11 +62,49 @@ _FASHION = (
 _CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+_FLOWERS = (
+    "daffodil", "snowdrop", "lily of the valley", "bluebell", "crocus", "iris", "tiger lily", "tulip",
+    "fritillary", "sunflower", "daisy", "colt's foot", "dandelion", "cowslip", "buttercup", "windflower",
+    "pansy",
+)  # fmt: skip
 _MNIST_SPLITS = {"train": 60_000, "test": 10_000}
 
-DATASETS: dict[str, Dataset] = {
-    entry.name: entry
-    for entry in (
+#: How the name of a folder of class folders begins, which is a data set too.
+FOLDER = "folder:"
+
+
+class DataSets(Mapping[str, Dataset]):
+    """The data sets by name. Those listed are Crossfire's; any `folder:PATH` is one too.
+
+    Asking for a folder that cannot be a data set raises a SpecError that says why, `get` apart.
+    """
+
+    def __init__(self, listed: Iterable[Dataset]) -> None:
+        self._listed = {entry.name: entry for entry in listed}
+
+    def __getitem__(self, name: str) -> Dataset:
+        if name.startswith(FOLDER):
+            from bench.data.folders import folder_facts
+
+            return folder_facts(name)
+        return self._listed[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a data set; the default where there is none, or a folder that is not here any more."""
+        try:
+            return self[name]
+        except (KeyError, SpecError):
+            return default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+DATASETS = DataSets(
+    (
         Dataset(
             "digits", (1, 8, 8), _TEN, {"train": 1297, "test": 500}, None,
             "8x8 handwritten digits, embedded in scikit-learn; no download", "digits",
@@ -84,13 +124,18 @@ DATASETS: dict[str, Dataset] = {
             (0.4914, 0.4822, 0.4465),
         ),
         Dataset(
+            "flowers17", (3, 128, 128), _FLOWERS, {"train": 850, "validation": 170, "test": 340}, None,
+            "128x128 photographs of flowers; the middle square, scaled", "Oxford Flowers-17",
+            (0.4412, 0.4372, 0.2902),
+        ),
+        Dataset(
             "natural", (3, 224, 224), ImageNetClasses(), {"test": 20}, None,
             "224x224 photographs with ImageNet's classes: 20 that come with Foolbox, or those in the folder "
             "natural of the data folder, named *_LABEL.jpg or .png", "natural images",
             (0.485, 0.456, 0.406),
         ),
     )
-}  # fmt: skip
+)  # fmt: skip
 
 
 def class_names(data: str, count: int) -> Sequence[str]:

@@ -17,7 +17,7 @@ import torch
 from bench.adapters.abilities import KnownAs
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.outputs import mistaken
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, BenchError, StoreError
 from bench.registry import users_code
 from bench.runner.plan import Plan

@@ -10,7 +10,7 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import row_kind
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.cache import RunCache
 from bench.runner.confidence_reduction import plain
@@ -95,7 +95,7 @@ def part_of(cell: Cell, images: LabelledImages, adapter: Adapter, start: int) ->
     """Return the images of the cell's chunk that starts at `start`, on the model's device."""
     device, rows = device_of(adapter), slice(start, start + cell.batch_size)
     return Part(
-        (images.raw[rows].float() / images.top).to(device),
+        images.batch(rows).to(device),
         images.labels[rows].to(device),
         start,
         chunk_seed(cell, start),

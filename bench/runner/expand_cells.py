@@ -18,7 +18,7 @@ from bench.attacks.catalogue import (
 )
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
 from bench.paths import data_dir
 from bench.runner.fits import FitSource, other_model, source_images

@@ -12,7 +12,8 @@ from bench.adapters.generators import device_of
 from bench.attacks.catalogue import fit_images
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import Fitted, fit
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.errors import SpecError
 from bench.runner.cell import fit_identity, fit_seed
 from bench.runner.task import surface_of

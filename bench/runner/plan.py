@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.attacks.catalogue import is_fitted
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.errors import (
     AdapterError,
     FamilyError,

@@ -63,7 +63,7 @@ class _Suite(BaseModel):
     model_config = _Strict
     title: Annotated[str, Field(min_length=1)]
     data: str | Annotated[list[str], Field(min_length=1)]
-    split: Literal["train", "test"] = "test"
+    split: Annotated[str, Field(min_length=1)] = "test"
     images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
     seed: Annotated[int, Field(ge=0)] = 0
     models: Annotated[list[_Model], Field(min_length=1)]
@@ -99,6 +99,11 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     for name in _listed(content.data):
         if name not in DATASETS:
             raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
+        if content.split not in DATASETS[name].splits:
+            splits = ", ".join(DATASETS[name].splits)
+            raise SpecError(
+                f"{path}: split: {name} has no split {content.split!r}; it has {splits}"
+            )
     count = None if content.images == "all" else content.images
     models = tuple(
         model for i, table in enumerate(content.models) for model in _models(path, i, table)

@@ -24,7 +24,7 @@ from bench.train.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.data.datasets import LabelledImages
+    from bench.data.labelled import LabelledImages
 
 
 def _own_weights(name: str, options: Mapping[str, Scalar]) -> str:

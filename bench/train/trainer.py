@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.train.epochs import Watch
 from bench.train.families import family_named

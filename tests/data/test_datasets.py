@@ -5,7 +5,8 @@ import torch
 from scenes.mnist import write_mnist
 
 import bench
-from bench.data.datasets import LabelledImages, load, present
+from bench.data.datasets import load, present
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import PrerequisiteError, SpecError
 

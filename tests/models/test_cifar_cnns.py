@@ -5,7 +5,7 @@ import torch
 import torchvision.models
 from torch import nn
 
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.models import cifar_cnns
 from bench.train.recipes import RECIPES
 from bench.train.trainer import build, train

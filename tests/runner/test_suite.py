@@ -62,7 +62,7 @@ def test_all_images(tmp_path):
     ('title  = "T"', 'title = "T"\ntitel = "T"', r"titel: no such field"),
     ('data   = "digits"', 'data = "digit"', r"data: no data set named 'digit'; did you mean digits"),
     ('data   = "digits"', 'data = "digits"\nimages = 0', r"images: .*\(it says 0\)"),
-    ('data   = "digits"', 'data = "digits"\nsplit = "val"', r"split: .*'train' or 'test'"),
+    ('data   = "digits"', 'data = "digits"\nsplit = "val"', r"split: digits has no split 'val'; it has train, test"),
     ('name      = "pgd"', 'name = "pdg"', r"attacks\[1\]: no attack named 'pdg'; did you mean pgd"),
     ('norm      = ["linf", "l2"]', 'norm = "l3"', r"attacks\[1\]\.norm: .*'l3'"),
     ('norm      = ["linf", "l2"]', "", r"attacks\[1\]\.norm: this field is missing"),

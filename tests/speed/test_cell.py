@@ -16,7 +16,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan

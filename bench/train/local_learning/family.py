@@ -20,7 +20,7 @@ from bench.train.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.data.datasets import LabelledImages
+    from bench.data.labelled import LabelledImages
 
 
 def build(recipe: Recipe) -> nn.Module:

@@ -16,7 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.paths import cache_dir
 from bench.store.files import atomic_write
 from bench.train.epochs import Watch

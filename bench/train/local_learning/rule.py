@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.errors import TrainingFailed
 from bench.models.local import SMALLEST_NORM, patch_norms
 from bench.train.recipe import LocalRule

@@ -14,7 +14,7 @@ from bench.train.epochs import Snapshots
 from bench.train.recipe import LOSSES_WITHOUT_ANCHORS, Recipe
 
 if TYPE_CHECKING:
-    from bench.data.datasets import LabelledImages
+    from bench.data.labelled import LabelledImages
 
 
 def snapshots(recipe: Recipe, test: LabelledImages) -> Snapshots:

@@ -20,7 +20,8 @@ from torch import nn
 from bench.adapters.distances import distance
 from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.network import eval_mode, weights_digest
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import AdapterError
 from bench.paths import cache_dir
@@ -112,7 +113,7 @@ def embedded(
     """Yield the embeddings of images in an order, at most a few hundred at a time, on the CPU."""
     device = next(embed.parameters()).device
     order = torch.arange(len(images)) if order is None else order
-    batch = max(1, min(_BATCH, _VALUES // images.raw[0].numel()))
+    batch = max(1, min(_BATCH, _VALUES // images.batch(slice(0, 1))[0].numel()))
     with eval_mode(embed), torch.no_grad():
         for rows in torch.split(order, batch):
-            yield embed((images.raw[rows].float() / images.top).to(device)).cpu()
+            yield embed(images.batch(rows).to(device)).cpu()

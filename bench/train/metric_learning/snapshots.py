@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench.adapters.network import eval_mode
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.train.epochs import TrainingEpoch
 from bench.train.gradient_descent import normalised
 from bench.train.recipe import Recipe
@@ -23,7 +23,7 @@ class EmbeddingSnapshots:
 
     def __init__(self, rules: Recipe, test: LabelledImages) -> None:
         few = test.first(WATCHED)
-        self.x = normalised(few.raw.float() / few.top, rules)
+        self.x = normalised(few.images, rules)
         self.labels = few.labels
         self.by_epoch: dict[int, torch.Tensor] = {}
 
