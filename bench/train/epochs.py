@@ -30,19 +30,27 @@ class TrainingEpoch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch of gradient descent."""
+    """An epoch of gradient descent.
+
+    Attributes:
+        held_out: loss and accuracy on the images by which the epoch is chosen; None where none is.
+    """
 
     number: int
     of: int
     loss: float
     accuracy: float
     seconds: float
+    held_out: tuple[float, float] | None = None
 
     def line(self) -> str:
         """Return it in words."""
+        loss, accuracy = self.held_out or (None, None)
         return (
             f"epoch {self.number}/{self.of}, loss {self.loss:.4f}, "
-            f"training accuracy {self.accuracy:.2%}, {self.seconds:.1f} s"
+            f"training accuracy {self.accuracy:.2%}, "
+            + ("" if loss is None else f"held-out loss {loss:.4f}, accuracy {accuracy:.2%}, ")
+            + f"{self.seconds:.1f} s"
         )
 
 

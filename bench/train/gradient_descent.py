@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from bench.adapters.network import Normalised
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import SpecError, TrainingFailed
 from bench.registry import unknown
 from bench.train.adversarial import AdversarialBatch, adversarial_batch
+from bench.train.augmentation import augmented
 from bench.train.epochs import Epoch, Watch
 from bench.train.objectives import Objective, correct, objective
 from bench.train.recipe import Recipe
@@ -87,10 +87,10 @@ def fit_whole(
         TrainingFailed: weights or loss are no longer finite.
     """
     device = next(net.parameters()).device
-    raw, labels = data.raw.to(device), data.labels.to(device)
+    held = data.on(device)
 
     def images(rows: torch.Tensor) -> torch.Tensor:
-        x = noisy(augmented(raw[rows], recipe).float() / data.top, recipe)
+        x = noisy(augmented(held.pixels(rows), recipe).float() / held.top, recipe)
         return x.contiguous(memory_format=MEMORY_FORMAT)
 
     seen = Normalised(net, recipe.mean, recipe.std).to(device) if recipe.mean else net
@@ -100,7 +100,7 @@ def fit_whole(
         of=objective(recipe),
         attacked=adversarial_batch(recipe, seen, len(DATASETS[recipe.data].classes)),
     )
-    descend(loss, images, labels, lambda epoch: watch(epoch, net), too_steep)
+    descend(loss, images, held.labels, lambda epoch: watch(epoch, net), too_steep)
 
 
 def descend(
@@ -193,7 +193,7 @@ def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
             recipe.learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
-            nesterov=True,
+            nesterov=recipe.momentum > 0,
         )
     if recipe.optimiser == "adam":
         return torch.optim.Adam(
@@ -214,21 +214,3 @@ def normalised(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
 def noisy(x: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Return images (N, C, H, W) with the Gaussian noise of a recipe; they may leave [0, 1]."""
     return x + recipe.noise * torch.randn_like(x) if recipe.noise else x
-
-
-def augmented(raw: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """Return images (N, C, H, W), each flipped and cropped at random as the recipe says."""
-    n, _, height, width = raw.shape
-    if recipe.flip:
-        flips = torch.rand(n, device=raw.device) < 0.5
-        raw = torch.where(flips.view(-1, 1, 1, 1), raw.flip(3), raw)
-    if recipe.crop:
-        pad = recipe.crop
-        wide = F.pad(raw, (pad, pad, pad, pad))
-        top = torch.randint(0, 2 * pad + 1, (n, 1, 1), device=raw.device)
-        left = torch.randint(0, 2 * pad + 1, (n, 1, 1), device=raw.device)
-        rows = top + torch.arange(height, device=raw.device).view(1, -1, 1)
-        columns = left + torch.arange(width, device=raw.device).view(1, 1, -1)
-        batch = torch.arange(n, device=raw.device).view(-1, 1, 1)
-        raw = wide.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
-    return raw

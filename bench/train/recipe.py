@@ -86,6 +86,10 @@ class Recipe:
         miner: what picks the pairs of a batch that a metric loss sees; empty for all.
         embedding: dimensions of the embedding for a metric loss; 0 for logits.
         crop: pixels of padding for random crops; 0 for none.
+        augmentation: `zoom`, `flips` or `all`, see `bench.train.augmentation`; empty for none.
+        select: the split by whose loss the epoch is chosen whose weights are kept, the one of least loss.
+            `validation` is sound; `test` chooses by the images on which accuracy is then reported, as some
+            studies do. Empty keeps the last epoch.
         noise: standard deviation of Gaussian noise added to images in [0, 1], which are not clipped
             (Cohen et al., 2019); 0 for none.
         adversaries: attacks that take turns, one batch each; with them the loss is alpha J(x) +
@@ -119,6 +123,8 @@ class Recipe:
     label_smoothing: float = 0.0
     flip: bool = False
     crop: int = 0
+    augmentation: str = ""
+    select: str = ""
     noise: float = 0.0
     adversaries: tuple[Adversary, ...] = ()
     alpha: float = 0.5
@@ -149,6 +155,9 @@ class Recipe:
             del fields["poison"]
         if self.precision == "float32":
             del fields["precision"]
+        for name in ("augmentation", "select"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
     @classmethod

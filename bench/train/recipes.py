@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.spec import Norm
@@ -175,6 +176,45 @@ def _fooled(kind: str) -> dict[str, Recipe]:
 
 for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
     RECIPES |= _fooled(_kind)
+
+
+#: Those of the seven networks for flowers that have slim forms with weights: trained plainly, and under the
+#: largest augmentation; with the epochs of the slim form's training.
+_FLOWERS_SHIPPED: dict[str, int] = {}
+
+
+def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
+    """Return the recipes of one of the networks for flowers, as published and slim.
+
+    The document has SGD with a rate of 0.01 (Keras' has no momentum), 50 epochs or 150 with augmentation,
+    and keeps the epoch of least loss. It does not say how many images a batch has; Keras takes 32. The slim
+    form learns next to nothing in so few epochs without momentum, so it has some.
+    """
+    data = DATASETS["flowers17"]
+    name = f"flowers17/{network}" + (f"-aug-{augmentation}" if augmentation else "")
+    full = Recipe(
+        network="bench.models.flower_cnns:flower_cnn", options=(("name", network),),
+        data=data.name, mean=data.means, std=(0.2779, 0.2518, 0.2583),
+        optimiser="sgd", learning_rate=0.01, schedule="constant", momentum=0.0, weight_decay=0.0,
+        epochs=150 if augmentation else 50, batch_size=32,
+        augmentation=augmentation, select="validation", shipped=False, first_use=False,
+    )  # fmt: skip
+    slim = dataclasses.replace(
+        full,
+        options=(("name", network), ("slim", True)),
+        momentum=0.9,
+        epochs=_FLOWERS_SHIPPED.get(f"{name}-slim", full.epochs),
+        shipped=f"{name}-slim" in _FLOWERS_SHIPPED,
+    )
+    return {name: full, f"{name}-slim": slim}
+
+
+for _network in ("baseline", *(f"mk-{_number}" for _number in range(1, 7))):
+    RECIPES |= _flowers(_network, "")
+for _network in ("mk-2", "mk-3"):
+    RECIPES |= _flowers(_network, "zoom") | _flowers(_network, "flips")
+for _network in ("mk-2", "mk-3", "mk-4", "mk-5", "mk-6"):
+    RECIPES |= _flowers(_network, "all")
 
 
 #: Models of the local-learning study that are listed; other names of this form are models too.

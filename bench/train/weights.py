@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.errors import PrerequisiteError
 from bench.spec import Adapter, Scalar
 from bench.store.files import atomic_write
@@ -35,6 +36,7 @@ from bench.train.networks import with_weights
 from bench.train.poisoning import poison_facts
 from bench.train.recipe import Recipe
 from bench.train.recipes import recipe
+from bench.train.selection import LearningCurves, held_out_splits
 from bench.train.trainer import train
 
 
@@ -54,21 +56,26 @@ def train_to(
     epochs: list[Epoch] = []
     take = family_named(rules.family).snapshots
     snapshots = None if take is None else take(rules, test)
+    curves = learning_curves(rules, data_root)
 
     def watch(epoch: TrainingEpoch, net: nn.Module) -> None:
         if isinstance(epoch, Epoch):
+            epoch = epoch if curves is None else curves.watch(epoch, net)
             epochs.append(epoch)
         if snapshots is not None:
             snapshots.watch(epoch, net)
         report(epoch)
 
     net = train(rules, images, device, watch)
+    if curves is not None:
+        net.load_state_dict(curves.best)
     payload = b"" if snapshots is None else snapshots.payload()
     if snapshots is not None:
         family_named(rules.family).read_snapshots(
             payload
         )  # fails here rather than in every later run
-    card = write_weights(folder, name, net, data_root, device, epochs)
+    facts = training_facts(device, epochs) | ({} if curves is None else curves.facts())
+    card = write_weights(folder, name, net, data_root, facts)
     if snapshots is not None:
         atomic_write(snapshots_file(folder, name), payload, ELSEWHERE)
     return card
@@ -79,8 +86,7 @@ def write_weights(
     name: str,
     net: nn.Module,
     data_root: Path | None,
-    device: str,
-    epochs: Sequence[Epoch],
+    training: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Save a trained network, in half precision unless its family says otherwise, with its card; return the card.
 
@@ -89,8 +95,7 @@ def write_weights(
         name: of the model, which has a recipe.
         net: trained by that recipe.
         data_root: the data folder; clean accuracy is measured on the whole test split.
-        device: the device it was trained on.
-        epochs: reports of the training's epochs.
+        training: facts of its training for the card, plain JSON values by name.
     """
     rules, kind = recipe(name), family_named(recipe(name).family)
     payload = _written(net, kind.exact)
@@ -115,17 +120,43 @@ def write_weights(
         "sha256": hashlib.sha256(payload).hexdigest(),
         "bytes": len(payload),
         "precision": _precision(kind.exact),
-        "training": {
-            "device": _device_name(device),
-            "loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "training": dict(training),
     }
     path = weights_file(folder, name)
     atomic_write(path, payload, ELSEWHERE)
     atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode(), ELSEWHERE)
     return card
+
+
+def learning_curves(rules: Recipe, data_root: Path | None) -> LearningCurves | None:
+    """Return what watches a training on held-out images; None for a recipe that keeps its last epoch.
+
+    Raises:
+        SpecError: as in `bench.train.selection.held_out_splits`.
+    """
+    splits = held_out_splits(rules)
+    if not splits:
+        return None
+    return LearningCurves(rules, {split: load(rules.data, split, data_root) for split in splits})
+
+
+def training_facts(device: str, epochs: Sequence[Epoch]) -> dict[str, Any]:
+    """Return the facts of a training for its card.
+
+    Args:
+        device: the device it ran on.
+        epochs: reports of its epochs. Accuracy is of the training images as they were changed at random,
+            and is on the card only where other images were watched too.
+    """
+    curves = {"loss_by_epoch": [round(epoch.loss, 4) for epoch in epochs]}
+    if any(epoch.held_out is not None for epoch in epochs):
+        curves["accuracy_by_epoch"] = [round(epoch.accuracy, 4) for epoch in epochs]
+    return {
+        "device": _device_name(device),
+        **curves,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def _device_name(device: str) -> str:
@@ -231,6 +262,6 @@ def clean_accuracy(model: Adapter, data: LabelledImages) -> float:
     hits = 0
     for start in range(0, len(data), 500):
         part = slice(start, start + 500)
-        labels = model.predict(data.raw[part].float() / data.top).labels
+        labels = model.predict(data.batch(part)).labels
         hits += int((labels == data.labels[part]).sum())
     return hits / len(data)
