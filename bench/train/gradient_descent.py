@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +21,7 @@ from bench.train.adversarial import AdversarialBatch, adversarial_batch
 from bench.train.augmentation import augmented
 from bench.train.epochs import Epoch, Watch
 from bench.train.objectives import Objective, correct, objective
-from bench.train.recipe import Recipe
+from bench.train.recipe import Phase, Recipe
 from bench.train.schedules import rate_share
 
 #: The memory layout of images and convolution weights during training; it changes results only by
@@ -38,12 +40,14 @@ class TrainingLoss:
         net: the network, from inputs to outputs.
         of: from outputs and labels to the loss.
         attacked: makes the images of a batch adversarial; None without adversarial training.
+        frozen: parts of the network that stay as they are, in eval mode.
     """
 
     recipe: Recipe
     net: nn.Module
     of: Objective
     attacked: AdversarialBatch | None = None
+    frozen: tuple[nn.Module, ...] = ()
 
     def __call__(
         self, x: torch.Tensor, y: torch.Tensor, turn: int
@@ -100,7 +104,52 @@ def fit_whole(
         of=objective(recipe),
         attacked=adversarial_batch(recipe, seen, len(DATASETS[recipe.data].classes)),
     )
-    descend(loss, images, held.labels, lambda epoch: watch(epoch, net), too_steep)
+    for phase, before in _phases(recipe):
+
+        def numbered(epoch: Epoch, before: int = before) -> None:
+            watch(dataclasses.replace(epoch, number=before + epoch.number, of=recipe.epochs), net)
+
+        with _frozen(net, phase.frozen) as parts:
+            rates = dataclasses.replace(
+                recipe, epochs=phase.epochs, learning_rate=phase.learning_rate
+            )
+            part_of_training = dataclasses.replace(loss, recipe=rates, frozen=parts)
+            descend(part_of_training, images, held.labels, numbered, too_steep)
+
+
+def _phases(recipe: Recipe) -> Iterator[tuple[Phase, int]]:
+    """Yield the phases of a training, each with the number of epochs before it.
+
+    Raises:
+        SpecError: they do not make up the epochs of the recipe.
+    """
+    phases = recipe.phases or (Phase(epochs=recipe.epochs, learning_rate=recipe.learning_rate),)
+    total = sum(phase.epochs for phase in phases)
+    if total != recipe.epochs:
+        raise SpecError(f"recipe: its phases have {total} epochs, epochs says {recipe.epochs}")
+    before = 0
+    for phase in phases:
+        yield phase, before
+        before += phase.epochs
+
+
+@contextmanager
+def _frozen(net: nn.Module, names: Sequence[str]) -> Iterator[tuple[nn.Module, ...]]:
+    """Freeze the weights of parts of a network, and let all weights learn again at the end.
+
+    Raises:
+        SpecError: the network has no such part.
+    """
+    try:
+        parts = tuple(net.get_submodule(name) for name in names)
+    except AttributeError as error:
+        raise SpecError(f"recipe: the network has no part to freeze as named: {error}") from error
+    for part in parts:
+        part.requires_grad_(False)
+    try:
+        yield parts
+    finally:
+        net.requires_grad_()
 
 
 def descend(
@@ -127,6 +176,8 @@ def descend(
     optimiser = _optimiser(recipe, net)
     schedule = _schedule(recipe, optimiser, steps)
     net.train()
+    for part in loss.frozen:
+        part.eval()
     for number in range(1, recipe.epochs + 1):
         start = time.perf_counter()
         # Summed on the device and read once an epoch: on a GPU each read waits for all work queued so far.
@@ -187,18 +238,17 @@ def _schedule(
 
 
 def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+    learning = [weight for weight in net.parameters() if weight.requires_grad]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
-            net.parameters(),
+            learning,
             recipe.learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
         )
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(
-            net.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        return torch.optim.Adam(learning, recipe.learning_rate, weight_decay=recipe.weight_decay)
     raise SpecError(f"recipe: optimiser {recipe.optimiser!r} is not one of sgd, adam")
 
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.data.table import DATASETS
-from bench.errors import SpecError
+from bench.errors import PrerequisiteError, SpecError
 from bench.spec import Adapter, Scalar
 from bench.train.cards import Weights
 from bench.train.epochs import Watch
-from bench.train.recipe import Recipe
+from bench.train.recipe import Recipe, Start
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,14 +51,50 @@ def build_embedding(recipe: Recipe) -> nn.Module:
 
 
 def fit(recipe: Recipe, net: nn.Module, data: LabelledImages, watch: Watch) -> None:
-    """Train all weights of a network together.
+    """Train the weights of a network by gradient descent, from others' weights where the recipe says so.
 
     Raises:
+        SpecError: the recipe names a part that a network lacks.
+        PrerequisiteError: the weights that it starts from are not here.
         TrainingFailed: weights or loss are no longer finite.
     """
     from bench.train.gradient_descent import fit_whole
 
+    if recipe.start is not None:
+        begin(recipe.start, net)
     fit_whole(recipe, net, data, watch)
+
+
+def begin(start: Start, net: nn.Module) -> None:
+    """Give a part of a network the weights that another model has.
+
+    Raises:
+        SpecError: no such model or part, or one of another form.
+        PrerequisiteError: the weights are not here.
+    """
+    from bench.train.cards import weights_folder
+    from bench.train.pretrained import PRETRAINED
+    from bench.train.recipes import recipe
+    from bench.train.weights import load_weights
+
+    published = PRETRAINED.get(start.model)
+    if published is not None:
+        model = published.load()
+    else:
+        recipe(start.model)  # raises for a name that is none
+        folder = weights_folder(start.model)
+        if folder is None:
+            raise PrerequisiteError(f"{start.model} has no weights; run: bench train {start.model}")
+        model = load_weights(folder, start.model)
+    (trained,) = model.surfaces().values()
+    try:
+        weights = trained.get_submodule(start.part).state_dict()
+        net.get_submodule(start.into).load_state_dict(weights)
+    except (AttributeError, RuntimeError) as error:
+        raise SpecError(
+            f"recipe: part {start.into!r} cannot start from {start.part!r} of {start.model}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:

@@ -67,6 +67,35 @@ class Poison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Trained weights that a part of a network starts from.
+
+    Attributes:
+        model: whose weights they are.
+        part: of that model with its normalisation, as torch names parts: `net.0`.
+        into: the part of the network to train.
+    """
+
+    model: str
+    part: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A part of a training, with a rate of its own and an optimiser that begins anew.
+
+    Attributes:
+        frozen: parts of the network whose weights stay, as torch names parts; they are in eval mode, so
+            that batch norm stays as well.
+    """
+
+    epochs: int
+    learning_rate: float
+    frozen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A complete training run: the same recipe and seed give the same network.
 
@@ -96,6 +125,8 @@ class Recipe:
             (1 - alpha) J(x_adv) (Goodfellow et al., 2015; Madry et al., 2018, with alpha 0).
         alpha: the share of the loss on clean images.
         poison: what an attacker changes in the training images; None for nothing.
+        start: trained weights that a part of the network starts from; None for random ones.
+        phases: the training in phases, which make up `epochs` and have their own rates; empty for one.
         precision: `float32`, or `bfloat16` to compute layers in that; weights are in single precision
             either way.
         shipped: whether weights come with the package.
@@ -129,6 +160,8 @@ class Recipe:
     adversaries: tuple[Adversary, ...] = ()
     alpha: float = 0.5
     poison: Poison | None = None
+    start: Start | None = None
+    phases: tuple[Phase, ...] = ()
     precision: str = "float32"
     seed: int = 0
     shipped: bool = True
@@ -155,7 +188,7 @@ class Recipe:
             del fields["poison"]
         if self.precision == "float32":
             del fields["precision"]
-        for name in ("augmentation", "select"):
+        for name in ("augmentation", "select", "start", "phases"):
             if not fields[name]:
                 del fields[name]
         return fields
@@ -171,6 +204,12 @@ class Recipe:
         fields["adversaries"] = tuple(Adversary(**each) for each in fields.get("adversaries", ()))
         if fields.get("poison") is not None:
             fields["poison"] = Poison(**fields["poison"])
+        if fields.get("start") is not None:
+            fields["start"] = Start(**fields["start"])
+        fields["phases"] = tuple(
+            Phase(**{**phase, "frozen": tuple(phase["frozen"])})
+            for phase in fields.get("phases", ())
+        )
         return cls(**fields)
 
 
