@@ -54,6 +54,23 @@ def test_all_images(tmp_path):
     assert load_suite(written(tmp_path, text)).images[0].count is None
 
 
+def test_any_split_that_the_data_set_has_may_be_attacked(tmp_path):
+    text = GOOD.replace('data   = "digits"', 'data = "flowers17"\nsplit = "validation"')
+    assert load_suite(written(tmp_path, text)).images[0].split == "validation"
+
+
+def test_a_folder_of_class_folders_is_a_data_set(tmp_path):
+    for name in "ab":
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        (tmp_path / "birds" / name / "1.png").write_bytes(b"")
+    named = f"folder:{tmp_path / 'birds'}?size=16"
+    text = GOOD.replace('data   = "digits"', f'data = "{named}"\nsplit = "test"')
+    assert load_suite(written(tmp_path, text)).images[0].data == named
+    text = text.replace("birds", "nowhere")
+    with pytest.raises(SpecError, match="nowhere is no folder"):
+        load_suite(written(tmp_path, text))
+
+
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('title  = "T"', 'title  = ', r"mine\.toml: broken TOML: .*line 1"),
     ('title  = "T"\n', "", r"mine\.toml: title: this field is missing"),
