@@ -66,7 +66,7 @@ def _download(root: Path) -> None:
     except (OSError, RuntimeError) as error:
         raise PrerequisiteError(
             f"flowers17 is not in {root} and could not be downloaded ({error}); where there is a network "
-            f"run: curl -L {_URL} | tar -xz -C DIR/flowers17, and name DIR with --data DIR or BENCH_DATA"
+            f"run: mkdir -p DIR/flowers17 && curl -L {_URL} | tar -xz -C DIR/flowers17, and name DIR with --data DIR or BENCH_DATA"
         ) from error
     if not flowers_present(root):
         raise PrerequisiteError(

@@ -19,14 +19,16 @@ from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.spec import Adapter, Cell, ModelRequest
-from bench.train.cards import read_card, snapshots_file, weights_folder
+from bench.train.cards import learning_curves, read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
 from bench.version import __version__
 from bench.zoo import MODELS
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
-_OPTIONAL_FACTS = dict.fromkeys(("sigma", "moments", "filters", "surrogate", "draws", "trunk"))
+_OPTIONAL_FACTS = dict.fromkeys(
+    ("sigma", "moments", "filters", "surrogate", "draws", "trunk", "curves")
+)
 
 #: What is used of a model that is attacked through a substitute, by the answers that it is asked for.
 _ACCESS = {"labels": "decision", "scores": "score"}
@@ -163,6 +165,7 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
     return {
         **_OPTIONAL_FACTS,
         **_snapshots(request.name),
+        "curves": learning_curves(card),
         **(adapter.facts() if isinstance(adapter, TellsFacts) else {}),
         "model": request.title(),
         "request": {"name": request.name, "options": dict(request.options)},

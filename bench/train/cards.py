@@ -9,6 +9,7 @@ The shipped weights are made by `bench train NAME --out models/weights`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,31 @@ def lacks_weights(name: str, rules: Recipe) -> bool:
     card = read_card(folder, name) if folder else None
     # Weights of an older recipe in the cache are not this model.
     return card is None or bool(card["recipe"] != rules.written())
+
+
+def learning_curves(card: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the learning curves on a card: what they chose, and loss and accuracy by epoch and split.
+
+    The keys are `chosen_epoch` (counted from 1), `chosen_by` (the split of least loss) and `splits`: by split
+    `loss` and `accuracy`, a value an epoch; those of `train` are means over each epoch, of images as they were
+    changed at random. None for a card without curves.
+    """
+    training = card.get("training", {})
+    if "chosen_epoch" not in training:
+        return None
+    ending = "_loss_by_epoch"
+    held_out = [key.removesuffix(ending) for key in training if key.endswith(ending)]
+    names = {"train": "", **{split: f"{split}_" for split in held_out}}
+    return {
+        "chosen_epoch": training["chosen_epoch"],
+        "chosen_by": card["recipe"]["select"],
+        "splits": {
+            split: {
+                figure: training[f"{prefix}{figure}_by_epoch"] for figure in ("loss", "accuracy")
+            }
+            for split, prefix in names.items()
+        },
+    }
 
 
 def damaged(name: str, path: Path, why: str) -> PrerequisiteError:

@@ -69,7 +69,7 @@ def test_an_adapter_of_the_bare_interface_is_planned_run_and_told_of(
     assert estimate(plan, store, list(plan.cells)).total > 0
     assert execute(plan, store).failed == ()
     facts = facts_of(plan)["bare"]
-    optional = ("sigma", "surrogate", "draws", "moments", "filters", "options", "f_score")
+    optional = ("sigma", "surrogate", "draws", "moments", "filters", "options", "f_score", "curves")
     assert {facts[name] for name in optional} == {None}
     assert (facts["random"], facts["clean_accuracy"]) == (False, None)
     assert facts["request"] == {"name": "bare", "options": {}}

@@ -7,7 +7,7 @@ from torch import nn
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
 from bench.errors import SpecError
-from bench.train.cards import read_card
+from bench.train.cards import SHIPPED, learning_curves, read_card
 from bench.train.epochs import Epoch
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES
@@ -88,9 +88,19 @@ def test_a_training_keeps_its_chosen_epoch_and_its_card_has_the_curves(tmp_path,
     assert len(losses) == len(training["accuracy_by_epoch"]) == 6
     assert training["chosen_epoch"] == losses.index(min(losses)) + 1 < 6
     assert card == read_card(tmp_path, "digits/mlp")
+    curves = learning_curves(card)
+    assert (curves["chosen_by"], curves["chosen_epoch"]) == ("test", training["chosen_epoch"])
+    assert set(curves["splits"]) == {"train", "test"}
+    assert curves["splits"]["test"]["loss"] == losses
+    assert curves["splits"]["train"]["loss"] == training["loss_by_epoch"]
+    assert curves["splits"]["train"]["accuracy"] == training["accuracy_by_epoch"]
     accuracy = clean_accuracy(load_weights(tmp_path, "digits/mlp"), load("digits", "test"))
     chosen = training["test_accuracy_by_epoch"][training["chosen_epoch"] - 1]
     assert accuracy == pytest.approx(chosen, abs=0.004)  # the file is in half precision
+
+
+def test_cards_of_trainings_that_chose_no_epoch_have_no_curves():
+    assert learning_curves(read_card(SHIPPED, "cifar10/cnn")) is None
 
 
 def test_recipes_are_written_with_the_new_fields_only_where_they_are_used():
