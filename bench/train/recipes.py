@@ -180,7 +180,12 @@ for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
 
 #: Those of the seven networks for flowers that have slim forms with weights: trained plainly, and under the
 #: largest augmentation; with the epochs of the slim form's training.
-_FLOWERS_SHIPPED: dict[str, int] = {}
+_FLOWERS_SHIPPED: dict[str, int] = {
+    "flowers17/baseline-slim": 50,
+    "flowers17/mk-1-slim": 50,
+    "flowers17/mk-2-slim": 25,
+    "flowers17/mk-3-aug-all-slim": 40,
+}
 
 
 def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
