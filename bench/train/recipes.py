@@ -187,6 +187,9 @@ _FLOWERS_SHIPPED: dict[str, int] = {
     "flowers17/mk-3-aug-all-slim": 40,
 }
 
+#: Those whose slim forms are trained in bfloat16, since they take the longest.
+_FLOWERS_BFLOAT16 = ("flowers17/mk-3", "flowers17/mk-5", "flowers17/mk-5-aug-all")
+
 
 def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
     """Return the recipes of one of the networks for flowers, as published and slim.
@@ -209,6 +212,7 @@ def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
         options=(("name", network), ("slim", True)),
         momentum=0.9,
         epochs=_FLOWERS_SHIPPED.get(f"{name}-slim", full.epochs),
+        precision="bfloat16" if name in _FLOWERS_BFLOAT16 else "float32",
         shipped=f"{name}-slim" in _FLOWERS_SHIPPED,
     )
     return {name: full, f"{name}-slim": slim}

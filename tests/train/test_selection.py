@@ -77,16 +77,15 @@ def test_the_weights_kept_are_those_of_least_loss_on_the_chosen_split():
 
 
 def test_a_training_keeps_its_chosen_epoch_and_its_card_has_the_curves(tmp_path, monkeypatch):
-    # A rate that is far too high at first: the loss rises again after the best epoch.
-    rules = dataclasses.replace(
-        RECIPES["digits/mlp"], select="test", epochs=6, schedule="constant", learning_rate=1.0
-    )
+    # The first epoch is chosen whatever its loss: the network of the last one is more accurate.
+    monkeypatch.setattr("bench.train.selection.chosen_epoch", lambda losses: 1)
+    rules = dataclasses.replace(RECIPES["digits/mlp"], select="test", epochs=3)
     monkeypatch.setitem(RECIPES, "digits/mlp", rules)
     card = train_to(tmp_path, "digits/mlp", None)
     training = card["training"]
     losses = training["test_loss_by_epoch"]
-    assert len(losses) == len(training["accuracy_by_epoch"]) == 6
-    assert training["chosen_epoch"] == losses.index(min(losses)) + 1 < 6
+    assert len(losses) == len(training["accuracy_by_epoch"]) == 3
+    assert training["chosen_epoch"] == 1
     assert card == read_card(tmp_path, "digits/mlp")
     curves = learning_curves(card)
     assert (curves["chosen_by"], curves["chosen_epoch"]) == ("test", training["chosen_epoch"])
@@ -95,8 +94,9 @@ def test_a_training_keeps_its_chosen_epoch_and_its_card_has_the_curves(tmp_path,
     assert curves["splits"]["train"]["loss"] == training["loss_by_epoch"]
     assert curves["splits"]["train"]["accuracy"] == training["accuracy_by_epoch"]
     accuracy = clean_accuracy(load_weights(tmp_path, "digits/mlp"), load("digits", "test"))
-    chosen = training["test_accuracy_by_epoch"][training["chosen_epoch"] - 1]
-    assert accuracy == pytest.approx(chosen, abs=0.004)  # the file is in half precision
+    first, _, last = training["test_accuracy_by_epoch"]
+    assert accuracy == pytest.approx(first, abs=0.004)  # the file is in half precision
+    assert last > first + 0.02
 
 
 def test_cards_of_trainings_that_chose_no_epoch_have_no_curves():
