@@ -184,6 +184,8 @@ _FLOWERS_SHIPPED: dict[str, int] = {
     "flowers17/baseline-slim": 50,
     "flowers17/mk-1-slim": 50,
     "flowers17/mk-2-slim": 25,
+    "flowers17/mk-3-slim": 20,
+    "flowers17/mk-2-aug-all-slim": 50,
     "flowers17/mk-3-aug-all-slim": 40,
 }
 
