@@ -187,6 +187,9 @@ _FLOWERS_SHIPPED: dict[str, int] = {
     "flowers17/mk-3-slim": 20,
     "flowers17/mk-2-aug-all-slim": 50,
     "flowers17/mk-3-aug-all-slim": 40,
+    "flowers17/mk-4-aug-all-slim": 40,
+    "flowers17/mk-5-aug-all-slim": 50,
+    "flowers17/mk-6-aug-all-slim": 50,
 }
 
 #: Those whose slim forms are trained in bfloat16, since they take the longest.
