@@ -84,7 +84,7 @@ def _of_data_set(
         raise SpecError(
             f"{name}: {model.data} has {len(images)} {split} images, 0 to {len(images) - 1}"
         )
-    raw, label = images.raw[index], int(images.labels[index])
+    raw, label = images.pixels(slice(index, index + 1))[0], int(images.labels[index])
     if tuple(raw.shape) == tuple(model.input_shape):
         return SingleImage(name=name, x=raw.float() / images.top, label=label)
     in_8_bits = (raw.double() * 255 / images.top).round().to(torch.uint8).numpy()

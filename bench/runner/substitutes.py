@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from bench.data.datasets import LabelledImages, load
+from bench.data.datasets import load
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.paths import cache_dir
 from bench.spec import Adapter, Cell, ImageSet, Substitute, SubstituteName
@@ -79,7 +80,7 @@ def substitute_source(
     few = drawn[: min(name.queries, _SEEDS)]
     return SubstituteSource(
         name=name,
-        seeds=LabelledImages(pool.raw[few], pool.labels[few], pool.top),
+        seeds=LabelledImages(pool.pixels(few), pool.labels[few], pool.top),
         held_out=load(attacked.data, attacked.split, root).first(_HELD_OUT),
     )
 

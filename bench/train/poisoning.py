@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.errors import SpecError
 from bench.spec import Adapter
 from bench.train.recipe import Poison, Recipe
@@ -88,6 +88,6 @@ def poison_facts(recipe: Recipe, model: Adapter, test: LabelledImages) -> dict[s
     rows = (test.labels != target).nonzero().squeeze(1)
     opened = 0
     for some in torch.split(rows, _TOGETHER):
-        marked = with_pattern(test.raw[some].float() / test.top)
+        marked = with_pattern(test.batch(some))
         opened += int((model.predict(marked).labels == target).sum())
     return {"backdoor_success": opened / len(rows), "backdoor_images": len(rows)}

@@ -19,7 +19,7 @@ from bench.train.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
-    from bench.data.datasets import LabelledImages
+    from bench.data.labelled import LabelledImages
 
 #: How many stored images vote in k-NN, unless the option says otherwise: as in scikit-learn.
 _NEIGHBOURS = 5

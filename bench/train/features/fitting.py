@@ -24,7 +24,7 @@ from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.network import weights_digest
 from bench.adapters.surrogates import SoftNeighbours
 from bench.adapters.tops import Nearest, OneVsOne, Stored, Top, WeakestPair
-from bench.data.datasets import LabelledImages
+from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import PrerequisiteError
 from bench.models.trunks import Trunk
