@@ -40,6 +40,28 @@ class Remembers(Adapter, Protocol):
 
 
 @runtime_checkable
+class KeepsApart(Adapter, Protocol):
+    """A model part of which was fitted on some images of a split, of which a suite may attack the others.
+
+    Others were fitted on no images that a suite attacks.
+    """
+
+    @property
+    def attackable(self) -> ImageSet | None:
+        """Return the images of that split that may be attacked; None for all images."""
+        ...
+
+
+@runtime_checkable
+class WeighsMembers(Adapter, Protocol):
+    """A model made of members that says how much each class of each counts; others are made of none."""
+
+    def importances(self) -> dict[str, list[float]] | None:
+        """Return the importance of each class by member, which sum to 1; None where it weighs none."""
+        ...
+
+
+@runtime_checkable
 class Judged(Adapter, Protocol):
     """A model that is judged by several of its answers; others are judged by one."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench.version import __version__
 
 if TYPE_CHECKING:
+    from bench.adapters.ensemble import wrap_ensemble as wrap_ensemble
     from bench.adapters.network import wrap as wrap
     from bench.adapters.predict_only import wrap_predict as wrap_predict
     from bench.api import Run as Run
@@ -58,8 +59,9 @@ _PUBLIC = {
     "run": "bench.api",
     "train_substitute": "bench.substitute",
     "wrap": "bench.adapters.network",
-    "wrap_sklearn": "bench.train.features.users",
+    "wrap_ensemble": "bench.adapters.ensemble",
     "wrap_predict": "bench.adapters.predict_only",
+    "wrap_sklearn": "bench.train.features.users",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -20,7 +20,7 @@ from bench.errors import FactoryError, FamilyError, SpecError
 from bench.factories import made
 from bench.paths import data_dir
 from bench.registry import Entry, Registry, check_origin, check_type, load_plugin, unknown
-from bench.spec import Adapter, ModelName, Scalar
+from bench.spec import Adapter, ModelName, ModelRequest, Scalar
 from bench.train.cards import (
     SHIPPED,
     Weights,
@@ -51,8 +51,21 @@ _OURS = frozenset(FAMILIES)
 _ORIGINS: dict[str, str] = {}
 
 
+#: The target of every model that is made of others, which has no factory: `combined` makes it.
+_COMBINED = "bench.zoo:combined"
+
+
 def _facts_of(family: str, data: str) -> dict[str, Any]:
     return {"data": data, "family": family, "recipe": True, "ours": family in _OURS}
+
+
+def _add_made_of_others(family: Family, name: str) -> None:
+    """Add a listed model of a family that uses the weights of another model, or is made of several."""
+    facts = _facts_of(family.name, ModelName.read(name).data)
+    if family.members_of is None:
+        MODELS.add(name, _TRAINED, **facts)
+    else:
+        MODELS.add(name, _COMBINED, **{**facts, "recipe": False})
 
 
 def _derived(name: str) -> Entry | None:
@@ -68,7 +81,7 @@ for _name, _recipe in RECIPES.items():
 
 for _family in FAMILIES.values():
     for _name in _family.made_of_others:
-        MODELS.add(_name, _TRAINED, **_facts_of(_family.name, ModelName.read(_name).data))
+        _add_made_of_others(_family, _name)
 
 for _name, _net in PRETRAINED.items():
     MODELS.add(_name, _net.load, data=_net.data, family="network", recipe=False, ours=True)
@@ -95,8 +108,10 @@ def register_family(family: Family) -> None:
     FAMILIES[family.name], _ORIGINS[family.name] = guarded(family, where), where
     for name, rules in family.recipes.items():
         RECIPES[name] = dataclasses.replace(rules, shipped=False)
-    for name, data in sets.items():
-        MODELS.add(name, _TRAINED, **_facts_of(family.name, data))
+    for name in family.recipes:
+        MODELS.add(name, _TRAINED, **_facts_of(family.name, sets[name]))
+    for name in family.made_of_others:
+        _add_made_of_others(FAMILIES[family.name], name)
 
 
 def _data_sets(family: Family) -> dict[str, str]:
@@ -158,6 +173,47 @@ def trained_as(name: str, options: Mapping[str, Scalar]) -> str:
     return family_named(facts["family"]).weights_of(name, options) if facts["recipe"] else name
 
 
+def members_of(name: str, options: Mapping[str, Scalar]) -> tuple[ModelRequest, ...]:
+    """Return the models that a model is made of, after checking them; none for most models.
+
+    Raises:
+        SpecError: its options name no such members, or members that do not fit together.
+    """
+    entry = MODELS[name]
+    family = family_named(entry.facts["family"])
+    if entry.target != _COMBINED or family.members_of is None:
+        return ()
+    members = family.members_of(name, options)
+    for member in members:
+        held = MODELS[member.name]
+        if held.target == _COMBINED:
+            raise SpecError(f"{name}: {member.name} is made of other models itself; name those")
+        if held.facts["data"] != entry.facts["data"]:
+            raise SpecError(
+                f"{name}: {member.name} classifies {held.facts['data']}, not {entry.facts['data']}"
+            )
+        check_options(member.name, dict(member.options))
+    return members
+
+
+def weights_names(name: str, options: Mapping[str, Scalar]) -> tuple[str, ...]:
+    """Return the names of the models whose weights a model uses: those of its members, or one.
+
+    Raises:
+        SpecError: as in `trained_as` and `members_of`.
+    """
+    members = members_of(name, options)
+    if not members:
+        return (trained_as(name, options),)
+    return tuple(dict.fromkeys(trained_as(member.name, dict(member.options)) for member in members))
+
+
+def all_ours(name: str, options: Mapping[str, Scalar]) -> bool:
+    """Return whether a model and all models it is made of are Crossfire's own."""
+    names = (name, *(member.name for member in members_of(name, options)))
+    return all(MODELS[each].facts["ours"] for each in names)
+
+
 def has_to_be_trained(name: str) -> bool:
     """Return whether loading a model would train it, since its recipe has no weights yet.
 
@@ -183,12 +239,13 @@ def check_options(name: str, options: Mapping[str, Scalar]) -> None:
     if extra:
         names = ", ".join(takes or ()) or "no options"
         raise SpecError(f"{name} takes {names}, got {', '.join(extra)}")
+    members_of(name, options)
 
 
 def _options(name: str) -> tuple[str, ...] | None:
     """Return the options that a model takes; None if its factory takes any."""
     entry = MODELS[name]
-    if entry.facts["recipe"]:
+    if entry.facts["recipe"] or entry.target == _COMBINED:
         return family_named(entry.facts["family"]).options
     try:
         parameters = inspect.signature(entry.load()).parameters.values()
@@ -276,6 +333,15 @@ def load_model(
         load_plugin(plugin)
     check_options(name, options or {})
     entry = MODELS[name]
+    parts = members_of(name, options or {})
+    if parts:
+        members = {
+            part: load_model(part.name, dict(part.options), device=device, data=data)
+            for part in parts
+        }
+        whole = combined(name, members, options or {}, data=data)
+        assert whole is not None  # only a plan gets None
+        return whole
     if entry.facts["recipe"]:
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
@@ -301,6 +367,34 @@ def load_trunk(name: str, data: str | os.PathLike[str] | None = None) -> Trunk:
     if name not in PUBLISHED and has_to_be_trained(name):
         train_model(name, data_dir(data))
     return trunk_named(name, "cpu")
+
+
+def combined(
+    name: str,
+    members: Mapping[ModelRequest, Adapter],
+    options: Mapping[str, Scalar],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    quickly: bool = False,
+) -> Adapter | None:
+    """Return a model that is made of others.
+
+    Args:
+        name: of the model.
+        members: the models it is made of, loaded, see `members_of`.
+        options: settings that it takes.
+        data: the data folder.
+        quickly: whether to return None where making it takes long.
+
+    Raises:
+        BenchError: as in `load_model`.
+    """
+    combine = family_named(MODELS[name].facts["family"]).combine
+    adapter = combine(name, members, dict(options), data_dir(data), quickly=quickly)
+    if adapter is None or not isinstance(adapter, Registrable):
+        return adapter
+    facts = MODELS[name].facts
+    return adapter.registered(name, facts["data"], facts["ours"])
 
 
 def sketch_model(
@@ -352,6 +446,8 @@ def _facts(name: str) -> dict[str, Any]:
     if name in PRETRAINED:
         known = PRETRAINED[name]
         card, weights, surfaces = {"parameters": known.parameters}, known.weights, ["network"]
+    elif MODELS[name].target == _COMBINED:
+        weights = "of its members"
     elif facts["recipe"]:
         try:
             card, weights, surfaces = _trained_facts(name)

@@ -26,7 +26,7 @@ from bench.store.files import atomic_write
 from bench.store.identity import canonical_json
 from bench.store.runlog import runs
 from bench.store.store import Store
-from bench.zoo import MODELS
+from bench.zoo import all_ours
 
 #: How many images a model is queried on: the first of those under attack, and noise from a fixed seed.
 _IMAGES, _NOISE = 32, 8
@@ -111,7 +111,7 @@ def _users(plan: Plan) -> dict[ModelRequest, str]:
     return {
         cell.model: cell.fingerprint
         for cell in plan.cells.values()
-        if not MODELS[cell.model.name].facts["ours"]
+        if not all_ours(cell.model.name, dict(cell.model.options))
     }
 
 

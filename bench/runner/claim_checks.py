@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from bench.attacks.catalogue import every_parameter
 from bench.errors import SpecError
 from bench.runner.claim_settings import fits
-from bench.runner.expand_cells import is_for
 from bench.spec import ITSELF, AttackRequest, Claim, ModelRequest, Setting
 from bench.trust.claim_pairs import matches
 
@@ -47,7 +46,7 @@ def _check_told_apart(
             for name, value in every_parameter(setting.attack, dict(attack.spec.parameters)).items()
         }
         for attack in attacks
-        if is_for(attack, model) and fits(attack, setting)
+        if attack.is_on(model) and fits(attack, setting)
     ]
     names = dict.fromkeys(name for parameters in fitting for name in parameters)
     differing = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +41,7 @@ from bench.spec import (
     Toolkit,
 )
 from bench.store.identity import cell_key
-from bench.zoo import trained_as
+from bench.zoo import weights_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     for request, adapter in adapters.items():
         fingerprint = inputs.fingerprint(request)
         for attack, able in runners:
-            if not is_for(attack, request):
+            if not attack.is_on(request):
                 continue
             images = inputs.image_set(adapter, attack.images)
             for spec, surface, source in _ways(attack, request, adapter, inputs, left_out):
@@ -163,9 +162,9 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     )
 
 
-def weights_of(request: ModelRequest) -> str:
-    """Return the name of the model whose weights a model uses."""
-    return trained_as(request.name, dict(request.options))
+def weights_of(request: ModelRequest) -> tuple[str, ...]:
+    """Return the names of the models whose weights a model uses: those of its members, or one."""
+    return weights_names(request.name, dict(request.options))
 
 
 def _crafted_on(request: ModelRequest, inputs: CellInputs) -> CraftedOn | None:
@@ -180,12 +179,6 @@ def _asks_itself(spec: AttackSpec, surface: str) -> bool:
     """Return whether an attack asks the model itself, or only applies a perturbation."""
     asks = surface == BLACK_BOX_SURFACE or SubstituteName.read(surface) is not None
     return asks or is_fitted(spec.name)
-
-
-def is_for(attack: AttackRequest, request: ModelRequest) -> bool:
-    """Return whether a suite runs an attack on a model."""
-    globs = attack.models
-    return globs is None or any(fnmatch.fnmatchcase(request.title(), glob) for glob in globs)
 
 
 def _ways(
@@ -208,7 +201,7 @@ def _ways(
     other = other_model(spec, request)
     if other is not None:
         wanted, title = inputs.named(other), ModelRequest(name=other)
-        why = inputs.absent.died.get(weights_of(wanted))
+        why = inputs.absent.why(weights_of(wanted))
         if why is not None:
             left_out[f"{spec.name} fitted on {other}: {why}"] = None
             return

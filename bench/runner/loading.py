@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from bench.adapters.abilities import Judged, Remembers
+from bench.adapters.abilities import Judged, KeepsApart, Remembers
 from bench.data.datasets import load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError
-from bench.runner.sketch import sketched
-from bench.spec import Adapter, ModelRequest, Suite
+from bench.runner.sketch import sketched, sketched_of
+from bench.spec import Adapter, ImageSet, ModelRequest, Suite
 from bench.trust.behaviour import IMAGES, Behaviour, judged
-from bench.zoo import MODELS, load_model
+from bench.zoo import MODELS, all_ours, combined, load_model, members_of
 
 #: How many images are attacked together if nobody says, and the most values in all of them: a large network
 #: keeps up to 1 kB for each value while it computes a gradient.
@@ -81,8 +81,11 @@ class Loader:
         return self._loaded[request]
 
     def _load(self, request: ModelRequest) -> tuple[Adapter, str]:
-        if self.train:
-            options = dict(request.options)
+        options = dict(request.options)
+        parts = members_of(request.name, options)
+        if parts:
+            adapter = self._combined(request, parts)
+        elif self.train:
             adapter = load_model(request.name, options, device=self.device, data=self.data)
         else:
             adapter = sketched(request, device=self.device, data=self.data)
@@ -93,7 +96,7 @@ class Loader:
         except AdapterError as error:
             raise AdapterError(f"{request.title()}: {error}") from error
         facts = MODELS[request.name].facts
-        if facts["ours"]:
+        if all_ours(request.name, options):
             # Crossfire's own models behave; to observe them takes up to 0.15 s each, a smoothed one far more.
             return adapter, fingerprint
         watched = load(facts["data"], "test", self.data).first(IMAGES).images
@@ -103,6 +106,19 @@ class Loader:
         if isinstance(adapter, Judged):
             fingerprint = adapter.judging(fingerprint)
         return adapter, fingerprint
+
+    def _combined(self, request: ModelRequest, parts: Sequence[ModelRequest]) -> Adapter:
+        """Return a model that is made of others; those are loaded once, for their own cells too."""
+        try:
+            members = {part: self.adapter(part) for part in parts}
+        except AdapterError as error:
+            raise AdapterError(f"{request.title()}: a member cannot be loaded: {error}") from error
+        options = dict(request.options)
+        if self.train:
+            whole = combined(request.name, members, options, data=self.data)
+            assert whole is not None  # only a plan gets None
+            return whole
+        return sketched_of(request, members, data=self.data)
 
 
 def resolve_device(named: str) -> str:
@@ -143,3 +159,21 @@ def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
                 f"{request.title()} remembers the images of {held.data} {held.split}, which suite "
                 f"{suite.name} attacks; attack another split"
             )
+    if isinstance(adapter, KeepsApart) and adapter.attackable is not None:
+        _check_apart(suite, request, attacked, adapter.attackable)
+
+
+def _check_apart(
+    suite: Suite, request: ModelRequest, attacked: ImageSet, attackable: ImageSet
+) -> None:
+    """Raise if a suite attacks images of a split that a model was fitted on."""
+    if (attacked.data, attacked.split) != (attackable.data, attackable.split):
+        return
+    sets = [attacked.of(attack.images) for attack in suite.attacks if attack.is_on(request)]
+    free = attackable.count or 0
+    if any(images.count is None or images.count > free for images in sets):
+        raise SpecError(
+            f"{request.title()} is fitted on the images of {attacked.data} {attacked.split} after the "
+            f"first {free}, which suite {suite.name} attacks; attack the first {free} at most, or fit it "
+            "on others"
+        )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bench.adapters.abilities import TellsFacts
+from bench.adapters.abilities import TellsFacts, WeighsMembers
 from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
@@ -27,7 +27,7 @@ from bench.zoo import MODELS
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
 _OPTIONAL_FACTS = dict.fromkeys(
-    ("sigma", "moments", "filters", "surrogate", "draws", "trunk", "curves")
+    ("sigma", "moments", "filters", "surrogate", "draws", "trunk", "curves", "importances")
 )
 
 #: What is used of a model that is attacked through a substitute, by the answers that it is asked for.
@@ -167,6 +167,7 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
         **_snapshots(request.name),
         "curves": learning_curves(card),
         **(adapter.facts() if isinstance(adapter, TellsFacts) else {}),
+        **({"importances": adapter.importances()} if isinstance(adapter, WeighsMembers) else {}),
         "model": request.title(),
         "request": {"name": request.name, "options": dict(request.options)},
         "family": adapter.spec.family,

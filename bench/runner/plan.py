@@ -18,19 +18,19 @@ from bench.errors import (
     SpecError,
     UnsupportedAttack,
 )
-from bench.runner.expand_cells import CellInputs, is_for, make_cells, weights_of
+from bench.runner.expand_cells import CellInputs, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
 from bench.runner.selection import Selection, narrowed
 from bench.runner.sketch import Outline, is_later
 from bench.runner.substitutes import SubstituteSource
-from bench.runner.training import train_first
+from bench.runner.training import Absent, train_first
 from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.trust.behaviour import Behaviour
-from bench.zoo import MODELS
+from bench.zoo import MODELS, all_ours, members_of
 
 EVERYTHING, DEFAULT = Selection(), Setting()
 
@@ -110,12 +110,13 @@ def make_plan(
     by_title = {request.title(): request for request in whole.models}
     absent = train_first(_named(suite, by_title), train=train, data=setting.data, note=note)
     loader = Loader(suite=suite, device=device, data=setting.data, train=train, note=note)
-    there = [request for request in suite.models if weights_of(request) not in absent.died]
+    there = [request for request in suite.models if absent.why(weights_of(request)) is None]
     untrainable = {
-        request.title(): f"{request.title()}: {absent.died[weights_of(request)]}"
+        request.title(): f"{request.title()}: {absent.why(weights_of(request))}"
         for request in suite.models
-        if weights_of(request) in absent.broken
+        if set(weights_of(request)) & set(absent.broken)
     }
+    bereft = _bereft(suite, absent)
     lacking = _lacking(there, loader)
     there = [request for request in there if request.title() not in lacking]
     broken = untrainable | _broken(there, loader)
@@ -129,7 +130,7 @@ def make_plan(
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
-    left_out = (*died, *lacking.values(), *broken.values(), *expanded.left_out)
+    left_out = (*died, *bereft, *lacking.values(), *broken.values(), *expanded.left_out)
     if not expanded.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
@@ -163,7 +164,7 @@ def _image_sets(
         for attack in suite.attacks
         for images in suite.images
         if any(
-            MODELS[model.name].facts["data"] == images.data and is_for(attack, model)
+            MODELS[model.name].facts["data"] == images.data and attack.is_on(model)
             for model in suite.models
         )
     ]
@@ -186,9 +187,20 @@ def _unembedded(
     names = (
         request.name
         for request, adapter in adapters.items()
-        if isinstance(adapter, Outline) and weights_of(request) not in untrained
+        if isinstance(adapter, Outline) and not set(weights_of(request)) & set(untrained)
     )
     return tuple(dict.fromkeys(names))  # votes of several k and distances have one embedding
+
+
+def _bereft(suite: Suite, absent: Absent) -> tuple[str, ...]:
+    """Return a line for each model that is made of others and lost one whose training failed."""
+    return tuple(
+        f"{request.title()}: a member is missing: {absent.why(weights_of(request))}"
+        for request in suite.models
+        if members_of(request.name, dict(request.options))
+        and not set(weights_of(request)) & set(absent.broken)
+        and absent.why(weights_of(request)) is not None
+    )
 
 
 def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]:
@@ -199,7 +211,7 @@ def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]
     """
     errors = {}
     for request in requests:
-        if request.name in PRETRAINED:
+        if not PRETRAINED.keys().isdisjoint(weights_of(request)):
             try:
                 loader.fingerprint(request)
             except PrerequisiteError as error:
@@ -222,7 +234,7 @@ def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
         try:
             loader.fingerprint(request)
         except AdapterError as error:
-            if MODELS[request.name].facts["ours"]:
+            if all_ours(request.name, dict(request.options)):
                 raise
             of = f"{request.title()}: " if isinstance(error, FamilyError) else ""
             broken[request.title()] = f"{of}{error}"
@@ -231,8 +243,9 @@ def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
 
 def _named(suite: Suite, by_title: Mapping[str, ModelRequest]) -> Iterator[str]:
     """Yield the names of all models whose weights a suite's cells need."""
-    yield from (weights_of(request) for request in suite.models)
+    for request in suite.models:
+        yield from weights_of(request)
     for attack in suite.attacks:
         if is_fitted(attack.spec.name) and attack.spec.parameter("fitted_on") != ITSELF:
             title = str(attack.spec.parameter("fitted_on"))
-            yield weights_of(by_title.get(title, ModelRequest(name=title)))
+            yield from weights_of(by_title.get(title, ModelRequest(name=title)))

@@ -11,7 +11,6 @@ from bench.attacks.toolkits import install_command, installed
 from bench.errors import PrerequisiteError, SpecError
 from bench.registry import literal, unknown
 from bench.runner.claim_checks import check_settings
-from bench.runner.expand_cells import is_for
 from bench.runner.suite import look_up
 from bench.runner.suite_claims import check_models
 from bench.spec import TOOLKITS, ModelRequest, Suite
@@ -74,8 +73,8 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
     kept_models = [
         request
         for request in kept_models
-        if any(is_for(attack, request) for attack in kept_attacks)
-        or not any(is_for(attack, request) for attack in suite.attacks)
+        if any(attack.is_on(request) for attack in kept_attacks)
+        or not any(attack.is_on(request) for attack in suite.attacks)
     ]
     if not kept_models:
         raise SpecError(f"suite {suite.name} makes none of these attacks on these models")

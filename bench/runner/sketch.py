@@ -13,7 +13,7 @@ from bench.data.table import DATASETS
 from bench.spec import Adapter, Cell, Certificate, Loss, ModelRequest, ModelSpec, Prediction
 from bench.train.families import family_named
 from bench.train.recipes import recipe
-from bench.zoo import MODELS, has_to_be_trained, load_model, sketch_model, trained_as
+from bench.zoo import MODELS, combined, has_to_be_trained, load_model, sketch_model, trained_as
 
 #: The fingerprint of a model that does not exist yet; no real one has spaces.
 _UNKNOWN = "not known yet"
@@ -77,7 +77,23 @@ def sketched(request: ModelRequest, *, device: str, data: str | os.PathLike[str]
     return _outline(name) if sketch is None else sketch
 
 
-def _outline(name: str) -> Outline:
+def sketched_of(
+    request: ModelRequest,
+    members: Mapping[ModelRequest, Adapter],
+    *,
+    data: str | os.PathLike[str] | None,
+) -> Adapter:
+    """Return a model to plan with that is made of others, given these; as `sketched`."""
+    name, options = request.name, dict(request.options)
+    if not any(isinstance(member, Outline) for member in members.values()):
+        whole = combined(name, members, options, data=data, quickly=True)
+        if whole is not None:
+            return whole
+    family = family_named(MODELS[name].facts["family"])
+    return _outline(name, family.surfaces_of(name, members, options))
+
+
+def _outline(name: str, names: tuple[str, ...] | None = None) -> Outline:
     facts = MODELS[name].facts
     family, data = family_named(facts["family"]), DATASETS[facts["data"]]
     spec = ModelSpec(
@@ -85,4 +101,6 @@ def _outline(name: str) -> Outline:
         num_classes=len(data.classes),
     )  # fmt: skip
     kind = CertifierOutline if family.certifies else Outline
-    return kind(spec=spec, names=family.surfaces(recipe(trained_as(name, {}))))
+    if names is None:
+        names = family.surfaces(recipe(trained_as(name, {})))
+    return kind(spec=spec, names=names)

@@ -31,6 +31,10 @@ class Absent:
     died: dict[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
 
+    def why(self, names: Iterable[str]) -> str | None:
+        """Return why the first of some models that cannot be attacked cannot; None if all can."""
+        return next((self.died[name] for name in names if name in self.died), None)
+
 
 def train_first(
     names: Iterable[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 from dataclasses import dataclass
 
 from bench.spec.attacks import AttackSpec
@@ -38,9 +39,18 @@ class ModelRequest:
     crafted_on: tuple[tuple[str, Scalar], ...] | None = None
 
     def title(self) -> str:
-        """Return the name with its options written out: `...-knn1-cosine`, others as `key=value`."""
+        """Return the name with its options written out: `...-knn1-cosine`, others as `key=value`.
+
+        Of an ensemble, how, and the names of its members without their data set: `...-bagging-mlp+cnn`.
+        """
         given = dict(self.options)
-        parts = [f"knn{given.pop('k')}"] if "k" in given else []
+        parts = []
+        data, _, model = self.name.partition("/")
+        if model == "ensemble" and "members" in given:
+            members = str(given.pop("members")).replace(f"{data}/", "")
+            parts += [str(given.pop("how", "bagging"))]
+            parts += ["+".join("-".join(part.split()) for part in members.split("+"))]
+        parts += [f"knn{given.pop('k')}"] if "k" in given else []
         parts += [str(given.pop("distance"))] if "distance" in given else []
         return "-".join([self.name, *parts, *(f"{key}={value}" for key, value in given.items())])
 
@@ -63,6 +73,11 @@ class AttackRequest:
     models: tuple[str, ...] | None = None
     images: Count | None = None
     batch_size: int | None = None
+
+    def is_on(self, request: ModelRequest) -> bool:
+        """Return whether it is made on a model."""
+        globs = self.models
+        return globs is None or any(fnmatch.fnmatchcase(request.title(), glob) for glob in globs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.registry import unknown
-from bench.spec import EXPECTED_SURFACE, NOISELESS_SURFACE, ONE_DRAW_SURFACE, Adapter, Scalar
-from bench.train import networks, smoothing
+from bench.spec import (
+    EXPECTED_SURFACE,
+    NOISELESS_SURFACE,
+    ONE_DRAW_SURFACE,
+    Adapter,
+    ModelRequest,
+    Scalar,
+)
+from bench.train import ensembles, networks, smoothing
 from bench.train.cards import Weights
 from bench.train.epochs import Snapshots, Watch
 from bench.train.features import family as features
@@ -47,7 +54,8 @@ class Family:
         certifies: whether its models certify decisions, as `bench.spec.Certifier`.
         recipes: recipes by model name, for a family added by `bench.register_family`; those of Crossfire's
             own families are in `bench.train.recipes`.
-        made_of_others: names of listed models that use the weights of other models, see `weights_of`.
+        made_of_others: names of listed models that use the weights of other models, see `weights_of`, or
+            that are made of several, see `members_of`.
         recipe_named: returns the recipe of a model that is not listed but whose name describes its
             training; None for other names.
         options_named: returns the options that such a name contains.
@@ -68,6 +76,13 @@ class Family:
             answers may be wrong; None if even that takes minutes. Not given if `assemble` is quick.
         surfaces: from a recipe to the names of the model's surfaces; for a model that uses the weights of
             another, the recipe is that of the other.
+        members_of: from the name and options of a model to the models it is made of, which are loaded once
+            for all cells. None for a family whose models are not made of several; else they have no
+            recipe, and of the functions here only the next two count.
+        combine: from the name of a model, its loaded members by request, its options and the data folder
+            to the model; None, if `quickly=True` is given too, where that would take longer than a plan may.
+        surfaces_of: from the name of a model, its members, which may be outlines, and its options to the
+            names of its surfaces.
     """
 
     name: str
@@ -89,6 +104,11 @@ class Family:
     assemble: Callable[[str, Weights, Mapping[str, Scalar]], Adapter] = networks.assemble
     sketch: Callable[[str, Weights, Mapping[str, Scalar]], Adapter | None] | None = None
     surfaces: Callable[[Recipe], tuple[str, ...]] = _of_a_network
+    members_of: Callable[[str, Mapping[str, Scalar]], tuple[ModelRequest, ...]] | None = None
+    combine: Callable[..., Adapter | None] = lambda name, members, options, root, quickly: None
+    surfaces_of: Callable[
+        [str, Mapping[ModelRequest, Adapter], Mapping[str, Scalar]], tuple[str, ...]
+    ] = lambda name, members, options: ()
 
 
 FAMILIES: dict[str, Family] = {
@@ -140,8 +160,15 @@ FAMILIES: dict[str, Family] = {
             assemble=features.assemble,
             surfaces=features.surfaces,
         ),
-        # Only users have models of this family.
-        Family(name="ensemble"),
+        Family(
+            name="ensemble",
+            abstaining_is_wrong=True,
+            options=ensembles.OPTIONS,
+            made_of_others=ensembles.ENSEMBLES,
+            members_of=ensembles.members_of,
+            combine=ensembles.combine,
+            surfaces_of=ensembles.surfaces_of,
+        ),
     )
 }
 

@@ -319,6 +319,8 @@ def recipe(name: str) -> Recipe:
     if rules is not None:
         return rules
     for family in FAMILIES.values():
+        if name in family.made_of_others and family.members_of is not None:
+            raise SpecError(f"{name} is made of other models; train those")
         if name in family.made_of_others:
             own = family.weights_of(name, {})
             raise SpecError(f"{name} has the weights of {own}; train that")

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import FamilyError
 from bench.registry import is_ours, origin_of
-from bench.spec import Adapter, Scalar
+from bench.spec import Adapter, ModelRequest, Scalar
 from bench.train.cards import Weights
 from bench.train.families import Family
 from bench.train.recipe import Recipe
@@ -23,6 +23,10 @@ def _is_network(value: object) -> bool:
 
 def _is_names(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+
+
+def _is_requests(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(part, ModelRequest) for part in value)
 
 
 #: What the functions of a family must return, in code and in words; `fit` changes its network in place.
@@ -47,6 +51,12 @@ _RETURNS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or isinstance(value, Recipe),
         "a bench.Recipe(...) or None",
     ),
+    "members_of": (_is_requests, "a tuple of bench.spec.ModelRequest"),
+    "combine": (
+        lambda value: value is None or isinstance(value, Adapter),
+        "a model, or None where it is asked for quickly",
+    ),
+    "surfaces_of": (_is_names, "a tuple of names"),
     "options_named": (lambda value: value is None or isinstance(value, dict), "a dict or None"),
 }
 

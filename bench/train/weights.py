@@ -98,7 +98,7 @@ def write_weights(
         training: facts of its training for the card, plain JSON values by name.
     """
     rules, kind = recipe(name), family_named(recipe(name).family)
-    payload = _written(net, kind.exact)
+    payload = written(net, kind.exact)
     weights = Weights(name=name, recipe=rules, payload=payload, data_root=data_root)
     images, test = load(rules.data, "train", data_root), load(rules.data, "test", data_root)
     model = kind.assemble(name, weights, {})
@@ -171,7 +171,7 @@ def _precision(exact: Sequence[str]) -> str:
     return ", ".join(["float16", *(f"{ending} float32" for ending in exact)])
 
 
-def _written(net: nn.Module, exact: Sequence[str]) -> bytes:
+def written(net: nn.Module, exact: Sequence[str]) -> bytes:
     """Return weights as bytes, in half precision except those with an `exact` name ending.
 
     Integers in a state dict (batch norm's step count) stay as they are.

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from build import cell
 
-from bench.runner.expand_cells import is_for
 from bench.runner.suite import load_suite
 from bench.spec import AttackRequest
 from bench.store.results import Results
@@ -40,7 +39,7 @@ def results(*more: build.PlantedCell, leave_out: Sequence[str] = ()) -> Results:
         _planted(model.title(), request, turn)
         for model in titles if model.title() not in leave_out
         for turn, request in enumerate(suite.attacks)
-        if is_for(request, model)
+        if request.is_on(model)
         and dict(request.spec.parameters).get("fitted_on") != model.title()
     ]  # fmt: skip
     cells += more

@@ -16,7 +16,6 @@ import bench.studies.fooling as study
 from bench.attacks.catalogue import is_fitted, resolve
 from bench.report.findings import Findings, find
 from bench.report.measured import measure
-from bench.runner.expand_cells import is_for
 from bench.runner.suite import load_suite
 from bench.store.fits import write_fit
 
@@ -82,7 +81,7 @@ def cells() -> list[PlantedCell]:
         )
         for model in suite.models
         for asked in suite.attacks
-        if is_for(asked, model)
+        if asked.is_on(model)
     ]  # fmt: skip
 
 

@@ -1,0 +1,70 @@
+"""How often the surface of an ensemble that is not the ensemble itself gives the ensemble's label.
+
+Measured at first use and cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.adapters.ensemble import EXACT, EnsembleAdapter
+from bench.adapters.generators import device_of
+from bench.adapters.network import eval_mode
+from bench.data.datasets import load
+from bench.paths import cache_dir
+from bench.store.files import atomic_write
+
+_BATCH = 500
+_TRIED = 2000
+
+
+def surface_agreement(
+    adapter: EnsembleAdapter, root: Path | None, quickly: bool
+) -> dict[str, Any] | None:
+    """Return how often the surface agrees with the decision, on the first 2,000 test images at most.
+
+    Images that a meta-learner was fitted on are not asked about.
+
+    Args:
+        adapter: the ensemble.
+        root: the data folder.
+        quickly: whether to return None where it was not measured before.
+
+    Returns:
+        `surface`, `agreement` (None where all decisions are tied) on the `untied` of `images`; empty for an
+        ensemble without a surface, or whose surface is the ensemble itself.
+    """
+    surfaces = adapter.surfaces()
+    if not surfaces or EXACT in surfaces:
+        return {}
+    free = adapter.attackable
+    test = load(adapter.spec.data, "test", root)
+    images = test.first(min(_TRIED, len(test), (free and free.count) or _TRIED))
+    facts = f"{adapter.fingerprint()} {images.checksum()}"
+    name = hashlib.sha256(facts.encode()).hexdigest()[:20]
+    path = cache_dir() / "members" / f"agreement-{name}.json"
+    if path.is_file():
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return kept
+    if quickly:
+        return None
+    (title, surface), *_ = surfaces.items()
+    device = device_of(adapter)
+    same = untied = 0
+    for start in range(0, len(images), _BATCH):
+        x = (images.raw[start : start + _BATCH].float() / images.top).to(device)
+        labels = adapter.predict(x).labels
+        with eval_mode(surface), torch.no_grad():
+            same += int((surface(x).argmax(1) == labels).sum())
+        untied += int((labels >= 0).sum())
+    measured = {
+        "surface": title, "agreement": same / untied if untied else None, "untied": untied,
+        "images": len(images),
+    }  # fmt: skip
+    atomic_write(path, (json.dumps(measured) + "\n").encode(), "BENCH_CACHE")
+    return measured
