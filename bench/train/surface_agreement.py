@@ -36,12 +36,12 @@ def surface_agreement(
         quickly: whether to return None where it was not measured before.
 
     Returns:
-        `surface`, `agreement` (None where all decisions are tied) on the `untied` of `images`; empty for an
-        ensemble without a surface, or whose surface is the ensemble itself.
+        `surface`, `agreement` (None where all decisions are tied) on the `untied` of `images`; the first alone
+        where the surface is the ensemble itself; empty for an ensemble without a surface.
     """
     surfaces = adapter.surfaces()
     if not surfaces or EXACT in surfaces:
-        return {}
+        return {"surface": EXACT} if surfaces else {}
     free = adapter.attackable
     test = load(adapter.spec.data, "test", root)
     images = test.first(min(_TRIED, len(test), (free and free.count) or _TRIED))
