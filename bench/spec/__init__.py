@@ -42,6 +42,7 @@ from bench.spec.models import (
 from bench.spec.numbers import (
     eps_text,
     number,
+    scalar,
     whole,
 )
 from bench.spec.substitutes import (
@@ -127,5 +128,6 @@ __all__ = [
     "number",
     "predicting",
     "row_kind_named",
+    "scalar",
     "whole",
 ]

@@ -6,12 +6,16 @@ import re
 from fractions import Fraction
 
 from bench.errors import SpecError
+from bench.spec.words import Scalar
 
 #: A whole number of more digits is a count of nothing here.
 _DIGITS = 18
 
 #: What a number looks like: the digits 0 to 9, and no exponent that would take for ever to work out.
 _NUMBER = re.compile(r"[-+]?([0-9]+/[0-9]+|[0-9]*\.?[0-9]*([eE][-+]?[0-9]{1,3})?)", re.ASCII)
+
+#: A number with a point or an exponent, as TOML writes it, or a negative one.
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?", re.ASCII)
 
 
 def number(value: object, what: str = "number") -> float:
@@ -54,3 +58,13 @@ def eps_text(value: float | None) -> str:
     if 0 < value < 1 and abs(steps - round(steps)) < 1e-6:
         return f"{round(steps)}/255"
     return f"{value:.4g}"
+
+
+def scalar(text: str) -> Scalar:
+    """Return a number, `true` or `false` as a value; any other text as it is."""
+    if text in ("true", "false"):
+        return text == "true"
+    count = whole(text)
+    if count is not None:
+        return count
+    return float(text) if _DECIMAL.fullmatch(text) else text

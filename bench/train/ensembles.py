@@ -13,14 +13,13 @@ Imports torch when called.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.table import DATASETS
 from bench.errors import SpecError
-from bench.spec import Adapter, ModelName, ModelRequest, Scalar
+from bench.spec import Adapter, ModelName, ModelRequest, Scalar, scalar
 
 #: The models, one for each data set; their options say the rest.
 ENSEMBLES = tuple(f"{data}/ensemble" for data in DATASETS)
@@ -89,18 +88,8 @@ def _member(name: str, text: str) -> ModelRequest:
             "behind it"
         )
     return ModelRequest(
-        name=called, options=tuple(sorted((key, _value(text)) for key, text in options.items()))
+        name=called, options=tuple(sorted((key, scalar(text)) for key, text in options.items()))
     )
-
-
-def _value(text: str) -> Scalar:
-    """Return a number, true or false, or the text itself."""
-    if text in ("true", "false"):
-        return text == "true"
-    for number, form in ((int, r"-?\d+"), (float, r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?")):
-        if re.fullmatch(form, text):
-            return number(text)
-    return text
 
 
 def _settings(name: str, options: Mapping[str, Scalar]) -> _Settings:

@@ -81,3 +81,15 @@ def test_an_unknown_model_or_attack_may_be_a_plug_in_s(invoke, tmp_path, tiny_su
         assert done.returncode == 2
         assert f"named '{other}'" in done.stderr
         assert done.stderr.splitlines()[-1].endswith(hint)
+
+
+def test_a_model_is_validated_with_its_options(tmp_path, invoke):
+    seen = invoke("validate", "digits/ensemble", cwd=tmp_path)
+    assert (seen.returncode, seen.stdout) == (2, "")
+    assert "digits/ensemble needs members" in seen.stderr
+    members = "members=digits/mlp + digits/cnn"
+    seen = invoke(
+        "validate", "digits/ensemble", "--option", members, "--option", "how=majority", cwd=tmp_path
+    )
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert invoke("validate", "digits/cnn", "--option", "k", cwd=tmp_path).returncode == 2

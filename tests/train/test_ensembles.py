@@ -12,7 +12,7 @@ from bench.adapters.ensemble import rows_of
 from bench.adapters.network import NetworkAdapter
 from bench.data.datasets import LabelledImages, load
 from bench.errors import AdapterError, SpecError
-from bench.spec import ImageSet, ModelRequest
+from bench.spec import ImageSet, ModelRequest, scalar
 from bench.train import stacking
 from bench.train.ensembles import MetaFit, members_of
 from bench.train.families import abstaining_is_wrong
@@ -33,6 +33,12 @@ def test_members_are_named_in_one_text_with_their_options():
         ModelRequest(name="digits/dml-triplet-sgd", options=(("distance", "euclidean"), ("k", 3))),
         ModelRequest(name="digits/randomized-smoothing", options=(("sigma", 0.5),)),
     )
+
+
+def test_options_are_read_as_toml_would():
+    read = {"3": 3, "0.5": 0.5, "1e-3": 0.001, "-2.0": -2.0, "true": True, "cosine": "cosine"}
+    assert {text: scalar(text) for text in read} == read
+    assert isinstance(scalar("3"), int)
 
 
 def test_titles_say_how_and_who():
