@@ -172,8 +172,9 @@ def _check_apart(
     sets = [attacked.of(attack.images) for attack in suite.attacks if attack.is_on(request)]
     free = attackable.count or 0
     if any(images.count is None or images.count > free for images in sets):
+        which = f" after the first {free}" if free else ""
+        what = f"the first {free} at most" if free else "another split"
         raise SpecError(
-            f"{request.title()} is fitted on the images of {attacked.data} {attacked.split} after the "
-            f"first {free}, which suite {suite.name} attacks; attack the first {free} at most, or fit it "
-            "on others"
+            f"{request.title()} is fitted on the images of {attacked.data} {attacked.split}{which}, which "
+            f"suite {suite.name} attacks; attack {what}, or fit it on others"
         )

@@ -111,7 +111,8 @@ def _fit_images(name: str, data: str, rules: MetaFit, root: Path | None) -> _Fit
         by = f"{rules.folds} folds of the" if rules.folds else "the members' own"
         return _FitImages(load(data, "train", root), f"{by} training images")
     if "validation" in splits:
-        return _FitImages(load(data, "validation", root), "validation images")
+        none = ImageSet(data=data, split="validation", count=0)
+        return _FitImages(load(data, "validation", root), "the validation images", none)
     test = load(data, "test", root)
     half = len(test) // 2
     held_out = LabelledImages(test.raw[half:], test.labels[half:], test.top)

@@ -43,8 +43,8 @@ def surface_agreement(
     if not surfaces or EXACT in surfaces:
         return {"surface": EXACT} if surfaces else {}
     free = adapter.attackable
-    test = load(adapter.spec.data, "test", root)
-    images = test.first(min(_TRIED, len(test), (free and free.count) or _TRIED))
+    count = free.count if free is not None and free.split == "test" else None
+    images = load(adapter.spec.data, "test", root).first(min(_TRIED, count or _TRIED))
     facts = f"{adapter.fingerprint()} {images.checksum()}"
     name = hashlib.sha256(facts.encode()).hexdigest()[:20]
     path = cache_dir() / "members" / f"agreement-{name}.json"

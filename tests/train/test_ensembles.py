@@ -11,7 +11,8 @@ from bench import zoo
 from bench.adapters.ensemble import rows_of
 from bench.adapters.network import NetworkAdapter
 from bench.data.datasets import LabelledImages, load
-from bench.errors import AdapterError, SpecError
+from bench.data.table import DATASETS
+from bench.errors import AdapterError, FamilyError, SpecError
 from bench.spec import ImageSet, ModelRequest, scalar
 from bench.train import stacking
 from bench.train.ensembles import MetaFit, members_of
@@ -112,6 +113,27 @@ def test_a_meta_learner_is_fitted_on_images_that_no_suite_may_attack():
     assert set(model.importances()) == {"digits/mlp", "digits/cnn"}
 
 
+def test_a_validation_split_is_what_a_meta_learner_is_fitted_on_where_there_is_one(monkeypatch):
+    digits = dataclasses.replace(DATASETS["digits"], splits={"validation": 100, "test": 400})
+    monkeypatch.setattr(stacking, "DATASETS", {"digits": digits})
+    held_out = load("digits", "test").first(100)
+    monkeypatch.setattr(stacking, "load", lambda data, split, root: {"validation": held_out}[split])
+    members = {
+        ModelRequest(name=name): bench.load_model(name) for name in ("digits/mlp", "digits/cnn")
+    }
+    rules = MetaFit(meta="GaussianNB")
+    fit = stacking.fit_meta("digits/ensemble", members, rules, None, quickly=False)
+    assert fit.attackable == ImageSet(data="digits", split="validation", count=0)
+    assert fit.notes == {
+        "fitted_on": "the validation images",
+        "fit_images": 100,
+        "leak": False,
+    }
+    leak = MetaFit(meta="GaussianNB", leak=True)
+    with pytest.raises(SpecError, match="digits has no training images"):
+        stacking.fit_meta("digits/ensemble", members, leak, None, quickly=False)
+
+
 def test_a_leak_fits_on_the_images_that_the_members_were_trained_on():
     model, honest = loaded(how="stacking", leak=True), loaded(how="stacking")
     assert model.attackable is None
@@ -179,3 +201,24 @@ def test_the_surface_of_a_majority_is_compared_with_it():
     assert told["agreement"] == pytest.approx(same / untied)
     assert 0 < untied < 500  # of two members, who disagree on some
     assert "agreement" not in loaded().facts()["combined"]
+
+
+def test_a_family_of_a_plug_in_may_be_made_of_others(registry):
+    parts = tuple(ModelRequest(name=name) for name in ("digits/mlp", "digits/cnn"))
+
+    def family(combine):
+        return bench.Family(
+            name="last", made_of_others=("digits/last",),
+            members_of=lambda name, options: parts, combine=combine,
+        )  # fmt: skip
+
+    bench.register_family(family(lambda name, members, options, root, quickly: members[parts[-1]]))
+    model, cnn = bench.load_model("digits/last"), bench.load_model("digits/cnn")
+    assert model.spec.name == "digits/last"
+    x = load("digits", "test").first(10).images
+    assert torch.equal(model.predict(x).scores, cnn.predict(x).scores)
+    assert not zoo.all_ours("digits/last", {})
+    assert zoo.weights_names("digits/last", {}) == ("digits/mlp", "digits/cnn")
+    bench.register_family(family(lambda name, members, options, root, quickly: members))
+    with pytest.raises(FamilyError, match="its combine returned dict; return a model"):
+        bench.load_model("digits/last")
