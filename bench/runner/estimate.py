@@ -215,6 +215,8 @@ def _before(plan: Plan) -> str:
         steps.append(f"training {counted(plan.untrained)}")
     if plan.unembedded:
         steps.append(f"embedding the training images of {counted(plan.unembedded)}")
+    if plan.uncombined:
+        steps.append(f"predictions of the members of {counted(plan.uncombined)}")
     return " and ".join(steps)
 
 

@@ -41,7 +41,7 @@ from bench.spec import (
     Toolkit,
 )
 from bench.store.identity import cell_key
-from bench.zoo import weights_names
+from bench.zoo import members_of, weights_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +160,11 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     return ExpandedCells(
         cells=cells, sources=sources, substitutes=substitutes, left_out=tuple(left_out)
     )
+
+
+def made_of(request: ModelRequest) -> tuple[ModelRequest, ...]:
+    """Return the models that a model is made of; none for most."""
+    return members_of(request.name, dict(request.options))
 
 
 def weights_of(request: ModelRequest) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from bench.errors import (
     SpecError,
     UnsupportedAttack,
 )
-from bench.runner.expand_cells import CellInputs, make_cells, weights_of
+from bench.runner.expand_cells import CellInputs, made_of, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
@@ -30,7 +30,7 @@ from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.trust.behaviour import Behaviour
-from bench.zoo import MODELS, all_ours, members_of
+from bench.zoo import MODELS, all_ours
 
 EVERYTHING, DEFAULT = Selection(), Setting()
 
@@ -54,6 +54,7 @@ class Plan:
         later: of a sketch, the cells whose keys are not known yet; `cells` does not contain them.
         untrained: names of the models that have to be trained before the keys are known.
         unembedded: names of the models whose training images have to be embedded before that.
+        uncombined: titles of the models made of others whose members have to predict images before that.
         broken: by title of a user's model that cannot be attacked, the reason, which `left_out` has too.
     """
 
@@ -72,6 +73,7 @@ class Plan:
     untrained: tuple[str, ...] = ()
     behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
     unembedded: tuple[str, ...] = ()
+    uncombined: tuple[str, ...] = ()
     broken: dict[str, str] = field(default_factory=dict)
 
     def images_of(self, cell: Cell) -> LabelledImages:
@@ -135,6 +137,7 @@ def make_plan(
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
     crafted_on = {cell.source().model for cell in expanded.cells.values()}
+    waiting = _waiting(adapters, absent.untrained)
     return Plan(
         suite=suite,
         content=suite_content(whole),
@@ -151,7 +154,9 @@ def make_plan(
         untrained=absent.untrained,
         behaviours=loader.behaviours,
         broken=broken,
-        unembedded=_unembedded(adapters, absent.untrained),
+        # Votes of several k and distances have one embedding.
+        unembedded=tuple(dict.fromkeys(model.name for model in waiting if not made_of(model))),
+        uncombined=tuple(model.title() for model in waiting if made_of(model)),
     )
 
 
@@ -181,15 +186,15 @@ def _images(wanted: ImageSet, data: str | os.PathLike[str] | None) -> LabelledIm
     return labelled.first(wanted.count)
 
 
-def _unembedded(
+def _waiting(
     adapters: Mapping[ModelRequest, Adapter], untrained: Sequence[str]
-) -> tuple[str, ...]:
-    names = (
-        request.name
+) -> list[ModelRequest]:
+    """Return the models that do not exist yet though all their weights do."""
+    return [
+        request
         for request, adapter in adapters.items()
         if isinstance(adapter, Outline) and not set(weights_of(request)) & set(untrained)
-    )
-    return tuple(dict.fromkeys(names))  # votes of several k and distances have one embedding
+    ]
 
 
 def _bereft(suite: Suite, absent: Absent) -> tuple[str, ...]:
@@ -197,7 +202,7 @@ def _bereft(suite: Suite, absent: Absent) -> tuple[str, ...]:
     return tuple(
         f"{request.title()}: a member is missing: {absent.why(weights_of(request))}"
         for request in suite.models
-        if members_of(request.name, dict(request.options))
+        if made_of(request)
         and not set(weights_of(request)) & set(absent.broken)
         and absent.why(weights_of(request)) is not None
     )

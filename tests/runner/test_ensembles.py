@@ -9,6 +9,7 @@ import bench
 from bench.adapters.network import NetworkAdapter
 from bench.errors import SpecError, TrainingFailed
 from bench.runner import loading, training
+from bench.runner.estimate import estimate
 from bench.runner.execute import execute
 from bench.runner.manifest import manifest
 from bench.runner.plan import make_plan
@@ -74,6 +75,16 @@ def test_a_plan_names_cells_of_members_that_are_not_trained_yet(tmp_path, monkey
     assert not plan.cells
     assert all(isinstance(adapter, Outline) for adapter in plan.adapters.values())
     assert [cell.surface for cell in plan.later] == ["network", "mean", "mean", "network"]
+
+
+def test_a_plan_says_that_members_have_to_predict_first(tmp_path):
+    bench.load_model("digits/ensemble", {"members": BOTH})  # these are trained already
+    suite = suite_of(tmp_path, [{**STACKED, "folds": 4}])
+    plan = make_plan(suite, train=False)
+    assert plan.uncombined == ("digits/ensemble-stacking-mlp+cnn-folds=4",)
+    assert (plan.untrained, plan.unembedded) == ((), ())
+    before = estimate(plan, open_store(tmp_path / "results"), []).first
+    assert before == "predictions of the members of 1 model"
 
 
 def test_a_plan_of_trained_members_has_the_keys_of_the_run(tmp_path):
