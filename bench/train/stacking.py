@@ -115,7 +115,7 @@ def _fit_images(name: str, data: str, rules: MetaFit, root: Path | None) -> _Fit
         return _FitImages(load(data, "validation", root), "the validation images", none)
     test = load(data, "test", root)
     half = len(test) // 2
-    held_out = LabelledImages(test.raw[half:], test.labels[half:], test.top)
+    held_out = LabelledImages(test.pixels(slice(half, None)), test.labels[half:], test.top)
     free = ImageSet(data=data, split="test", count=half)
     return _FitImages(held_out, "the second half of the test images", free)
 
@@ -132,7 +132,7 @@ def _predicted(member: Adapter, images: LabelledImages, quickly: bool) -> torch.
 def _asked(member: Adapter, images: LabelledImages) -> torch.Tensor:
     device, parts = device_of(member), []
     for start in range(0, len(images), _BATCH):
-        x = images.raw[start : start + _BATCH].float() / images.top
+        x = images.batch(slice(start, start + _BATCH))
         parts.append(answers([member], x.to(device))[1][0].cpu())
     return torch.cat(parts)
 
@@ -168,7 +168,7 @@ def _by_folds(
 def _some(images: LabelledImages, positions: Any) -> LabelledImages:
     """Return the images at some positions."""
     rows = torch.as_tensor(positions)
-    return LabelledImages(images.raw[rows], images.labels[rows], images.top)
+    return LabelledImages(images.pixels(rows), images.labels[rows], images.top)
 
 
 def _path(facts: str) -> Path:

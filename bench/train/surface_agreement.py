@@ -57,7 +57,7 @@ def surface_agreement(
     device = device_of(adapter)
     same = untied = 0
     for start in range(0, len(images), _BATCH):
-        x = (images.raw[start : start + _BATCH].float() / images.top).to(device)
+        x = images.batch(slice(start, start + _BATCH)).to(device)
         labels = adapter.predict(x).labels
         with eval_mode(surface), torch.no_grad():
             same += int((surface(x).argmax(1) == labels).sum())
