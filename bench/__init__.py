@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bench.api import load_data as load_data
     from bench.api import run as run
     from bench.attacked import Attacked as Attacked
+    from bench.model_names import register_family as register_family
+    from bench.model_names import register_model as register_model
     from bench.report.rules import SectionRule as SectionRule
     from bench.report.rules import register_section as register_section
     from bench.runner.kinds import Kind as Kind
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from bench.trust.checks.registry import register_check as register_check
     from bench.zoo import load_model as load_model
     from bench.zoo import load_trunk as load_trunk
-    from bench.zoo import register_family as register_family
-    from bench.zoo import register_model as register_model
 
 
 _PUBLIC = {
@@ -51,9 +51,9 @@ _PUBLIC = {
     "load_model": "bench.zoo",
     "load_trunk": "bench.zoo",
     "register_check": "bench.trust.checks.registry",
-    "register_family": "bench.zoo",
+    "register_family": "bench.model_names",
     "register_kind": "bench.runner.kinds",
-    "register_model": "bench.zoo",
+    "register_model": "bench.model_names",
     "register_section": "bench.report.rules",
     "register_study": "bench.suite_files",
     "run": "bench.api",

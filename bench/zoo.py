@@ -6,212 +6,29 @@ Nothing here imports torch until a model is loaded.
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bench.adapters.abilities import Registrable
-from bench.data.table import DATASETS
-from bench.errors import FactoryError, FamilyError, SpecError
+from bench.errors import FactoryError
 from bench.factories import made
+from bench.model_names import FAMILY_ORIGINS, MODELS, check_options, members_of, trained_as
 from bench.paths import data_dir
-from bench.registry import Entry, Registry, check_origin, check_type, load_plugin, unknown
-from bench.spec import Adapter, ModelName, ModelRequest, Scalar
-from bench.train.cards import (
-    SHIPPED,
-    Weights,
-    lacks_weights,
-    read_card,
-    retrained_dir,
-    weights_folder,
-)
-from bench.train.families import FAMILIES, Family, family_named
-from bench.train.pretrained import PRETRAINED
-from bench.train.recipe import Recipe
-from bench.train.recipes import RECIPES, recipe, recipe_named
-from bench.train.users_family import guarded, origin, owner
+from bench.registry import load_plugin
+from bench.spec import Adapter, ModelRequest, Scalar
+from bench.train.cards import SHIPPED, Weights, lacks_weights, retrained_dir, weights_folder
+from bench.train.families import family_named
+from bench.train.recipes import recipe
+from bench.train.users_family import owner
 from bench.users_functions import Owner
 
 if TYPE_CHECKING:
     import torch
 
     from bench.models.trunks import Trunk
-
-#: The factory of every model that is trained by a recipe, or uses the weights of one.
-_TRAINED = "bench.zoo:_trained"
-
-#: The names of Crossfire's own families; models of other families are users' models.
-_OURS = frozenset(FAMILIES)
-
-#: Where each family that a user registered is defined, by its name.
-_ORIGINS: dict[str, str] = {}
-
-
-#: The target of every model that is made of others, which has no factory: `combined` makes it.
-_COMBINED = "bench.zoo:combined"
-
-
-def _facts_of(family: str, data: str) -> dict[str, Any]:
-    return {"data": data, "family": family, "recipe": True, "ours": family in _OURS}
-
-
-def _add_made_of_others(family: Family, name: str) -> None:
-    """Add a listed model of a family that uses the weights of another model, or is made of several."""
-    facts = _facts_of(family.name, ModelName.read(name).data)
-    if family.members_of is None:
-        MODELS.add(name, _TRAINED, **facts)
-    else:
-        MODELS.add(name, _COMBINED, **{**facts, "recipe": False})
-
-
-def _derived(name: str) -> Entry | None:
-    """Return the entry of a model whose name describes its training, listed or not."""
-    rules = recipe_named(name)
-    return None if rules is None else Entry(_TRAINED, _facts_of(rules.family, rules.data))
-
-
-MODELS = Registry("model", _derived)
-
-for _name, _recipe in RECIPES.items():
-    MODELS.add(_name, _TRAINED, **_facts_of(_recipe.family, _recipe.data))
-
-for _family in FAMILIES.values():
-    for _name in _family.made_of_others:
-        _add_made_of_others(_family, _name)
-
-for _name, _net in PRETRAINED.items():
-    MODELS.add(_name, _net.load, data=_net.data, family="network", recipe=False, ours=True)
-
-Factory = TypeVar("Factory", bound=Callable[..., Adapter])
-
-
-def register_family(family: Family) -> None:
-    """Add a family of models; those with a recipe are listed and trained at first use.
-
-    Its models are users' models, like those of `register_model`: they join the suites of their data set,
-    and everything reachable counts for their fingerprints.
-
-    Raises:
-        SpecError: a name that is taken, a recipe of another family, or an unknown data set.
-    """
-    check_type("register_family", family, Family)
-    if family.name in _OURS:
-        raise SpecError(f"family {family.name!r} is one of Crossfire's own; choose another name")
-    where = origin(family)
-    held = _ORIGINS.get(family.name) if family.name in FAMILIES else None
-    check_origin("family", family.name, held, where)
-    sets = _data_sets(family)
-    FAMILIES[family.name], _ORIGINS[family.name] = guarded(family, where), where
-    for name, rules in family.recipes.items():
-        RECIPES[name] = dataclasses.replace(rules, shipped=False)
-    for name in family.recipes:
-        MODELS.add(name, _TRAINED, **_facts_of(family.name, sets[name]))
-    for name in family.made_of_others:
-        _add_made_of_others(FAMILIES[family.name], name)
-
-
-def _data_sets(family: Family) -> dict[str, str]:
-    """Return the data set of each listed model of a family, after checking their names and recipes."""
-    names = [*family.recipes, *family.made_of_others]
-    taken = [name for name in names if name in set(MODELS)]
-    taken = [name for name in taken if MODELS[name].facts["family"] != family.name]
-    if taken:
-        raise SpecError(
-            f"family {family.name!r}: there is a model {taken[0]!r} already; rename one"
-        )
-    for name, rules in family.recipes.items():
-        if not isinstance(rules, Recipe):
-            raise SpecError(
-                f"family {family.name!r}: the recipe of {name} is {type(rules).__name__}; "
-                f"give it bench.Recipe(...)"
-            )
-        if rules.family != family.name:
-            raise SpecError(
-                f"{name}: its recipe is of family {rules.family!r}, not {family.name!r}"
-            )
-    sets = [rules.data for rules in family.recipes.values()]
-    sets += [ModelName.read(name).data for name in family.made_of_others]
-    for data in sets:
-        if data not in DATASETS:
-            raise unknown("data set", data, list(DATASETS))
-    return dict(zip(names, sets, strict=True))
-
-
-def register_model(name: str, data: str, family: str = "network") -> Callable[[Factory], Factory]:
-    """Return a decorator that registers a function returning a model.
-
-    Args:
-        name: the model's name in suites and on the command line.
-        data: the data set it classifies.
-        family: a name of `bench.train.families`; `bench.register_family` adds one.
-
-    Raises:
-        SpecError: an unknown data set or family, or a name taken by another factory.
-    """
-    if data not in DATASETS:
-        raise unknown("data set", data, list(DATASETS))
-    family_named(family)
-
-    def register(factory: Factory) -> Factory:
-        MODELS.add(name, factory, data=data, family=family, recipe=False, ours=False)
-        return factory
-
-    return register
-
-
-def trained_as(name: str, options: Mapping[str, Scalar]) -> str:
-    """Return the name of the model whose weights a model uses, itself or another one.
-
-    Raises:
-        SpecError: no such model, or no weights for its options.
-    """
-    facts = MODELS[name].facts
-    return family_named(facts["family"]).weights_of(name, options) if facts["recipe"] else name
-
-
-def members_of(name: str, options: Mapping[str, Scalar]) -> tuple[ModelRequest, ...]:
-    """Return the models that a model is made of, after checking them; none for most models.
-
-    Raises:
-        SpecError: its options name no such members, or members that do not fit together.
-    """
-    entry = MODELS[name]
-    family = family_named(entry.facts["family"])
-    if entry.target != _COMBINED or family.members_of is None:
-        return ()
-    members = family.members_of(name, options)
-    for member in members:
-        held = MODELS[member.name]
-        if held.target == _COMBINED:
-            raise SpecError(f"{name}: {member.name} is made of other models itself; name those")
-        if held.facts["data"] != entry.facts["data"]:
-            raise SpecError(
-                f"{name}: {member.name} classifies {held.facts['data']}, not {entry.facts['data']}"
-            )
-        check_options(member.name, dict(member.options))
-    return members
-
-
-def weights_names(name: str, options: Mapping[str, Scalar]) -> tuple[str, ...]:
-    """Return the names of the models whose weights a model uses: those of its members, or one.
-
-    Raises:
-        SpecError: as in `trained_as` and `members_of`.
-    """
-    members = members_of(name, options)
-    if not members:
-        return (trained_as(name, options),)
-    return tuple(dict.fromkeys(trained_as(member.name, dict(member.options)) for member in members))
-
-
-def all_ours(name: str, options: Mapping[str, Scalar]) -> bool:
-    """Return whether a model and all models it is made of are Crossfire's own."""
-    names = (name, *(member.name for member in members_of(name, options)))
-    return all(MODELS[each].facts["ours"] for each in names)
 
 
 def has_to_be_trained(name: str) -> bool:
@@ -226,35 +43,6 @@ def has_to_be_trained(name: str) -> bool:
     if not MODELS[name].facts["recipe"]:
         return False
     return lacks_weights(name, recipe(name))
-
-
-def check_options(name: str, options: Mapping[str, Scalar]) -> None:
-    """Check that a model takes the given options, without loading it.
-
-    Raises:
-        SpecError: no such model or option; the message names the options it takes.
-    """
-    takes = _options(name)
-    extra = [parameter for parameter in options if takes is not None and parameter not in takes]
-    if extra:
-        names = ", ".join(takes or ()) or "no options"
-        raise SpecError(f"{name} takes {names}, got {', '.join(extra)}")
-    members_of(name, options)
-
-
-def _options(name: str) -> tuple[str, ...] | None:
-    """Return the options that a model takes; None if its factory takes any."""
-    entry = MODELS[name]
-    if entry.facts["recipe"] or entry.target == _COMBINED:
-        return family_named(entry.facts["family"]).options
-    try:
-        parameters = inspect.signature(entry.load()).parameters.values()
-    except ValueError:  # a factory written in C has no signature
-        return None
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return tuple(parameter.name for parameter in parameters if parameter.kind in named)
 
 
 def train_model(name: str, data_root: Path | None) -> dict[str, Any]:
@@ -279,7 +67,7 @@ def _blamed(name: str, role: str) -> Iterator[None]:
         return
     own = Owner(title=name, origin=MODELS[name].origin(), error=FactoryError)
     if facts["recipe"]:
-        own = owner(facts["family"], _ORIGINS.get(facts["family"], ""))
+        own = owner(facts["family"], FAMILY_ORIGINS.get(facts["family"], ""))
     with own.blamed(role):
         yield
 
@@ -432,54 +220,3 @@ def _registered(name: str, adapter: Adapter, device: torch.device | str) -> Adap
         for surface in adapter.surfaces().values():
             surface.to(device)
     return adapter
-
-
-def listing() -> list[dict[str, Any]]:
-    """Return the facts of every registered model, without loading any, one record each."""
-    return [_facts(name) for name in sorted(MODELS)]
-
-
-def _facts(name: str) -> dict[str, Any]:
-    facts = MODELS[name].facts
-    card: dict[str, Any] = {}
-    weights, surfaces = "of its own", None
-    if name in PRETRAINED:
-        known = PRETRAINED[name]
-        card, weights, surfaces = {"parameters": known.parameters}, known.weights, ["network"]
-    elif MODELS[name].target == _COMBINED:
-        weights = "of its members"
-    elif facts["recipe"]:
-        try:
-            card, weights, surfaces = _trained_facts(name)
-        except FamilyError as error:
-            weights = f"none: {error}"
-    return {
-        "name": name,
-        "family": facts["family"],
-        "data": facts["data"],
-        "parameters": card.get("parameters"),
-        "clean_accuracy": card.get("clean_accuracy"),
-        "surfaces": surfaces,
-        "weights": weights,
-    }
-
-
-def _trained_facts(name: str) -> tuple[dict[str, Any], str, list[str]]:
-    """Return the card of a model with a recipe, where its weights are from, and its surfaces' names.
-
-    Raises:
-        FamilyError: a function of the user's family of the model fails.
-    """
-    own = trained_as(name, {})
-    family = family_named(MODELS[name].facts["family"])
-    surfaces = list(family.surfaces(recipe(own)))
-    folder = weights_folder(own)
-    card = (read_card(folder, own) if folder else None) or {}
-    if own != name:  # the card's accuracy is that of the other model
-        card = {**card, "clean_accuracy": None}
-    if folder == SHIPPED:
-        return card, "shipped", surfaces
-    if folder:
-        return card, "trained here", surfaces
-    when = "trained at first use" if recipe(own).first_use else "trained when asked for"
-    return card, when, surfaces

@@ -13,12 +13,12 @@ from scenes import tiny
 
 from bench.attacks.rows import MEASUREMENTS
 from bench.cli.main import cli
+from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.spec import ROW_KINDS
 from bench.train.families import FAMILIES
 from bench.train.recipes import RECIPES
 from bench.trust.checks import registry as check_registry
-from bench.zoo import MODELS
 
 # A busy machine is no fault of the code under test.
 settings.register_profile("patient", deadline=None)

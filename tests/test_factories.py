@@ -10,10 +10,10 @@ from torch import nn
 
 import bench
 from bench.errors import FactoryError, SpecError
+from bench.model_names import MODELS
 from bench.registry import load_plugin
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
-from bench.zoo import MODELS
 
 PLUGIN = """
 import json, os, sys, bench, torch

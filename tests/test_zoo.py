@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 import bench
-from bench import zoo
+from bench import model_list, zoo
 from bench.adapters.network import weights_digest
 from bench.errors import PrerequisiteError, SpecError
 from bench.runner.plan import make_plan
@@ -37,7 +37,7 @@ def test_a_shipped_model_without_weights_names_the_command(own_cache, monkeypatc
 
 
 def test_the_listing_says_where_weights_come_from(own_cache):
-    known = {record["name"]: record for record in zoo.listing()}
+    known = {record["name"]: record for record in model_list.listing()}
     assert known["cifar10/cnn"]["weights"] == "shipped"
     assert known["cifar10/cnn"]["clean_accuracy"] > 0.85
     assert known["mnist/cnn"]["clean_accuracy"] > 0.99
@@ -88,7 +88,7 @@ def test_a_smoothed_model_is_that_of_the_network_trained_under_its_noise(own_cac
         recipe(name)
     with pytest.raises(SpecError, match="takes sigma, n, alpha, got depth"):
         bench.load_model(name, {"depth": 3})
-    (listed,) = (record for record in zoo.listing() if record["name"] == name)
+    (listed,) = (record for record in model_list.listing() if record["name"] == name)
     assert listed["surfaces"] == list(model.surfaces())
     assert (listed["weights"], listed["clean_accuracy"]) == ("trained here", None)
 

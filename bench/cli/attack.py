@@ -90,8 +90,8 @@ def attack(
     from bench.cli.attack_words import AttackWords, asked_attacks
     from bench.cli.display import say
     from bench.data.table import DATASETS
+    from bench.model_names import MODELS
     from bench.store.files import check_folder
-    from bench.zoo import MODELS
 
     words = AttackWords(
         names=options["names"], norm=options["norm"], eps=options["eps"],
@@ -140,7 +140,7 @@ def _images(
     from bench.cli.attack_trials import observed
     from bench.cli.display import say
     from bench.data.image_files import read_single
-    from bench.zoo import MODELS
+    from bench.model_names import MODELS
 
     singles = [read_single(name, adapter.spec, options["data"]) for name in names]
     if not MODELS[model].facts["ours"]:

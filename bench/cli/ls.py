@@ -203,7 +203,7 @@ def _plain(value: Any) -> Any:
 
 
 def _models() -> list[dict[str, Any]]:
-    from bench.zoo import listing
+    from bench.model_list import listing
 
     return listing()
 

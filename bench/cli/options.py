@@ -28,7 +28,7 @@ def _suites() -> list[str]:
 
 
 def _models() -> list[str]:
-    from bench.zoo import MODELS
+    from bench.model_names import MODELS
 
     return sorted(MODELS)
 

@@ -39,9 +39,10 @@ def validate(ctx: click.Context, model: str, given: dict[str, Scalar], data: Pat
     Runs every check that needs a model (`bench ls checks`), those that the plug-in registers too.
     """
     from bench.cli.display import print_table
+    from bench.model_names import MODELS
     from bench.trust.checked_model import CheckedModel
     from bench.trust.checks.registry import run_checks
-    from bench.zoo import MODELS, load_model
+    from bench.zoo import load_model
 
     adapter = load_model(model, given, data=data)
     checked = CheckedModel(adapter, MODELS[model].facts["data"], data)

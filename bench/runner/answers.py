@@ -19,6 +19,7 @@ from bench.adapters.generators import device_of, seeded
 from bench.adapters.outputs import mistaken
 from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, BenchError, StoreError
+from bench.model_names import all_ours
 from bench.registry import users_code
 from bench.runner.plan import Plan
 from bench.spec import Adapter, ModelRequest, Prediction, Random
@@ -26,7 +27,6 @@ from bench.store.files import atomic_write
 from bench.store.identity import canonical_json
 from bench.store.runlog import runs
 from bench.store.store import Store
-from bench.zoo import all_ours
 
 #: How many images a model is queried on: the first of those under attack, and noise from a fixed seed.
 _IMAGES, _NOISE = 32, 8

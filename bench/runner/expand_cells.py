@@ -19,6 +19,7 @@ from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
 from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
+from bench.model_names import members_of, weights_names
 from bench.paths import data_dir
 from bench.runner.fits import FitSource, other_model, source_images
 from bench.runner.kinds import KINDS
@@ -41,7 +42,6 @@ from bench.spec import (
     Toolkit,
 )
 from bench.store.identity import cell_key
-from bench.zoo import members_of, weights_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,11 @@ from bench.adapters.abilities import Judged, KeepsApart, Remembers
 from bench.data.datasets import load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError
+from bench.model_names import MODELS, all_ours, members_of
 from bench.runner.sketch import sketched, sketched_of
 from bench.spec import Adapter, ImageSet, ModelRequest, Suite
 from bench.trust.behaviour import IMAGES, Behaviour, judged
-from bench.zoo import MODELS, all_ours, combined, load_model, members_of
+from bench.zoo import combined, load_model
 
 #: How many images are attacked together if nobody says, and the most values in all of them: a large network
 #: keeps up to 1 kB for each value while it computes a gradient.

@@ -16,6 +16,7 @@ import torch
 
 from bench.adapters.abilities import TellsFacts, WeighsMembers
 from bench.attacks.catalogue import access, attacking_kind, row_of
+from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.spec import Adapter, Cell, ModelRequest
@@ -23,7 +24,6 @@ from bench.train.cards import learning_curves, read_card, snapshots_file, weight
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
 from bench.version import __version__
-from bench.zoo import MODELS
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
 _OPTIONAL_FACTS = dict.fromkeys(

@@ -18,6 +18,7 @@ from bench.errors import (
     SpecError,
     UnsupportedAttack,
 )
+from bench.model_names import MODELS, all_ours
 from bench.runner.expand_cells import CellInputs, made_of, make_cells, weights_of
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
@@ -30,7 +31,6 @@ from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.trust.behaviour import Behaviour
-from bench.zoo import MODELS, all_ours
 
 EVERYTHING, DEFAULT = Selection(), Setting()
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from bench.attacks.toolkits import install_command, installed
 from bench.errors import PrerequisiteError, SpecError
+from bench.model_names import MODELS, check_options
 from bench.registry import literal, unknown
 from bench.runner.claim_checks import check_settings
 from bench.runner.suite import look_up
 from bench.runner.suite_claims import check_models
 from bench.spec import TOOLKITS, ModelRequest, Suite
-from bench.zoo import MODELS, check_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

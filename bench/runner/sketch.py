@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from bench.data.table import DATASETS
+from bench.model_names import MODELS, trained_as
 from bench.spec import Adapter, Cell, Certificate, Loss, ModelRequest, ModelSpec, Prediction
 from bench.train.families import family_named
 from bench.train.recipes import recipe
-from bench.zoo import MODELS, combined, has_to_be_trained, load_model, sketch_model, trained_as
+from bench.zoo import combined, has_to_be_trained, load_model, sketch_model
 
 #: The fingerprint of a model that does not exist yet; no real one has spaces.
 _UNKNOWN = "not known yet"

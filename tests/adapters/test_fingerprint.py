@@ -14,8 +14,8 @@ import bench
 from bench.adapters.fingerprint import fingerprint
 from bench.adapters.network import weights_digest
 from bench.errors import AdapterError
+from bench.model_names import MODELS
 from bench.registry import load_plugin
-from bench.zoo import MODELS
 
 SHAPE = (1, 8, 8)
 

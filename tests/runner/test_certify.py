@@ -11,6 +11,7 @@ from bench.attacks.catalogue import resolve, row_kind
 from bench.errors import SpecError
 from bench.measure.certified import certificates, certified_bounds
 from bench.measure.outcomes import Outcomes
+from bench.model_names import MODELS, trained_as
 from bench.runner.cache import CleanPredictions
 from bench.runner.certify import certify_images
 from bench.runner.estimate import estimate, passes
@@ -23,7 +24,6 @@ from bench.store.columns import attacked, encode
 from bench.store.results import load_results
 from bench.store.store import open_store
 from bench.train.recipes import RECIPES
-from bench.zoo import MODELS, trained_as
 
 TOY = ModelSpec(name="toy", family="network", data="toy", input_shape=oracles.SHAPE, num_classes=2)
 

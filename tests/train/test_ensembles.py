@@ -7,7 +7,7 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 
 import bench
-from bench import zoo
+from bench import model_list, model_names
 from bench.adapters.ensemble import rows_of
 from bench.adapters.network import NetworkAdapter
 from bench.data.datasets import LabelledImages, load
@@ -77,18 +77,21 @@ def test_titles_say_how_and_who():
 )
 def test_a_wrong_option_is_said_before_anything_is_loaded(options, message):
     with pytest.raises(SpecError, match=message):
-        zoo.check_options("digits/ensemble", options)
+        model_names.check_options("digits/ensemble", options)
 
 
 def test_what_there_is_to_say_of_an_ensemble_without_loading_it():
-    listed = {record["name"]: record for record in zoo.listing()}["digits/ensemble"]
+    listed = {record["name"]: record for record in model_list.listing()}["digits/ensemble"]
     assert (listed["family"], listed["weights"]) == ("ensemble", "of its members")
     assert abstaining_is_wrong("ensemble")
     with pytest.raises(SpecError, match="made of other models; train those"):
         recipe("digits/ensemble")
-    assert zoo.weights_names("digits/ensemble", {"members": BOTH}) == ("digits/mlp", "digits/cnn")
+    assert model_names.weights_names("digits/ensemble", {"members": BOTH}) == (
+        "digits/mlp",
+        "digits/cnn",
+    )
     smoothed = "digits/cnn + digits/randomized-smoothing sigma=0.5"
-    assert zoo.weights_names("digits/ensemble", {"members": smoothed}) == (
+    assert model_names.weights_names("digits/ensemble", {"members": smoothed}) == (
         "digits/cnn",
         "digits/noisy-0.5",
     )
@@ -217,8 +220,8 @@ def test_a_family_of_a_plug_in_may_be_made_of_others(registry):
     assert model.spec.name == "digits/last"
     x = load("digits", "test").first(10).images
     assert torch.equal(model.predict(x).scores, cnn.predict(x).scores)
-    assert not zoo.all_ours("digits/last", {})
-    assert zoo.weights_names("digits/last", {}) == ("digits/mlp", "digits/cnn")
+    assert not model_names.all_ours("digits/last", {})
+    assert model_names.weights_names("digits/last", {}) == ("digits/mlp", "digits/cnn")
     bench.register_family(family(lambda name, members, options, root, quickly: members))
     with pytest.raises(FamilyError, match="its combine returned dict; return a model"):
         bench.load_model("digits/last")

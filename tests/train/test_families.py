@@ -10,12 +10,12 @@ from command import call
 
 import bench
 from bench.errors import SpecError
+from bench.model_names import MODELS, check_options
 from bench.store.results import load_results
 from bench.train.cards import SHIPPED, read_card, retrained_dir, snapshots_file
 from bench.train.families import FAMILIES, Family, abstaining_is_wrong, family_named
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES, recipe
-from bench.zoo import check_options
 
 SUITE = """
 title  = "Means"
@@ -70,7 +70,7 @@ def test_a_model_of_a_plug_ins_family_is_a_users(plugin, registry):
     assert snapshots_file(retrained_dir(), "digits/means").is_file()
     assert Recipe.read(card["recipe"]).family == "means"
     assert abstaining_is_wrong("means")
-    assert not bench.zoo.MODELS["digits/means"].facts["ours"]
+    assert not MODELS["digits/means"].facts["ours"]
     with pytest.raises(SpecError, match="digits/means takes margin, got depth"):
         check_options("digits/means", {"depth": 1})
     # The same weights are loaded, not trained again.

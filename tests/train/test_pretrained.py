@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 
 import bench
-from bench import zoo
+from bench import model_list
 from bench.errors import PrerequisiteError, SpecError
 from bench.models.imagenet import load_in_order
 from bench.train.pretrained import PRETRAINED
@@ -172,7 +172,7 @@ def test_a_timm_that_builds_another_network_is_named(monkeypatch):
 
 
 def test_they_are_listed_without_being_loaded():
-    known = {record["name"]: record for record in zoo.listing()}
+    known = {record["name"]: record for record in model_list.listing()}
     for name, net in PRETRAINED.items():
         assert known[name] == {
             "name": name, "family": "network", "data": "natural", "parameters": net.parameters,

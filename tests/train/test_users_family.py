@@ -10,7 +10,7 @@ import pytest
 from command import call
 
 import bench
-from bench import zoo
+from bench import model_list
 from bench.errors import FamilyError, SpecError
 from bench.registry import load_plugin
 from bench.runner.plan import make_plan
@@ -63,7 +63,7 @@ def test_a_broken_family_is_left_out_and_the_others_run(broken, old, new, words)
         bench.load_model("digits/means")
     # A dry run trains nothing, so that it may not know yet; it does not die of it.
     make_plan(load_suite(str(suite)), train=False)
-    assert "digits/means" in {record["name"] for record in zoo.listing()}
+    assert "digits/means" in {record["name"] for record in model_list.listing()}
 
 
 def test_a_run_with_a_broken_family_ends_with_1_and_it_is_listed(broken, tmp_path):
