@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from bench.measure.statistics import wilson
@@ -30,8 +31,8 @@ def section(findings: Findings) -> Section | None:
 def substitute_table(findings: Findings) -> Table:
     """Return a row a substitute; those of cells that are not done are not known."""
     results = findings.results
-    named = [SubstituteName.read(surface) for surface in results.cells["surface"]]
-    through = results.cells[[name is not None for name in named]]
+    named = (SubstituteName.read(surface) for surface in results.cells["surface"])
+    through = results.cells[np.fromiter((name is not None for name in named), dtype=bool)]
     rows = {}
     for cell in through[through["status"] == "done"].to_dict("records"):
         known, name = results.substitute(cell["cell"]), SubstituteName.read(cell["surface"])
@@ -63,4 +64,4 @@ def substitute_table(findings: Findings) -> Table:
     )
 
 
-SECTION = SectionRule(name="substitutes", place=165, make=section)
+SECTION = SectionRule(name="substitutes", place=168, make=section)
