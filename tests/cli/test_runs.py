@@ -228,6 +228,7 @@ def slow():
 """
 
 
+@pytest.mark.slow
 def test_a_short_try_beside_a_long_run_does_not_become_its_table(folder, cache):
     (folder / "slow.py").write_text(SLOW)
     words = [sys.executable, "-m", "bench.cli.main", "run", "--suite", "s.toml", "--plugin",

@@ -66,6 +66,7 @@ def test_a_broken_family_is_left_out_and_the_others_run(broken, old, new, words)
     assert "digits/means" in {record["name"] for record in model_list.listing()}
 
 
+@pytest.mark.slow
 def test_a_run_with_a_broken_family_ends_with_1_and_it_is_listed(broken, tmp_path):
     plugin, suite = broken('surfaces=lambda recipe: ("means",)', "surfaces=lambda recipe: 1 / 0")
     done = call("run", "--suite", suite, "--plugin", plugin, cwd=tmp_path)

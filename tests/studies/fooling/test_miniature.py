@@ -2,6 +2,8 @@
 
 import csv
 
+import pytest
+
 from bench.store.results import load_results
 
 WORDS = (
@@ -21,6 +23,7 @@ def table(path):
         return list(csv.DictReader(line for line in file if not line.startswith("#")))
 
 
+@pytest.mark.slow
 def test_the_attacks_of_the_study_run_in_small_from_suite_to_report(invoke, tmp_path):
     found = invoke("run", *WORDS, cwd=tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
