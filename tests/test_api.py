@@ -245,3 +245,12 @@ def test_logits_in_half_precision_are_attacked_by_every_toolkit(toolkit):
     x, y = bench.load_data("digits", images=10)
     out = bench.attack(model, x, y, "pgd", norm="linf", eps="0.2", toolkit=toolkit)
     assert out.rows.success.sum() > 5
+
+
+@pytest.mark.slow
+def test_the_substitute_of_the_readme_word_for_word():
+    names: dict = {"bench": bench}
+    code, last = block("python", "train_substitute").rstrip().rsplit("\n", 1)
+    exec(f"{code}\nout = {last}", names)
+    assert names["substitute"].agreement > 0.7
+    assert names["out"].rows.success.mean() > 0.3
