@@ -178,22 +178,16 @@ for _kind in ("resnet50", "densenet169", "mobilenetv2", "inceptionv3"):
     RECIPES |= _fooled(_kind)
 
 
-#: Those of the seven networks for flowers that have slim forms with weights: trained plainly, and under the
-#: largest augmentation; with the epochs of the slim form's training.
-_FLOWERS_SHIPPED: dict[str, int] = {
-    "flowers17/baseline-slim": 50,
-    "flowers17/mk-1-slim": 50,
-    "flowers17/mk-2-slim": 25,
-    "flowers17/mk-3-slim": 20,
-    "flowers17/mk-2-aug-all-slim": 50,
-    "flowers17/mk-3-aug-all-slim": 40,
-    "flowers17/mk-4-aug-all-slim": 40,
-    "flowers17/mk-5-aug-all-slim": 50,
-    "flowers17/mk-6-aug-all-slim": 50,
+#: Those of the networks for flowers whose slim forms have weights, by the augmentation of their training.
+_FLOWERS_SHIPPED: dict[str, tuple[str, ...]] = {
+    "": ("baseline", "mk-1", "mk-2", "mk-3"),
+    "zoom": ("mk-2", "mk-3"),
+    "flips": ("mk-2", "mk-3"),
+    "all": ("mk-2", "mk-3", "mk-4", "mk-5", "mk-6"),
 }
 
 #: Those whose slim forms are trained in bfloat16, since they take the longest.
-_FLOWERS_BFLOAT16 = ("flowers17/mk-3", "flowers17/mk-5", "flowers17/mk-5-aug-all")
+_FLOWERS_BFLOAT16 = ("mk-3", "mk-5")
 
 
 def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
@@ -216,9 +210,8 @@ def _flowers(network: str, augmentation: str) -> dict[str, Recipe]:
         full,
         options=(("name", network), ("slim", True)),
         momentum=0.9,
-        epochs=_FLOWERS_SHIPPED.get(f"{name}-slim", full.epochs),
-        precision="bfloat16" if name in _FLOWERS_BFLOAT16 else "float32",
-        shipped=f"{name}-slim" in _FLOWERS_SHIPPED,
+        precision="bfloat16" if network in _FLOWERS_BFLOAT16 else "float32",
+        shipped=network in _FLOWERS_SHIPPED[augmentation],
     )
     return {name: full, f"{name}-slim": slim}
 
