@@ -20,14 +20,24 @@ from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.spec import Adapter, Cell, ModelRequest
-from bench.train.cards import learning_curves, read_card, snapshots_file, weights_folder
+from bench.train.cards import learning_curves, poisoning, read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
 from bench.version import __version__
 
 #: Facts that only some families have, see `bench.store.results.Results`; null for the others.
 _OPTIONAL_FACTS = dict.fromkeys(
-    ("sigma", "moments", "filters", "surrogate", "draws", "trunk", "curves", "importances")
+    (
+        "sigma",
+        "moments",
+        "filters",
+        "surrogate",
+        "draws",
+        "trunk",
+        "curves",
+        "importances",
+        "poison",
+    )
 )
 
 #: What is used of a model that is attacked through a substitute, by the answers that it is asked for.
@@ -166,6 +176,7 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
         **_OPTIONAL_FACTS,
         **_snapshots(request.name),
         "curves": learning_curves(card),
+        "poison": poisoning(card),
         **(adapter.facts() if isinstance(adapter, TellsFacts) else {}),
         **({"importances": adapter.importances()} if isinstance(adapter, WeighsMembers) else {}),
         "model": request.title(),

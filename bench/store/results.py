@@ -66,7 +66,8 @@ class Results:
             logs lack the last three. `request` (its `name` in the suite, and the `options` given there;
             missing in old logs), `filters` (None, or `shape` and `epochs`: by epoch base64 of uint8
             pictures of that shape), `curves` (learning curves, see `bench.train.cards.learning_curves`;
-            None or missing where there are none), and other facts of the adapter.
+            None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`), and
+            other facts of the adapter.
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.

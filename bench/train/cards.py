@@ -117,6 +117,18 @@ def learning_curves(card: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def poisoning(card: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what was poisoned in the training, and of a back door how often it opens; None for nothing.
+
+    The keys are those of `bench.train.recipe.Poison`, and of `bench.train.poisoning.poison_facts`.
+    """
+    poison = card.get("recipe", {}).get("poison")
+    if poison is None:
+        return None
+    opened = {key: value for key, value in card.items() if key.startswith("backdoor_")}
+    return {**poison, **opened}
+
+
 def damaged(name: str, path: Path, why: str) -> PrerequisiteError:
     """Return the error for damaged weights or a damaged card."""
     return PrerequisiteError(f"{path} is damaged ({why}); make it again with: bench train {name}")
