@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,8 @@ from bench.train.adversarial import AdversarialBatch, adversarial_batch
 from bench.train.augmentation import augmented
 from bench.train.epochs import Epoch, Watch
 from bench.train.objectives import Objective, correct, objective
-from bench.train.recipe import Phase, Recipe
+from bench.train.phases import Inputs, behind_frozen, frozen, phases_of, repeats_images
+from bench.train.recipe import Recipe
 from bench.train.schedules import rate_share
 
 #: The memory layout of images and convolution weights during training; it changes results only by
@@ -97,6 +97,9 @@ def fit_whole(
         x = noisy(augmented(held.pixels(rows), recipe).float() / held.top, recipe)
         return x.contiguous(memory_format=MEMORY_FORMAT)
 
+    def normal(rows: torch.Tensor) -> torch.Tensor:
+        return normalised(images(rows), recipe)
+
     seen = Normalised(net, recipe.mean, recipe.std).to(device) if recipe.mean else net
     loss = TrainingLoss(
         recipe=recipe,
@@ -104,57 +107,28 @@ def fit_whole(
         of=objective(recipe),
         attacked=adversarial_batch(recipe, seen, len(DATASETS[recipe.data].classes)),
     )
-    for phase, before in _phases(recipe):
+    for phase, before in phases_of(recipe):
 
         def numbered(epoch: Epoch, before: int = before) -> None:
             watch(dataclasses.replace(epoch, number=before + epoch.number, of=recipe.epochs), net)
 
-        with _frozen(net, phase.frozen) as parts:
+        with frozen(net, phase.frozen) as parts:
             rates = dataclasses.replace(
                 recipe, epochs=phase.epochs, learning_rate=phase.learning_rate
             )
             part_of_training = dataclasses.replace(loss, recipe=rates, frozen=parts)
-            descend(part_of_training, images, held.labels, numbered, too_steep)
-
-
-def _phases(recipe: Recipe) -> Iterator[tuple[Phase, int]]:
-    """Yield the phases of a training, each with the number of epochs before it.
-
-    Raises:
-        SpecError: they do not make up the epochs of the recipe.
-    """
-    phases = recipe.phases or (Phase(epochs=recipe.epochs, learning_rate=recipe.learning_rate),)
-    total = sum(phase.epochs for phase in phases)
-    if total != recipe.epochs:
-        raise SpecError(f"recipe: its phases have {total} epochs, epochs says {recipe.epochs}")
-    before = 0
-    for phase in phases:
-        yield phase, before
-        before += phase.epochs
-
-
-@contextmanager
-def _frozen(net: nn.Module, names: Sequence[str]) -> Iterator[tuple[nn.Module, ...]]:
-    """Freeze the weights of parts of a network, and let all weights learn again at the end.
-
-    Raises:
-        SpecError: the network has no such part.
-    """
-    try:
-        parts = tuple(net.get_submodule(name) for name in names)
-    except AttributeError as error:
-        raise SpecError(f"recipe: the network has no part to freeze as named: {error}") from error
-    for part in parts:
-        part.requires_grad_(False)
-    try:
-        yield parts
-    finally:
-        net.requires_grad_()
+            inputs: Inputs = images
+            if parts and repeats_images(recipe):
+                places = torch.arange(len(data), device=device)
+                with _precision(recipe, device):
+                    rest, inputs = behind_frozen(net, parts, normal, places)
+                part_of_training = dataclasses.replace(part_of_training, net=rest)
+            descend(part_of_training, inputs, held.labels, numbered, too_steep)
 
 
 def descend(
     loss: TrainingLoss,
-    inputs: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Inputs,
     labels: torch.Tensor,
     watch: Callable[[Epoch], None],
     too_steep: str = "",

@@ -16,6 +16,7 @@ from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.train.epochs import Epoch
 from bench.train.gradient_descent import normalised
+from bench.train.phases import Inputs, behind_frozen, parts_named, phases_of
 from bench.train.recipe import CROSS_ENTROPY, Recipe
 
 _BATCH = 256
@@ -58,15 +59,35 @@ class LearningCurves:
         self.held_out = held_out
         self.curves: dict[str, list[tuple[float, float]]] = {split: [] for split in held_out}
         self.best: dict[str, torch.Tensor] = {}
+        self._phase: tuple[int, nn.Module] | None = None
+        self._measured: dict[str, tuple[nn.Module, Inputs]] = {}
 
     def watch(self, epoch: Epoch, net: nn.Module) -> Epoch:
         """Measure a network after an epoch, keep its weights if it is the best; return the epoch with both."""
-        for split, data in self.held_out.items():
-            self.curves[split].append(held_out_loss(net, data, self.recipe))
+        for split, (layers, inputs) in self._in_phase(epoch.number, net).items():
+            labels = self.held_out[split].labels
+            self.curves[split].append(held_out_loss(layers, inputs, labels))
         losses = [loss for loss, _ in self.curves[self.recipe.select]]
         if epoch.number == chosen_epoch(losses):
             self.best = {key: value.cpu().clone() for key, value in net.state_dict().items()}
         return dataclasses.replace(epoch, held_out=self.curves[self.recipe.select][-1])
+
+    def _in_phase(self, number: int, net: nn.Module) -> dict[str, tuple[nn.Module, Inputs]]:
+        """Return the layers that are measured after an epoch, and their inputs, by split.
+
+        They are those of the network behind its frozen first layers, which are computed when a phase begins.
+        """
+        phase, before = [each for each in phases_of(self.recipe) if each[1] < number][-1]
+        if self._phase != (before, net):
+            device, parts = next(net.parameters()).device, parts_named(net, phase.frozen)
+            self._phase = before, net
+            self._measured = {
+                split: behind_frozen(
+                    net, parts, inputs_of(data, self.recipe, device), torch.arange(len(data))
+                )
+                for split, data in self.held_out.items()
+            }
+        return self._measured
 
     def facts(self) -> dict[str, Any]:
         """Return what a card says: the chosen epoch, and the curves by split."""
@@ -86,17 +107,26 @@ def chosen_epoch(losses: Sequence[float]) -> int:
     return min(range(len(losses)), key=losses.__getitem__) + 1
 
 
-def held_out_loss(net: nn.Module, data: LabelledImages, recipe: Recipe) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy of a network on images, in eval mode."""
-    device = next(net.parameters()).device
+def inputs_of(data: LabelledImages, recipe: Recipe, device: torch.device) -> Inputs:
+    """Return what gives images, by their places, as the network of a recipe takes them."""
+    return lambda rows: normalised(data.batch(rows).to(device), recipe)
+
+
+def held_out_loss(net: nn.Module, inputs: Inputs, labels: torch.Tensor) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy of a network, in eval mode.
+
+    Args:
+        net: inputs to logits.
+        inputs: of all images, by their places.
+        labels: of all images (N,).
+    """
     sums = torch.zeros(2, dtype=torch.float64)
     with eval_mode(net), torch.no_grad():
-        for start in range(0, len(data), _BATCH):
-            rows = slice(start, start + _BATCH)
-            labels = data.labels[rows].to(device)
-            logits = net(normalised(data.batch(rows).to(device), recipe)).float()
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            hits = (logits.argmax(1) == labels).sum()
+        for rows in torch.split(torch.arange(len(labels)), _BATCH):
+            logits = net(inputs(rows)).float()
+            right = labels[rows].to(logits.device)
+            loss = F.cross_entropy(logits, right, reduction="sum")
+            hits = (logits.argmax(1) == right).sum()
             sums += torch.stack((loss.double(), hits.double())).cpu()
-    mean_loss, accuracy = (sums / len(data)).tolist()
+    mean_loss, accuracy = (sums / len(labels)).tolist()
     return mean_loss, accuracy

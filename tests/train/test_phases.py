@@ -1,19 +1,18 @@
 import dataclasses
+from collections import Counter, OrderedDict
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from bench.data.datasets import load
-from bench.errors import PrerequisiteError, SpecError
-from bench.models.heads import dense_head
-from bench.train.cards import SHIPPED, weights_file
+from bench.errors import SpecError
+from bench.train import phases
 from bench.train.gradient_descent import fit_whole
-from bench.train.networks import begin
-from bench.train.recipe import Phase, Recipe, Start
+from bench.train.phases import behind_frozen, repeats_images
+from bench.train.recipe import Phase, Recipe
 from bench.train.recipes import RECIPES
-from bench.train.trainer import build
+from bench.train.selection import LearningCurves
 
 TUNED = RECIPES["flowers17/tuned-cifar10-adam-bn-dropout"]
 TWO = dataclasses.replace(
@@ -85,48 +84,99 @@ def test_phases_that_do_not_fit_are_said(rules, words):
         trained(rules)
 
 
-def test_a_part_starts_from_the_weights_of_another_model():
-    net = build(TUNED)
-    begin(TUNED.start, net)
-    shipped = load_file(weights_file(SHIPPED, "cifar10/cnn"))
-    kept = {key[2:]: value for key, value in shipped.items() if key.startswith("0.")}
-    assert set(kept) == set(net.trunk.state_dict())
-    assert all(torch.equal(net.trunk.state_dict()[key], kept[key].to(value.dtype))
-               for key, value in net.trunk.state_dict().items())  # fmt: skip
+def layered():
+    """Return a network of which `FRONT` freezes up to the layer before one that writes into its input."""
+    torch.manual_seed(0)
+    shared = nn.ReLU()
+    trunk = nn.Sequential(
+        nn.Linear(64, 32), nn.BatchNorm1d(32), shared, nn.Linear(32, 24), shared, nn.Linear(24, 24),
+        nn.LeakyReLU(0.5, inplace=True), nn.Linear(24, 16),
+    )  # fmt: skip
+    head = nn.Sequential(nn.Dropout(0.3), nn.Linear(16, 10))
+    return nn.Sequential(OrderedDict(flat=nn.Flatten(), trunk=trunk, head=head))
 
 
-@pytest.mark.parametrize(("start", "error", "words"), [
-    (Start(model="cifar10/cnn", part="net.9", into="trunk"), SpecError, "cannot start from 'net.9'"),
-    (Start(model="cifar10/cnn", part="net.1", into="trunk"), SpecError, "'trunk' cannot start"),
-    (Start(model="cifar10/cnm", part="net.0", into="trunk"), SpecError, "cifar10/cnn"),
-    (Start(model="flowers17/mk-3", part="net", into="trunk"), PrerequisiteError,
-     "run: bench train flowers17/mk-3"),
+FRONT = dataclasses.replace(
+    TWO,
+    mean=(0.3,), std=(0.4,), select="test", epochs=6,
+    phases=(
+        Phase(epochs=3, learning_rate=0.01, frozen=("flat", "trunk")),
+        Phase(epochs=3, learning_rate=0.003, frozen=("flat", *(f"trunk.{at}" for at in range(6)))),
+    ),
+)  # fmt: skip
+
+
+def watched(rules):
+    """Return the weights that a training ends with, its curves, and how many images each layer has seen."""
+    net, curves, losses = layered(), LearningCurves(rules, {"test": load("digits", "test")}), []
+    seen = Counter()
+    for name, part in net.named_modules():
+        part.register_forward_hook(lambda _, x, __, name=name: seen.update({name: len(x[0])}))
+
+    def watch(epoch, net):
+        epoch = curves.watch(epoch, net)
+        losses.append((epoch.loss, epoch.accuracy, *epoch.held_out))
+
+    torch.manual_seed(1)
+    fit_whole(rules, net, load("digits", "train").first(256), watch)
+    return net.state_dict(), torch.tensor(losses), seen
+
+
+def test_frozen_first_layers_are_computed_once_a_phase_and_change_nothing(monkeypatch):
+    weights, losses, seen = watched(FRONT)
+    monkeypatch.setattr(phases, "_MOST_BYTES", 0)
+    slow_weights, slow_losses, slow_seen = watched(FRONT)
+    assert losses.shape == (6, 4)
+    assert torch.allclose(losses, slow_losses, rtol=1e-5, atol=1e-6)
+    for key, value in slow_weights.items():
+        assert torch.allclose(weights[key], value, rtol=1e-4, atol=1e-6), key
+    images = 256 + len(load("digits", "test"))
+    # One image more for each kind tells how much memory they take.
+    assert seen["trunk.0"] == 2 * (images + 2)
+    assert slow_seen["trunk.0"] == 6 * images + 2 * 2
+    assert seen["trunk.7"] == (images + 2) + 3 * images
+    assert seen["head.1"] == slow_seen["head.1"] == 6 * images
+
+
+def test_images_that_change_at_random_pass_through_frozen_layers_in_each_epoch():
+    _, _, seen = watched(dataclasses.replace(FRONT, noise=0.1))
+    assert seen["trunk.0"] == 6 * 256 + 2 * (len(load("digits", "test")) + 1)
+
+
+@pytest.mark.parametrize(("change", "same"), [
+    ({}, True), ({"flip": True}, False), ({"crop": 1}, False), ({"noise": 0.1}, False),
+    ({"augmentation": "zoom"}, False),
+    ({"adversaries": RECIPES["digits/pgd-linf-at"].adversaries}, False),
 ])  # fmt: skip
-def test_a_start_that_is_not_to_be_had_is_said(start, error, words, tmp_path, monkeypatch):
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
-    with pytest.raises(error, match=words):
-        begin(start, build(TUNED))
+def test_only_images_that_nothing_changes_are_the_same_in_each_epoch(change, same):
+    assert repeats_images(dataclasses.replace(TWO, **change)) is same
 
 
-def test_the_second_phase_lets_the_last_block_and_the_head_learn():
-    net = build(TUNED)
-    frozen = [net.get_submodule(name) for name in TUNED.phases[1].frozen]
-    still = {id(weight) for part in frozen for weight in part.parameters()}
-    learning = {name for name, weight in net.named_parameters() if id(weight) not in still}
-    assert {name.rsplit(".", 1)[0] for name in learning} == {
-        "trunk.12", "trunk.13", "trunk.15", "head.0", "head.2", "head.4",
-    }  # fmt: skip
-    assert net(torch.zeros(2, 3, 128, 128)).shape == (2, 17)
+def test_layers_behind_frozen_ones_keep_their_names():
+    net = layered()
+    parts = [net.flat, *net.trunk[:6]]
+    rest, inputs = behind_frozen(
+        net, parts, lambda rows: torch.ones(len(rows), 64), torch.arange(5)
+    )
+    assert set(rest.state_dict()) == {
+        "trunk.7.weight",
+        "trunk.7.bias",
+        "head.1.weight",
+        "head.1.bias",
+    }
+    with torch.no_grad():
+        assert torch.allclose(
+            rest.eval()(inputs(torch.tensor([4, 0]))), net.eval()(torch.ones(2, 64)), atol=1e-6
+        )
 
 
-@pytest.mark.parametrize(("batch_norm", "dropout", "kinds"), [
-    (False, 0.0, []), (True, 0.0, [nn.BatchNorm1d]), (False, 0.5, [nn.Dropout]),
-    (True, 0.5, [nn.BatchNorm1d, nn.Dropout]),
-])  # fmt: skip
-def test_heads_have_one_hidden_layer_with_what_they_are_asked_for(batch_norm, dropout, kinds):
-    head = dense_head(30, 17, batch_norm, dropout)
-    assert [type(part) for part in head] == [nn.Linear, nn.ReLU, *kinds, nn.Linear]
-    assert (head[0].in_features, head[0].out_features, head[-1].out_features) == (30, 512, 17)
+def test_a_network_that_is_no_plain_sequence_is_trained_whole():
+    class Backwards(nn.Sequential):
+        def forward(self, x):
+            return super().forward(-x)
+
+    net, inputs = Backwards(nn.Flatten(), nn.Linear(64, 10)), torch.zeros
+    assert behind_frozen(net, [net[0]], inputs, torch.arange(5)) == (net, inputs)
 
 
 def test_a_recipe_with_phases_is_read_from_its_card_as_it_was_written():

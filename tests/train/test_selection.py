@@ -11,7 +11,13 @@ from bench.train.cards import SHIPPED, learning_curves, read_card
 from bench.train.epochs import Epoch
 from bench.train.recipe import Recipe
 from bench.train.recipes import RECIPES
-from bench.train.selection import LearningCurves, chosen_epoch, held_out_loss, held_out_splits
+from bench.train.selection import (
+    LearningCurves,
+    chosen_epoch,
+    held_out_loss,
+    held_out_splits,
+    inputs_of,
+)
 from bench.train.weights import clean_accuracy, load_weights, train_to
 
 FLOWERS = RECIPES["flowers17/mk-2-slim"]
@@ -41,7 +47,8 @@ def test_loss_and_accuracy_on_held_out_images_are_means():
         torch.tensor([0, 2, 2], dtype=torch.uint8).view(3, 1, 1, 1), torch.tensor([1, 1, 0]), top=2
     )
     rules = dataclasses.replace(RECIPES["digits/mlp"], mean=(), std=())
-    loss, accuracy = held_out_loss(net.train(), data, rules)
+    inputs = inputs_of(data, rules, torch.device("cpu"))
+    loss, accuracy = held_out_loss(net.train(), inputs, data.labels)
     # Logits are (0, 0), (0, 1), (0, 1): the losses are log 2, log(1 + 1/e) and log(1 + e).
     assert loss == pytest.approx((0.693147 + 0.313262 + 1.313262) / 3, abs=1e-5)
     assert accuracy == pytest.approx(1 / 3)
