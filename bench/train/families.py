@@ -68,7 +68,7 @@ class Family:
         needs: from a recipe to the names of the models that have to be trained before, as the trunk of
             features.
         card_facts: facts of a trained network for its card, plain JSON values by name; `parameters` in place
-            of the number of the network's own.
+            of the number of the network's own. By default what a training started from.
         exact: name endings of the weights that are saved in the precision they have instead of half; an
             empty one means all.
         assemble: from the name of a model, the weights of `weights_of` and its options to the model.
@@ -99,7 +99,7 @@ class Family:
     snapshots: Callable[[Recipe, LabelledImages], Snapshots] | None = None
     read_snapshots: Callable[[bytes], dict[str, Any]] = lambda payload: {}
     needs: Callable[[Recipe], tuple[str, ...]] = lambda recipe: ()
-    card_facts: Callable[[Recipe, nn.Module], dict[str, Any]] = lambda recipe, net: {}
+    card_facts: Callable[[Recipe, nn.Module], dict[str, Any]] = networks.card_facts
     exact: tuple[str, ...] = ()
     assemble: Callable[[str, Weights, Mapping[str, Scalar]], Adapter] = networks.assemble
     sketch: Callable[[str, Weights, Mapping[str, Scalar]], Adapter | None] | None = None

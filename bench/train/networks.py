@@ -72,21 +72,7 @@ def begin(start: Start, net: nn.Module) -> None:
         SpecError: no such model or part, or one of another form.
         PrerequisiteError: the weights are not here.
     """
-    from bench.train.cards import weights_folder
-    from bench.train.pretrained import PRETRAINED
-    from bench.train.recipes import recipe
-    from bench.train.weights import load_weights
-
-    published = PRETRAINED.get(start.model)
-    if published is not None:
-        model = published.load()
-    else:
-        recipe(start.model)  # raises for a name that is none
-        folder = weights_folder(start.model)
-        if folder is None:
-            raise PrerequisiteError(f"{start.model} has no weights; run: bench train {start.model}")
-        model = load_weights(folder, start.model)
-    (trained,) = model.surfaces().values()
+    trained = _trained(start.model)
     try:
         weights = trained.get_submodule(start.part).state_dict()
         net.get_submodule(start.into).load_state_dict(weights)
@@ -95,6 +81,42 @@ def begin(start: Start, net: nn.Module) -> None:
             f"recipe: part {start.into!r} cannot start from {start.part!r} of {start.model}: "
             f"{str(error).splitlines()[0]}"
         ) from error
+
+
+def _trained(name: str) -> nn.Module:
+    """Return a trained network with its normalisation; of a published one its trunk, where that is known.
+
+    Raises:
+        SpecError: no such model.
+        PrerequisiteError: its weights are not here.
+    """
+    from bench.train.cards import weights_folder
+    from bench.train.features.trunks import PUBLISHED
+    from bench.train.pretrained import PRETRAINED
+    from bench.train.recipes import recipe
+    from bench.train.weights import load_weights
+
+    if name in PUBLISHED:
+        return PUBLISHED[name]()
+    if name in PRETRAINED:
+        model = PRETRAINED[name].load()
+    else:
+        recipe(name)  # raises for a name that is none
+        folder = weights_folder(name)
+        if folder is None:
+            raise PrerequisiteError(f"{name} has no weights; run: bench train {name}")
+        model = load_weights(folder, name)
+    (trained,) = model.surfaces().values()
+    return trained
+
+
+def card_facts(recipe: Recipe, net: nn.Module) -> dict[str, Any]:
+    """Return the model that a training started from, and what that was trained on; nothing for any other."""
+    from bench.train.features.trunks import trained_on
+
+    if recipe.start is None:
+        return {}
+    return {"trunk": recipe.start.model, "trunk_trained_on": trained_on(recipe.start.model)}
 
 
 def assemble(name: str, weights: Weights, options: Mapping[str, Scalar]) -> Adapter:

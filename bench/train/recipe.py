@@ -71,7 +71,7 @@ class Start:
     """Trained weights that a part of a network starts from.
 
     Attributes:
-        model: whose weights they are.
+        model: whose weights they are; of a published network of `bench.train.features.trunks` the trunk's alone.
         part: of that model with its normalisation, as torch names parts: `net.0`.
         into: the part of the network to train.
     """

@@ -13,8 +13,9 @@ from bench.train.families import FAMILIES
 from bench.train.features.names import TOPS, features_name, features_recipe
 from bench.train.local_learning.names import local_recipe
 from bench.train.pretrained import PRETRAINED
-from bench.train.recipe import CROSS_ENTROPY, Adversary, Phase, Poison, Recipe, Start
+from bench.train.recipe import CROSS_ENTROPY, Adversary, Poison, Recipe
 from bench.train.smoothing import SIGMAS, noisy_name
+from bench.train.tuned import tuned_recipes
 
 RECIPES: dict[str, Recipe] = {
     "digits/cnn": Recipe(
@@ -224,37 +225,7 @@ for _network in ("mk-2", "mk-3", "mk-4", "mk-5", "mk-6"):
     RECIPES |= _flowers(_network, "all")
 
 
-def _tuned(optimiser: str, batch_norm: bool, dropout: bool) -> dict[str, Recipe]:
-    """Return the recipe of a new head for flowers on the trunk of `cifar10/cnn`, in the two phases of the document.
-
-    It unfreezes selected layers of its trunks in the second phase; which is not said. Here it is the last of
-    the three blocks.
-    """
-    head = {"batch_norm": True} if batch_norm else {}
-    words = ["tuned-cifar10", optimiser, *(["bn"] if batch_norm else [])]
-    rules = dataclasses.replace(
-        RECIPES["flowers17/mk-2"],
-        network="bench.models.heads:on_cifar10_trunk",
-        options=(("outputs", 17), *head.items(), *([("dropout", 0.5)] if dropout else [])),
-        mean=RECIPES["cifar10/cnn"].mean,
-        std=RECIPES["cifar10/cnn"].std,
-        optimiser=optimiser,
-        learning_rate=1e-3,
-        epochs=75,
-        start=Start(model="cifar10/cnn", part="net.0", into="trunk"),
-        phases=(
-            Phase(epochs=25, learning_rate=1e-3, frozen=("trunk",)),
-            Phase(
-                epochs=50, learning_rate=1e-4, frozen=tuple(f"trunk.{layer}" for layer in range(12))
-            ),
-        ),
-    )
-    return {"flowers17/" + "-".join([*words, *(["dropout"] if dropout else [])]): rules}
-
-
-for _optimiser, _norm, _dropout in itertools.product(("adam", "sgd"), (False, True), (False, True)):
-    RECIPES |= _tuned(_optimiser, _norm, _dropout)
-
+RECIPES |= tuned_recipes(RECIPES["flowers17/mk-2"])
 
 #: Models of the local-learning study that are listed; other names of this form are models too.
 _LOCAL_DIGITS = (

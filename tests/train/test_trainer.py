@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.util
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from bench.train.recipes import RECIPES, recipe
 from bench.train.trainer import build, train
 
 QUICK = dataclasses.replace(RECIPES["digits/mlp"], epochs=2)
+OF_TIMM = {"efficientnet-lite0", "mobilenetv1"}
 
 
 def weights(net):
@@ -83,7 +85,8 @@ def test_without_crop_and_flip_images_stay():
 def test_every_recipe_builds_its_network():
     with torch.device("meta"):  # without their weights, some of which are large
         for rules in RECIPES.values():
-            assert len(build(rules).state_dict()) > 0
+            if importlib.util.find_spec("timm") or not set(dict(rules.options).values()) & OF_TIMM:
+                assert len(build(rules).state_dict()) > 0
 
 
 def test_an_unknown_recipe_names_the_nearest():

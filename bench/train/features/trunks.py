@@ -14,7 +14,8 @@ from bench.models.trunks import Trunk, before_head, headless_inception
 from bench.train.cards import SHIPPED, weights_folder
 from bench.train.families import family_named
 from bench.train.networks import with_weights
-from bench.train.pretrained import lite0_network, torchvision_network
+from bench.train.pretrained import PRETRAINED, lite0_network, torchvision_network
+from bench.train.recipes import recipe
 from bench.train.weights import read_weights, sound
 
 _HALF = (0.5, 0.5, 0.5)
@@ -89,7 +90,7 @@ def trunk_named(name: str, device: str) -> Trunk:
         SpecError: a network of which it is not known where its head begins.
     """
     if name in PUBLISHED:
-        return _frozen(PUBLISHED[name](), name, "ImageNet")
+        return _frozen(PUBLISHED[name](), name)
     folder = weights_folder(name) or SHIPPED
     weights = read_weights(folder, name)
     rules = weights.recipe
@@ -99,11 +100,16 @@ def trunk_named(name: str, device: str) -> Trunk:
         front = before_head(net)
     except ValueError as error:
         raise SpecError(f"{name} cannot be a trunk: {error}") from error
-    return _frozen(Normalised(front, rules.mean, rules.std), name, rules.data)
+    return _frozen(Normalised(front, rules.mean, rules.std), name)
 
 
-def _frozen(net: nn.Module, name: str, trained_on: str) -> Trunk:
-    trunk = Trunk(net, name, trained_on)
+def trained_on(name: str) -> str:
+    """Return the data set that a model was trained on, by its name; `ImageNet` for those of others."""
+    return "ImageNet" if name in PUBLISHED or name in PRETRAINED else recipe(name).data
+
+
+def _frozen(net: nn.Module, name: str) -> Trunk:
+    trunk = Trunk(net, name, trained_on(name))
     trunk.requires_grad_(False).eval()
     return trunk
 
