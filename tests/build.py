@@ -156,6 +156,31 @@ def describe(title: str, **facts: Any) -> dict[str, Any]:
     return {"model": title, **plain, **facts}
 
 
+def training(
+    name: str, *curves: Sequence[float], seed: int = 0, phases: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Return what a run's log says of a training; see `bench.store.results.Results`.
+
+    Args:
+        name: of its configuration.
+        curves: loss and accuracy by epoch on training images, then on those of validation, then of test.
+        seed: of the training.
+        phases: epochs of each.
+    """
+    train, validation, test = (
+        dict(zip(("loss", "accuracy"), curves[at : at + 2], strict=True)) for at in (0, 2, 4)
+    )
+    losses = list(validation["loss"])
+    return {
+        "name": f"{name}-seed{seed}" if seed else name, "configuration": name, "data": "digits",
+        "seed": seed, "parameters": 10, "clean_accuracy": 0.5, "trunk": None, "phases": list(phases),
+        "curves": {
+            "chosen_epoch": losses.index(min(losses)) + 1, "chosen_by": "validation",
+            "splits": {"train": train, "validation": validation, "test": test},
+        },
+    }  # fmt: skip
+
+
 def table(count: int, **values: Any) -> pd.DataFrame:
     """Return rows of images 0 to `count` - 1 with these columns, and in all others plain values."""
     plain: dict[str, Any] = dict.fromkeys(COLUMNS) | {

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SpecError
-from bench.spec import COLUMNS, AttackSpec, eps_text, number, whole
+from bench.spec import COLUMNS, AttackSpec, configuration, eps_text, number, whole
 
 
 def test_the_columns_of_a_row_are_these_in_this_order():
@@ -85,3 +85,11 @@ def test_naming_things_imports_no_torch():
 def test_a_whole_number_is_of_the_digits_0_to_9_alone(text):
     assert whole(text) is None
     assert (whole("0"), whole("12")) == (0, 12)
+
+
+@pytest.mark.parametrize(("name", "shared"), [
+    ("digits/mlp-seed12", "digits/mlp"), ("digits/mlp", "digits/mlp"), ("digits/mlp-seed0", "digits/mlp-seed0"),
+    ("digits/mlp-seed1-slim", "digits/mlp-seed1-slim"),
+])  # fmt: skip
+def test_repeated_trainings_share_their_name_without_the_seed(name, shared):
+    assert configuration(name) == shared

@@ -109,7 +109,8 @@ def _weights() -> list[dict[str, Any]]:
     for name, rules in RECIPES.items():
         folder = weights_folder(name)
         if folder is None:
-            words = f"run: bench train {name}" if rules.shipped else "trained at first use"
+            when = "at first use" if rules.first_use else "when asked for"
+            words = f"run: bench train {name}" if rules.shipped else f"trained {when}"
             found.append(_finding(name, "missing" if rules.shipped else "ok", words))
             continue
         try:

@@ -44,6 +44,20 @@ def points(difference: float | None, low: float | None, high: float | None) -> s
     return f"{100 * difference:{'+' if difference else ''}.1f} [{percent(low)}, {percent(high)}]"
 
 
+def mean_and_spread(shares: pd.Series[float], sign: str = "") -> str:
+    """Return the mean of shares and, of several, their standard deviation, in percent: `44.1 ± 1.2`.
+
+    Args:
+        shares: of repeated trainings; a single one has no spread.
+        sign: `+` for differences, which are in points.
+    """
+    mean = 100 * float(shares.mean())
+    if missing(mean):
+        return NONE
+    spread = f" ± {100 * float(shares.std(ddof=1)):.1f}" if len(shares) > 1 else ""
+    return f"{mean:{sign}.1f}{spread}"
+
+
 def amount(value: float | None, digits: int = 3) -> str:
     """Return a number with `digits` significant digits, in tables that mix magnitudes."""
     if value is None or missing(value):

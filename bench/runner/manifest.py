@@ -104,6 +104,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
             _model_facts(request, plan.adapters[request], plan.behaviours.get(request, Behaviour()))
             for request in suite.models
         ],
+        "trainings": list(plan.trainings),
         "left_out": list(plan.left_out),
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,

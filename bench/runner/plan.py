@@ -30,6 +30,7 @@ from bench.runner.training import Absent, train_first
 from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
+from bench.train.trainings import trainings
 from bench.trust.behaviour import Behaviour
 
 EVERYTHING, DEFAULT = Selection(), Setting()
@@ -56,6 +57,7 @@ class Plan:
         unembedded: names of the models whose training images have to be embedded before that.
         uncombined: titles of the models made of others whose members have to predict images before that.
         broken: by title of a user's model that cannot be attacked, the reason, which `left_out` has too.
+        trainings: those that the suite names, see `bench.train.trainings.trainings`.
     """
 
     suite: Suite
@@ -75,6 +77,7 @@ class Plan:
     unembedded: tuple[str, ...] = ()
     uncombined: tuple[str, ...] = ()
     broken: dict[str, str] = field(default_factory=dict)
+    trainings: tuple[dict[str, Any], ...] = ()
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels of a cell."""
@@ -132,7 +135,10 @@ def make_plan(
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
-    left_out = (*died, *bereft, *lacking.values(), *broken.values(), *expanded.left_out)
+    recorded = trainings(suite.trainings)
+    left_out = (
+        *died, *bereft, *lacking.values(), *broken.values(), *expanded.left_out, *recorded.left_out,
+    )  # fmt: skip
     if not expanded.cells:
         reasons = f": {left_out[0]}" if left_out else ""
         raise UnsupportedAttack(f"nothing of suite {suite.name} can be run{reasons}")
@@ -154,6 +160,7 @@ def make_plan(
         untrained=absent.untrained,
         behaviours=loader.behaviours,
         broken=broken,
+        trainings=recorded.found,
         # Votes of several k and distances have one embedding.
         unembedded=tuple(dict.fromkeys(model.name for model in waiting if not made_of(model))),
         uncombined=tuple(model.title() for model in waiting if made_of(model)),

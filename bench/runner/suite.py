@@ -69,6 +69,7 @@ class _Suite(BaseModel):
     models: Annotated[list[_Model], Field(min_length=1)]
     attacks: Annotated[list[_Attack], Field(min_length=1)]
     claims: list[ClaimTable] = []
+    trainings: list[Annotated[str, Field(min_length=1)]] = []
 
 
 def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
@@ -130,6 +131,7 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
             checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
             for i, table in enumerate([] if over.changes_attacks() else content.claims)
         ),
+        trainings=tuple(content.trainings),
     )
 
 

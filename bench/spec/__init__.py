@@ -38,6 +38,7 @@ from bench.spec.models import (
     ModelSpec,
     Prediction,
     Random,
+    configuration,
 )
 from bench.spec.numbers import (
     eps_text,
@@ -123,6 +124,7 @@ __all__ = [
     "SubstituteName",
     "Suite",
     "Toolkit",
+    "configuration",
     "eps_text",
     "measuring",
     "number",

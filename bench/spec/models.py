@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
@@ -11,6 +12,14 @@ from bench.spec.words import Loss
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+_SEED = re.compile(r"-seed[1-9]\d*$")
+
+
+def configuration(name: str) -> str:
+    """Return the name that repeated trainings of a model share: its own without `-seedN`."""
+    return _SEED.sub("", name)
 
 
 class ModelName(NamedTuple):

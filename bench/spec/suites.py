@@ -163,6 +163,7 @@ class Suite:
     Attributes:
         images: one set of images for each data set; a model is attacked on those of its own, by
             attacks that do not say how many.
+        trainings: globs over the names of trainings whose cards a run records, attacked or not.
     """
 
     name: str
@@ -172,3 +173,4 @@ class Suite:
     models: tuple[ModelRequest, ...]
     attacks: tuple[AttackRequest, ...]
     claims: tuple[Claim, ...] = ()
+    trainings: tuple[str, ...] = ()

@@ -68,6 +68,10 @@ class Results:
             pictures of that shape), `curves` (learning curves, see `bench.train.cards.learning_curves`;
             None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`), and
             other facts of the adapter.
+        trainings: those that the suite names, attacked or not, one dict each: `name`, `configuration` (the
+            name without its seed), `data`, `seed`, `parameters`, `clean_accuracy`, `trunk` (the model that
+            its weights started from, or None), `phases` (the epochs of each; empty for one phase) and
+            `curves`, see `bench.train.cards.learning_curves`. Empty in old logs.
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.
@@ -88,6 +92,7 @@ class Results:
     asked: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     made: tuple[dict[str, Any], ...] = ()
+    trainings: tuple[dict[str, Any], ...] = ()
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
@@ -189,6 +194,7 @@ def load_results(
         asked=start.get("asked"),
         notes=(*chosen.notes, *_older(rows)),
         made=_made(record for record in records.values() if record is not None),
+        trainings=tuple(start.get("trainings", ())),
     )
 
 

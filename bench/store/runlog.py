@@ -56,7 +56,7 @@ def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
     Args:
         store: the results folder.
         request: what the run will do: `suite`, `content`, `asked`, `title`, `protocol`, `cells`,
-            `models`, `left_out`, `claims`, `shard`.
+            `models`, `trainings`, `left_out`, `claims`, `shard`.
 
     Raises:
         StoreError: the disk is full.

@@ -1,7 +1,8 @@
 """The folders of weights, and their cards.
 
 A card is a JSON file beside the safetensors file: the recipe, the data, the clean accuracy measured
-on the shipped file (half precision), and the file's sha256. Imports no torch.
+on the shipped file (half precision), and the file's sha256. A card alone is the record of a training
+(`bench.train.trainings`), and no model is loaded from it. Imports no torch.
 
 The shipped weights are made by `bench train NAME --out models/weights`.
 """
@@ -61,7 +62,8 @@ def snapshots_file(folder: Path, name: str) -> Path:
 def weights_folder(name: str) -> Path | None:
     """Return the folder that a model's weights are loaded from, or None if there are none."""
     for folder in (retrained_dir(), SHIPPED):
-        if weights_file(folder, name).with_suffix(".json").is_file():
+        path = weights_file(folder, name)
+        if path.is_file() and path.with_suffix(".json").is_file():
             return folder
     return None
 

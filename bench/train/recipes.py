@@ -8,7 +8,7 @@ import itertools
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import Norm
+from bench.spec import Norm, configuration
 from bench.train.families import FAMILIES
 from bench.train.features.names import TOPS, features_name, features_recipe
 from bench.train.local_learning.names import local_recipe
@@ -296,8 +296,23 @@ def recipe(name: str) -> Recipe:
 def recipe_named(name: str) -> Recipe | None:
     """Return the recipe of a model whose name describes its training; None for any other name.
 
+    `NAME-seedN` is a training of NAME with another seed; it has no weights until it is asked for.
+
     Raises:
         SpecError: the name has the right form, but describes something impossible.
     """
     candidates = (family.recipe_named(name) for family in FAMILIES.values())
-    return next((rules for rules in candidates if rules is not None), None)
+    return next((rules for rules in candidates if rules is not None), _repeated(name))
+
+
+def _repeated(name: str) -> Recipe | None:
+    base = configuration(name)
+    rules = RECIPES.get(base)
+    if rules is None or base == name or configuration(base) != base:
+        return None
+    return dataclasses.replace(
+        rules,
+        seed=int(name.removeprefix(f"{base}-seed")),
+        shipped=False,
+        first_use=rules.first_use and not rules.shipped,  # shipped ones may take long to train
+    )

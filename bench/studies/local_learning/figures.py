@@ -20,8 +20,9 @@ from bench.report.drawing import PUBLISHED, TEXT_WIDTH, canvas, look, style, to_
 from bench.report.findings import Findings
 from bench.report.legends import MOST
 from bench.report.sections.radius import radius_figures
+from bench.spec import configuration
 from bench.studies.local_learning.filters import filter_figures
-from bench.studies.local_learning.repeated_runs import accuracies, configuration, rule_of
+from bench.studies.local_learning.repeated_runs import accuracies, rule_of
 
 _RULES = {"ll": "LL", "bp": "BP"}
 _MARKERS = {"ll": "o", "bp": "^"}

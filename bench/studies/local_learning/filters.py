@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from bench.report.blocks import Figure
 from bench.report.drawing import TEXT_WIDTH, canvas, style, to_pdf
+from bench.spec import configuration
 from bench.store.results import Results
-from bench.studies.local_learning.repeated_runs import configuration, rule_of
+from bench.studies.local_learning.repeated_runs import rule_of
 
 _Model = Mapping[str, Any]
 Tiles = npt.NDArray[np.uint8]

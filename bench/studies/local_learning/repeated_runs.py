@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.measure.outcomes import Outcomes
+from bench.spec import configuration
 from bench.store.results import Results
 
 #: The columns of `beside_published`.
@@ -23,15 +24,9 @@ COLUMNS = (
     "trainings", "n", "planned", "note",
 )  # fmt: skip
 
-_SEED = re.compile(r"-seed\d+$")
 _FILTERS = re.compile(r"ll-K(?P<K>\d+)-w(?P<w>\d+)-m(?P<m>\d+)-p(?P<p>\d+)-delta(?P<delta>[\d.]+)")
 _SPREAD = re.compile(r"sd ([\d.]+)(?:; |$)")
 _PERCENT = {"%": 1.0, "fraction": 100.0}
-
-
-def configuration(title: str) -> str:
-    """Return the name that repeated trainings of a model share."""
-    return _SEED.sub("", title)
 
 
 def accuracies(outcomes: Outcomes) -> dict[str, float]:

@@ -17,9 +17,10 @@ from bench.report.blocks import Entry, PublishedTable, Row
 from bench.report.labels import data_name
 from bench.report.measured import Measured
 from bench.report.study import Study
+from bench.spec import configuration
 from bench.store.results import Results
 from bench.studies.local_learning.figures import figures
-from bench.studies.local_learning.repeated_runs import beside_published, configuration
+from bench.studies.local_learning.repeated_runs import beside_published
 
 _CAPTIONS = {
     "A.1": "Share of filters that are positive throughout and of unit norm (f-score)",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.registry import unknown
-from bench.spec import ModelName, Scalar
+from bench.spec import ModelName, Scalar, configuration
 from bench.train.recipe import Recipe
 
 _MARK = "features-"
@@ -48,7 +48,8 @@ def features_recipe(name: str) -> Recipe | None:
         SpecError: the name has that form, but there is no such trunk.
     """
     data, model = ModelName.read(name)
-    if data not in DATASETS or not model.startswith(_MARK):
+    another_seed = configuration(name) != name  # has a name of the same form as that of any model
+    if data not in DATASETS or not model.startswith(_MARK) or another_seed:
         return None
     for top in TOPS:
         trunk = model.removeprefix(_MARK).removesuffix(f"-{top}")

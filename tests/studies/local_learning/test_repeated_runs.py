@@ -11,7 +11,7 @@ from build import IMAGES, cell
 
 from bench.measure.outcomes import Outcomes
 from bench.measure.published import COLUMNS as PUBLISHED
-from bench.studies.local_learning.repeated_runs import COLUMNS, beside_published, configuration
+from bench.studies.local_learning.repeated_runs import COLUMNS, beside_published
 
 NAME = "ll-K10-w4-m3-p2-n4-pool5-gelu"
 OWN = {"K": 10, "w": 4, "m": 3, "p": 2, "delta": 0.1, "n": 4, "pool": 5, "activation": "gelu"}
@@ -82,11 +82,3 @@ def test_a_grid_counts_each_configuration_once():
     assert only(figure("max_accuracy", "bp-grid K=10", 70, "%", attack="none"))["ours"] == 100
     nothing = only(figure("mean_accuracy", "ll-grid w=8", 60, "%", attack="none"))
     assert (nothing["planned"], nothing["trainings"]) == (0, 0)
-
-
-def test_a_configuration_is_the_name_without_its_seed():
-    assert (
-        configuration(f"digits/{NAME}-seed12")
-        == configuration(f"digits/{NAME}")
-        == f"digits/{NAME}"
-    )
