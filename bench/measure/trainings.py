@@ -21,6 +21,7 @@ FULL = 0.99
 TRAININGS = (
     "configuration", "name", "data", "seed", "epochs", "kept", "train_loss", "train_accuracy", "validation_loss",
     "validation_accuracy", "test_loss", "test_accuracy", "leaky_epoch", "leaky_accuracy", "rise", "full",
+    "phase_gain",
 )  # fmt: skip
 PHASES = (
     "name", "configuration", "phase", "epochs", "kept", "validation_accuracy", "test_accuracy", "leaky_accuracy",
@@ -71,9 +72,12 @@ def trainings(results: Results) -> pd.DataFrame:
         `train_loss, train_accuracy` (means over the epoch, of images as they were changed at random),
         `validation_loss, validation_accuracy, test_loss, test_accuracy`; `leaky_epoch` (that of least loss on
         test images) and `leaky_accuracy` (on test images, there); `rise` (validation loss of the last epoch less
-        the least); `full` (the first epoch whose training accuracy is at least `FULL`). Accuracies are shares,
-        losses mean cross-entropies in nats.
+        the least); `full` (the first epoch whose training accuracy is at least `FULL`); `phase_gain` (test
+        accuracy of the last phase less that of the first, see `phases`; NaN of one phase). Accuracies are
+        shares, losses mean cross-entropies in nats.
     """
+    by_phase = phases(results).groupby("name", sort=False)["test_accuracy"]
+    gains = dict(by_phase.last() - by_phase.first())
     rows = []
     for training in results.trainings:
         curves = _Curves(training["curves"]["splits"])
@@ -92,6 +96,7 @@ def trainings(results: Results) -> pd.DataFrame:
             "leaky_accuracy": curves.at("test", "accuracy", leaky),
             "rise": losses[-1] - min(losses) if losses else math.nan,
             "full": next((turn for turn, share in enumerate(known, 1) if share >= FULL), math.nan),
+            "phase_gain": gains.get(training["name"], math.nan),
         })  # fmt: skip
     return _typed(rows, TRAININGS, counts=("seed", "epochs", "kept"))
 

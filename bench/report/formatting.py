@@ -38,10 +38,11 @@ def rate(share: float | None, low: float | None, high: float | None) -> str:
 
 
 def points(difference: float | None, low: float | None, high: float | None) -> str:
-    """Return a difference of shares in points, with its interval: `+22.5 [15.1, 29.2]`."""
+    """Return a difference of shares in points, with its interval where it has one: `+22.5 [15.1, 29.2]`."""
     if difference is None or missing(difference):
         return NONE
-    return f"{100 * difference:{'+' if difference else ''}.1f} [{percent(low)}, {percent(high)}]"
+    interval = "" if missing(low) else f" [{percent(low)}, {percent(high)}]"
+    return f"{100 * difference:{'+' if difference else ''}.1f}{interval}"
 
 
 def mean_and_spread(shares: pd.Series[float], sign: str = "") -> str:

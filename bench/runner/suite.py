@@ -15,6 +15,7 @@ from bench.attacks.catalogue import resolve, row_of
 from bench.data.table import DATASETS
 from bench.errors import SpecError, UnknownName
 from bench.registry import literal, unknown
+from bench.runner.claims_without_attacks import check_trainings
 from bench.runner.override import AS_IT_IS, Overrides
 from bench.runner.suite_claims import ClaimTable, checked_claim
 from bench.spec import (
@@ -118,6 +119,11 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         for i, table in enumerate(content.attacks)
         for request in _attacks(path, i, table, titles, over)
     )
+    claims = tuple(
+        checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
+        for i, table in enumerate([] if over.changes_attacks() else content.claims)
+    )
+    check_trainings(str(path), claims, content.trainings)
     return Suite(
         name=suite_name(path),
         title=over.title(content.title),
@@ -127,10 +133,7 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         seed=content.seed if over.seed is None else over.seed,
         models=models,
         attacks=attacks,
-        claims=tuple(
-            checked_claim(table, attacks, f"{path}: claims[{i + 1}]")
-            for i, table in enumerate([] if over.changes_attacks() else content.claims)
-        ),
+        claims=claims,
         trainings=tuple(content.trainings),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.spec.attacks import AttackSpec
 from bench.spec.words import Count, Expected, Figure, Norm, Scalar, Toolkit
@@ -104,9 +105,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A sentence of a study, as what it says of accuracies, critical eps or perturbations.
+    """A sentence of a study, as what it says of accuracies, critical eps, perturbations or trainings.
 
-    In a pattern of model titles `*` stands for any text, and `{name}` for a text that is the same
+    In a pattern of model titles, or of what else is compared, `*` stands for any text, and `{name}` for a text that is the same
     wherever this name stands, in both patterns.
 
     Attributes:
@@ -117,6 +118,7 @@ class Claim:
         right_attacks: those on the right; None where both sides are attacked alike.
         surfaces: those the study may have attacked through; None for all that a model has.
         eps: radii as exact text; `"0"` is the clean image. None of critical eps.
+        norm: of the attacks; empty where the claim is about none.
         expect: which side has the higher figure, or that they are equal, or on which side of a bound
             the left one is; of an order, whether the models are ordered alike by both sides.
         within: half the width of what counts as equal, in percentage points, or in the unit of a figure
@@ -129,6 +131,7 @@ class Claim:
         settings: of perturbations, what is compared with what, a comparison each for every pair of
             models; the second is None where the first is compared with `bound`. Norm, eps and attacks
             above are then those of the first.
+        column: of trainings, the figure that is compared, one of `bench.measure.training_figures`.
         bound: the number that the figure of the left is compared with, in the unit of the figure: 0.8
             for 80 %.
     """
@@ -139,7 +142,7 @@ class Claim:
     attacks: tuple[str, ...]
     right_attacks: tuple[str, ...] | None = None
     surfaces: tuple[str, ...] | None = None
-    norm: Norm
+    norm: Norm | Literal[""]
     eps: tuple[str, ...]
     expect: Expected
     within: float | None = None
@@ -147,6 +150,7 @@ class Claim:
     figure: Figure | None = None
     settings: tuple[tuple[Setting, Setting | None], ...] = ()
     bound: float | None = None
+    column: str = ""
 
     @property
     def apart(self) -> bool:

@@ -64,14 +64,20 @@ def pairs(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
     return paired_models or [Pair(None, None, "")]
 
 
-def unpaired(claim: Claim, left: str | None, right: str | None) -> str:
-    """Return why a model has nothing to be compared with."""
+def partnered(claim: Claim, data: Mapping[str, str]) -> list[Pair]:
+    """Return what a claim compares, as `pairs` does, but what has no partner only where nothing has one."""
+    found = pairs(claim, data)
+    return [pair for pair in found if None not in pair[:2]] or found
+
+
+def unpaired(claim: Claim, left: str | None, right: str | None, of: str = "model") -> str:
+    """Return why a model, or what else is compared, has nothing to be compared with."""
     absent = [
         side
         for side, title in (("left", left), ("right", right))
         if title is None and not (side == "right" and claim.right is None)
     ]
-    return f"no model of this run for the {' and the '.join(absent)}"
+    return f"no {of} of this run for the {' and the '.join(absent)}"
 
 
 def both_sides(prefix: str, left: str, right: str) -> str:

@@ -12,6 +12,7 @@ from bench.measure.outcomes import Outcomes
 from bench.measure.perturbations import image_values
 from bench.measure.radius import critical_eps
 from bench.measure.threats import data_sets
+from bench.measure.trainings import trainings
 
 #: The columns of a cell that comparisons read; more text columns would make each look-up slow.
 _READ = [
@@ -43,6 +44,11 @@ class ClaimRun:
         if self.known_radii is not None:
             return self.known_radii
         return critical_eps(self.outcomes.results)
+
+    @cached_property
+    def trainings(self) -> pd.DataFrame:
+        """The figures of trainings; see `bench.measure.trainings.trainings`."""
+        return trainings(self.outcomes.results)
 
     @cached_property
     def image_values(self) -> Mapping[str, pd.DataFrame]:

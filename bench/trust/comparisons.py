@@ -2,11 +2,13 @@
 
 A comparison has two models (or two attacks on one model), one data set and one radius. The claim's measure
 (`bench.trust.claim_measures`) decides what is compared and how it is tested: accuracies under the study's
-attack and under the strongest attack of the run, critical eps, figures of perturbations, or the order of
-models.
+attack and under the strongest attack of the run, critical eps, figures of perturbations, the order of models,
+figures of trainings, or how much the members of a model count.
 
 `left > right` of accuracies is tested with the exact McNemar test. All p-values are adjusted together by
-Holm's method, those under the strongest attack by themselves, at level 0.05. `left = right` is judged by
+Holm's method, those under the strongest attack by themselves, at level 0.05. Those of trainings are adjusted
+within their claim: five trainings a side give no p below 2 / 252, so that no claim could hold among dozens of
+comparisons. `left = right` is judged by
 the 95 % interval of the paired difference (Bonett and Price, 2012), which must lie inside or wholly
 outside of what counts as equal; it is not adjusted. What the tests say together is in
 `bench.trust.verdicts`.
@@ -88,7 +90,8 @@ def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.Dat
         fewer; of perturbations `left_value, right_value` (the figures of both sides, or the bound), and
         for each side `..._attack` (in words), `..._cells` (that its figures are from, separated by
         spaces) and `..._figure` (the column of `bench.measure.perturbations`), also of an order of them;
-        `difference, low, high` in the unit of the figure;
+        `difference, low, high` in the unit of the figure; of trainings and of members `left_value,
+        right_value` likewise, of trainings `left_figure` and `n` the trainings of the side that has fewer;
         `verdict` (of `bench.trust.verdicts.VERDICTS`) and `note` (why it is not judged, and what to know).
     """
     run, measures = ClaimRun(outcomes, radii), claim_measures_by_name()
@@ -104,18 +107,28 @@ def comparisons(outcomes: Outcomes, radii: pd.DataFrame | None = None) -> pd.Dat
 
 def _adjusted(compared: list[_Comparison], attack: Under) -> list[_Comparison]:
     """Return comparisons with Holm-adjusted p-values for an attack; claims of equality have none."""
-    p_values = {
-        place: comparison.compared.under[attack].figures["p"]
-        for place, comparison in enumerate(compared)
-        if _is_tested(comparison, attack)
+    together: dict[int, dict[int, float]] = {}
+    for place, comparison in enumerate(compared):
+        if _is_tested(comparison, attack):
+            p = comparison.compared.under[attack].figures["p"]
+            together.setdefault(_adjusted_with(comparison), {})[place] = p
+    adjusted = {
+        place: value
+        for p_values in together.values()
+        for place, value in zip(p_values, holm(list(p_values.values())), strict=True)
     }
-    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return [
         _with_figure(comparison, attack, "p_holm", adjusted[place])
         if place in adjusted
         else comparison
         for place, comparison in enumerate(compared)
     ]
+
+
+def _adjusted_with(comparison: _Comparison) -> int:
+    """Return which comparisons one is adjusted with: those of its claim, or 0 for all that are not of trainings."""
+    about = claim_measures_by_name()[comparison.claim.measure].about
+    return comparison.number if about == "trainings" else 0
 
 
 def _is_tested(comparison: _Comparison, attack: Under) -> bool:

@@ -17,8 +17,10 @@ from typing import Any
 import pandas as pd
 
 from bench.measure.published import CLEAN
+from bench.measure.training_figures import TRAINING_FIGURES
 from bench.spec import Claim, number
 from bench.trust.claim_measures.perturbation import equal_within
+from bench.trust.claim_measures.registry import claim_measures_by_name
 from bench.trust.claim_pairs import matches
 from bench.trust.verdicts import FAILS, HOLDS, LEFT_AHEAD
 
@@ -26,7 +28,11 @@ NOT_PRINTED = "not printed"
 
 #: What rounding may add to a difference of two printed figures.
 _ROUNDING = 1e-9
-_ACCURACY, _CRITICAL_EPS, _PERCENT = "accuracy", "critical_eps", 100.0
+_ACCURACY, _CRITICAL_EPS, _IMPORTANCE, _PERCENT = "accuracy", "critical_eps", "importance", 100.0
+#: The metrics of trainings and members that are shares.
+_SHARES = {
+    _IMPORTANCE, *(figure.metric for figure in TRAINING_FIGURES.values() if figure.unit == "share"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,8 @@ class Printed:
     Attributes:
         beside: the published figures beside ours, of `bench.report.study.Study.beside`: `data, model,
             attack, norm, published`, and where they have them `eps, metric`; of perturbations `cell`
-            (of ours), `figure` (of the cell) and `scale` (printed units of one of the figure).
+            (of ours), `figure` (of the cell) and `scale` (printed units of one of the figure). Shares are in
+            percent, those of trainings and importances too.
         stands_for: returns the published model that one of ours repeats, both with the data set.
         data: the data set of each of our models, by title.
     """
@@ -58,6 +65,22 @@ class Printed:
     def critical_eps(self, title: str, attack: str) -> float:
         """Return the printed critical eps of a model; NaN if it is not printed."""
         return self._radii.get((self.stands_for(title), attack), math.nan)
+
+    def of_model(self, title: str, metric: str) -> float:
+        """Return a printed figure of a training or of a member, in our unit; NaN if it is not printed."""
+        if metric == _ACCURACY:
+            return self.accuracy(title, CLEAN, "", 0.0)
+        return self._of_models.get((self.stands_for(title), metric), math.nan)
+
+    @cached_property
+    def _of_models(self) -> dict[tuple[str, str], float]:
+        found: dict[tuple[str, str], float] = {}
+        for row in self._rows:
+            metric = str(row.get("metric"))
+            scale = _PERCENT if metric in _SHARES else 1.0
+            key = f"{row['data']}/{row['model']}", metric
+            found.setdefault(key, float(row["published"]) / scale)
+        return found
 
     @cached_property
     def _rows(self) -> list[dict[Any, Any]]:
@@ -160,6 +183,8 @@ def _sides(row: Mapping[Any, Any], claim: Claim, printed: Printed) -> tuple[floa
     if claim.settings:
         left = _of_source(row, "left", printed)
         return left, _of_source(row, "right", printed) if claim.bound is None else claim.bound
+    if claim_measures_by_name()[claim.measure].about != "models":
+        return _without_attacks(row, claim, printed)
     if not (isinstance(row["left"], str) and isinstance(row["right"], str)):
         return math.nan, math.nan
     attacks = claim.attacks, claim.right_attacks or claim.attacks
@@ -173,6 +198,16 @@ def _sides(row: Mapping[Any, Any], claim: Claim, printed: Printed) -> tuple[floa
         figures = [list(of_side) for of_side in zip(*both, strict=True)] or [[], []]
     left, right = (min(of_side, default=math.nan) for of_side in figures)
     return left, right
+
+
+def _without_attacks(row: Mapping[Any, Any], claim: Claim, printed: Printed) -> tuple[float, float]:
+    """Return the printed figures of two trainings or members, or of a training and the bound."""
+    metric = TRAINING_FIGURES[claim.column].metric if claim.column else _IMPORTANCE
+    left, right = (
+        printed.of_model(row[side], metric) if isinstance(row[side], str) else math.nan
+        for side in ("left", "right")
+    )
+    return left, right if claim.bound is None else claim.bound
 
 
 def _of_source(row: Mapping[Any, Any], side: str, printed: Printed) -> float:

@@ -14,7 +14,8 @@ A claim of a direction:
 If one side was attacked harder (`bench.trust.faced`), the other cannot be found ahead, both cannot be found
 equal, and a lead cannot be found gone; what remains open is called unequal attacks.
 
-Figures without an error, such as the passes of a fit, are compared as they are.
+Figures without an error, such as the passes of a fit, are compared as they are. A single training on a side
+decides nothing.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def outcome(tested: Tested, claim: Claim) -> Outcome:
         claim: the one that the comparison belongs to.
     """
     figures, harder = tested.figures, tested.harder
+    if tested.alone:
+        return "undecided"
     if tested.nothing_left:
         return "unequal" if harder else "nothing left"
     if tested.within is not None:

@@ -18,12 +18,13 @@ def of(*found):
 
 
 def test_figures_are_of_the_epoch_kept_and_leaky_ones_of_the_best_on_test_images():
-    first = build.training("digits/a", *CURVES, seed=1)
+    first = build.training("digits/a", *CURVES, seed=1, phases=(2, 2))
     (row,) = trainings(of(first)).to_dict("records")
     assert row == {
         "configuration": "digits/a", "name": "digits/a-seed1", "data": "digits", "seed": 1, "epochs": 4, "kept": 2,
         "train_loss": 2.0, "train_accuracy": 0.5, "validation_loss": 1.5, "validation_accuracy": 0.6,
         "test_loss": 1.8, "test_accuracy": 0.5, "leaky_epoch": 3, "leaky_accuracy": 0.75, "rise": 2.0, "full": 3,
+        "phase_gain": 0.25,
     }  # fmt: skip
     assert list(row) == list(TRAININGS)
 
@@ -32,7 +33,9 @@ def test_a_training_without_validation_images_that_never_knows_its_own():
     training = build.training("digits/a", LOSSES, (0.1, 0.2, 0.3, 0.98), *CURVES[2:])
     del training["curves"]["splits"]["validation"]
     row = trainings(of(training)).iloc[0]
-    assert row[["validation_loss", "validation_accuracy", "rise", "full"]].isna().all()
+    assert (
+        row[["validation_loss", "validation_accuracy", "rise", "full", "phase_gain"]].isna().all()
+    )
     assert row["leaky_accuracy"] == 0.75
 
 

@@ -176,7 +176,7 @@ def test_a_claim_about_critical_eps(tmp_path):
     ('attacks = ["fgsm-radius"]\n', "", "attacks: this field is missing"),
     ('"critical_eps"', '"critical_eps"\nfigure = "mean"', "figure: input should be 'logistic', 'median'"),
     ('"critical_eps"', '"accuracy"\neps = "0.1"\nfigure = "mode"', "figure: this names a figure of radii"),
-    ('"critical_eps"', '"radius"', "measure: input should be 'accuracy', 'critical_eps', 'perturbation' or 'order'"),
+    ('"critical_eps"', '"radius"', "measure: input should be 'accuracy', 'critical_eps', 'importance', 'perturbation', 'order' or 'training'"),
 ])  # fmt: skip
 def test_what_a_wrong_claim_about_critical_eps_is_told(tmp_path, old, new, words):
     assert old in RADIUS

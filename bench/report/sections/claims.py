@@ -24,6 +24,10 @@ _CAPTION = (
     "Critical eps and figures of perturbations are compared under the study's attack alone, by their errors, "
     "and orders of models by Kendall's tau."
 )
+_WITHOUT_ATTACKS = (
+    " Trainings that differ in their seeds are compared by the exact permutation test of their means, adjusted "
+    "within the claim; how much the members of a model count is compared as it is."
+)
 _IN_PRINT = " In print: what the figures printed in the study say of the claim, as they stand, without a test."
 #: What the printed figures say of a claim.
 IN_PRINT = Column("in print")
@@ -62,7 +66,8 @@ def claim_table(found: pd.DataFrame) -> Table:
         **({IN_PRINT: "in_print"} if printed else {}),
         Column("its comparisons", "subject", share=4): "summary",
     }
-    caption = _CAPTION + (_IN_PRINT if printed else "")
+    without = (found["norm"] == "").any()
+    caption = _CAPTION + (_WITHOUT_ATTACKS if without else "") + (_IN_PRINT if printed else "")
     return tabulate(found, columns, caption, name="claims")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
+from bench.measure.training_figures import TRAINING_FIGURES
 from bench.report import formatting
 from bench.report.blocks import ClaimRows, Column, Comparisons, Section, Table, tabulate
 from bench.report.findings import Findings
@@ -18,6 +19,7 @@ from bench.report.sections.claims import IN_PRINT, threat
 from bench.spec import Claim
 from bench.trust.claim_measures.perturbation import called, in_its_unit, near
 from bench.trust.claim_measures.registry import claim_measures_by_name
+from bench.trust.claim_measures.training import in_its_unit as of_trainings
 from bench.trust.verdicts import WEAKER
 
 _CAPTION = (
@@ -32,6 +34,12 @@ _OF_PERTURBATIONS = (
     "McNemar test, means by Student's t on the images, medians by the sign test with a bootstrap interval; "
     "against a bound by the binomial, t and sign tests."
 )
+_OF_TRAININGS = (
+    " Figures of trainings are means over trainings that differ in their seeds; n is how many the side has that has "
+    "fewer. They are compared by the exact permutation test, with Welch's interval, against a bound by Student's t, "
+    "and p is adjusted within the claim."
+)
+_OF_MEMBERS = " Importances of members are compared as they are: a meta-learner is fitted once, so they have no error."
 _IN_PRINT = " In print: what the figures printed in the study say, as they stand."
 _STRONGEST = "strongest "
 _VERDICT = Column("verdict", "verdict")
@@ -100,8 +108,19 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
 
 
 def _caption(found: pd.DataFrame) -> str:
-    perturbed = _OF_PERTURBATIONS if found["left_attack"].notna().any() else ""
-    return _CAPTION + perturbed + (_IN_PRINT if "in_print" in found else "")
+    about = set(_about(found))
+    return "".join([
+        _CAPTION,
+        _OF_PERTURBATIONS if found["left_attack"].notna().any() else "",
+        _OF_TRAININGS if "trainings" in about else "",
+        _OF_MEMBERS if "members" in about else "",
+        _IN_PRINT if "in_print" in found else "",
+    ])  # fmt: skip
+
+
+def _about(found: pd.DataFrame) -> list[str]:
+    """Return what each comparison is about: models, trainings or members."""
+    return [claim_measures_by_name()[measure].about for measure in found["measure"]]
 
 
 def stacked(table: Table) -> Table:
@@ -154,7 +173,8 @@ def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
     alone = (table["strongest"] == formatting.NONE).all()
     if alone:
         table = table.drop(columns=["strongest", "strongest difference", "strongest p"])
-    images = sorted({*found["n"].dropna(), *found["strongest_n"].dropna()})
+    of_models = found[[about == "models" for about in _about(found)]]
+    images = sorted({*of_models["n"].dropna(), *of_models["strongest_n"].dropna()})
     counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
     return Comparisons(
         caption=f"{_caption(found)} Each on {counted} images." if images else _caption(found),
@@ -219,6 +239,9 @@ def _unit(row: Mapping[Hashable, Any]) -> str:
         return unit
     if formatting.missing(row["left_figure"]):
         return "percent"
+    if str(row["left_figure"]) in TRAINING_FIGURES:
+        share = TRAINING_FIGURES[str(row["left_figure"])].unit == "share"
+        return "percent" if share else "amount"
     figure = PERTURBATION_FIGURES[str(row["left_figure"])]
     if figure.kind == "median":  # of pixels, often below one percent
         return "small share"
@@ -236,7 +259,9 @@ def _difference(row: Mapping[Hashable, Any], prefix: str) -> str:
     if unit == "tau":
         return f"τ = {difference:+.2f}"
     if unit == "amount":
-        return f"{difference:+.3g} [{low:.3g}, {high:.3g}]"
+        return f"{difference:+.3g}" + (
+            "" if formatting.missing(low) else f" [{low:.3g}, {high:.3g}]"
+        )
     return f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
 
 
@@ -273,6 +298,8 @@ def _tests(claim: Claim) -> str:
         return f"{measure.expectation(claim)}, {_pattern(claim.left)}"
     if claim.settings:
         return f"{called(claim)}, {_of_perturbations(claim)}"
+    if measure.about != "models":
+        return _without_attacks(claim, measure.noun)
     left, right = _side(claim.left, claim, 0), _side(claim.right or claim.left, claim, 1)
     within = "" if claim.within is None else f" within {claim.within:g} points"
     compared = "" if measure.unit == "percent" else f"{measure.noun}, "
@@ -287,6 +314,13 @@ def _of_perturbations(claim: Claim) -> str:
     if claim.right is None:
         return f"{left}: left {sign} right{near(claim)}"
     return f"{left} {sign} {_pattern(claim.right)}{near(claim)}"
+
+
+def _without_attacks(claim: Claim, noun: str) -> str:
+    """Return what a claim about trainings or members compares: `test accuracy, … > …`."""
+    figure = TRAINING_FIGURES[claim.column].called if claim.column else noun
+    right = _pattern(claim.right or "") if claim.bound is None else of_trainings(claim, claim.bound)
+    return f"{figure}, {_pattern(claim.left)} {_sign(claim)} {right}"
 
 
 def _sign(claim: Claim) -> str:

@@ -36,6 +36,7 @@ class Case:
         data: the data set of the models; None if there are none.
         eps: the radius as text; None if radii are compared, or an attack has none.
         settings: of perturbations, what is compared with what; see `Claim.settings`.
+        whole: title of the model whose members are compared; None where no members are.
     """
 
     left: str | None
@@ -44,6 +45,7 @@ class Case:
     data: str | None
     eps: str | None = None
     settings: tuple[Setting, Setting | None] | None = None
+    whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +74,14 @@ class Tested:
         nothing_left: whether no image is robust on either side, so that nothing can differ.
         within: half the width of what counts as equal, in the unit of `difference`; None unless equality is
             claimed.
+        alone: whether a side has a single training, so that nothing can be decided.
     """
 
     figures: Mapping[str, float]
     harder: Harder = ""
     nothing_left: bool = False
     within: float | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,9 @@ class ClaimMeasure:
         of_perturbations: whether it compares figures of perturbations, which a claim names; of a measure
             that compares radii too, where it names one.
         orders: whether the models of `left` are ordered, so that a claim names none on the right.
+        about: what the patterns of a claim match: titles of models, configurations of trainings, or members of
+            models. Of the last two a claim names no attacks.
+        figures: of trainings, those of which a claim names one.
         unit: of its figures: shares shown in percent, radii, Kendall's tau, or that of the figure named.
         sides: the columns with the figures of the two sides; None if only their difference has one.
         cases: returns the comparisons that a claim consists of.
@@ -126,6 +133,8 @@ class ClaimMeasure:
     of_radii: bool
     of_perturbations: bool = False
     orders: bool = False
+    about: Literal["models", "trainings", "members"] = "models"
+    figures: tuple[str, ...] = ()
     unit: Literal["percent", "radius", "tau", "figure"]
     sides: tuple[str, str] | None
     cases: Callable[[ClaimRun, Claim], list[Case]]

@@ -12,7 +12,9 @@ from bench.trust.claim_measures.registry import claim_measures_by_name
 
 def test_every_measure_is_a_file_of_its_own_with_columns_of_its_own():
     measures = claim_measures_by_name()
-    assert set(measures) == {"accuracy", "critical_eps", "order", "perturbation"}
+    assert set(measures) == {
+        "accuracy", "critical_eps", "order", "perturbation", "training", "importance",
+    }  # fmt: skip
     modules = {measure.compare.__module__ for measure in measures.values()}
     assert len(modules) == len(measures)
     columns = [name for measure in measures.values() for name in measure.columns]
