@@ -31,7 +31,7 @@ def curve(outcomes: Outcomes) -> pd.DataFrame:
     for (model, norm), cells in outcomes.cells.groupby(["model", "norm"], sort=False):
         run_threats = by_data[data[str(model)]]
         radii = run_threats.loc[run_threats["norm"] == norm, "radius"]
-        for point in _points(outcomes, cells, sorted(radii)):
+        for point in points_of(outcomes, cells, sorted(radii)):
             points.append({"model": model, "norm": norm, **point})
     return pd.DataFrame(points, columns=["model", "norm", "eps", "accuracy", "low", "high", "n"])
 
@@ -48,22 +48,33 @@ def surface_curves(outcomes: Outcomes) -> pd.DataFrame:
     of_surface = outcomes.cells.groupby(["model", "norm", "surface"], sort=False)
     for (model, norm, surface), cells in of_surface:
         radii = sorted(threats(cells[cells["kind"] == "fixed"])["radius"])
-        for point in _points(outcomes, cells, radii):
+        for point in points_of(outcomes, cells, radii):
             points.append({"model": model, "norm": norm, "surface": surface, **point})
     names = ["model", "norm", "surface", "eps", "accuracy", "low", "high", "n"]
     return pd.DataFrame(points, columns=names)
 
 
-def _points(outcomes: Outcomes, cells: pd.DataFrame, radii: list[float]) -> list[dict[str, Any]]:
+def points_of(
+    outcomes: Outcomes,
+    cells: pd.DataFrame,
+    radii: list[float],
+    images: pd.Index[Any] | None = None,
+) -> list[dict[str, Any]]:
     """Return the points of a curve over some cells of one model and norm.
 
     Args:
         outcomes: of the run.
         cells: rows of `Outcomes.cells`.
         radii: where points are wanted, ascending.
+        images: those that count; None for all that each valid cell has.
+
+    Returns:
+        `eps, accuracy, low, high` (95 % Wilson) and `n` of each point, eps ascending; none without a valid cell
+        or an image.
     """
     valid = cells[cells["shows_robust"] & (cells["flag"] == "")]
     group = outcomes.group(cells["cell"])
+    group = group if images is None else group.only(images)
     if valid.empty or not group.attacked_by_all(valid["cell"]).any():
         return []
     minimal = valid["kind"] == "minimal"

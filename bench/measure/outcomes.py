@@ -168,6 +168,19 @@ class Group(NamedTuple):
     not_finite: Flags
     draws: list[pd.DataFrame]
 
+    def only(self, images: pd.Index[Any]) -> Group:
+        """Return the group with those of its images alone that are among some."""
+        kept = np.asarray(self.images.isin(images), dtype=bool)
+        return Group(
+            images=self.images[kept],
+            column=self.column,
+            distances=self.distances[kept],
+            evidence=self.evidence[kept],
+            least=self.least[kept],
+            not_finite=self.not_finite[kept],
+            draws=[frame[kept] for frame in self.draws],
+        )
+
     def columns(self, cells: Iterable[str]) -> list[int]:
         """Return the columns of those of some cells that are done."""
         return [self.column[cell] for cell in cells if cell in self.column]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.measure.access import access_curves
 from bench.measure.attack_rates import attack_rates
 from bench.measure.certified import certificates, certified_bounds, certified_curve
 from bench.measure.curves import curve
@@ -33,6 +34,7 @@ class Measured:
     headline: pd.DataFrame
     curve: pd.DataFrame
     attacks: pd.DataFrame
+    access: pd.DataFrame
     perturbations: pd.DataFrame
     parity: pd.DataFrame
     transfer: pd.DataFrame
@@ -55,6 +57,7 @@ def measure(results: Results) -> Measured:
         headline=headline(outcomes),
         curve=curve(outcomes),
         attacks=rates,
+        access=access_curves(outcomes),
         perturbations=perturbations(outcomes),
         parity=parity(results),
         transfer=transfer(results, rates),

@@ -87,7 +87,7 @@ def _text(path: Path) -> str:
 def _measured(results: Results) -> Measured:
     nothing, outcomes = pd.DataFrame(), Outcomes(results)
     return Measured(
-        outcomes=outcomes, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), parity=nothing,
+        outcomes=outcomes, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), access=nothing, parity=nothing,
         perturbations=nothing, transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
         certificates=nothing, certified=nothing, certified_bounds=nothing, checks=nothing,
     )  # fmt: skip

@@ -161,12 +161,12 @@ def _label(axes: Axes, lines: pd.DataFrame, asked: dict[float, str]) -> None:
     unit = "pixels changed" if norm == "l0" else "pixels in [0, 1]"
     axes.set_xlabel(f"{NORM[norm]} radius $\\varepsilon$ ({unit})")
     if asked:
-        ticks = _spaced(asked, right)
+        ticks = spaced_ticks(asked, right)
         axes.set_xticks(list(ticks), list(ticks.values()))
     percent_axis(axes, "worst-case accuracy (%)")
 
 
-def _spaced(asked: dict[float, str], right: float) -> dict[float, str]:
+def spaced_ticks(asked: dict[float, str], right: float) -> dict[float, str]:
     """Return 0 and the radii whose labels have room, of crowded ones the larger."""
     kept = {0.0: "0"}
     for eps in sorted(asked, reverse=True):

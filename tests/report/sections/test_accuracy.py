@@ -51,7 +51,7 @@ def test_ticks_are_the_radii_asked_for_as_people_write_them() -> None:
     axes = Figure().subplots()
     accuracy.draw_accuracy(axes, _lines(), _ASKED)
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "2/255", "8/255"]
-    crowded = accuracy._spaced({0.005: "a", 0.011: "b", 0.1: "c"}, 0.1)
+    crowded = accuracy.spaced_ticks({0.005: "a", 0.011: "b", 0.1: "c"}, 0.1)
     assert list(crowded.values()) == ["0", "c"]
 
 
