@@ -17,6 +17,7 @@ COLUMNS = (
 
 _SHARE = ("%", "fraction")
 _TIMES = ("ms", "s")
+_LOSS, _LAYERS = ("nats",), ("layers",)
 
 #: The metrics that a figure may be of, each with the units that its value may be in.
 METRICS: Mapping[str, Sequence[str]] = {
@@ -28,6 +29,9 @@ METRICS: Mapping[str, Sequence[str]] = {
     "time_per_sample": _TIMES, "time_per_iteration": _TIMES,
     "fooling_rate_reduction": _SHARE, "mean_l2_reduction": _SHARE,
     "empirical_robustness_reduction": _SHARE, "parameters": ("parameters",),
+    "train_accuracy": _SHARE, "train_loss": _LOSS, "validation_loss": _LOSS, "importance": _SHARE,
+    "convolutions": _LAYERS, "pools": _LAYERS, "hidden_layers": _LAYERS, "depth": _LAYERS,
+    "map_side": ("pixels",), "map_channels": ("channels",), "features": ("features",),
 }  # fmt: skip
 
 
