@@ -47,6 +47,22 @@ def flowers(split: str, root: Path) -> LabelledImages:
     return LabelledImages(torch.stack(raw), torch.tensor([label for _, label in drawn]))
 
 
+def flower(split: str, index: int, root: Path) -> torch.Tensor:
+    """Return one image of a split, float32 (3, 128, 128) in [0, 1].
+
+    Args:
+        split: `train`, `validation` or `test`.
+        index: of the image in its split.
+        root: the data folder, which has the photographs.
+
+    Raises:
+        PrerequisiteError: the photograph cannot be read.
+    """
+    data = DATASETS["flowers17"]
+    name, _ = stratified(file_names(), data.splits)[split][index]
+    return read_square(_folder(root) / name, data.input_shape[-1]) / 255
+
+
 def flowers_present(root: Path) -> bool:
     """Return whether all photographs are in the data folder."""
     folder = _folder(root)

@@ -6,6 +6,7 @@ from PIL import Image
 from scenes.flowers import colour, write_flowers
 
 from bench.data.datasets import load, present
+from bench.data.flowers import flower
 from bench.data.squares import read_square
 from bench.data.table import DATASETS
 from bench.errors import PrerequisiteError
@@ -27,6 +28,11 @@ def test_flowers_are_read_in_the_published_layout_with_80_of_a_class_in_a_row(ro
     assert part.labels.bincount().tolist() == [10] * 17
     wanted = torch.tensor([colour(int(label)) for label in part.labels]) / 255
     assert float((part.images.mean((2, 3)) - wanted).abs().max()) < 0.02  # JPEG rounds colours
+
+
+def test_one_flower_is_the_image_of_its_split(root):
+    part = load("flowers17", "test", root)
+    assert torch.equal(flower("test", 18, root), part.images[18])
 
 
 def test_the_middle_square_is_cut_out_and_shrunk_smoothly(tmp_path):
