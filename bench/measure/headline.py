@@ -75,7 +75,7 @@ def _rows_of_model(
     for norm in threats["norm"].unique():
         cells = of_model[of_model["norm"] == norm]
         group = outcomes.group(cells["cell"])
-        clean_share = _clean_shares(group, clean)
+        clean_share = clean_shares(group, clean)
         for threat in threats[threats["norm"] == norm].to_dict("records"):
             figures = _under_threat(cells, group, threat["radius"])
             counted = clean_share.reindex(figures.pop("images", clean_share.index))
@@ -92,7 +92,7 @@ def _rows_of_model(
             } | figures
 
 
-def _clean_shares(group: Group, clean: pd.Series[bool]) -> pd.Series[float]:
+def clean_shares(group: Group, clean: pd.Series[bool]) -> pd.Series[float]:
     """Return by image 1 or 0, whether the model gets it right; for a random model the share of draws."""
     share = clean.astype(float)
     for frame in group.draws:
@@ -109,7 +109,7 @@ def _under_threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, An
         group: what they did.
         eps: the radius of the threat.
     """
-    at_eps = cells[same_radius(cells["radius"], eps) | (cells["kind"] == "minimal")]
+    at_eps = _at(cells, eps)
     planned = at_eps[at_eps["shows_robust"]]
     valid = planned[planned["flag"] == ""]
     draws = next((int(frame["count"].iloc[0]) for frame in group.draws), None)
@@ -128,6 +128,29 @@ def _under_threat(cells: pd.DataFrame, group: Group, eps: float) -> dict[str, An
         "flag": _flag(worst, planned, valid),
         "worst": _strongest(valid, group, worst.robust.index, eps, set(cells["surface"])),
     }
+
+
+def _at(cells: pd.DataFrame, eps: float) -> pd.DataFrame:
+    """Return those of some cells of one norm that attack at a radius."""
+    return cells[same_radius(cells["radius"], eps) | (cells["kind"] == "minimal")]
+
+
+def worst_case(outcomes: Outcomes, model: str, norm: str, eps: float) -> WorstCase | None:
+    """Return the worst case behind a robust accuracy of the headline; None without a valid attack.
+
+    Args:
+        outcomes: of a run.
+        model: its title.
+        norm: of the threat.
+        eps: its radius.
+    """
+    cells = outcomes.cells
+    cells = cells[(cells["model"] == model) & (cells["norm"] == norm)]
+    valid = _at(cells, eps)
+    valid = valid[valid["shows_robust"] & (valid["flag"] == "")]
+    if valid.empty:
+        return None
+    return outcomes.group(cells["cell"]).within(eps, valid["cell"])
 
 
 def _flag(worst: WorstCase, planned: pd.DataFrame, valid: pd.DataFrame) -> str:
