@@ -42,6 +42,7 @@ class PlantedCell:
         batch_size: how many images were attacked together.
         columns: other columns of its rows by name, an entry an image or one for all.
         fit: what is recorded of the fit of its perturbation.
+        identity: what is recorded of it (`bench.store.identity.identity`).
     """
 
     model: str
@@ -68,6 +69,7 @@ class PlantedCell:
     batch_size: int = 100
     columns: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] | None = None
+    identity: Mapping[str, Any] | None = None
 
     @property
     def radius(self) -> float:
@@ -141,7 +143,8 @@ def results(
         cells=_counted(pd.DataFrame(planned), rows), rows=rows, models=list(described.values()),
         left_out=[], claims=claims,
         store=_NoPictures({  # type: ignore[arg-type]
-            f"cell-{turn}": {"fit": one.fit} for turn, one in enumerate(cells) if one.fit
+            f"cell-{turn}": {"fit": one.fit, "identity": one.identity}
+            for turn, one in enumerate(cells) if one.fit or one.identity
         }),
     )  # fmt: skip
     return replace(made, **fields)
