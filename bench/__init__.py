@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.api import load_data as load_data
     from bench.api import run as run
     from bench.attacked import Attacked as Attacked
+    from bench.comparison import compare as compare
     from bench.model_names import register_family as register_family
     from bench.model_names import register_model as register_model
     from bench.report.rules import SectionRule as SectionRule
@@ -47,6 +48,7 @@ _PUBLIC = {
     "Run": "bench.api",
     "SectionRule": "bench.report.rules",
     "attack": "bench.api",
+    "compare": "bench.comparison",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
     "load_trunk": "bench.zoo",

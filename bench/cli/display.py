@@ -26,6 +26,8 @@ from rich.text import Text
 from bench.cli.screen import lay_out, width_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.runner.estimate import Estimate
     from bench.runner.plan import Plan
 
@@ -77,6 +79,13 @@ def print_list(title: str, items: Sequence[tuple[str, str]]) -> None:
         click.echo(f"\n{title}")
     for name, words in items:
         click.echo(_filled(name.ljust(indent) + words, room, " " * indent))
+
+
+def print_events(event: str, table: pd.DataFrame) -> None:
+    """Print the rows of a frame as JSON lines, which have no words for NaN and infinity: these become null."""
+    known = table.notna() & ~table.isin([float("inf")])
+    for record in table.astype(object).where(known, None).to_dict("records"):
+        click.echo(json.dumps({"event": event, **record}, default=str))
 
 
 class Display:

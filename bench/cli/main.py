@@ -10,6 +10,7 @@ import rich_click as click
 import bench
 from bench.cli.attack import attack
 from bench.cli.claims import claims
+from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.ls import ls
 from bench.cli.parity import parity
@@ -54,7 +55,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, claims, parity, attack, train, validate, ls, show, doctor):
+for command in (run, report, claims, parity, compare, attack, train, validate, ls, show, doctor):
     cli.add_command(command)
 
 

@@ -39,6 +39,7 @@ def _attacks() -> list[str]:
     return [record["name"] for record in listing()]
 
 
+complete_suites = completion(_suites)
 complete_models = completion(_models)
 complete_attacks = completion(_attacks)
 complete_toolkits = completion(lambda: list(TOOLKITS))
@@ -46,7 +47,7 @@ complete_toolkits = completion(lambda: list(TOOLKITS))
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 suite_option = click.option(
-    "--suite", required=True, metavar="NAME|FILE", shell_complete=completion(_suites),
+    "--suite", required=True, metavar="NAME|FILE", shell_complete=complete_suites,
     help="A shipped suite (`bench ls suites`) or a path to a .toml file.",
 )  # fmt: skip
 results_option = click.option(

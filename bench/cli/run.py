@@ -26,8 +26,6 @@ from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.spec import whole
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.report.findings import Findings
     from bench.report.measured import Measured
     from bench.runner.execute import Scope
@@ -293,7 +291,7 @@ def _report(
 
 def _print_found(findings: Findings, as_json: bool) -> None:
     """Print headline, goals, critical eps, claims, certificates and what checks found."""
-    from bench.cli.display import print_table
+    from bench.cli.display import print_events, print_table
     from bench.report.labels import attack_names
     from bench.report.sections.certified import bounds_table, certificate_table
     from bench.report.sections.checks import checks_table
@@ -309,8 +307,7 @@ def _print_found(findings: Findings, as_json: bool) -> None:
             ("certificates", measured.certificates),
             ("certified-bounds", measured.certified_bounds), ("check", measured.checks),
         ):  # fmt: skip
-            for record in _plain(table):
-                click.echo(json.dumps({"event": event, **record}, default=str))
+            print_events(event, table)
         return
     called = attack_names(results)
     print_table(headline_table(results, measured.headline).frame.to_dict("records"))
@@ -322,9 +319,3 @@ def _print_found(findings: Findings, as_json: bool) -> None:
         if len(shown.frame):
             click.echo()
         print_table(shown.frame.to_dict("records"))
-
-
-def _plain(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Return the rows of a frame for JSON, which has no words for NaN and infinity."""
-    known = table.notna() & ~table.isin([float("inf")])
-    return table.astype(object).where(known, None).to_dict("records")

@@ -22,7 +22,7 @@ _LONG = 24
 #: What a row is about, and what came of it: it stays in its row as long as anything else can go.
 _KEPT = frozenset({
     "attack", "threat", "toolkits", "toolkit", "clean accuracy (%)", "robust accuracy (%)", "before",
-    "after", "result", "verdict", "state", "under", "title",
+    "after", "result", "verdict", "state", "under", "title", "change",
 })  # fmt: skip
 
 #: A percentage of which no line ends between the number and the sign.
@@ -39,7 +39,7 @@ def width_of(stream: TextIO) -> int | None:
 
 def loud(said: str) -> bool:
     """Return whether a cell says that something is wrong, so that it is to be seen first."""
-    return said in ("FAIL", "failed", "fails", "missing") or said.startswith("INVALID")
+    return said in ("FAIL", "failed", "fails", "missing", "worse") or said.startswith("INVALID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
