@@ -32,7 +32,7 @@ from bench.spec import ImageSet, ModelSpec, Scalar
 from bench.train.cards import Weights
 from bench.train.features.distilling import kept_distilled
 from bench.train.features.head import KINDS, Head, untrained
-from bench.train.features.names import chosen
+from bench.train.features.names import UNIT_LENGTH, chosen
 from bench.train.features.trunks import digest_of, trunk_named
 from bench.train.metric_learning.agreement import agreement_of
 from bench.train.metric_learning.neighbours import whole
@@ -52,14 +52,11 @@ def fitted(recipe: Recipe, net: nn.Module, data: LabelledImages) -> float:
         data: the training images.
     """
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     images = data.first(int(chosen(recipe, "images")))
     trunk = trunk_named(str(chosen(recipe, "trunk")), str(next(net.buffers()).device))
     features = torch.cat(list(embedded(trunk.to(next(net.buffers()).device), images)))
-    kind = KINDS[str(chosen(recipe, "top"))]
-    estimator = make_pipeline(StandardScaler(), kind.estimator(recipe.seed))
+    estimator = unfitted(str(chosen(recipe, "top")), recipe.seed)
     with warnings.catch_warnings():
         # The last step of a solver that ran out of steps is a classifier like any other.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -68,6 +65,15 @@ def fitted(recipe: Recipe, net: nn.Module, data: LabelledImages) -> float:
     head.hold(trunk=torch.tensor(list(digest_of(trunk).encode()), dtype=torch.uint8))
     net.load_state_dict(head.state_dict())
     return float(estimator.score(features.numpy(), images.labels.numpy()))
+
+
+def unfitted(top: str, seed: int) -> Any:
+    """Return scikit-learn's pipeline of a classifier, with the scaling of its features before it."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
+    scaling = Normalizer() if top in UNIT_LENGTH else StandardScaler()
+    return make_pipeline(scaling, KINDS[top].estimator(seed))
 
 
 def fitted_head(read: ReadEstimator, features: torch.Tensor) -> Head:

@@ -18,8 +18,9 @@ from bench.adapters.tops import (
     RbfPairs,
     Standardised,
     Stored,
+    UnitLength,
 )
-from bench.train.features.names import chosen
+from bench.train.features.names import UNIT_LENGTH, chosen
 from bench.train.recipe import Recipe
 
 
@@ -107,6 +108,7 @@ class Head(Fitted):
 
 def untrained(recipe: Recipe) -> Head:
     """Return the head of a recipe, without sizes and values."""
-    kind = KINDS[str(chosen(recipe, "top"))]
-    distilled = Distilled() if kind.empty is Forest else None
-    return Head(nn.Sequential(Standardised()), kind.empty(), distilled)
+    top = str(chosen(recipe, "top"))
+    empty = KINDS[top].empty
+    scaling = UnitLength() if top in UNIT_LENGTH else Standardised()
+    return Head(nn.Sequential(scaling), empty(), Distilled() if empty is Forest else None)

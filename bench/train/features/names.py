@@ -23,6 +23,10 @@ TOPS = {
     "forest": ("distilled",),
 }
 
+#: The classifiers that compare distances, whose features are scaled to unit length. Others are standardised:
+#: there, in tens of thousands of dimensions, the same few images are the nearest of every other one.
+UNIT_LENGTH = ("knn", "rbf-svm")
+
 #: The trunks whose weights others have published, by what they are called in a name.
 PUBLISHED_TRUNKS = {
     trunk: f"imagenet/{trunk}"
@@ -70,9 +74,10 @@ def _trunk(data: str, called: str) -> str:
 
 def _recipe(data: str, trunk: str, top: str) -> Recipe:
     images = min(_IMAGES, DATASETS[data].splits.get("train", 0))
+    scaling = (("scaling", "unit-length"),) if top in UNIT_LENGTH else ()
     return Recipe(
         family="features", network="bench.train.features.head:untrained", data=data,
-        options=(("trunk", trunk), ("top", top), ("images", images)),
+        options=(("trunk", trunk), ("top", top), ("images", images), *scaling),
         optimiser="none", learning_rate=0.0, weight_decay=0.0, momentum=0.0, epochs=1, shipped=False,
     )  # fmt: skip
 

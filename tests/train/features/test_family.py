@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 
 import bench
 from bench.errors import PrerequisiteError, SpecError
@@ -52,7 +52,7 @@ def quick(registry, monkeypatch, tmp_path):
     RECIPES["digits/cnn"] = dataclasses.replace(RECIPES["digits/cnn"], epochs=1)
     for top in TOPS:
         rules = recipe(f"digits/features-cnn-{top}")
-        options = (*rules.options[:2], ("images", 300))
+        options = (*rules.options[:2], ("images", 300), *rules.options[3:])
         RECIPES[f"digits/features-cnn-{top}"] = dataclasses.replace(rules, options=options)
     trunk_named.cache_clear()
     yield
@@ -67,7 +67,8 @@ def test_every_classifier_is_fitted_at_first_use_and_decides_as_scikit_learns(qu
         model = bench.load_model(name)
         assert list(model.surfaces()) == list(surfaces)
         trunk = trunk_named("digits/cnn", "cpu")
-        estimator = make_pipeline(StandardScaler(), KINDS[top].estimator(0))
+        scaling = Normalizer() if top in ("knn", "rbf-svm") else StandardScaler()
+        estimator = make_pipeline(scaling, KINDS[top].estimator(0))
         estimator.fit(trunk(x).numpy(), y.numpy())
         said = model.predict(asked).labels
         assert (said.numpy() == estimator.predict(trunk(asked).numpy())).mean() > 0.99
@@ -122,7 +123,8 @@ def test_a_suite_runs_them_and_its_report_names_the_trunk(quick, invoke, tmp_pat
 
 def test_names_describe_trunk_and_classifier():
     options = dict(features_recipe("digits/features-mnist-cnn-rbf-svm").options)
-    assert options == {"trunk": "mnist/cnn", "top": "rbf-svm", "images": 1297}
+    scaled = {"scaling": "unit-length"}
+    assert options == {"trunk": "mnist/cnn", "top": "rbf-svm", "images": 1297, **scaled}
     options = dict(features_recipe("cifar10/features-efficientnet-lite0-forest").options)
     assert options == {"trunk": "imagenet/efficientnet-lite0", "top": "forest", "images": 2000}
     assert features_recipe("digits/cnn") is None
