@@ -28,6 +28,7 @@ from bench.spec import (
     ONE_DRAW_SURFACE,
     SubstituteName,
     number,
+    source_of,
 )
 from bench.store.columns import attacked
 from bench.store.results import Results
@@ -64,14 +65,17 @@ def unseen_noise(surfaces: Collection[str]) -> str:
 def black_box(surfaces: Collection[str]) -> str:
     """Return what of a model's answers alone attacks on these surfaces went by; empty if others went by more.
 
-    An attack through a substitute is evidence as any black-box attack is: it is made without the gradient of
-    the model, which decides about the images that come of it.
+    An attack through a substitute is evidence as any black-box attack is, and so are images crafted on another
+    model: they are made without the gradient of the model, which decides about the images that come of it.
     """
     substitutes = [name for name in surfaces if SubstituteName.read(name) is not None]
-    if set(surfaces) - {BLACK_BOX_SURFACE, *substitutes}:
+    others = [name for name in surfaces if source_of(name) is not None]
+    if set(surfaces) - {BLACK_BOX_SURFACE, *substitutes, *others}:
         return ""
-    if BLACK_BOX_SURFACE in surfaces:
+    if BLACK_BOX_SURFACE in surfaces or (substitutes and others):
         return "black-box attacks only"
+    if others:
+        return "images of other models only"
     return "through a substitute only" if substitutes else ""
 
 

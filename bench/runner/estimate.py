@@ -19,6 +19,7 @@ from bench.runner.cell import fit_identity
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.runner.substitutes import substitute_key
+from bench.runner.task import own_surface
 from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
 from bench.store.identity import canonical_json, cell_key
@@ -171,12 +172,15 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
     measured: dict[tuple[ModelRequest, str, int, str], Pass] = {}
     stored, new = {}, {}
     fits: set[str] = set()
+    crafted: set[str] = set()
     for key in wanted:
         cell = plan.cells[key]
         kind = work(cell)
-        if cell.source() != cell and cell_key(cell.source()) in plan.cells:
+        source = cell_key(cell.source())
+        if cell.source() != cell and (source in plan.cells or source in crafted):
             stored[key] = 0.0  # the images are crafted for another cell
             continue
+        crafted.add(source)
         batch, images = _together(plan, key, fits)
         view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
@@ -303,7 +307,7 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: s
         elif surface == BLACK_BOX_SURFACE:
             adapter.predict(x[:count])
         else:
-            adapter.gradient(x[:count], y[:count], surface=surface)
+            adapter.gradient(x[:count], y[:count], surface=own_surface(adapter, surface))
         if x.is_cuda:
             torch.cuda.synchronize(device)
         clock = time.perf_counter() - began

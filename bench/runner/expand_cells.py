@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from bench.attacks.catalogue import (
-    access,
     available,
     is_fitted,
     refusal,
@@ -17,15 +16,11 @@ from bench.attacks.catalogue import (
 )
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
-from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, UnsupportedAttack
-from bench.model_names import members_of, weights_names
-from bench.paths import data_dir
-from bench.runner.fits import FitSource, other_model, source_images
-from bench.runner.kinds import KINDS
-from bench.runner.loading import Setting
-from bench.runner.substitutes import SubstituteSource, other_split, substitute_source
-from bench.runner.training import Absent
+from bench.runner.attack_surfaces import is_elsewhere, surfaces_under
+from bench.runner.cell_inputs import CellInputs, weights_of
+from bench.runner.fits import FitSource, other_model
+from bench.runner.substitutes import SubstituteSource
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -33,66 +28,13 @@ from bench.spec import (
     AttackRequest,
     AttackSpec,
     Cell,
-    Count,
     CraftedOn,
-    ImageSet,
     ModelRequest,
     SubstituteName,
-    Suite,
     Toolkit,
+    source_of,
 )
 from bench.store.identity import cell_key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellInputs:
-    """What the cells of a suite are made from.
-
-    Attributes:
-        suite: with the models and attacks that pass its filters.
-        by_title: all models of the suite by title, including those filtered out.
-        absent: models that cannot be loaded, and why.
-        loaded: loads a model, once.
-        fingerprint: returns the fingerprint of a model, computed once.
-        images: images and labels of each image set.
-        toolkits: the toolkits to use; empty for all.
-        setting: how and where the cells are computed.
-    """
-
-    suite: Suite
-    by_title: Mapping[str, ModelRequest]
-    absent: Absent
-    loaded: Callable[[ModelRequest], Adapter]
-    fingerprint: Callable[[ModelRequest], str]
-    images: Mapping[ImageSet, LabelledImages]
-    toolkits: Sequence[str]
-    setting: Setting
-
-    def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:
-        """Return the model and images that an attack is fitted on."""
-        adapter = self.loaded(request)
-        images = source_images(spec, self.image_set(adapter, None), self.setting.data)
-        return FitSource(
-            adapter=adapter, fingerprint=self.fingerprint(request), surface=surface, images=images
-        )
-
-    def substitute(self, surface: str, images: ImageSet) -> SubstituteSource | None:
-        """Return what a substitute is trained on; None for a surface that is none."""
-        name = SubstituteName.read(surface)
-        if name is None:
-            return None
-        whole_split = images.of("all")
-        root = data_dir(self.setting.data)
-        return substitute_source(name, whole_split, self.suite.seed, root)
-
-    def named(self, name: str) -> ModelRequest:
-        """Return the model with a title, whether or not the suite lists it."""
-        return self.by_title.get(name, ModelRequest(name=name))
-
-    def image_set(self, adapter: Adapter, count: Count | None) -> ImageSet:
-        """Return the images of a model's data set, as many as the attack (else the suite) asks for."""
-        data = adapter.spec.data
-        return next(images for images in self.suite.images if images.data == data).of(count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +62,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
         for attack in inputs.suite.attacks
     ]
     checksums = {wanted: images.checksum() for wanted, images in inputs.images.items()}
-    crafted_on = cache(lambda request: _crafted_on(request, inputs))
+    crafted_on = cache(lambda request, surface: _crafted_on(request, surface, inputs))
     groups: dict[str, dict[str, Cell]] = {}
     sources: dict[str, FitSource] = {}
     substitutes: dict[str, SubstituteSource] = {}
@@ -147,7 +89,9 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         or inputs.setting.together(adapter.spec.input_shape),
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
-                        crafted_on=None if _asks_itself(spec, surface) else crafted_on(request),
+                        crafted_on=None
+                        if _asks_itself(spec, surface)
+                        else crafted_on(request, surface),
                         substitute=None if learnt is None else learnt.named(),
                     )
                     key = cell_key(cell)
@@ -162,22 +106,16 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     )
 
 
-def made_of(request: ModelRequest) -> tuple[ModelRequest, ...]:
-    """Return the models that a model is made of; none for most."""
-    return members_of(request.name, dict(request.options))
-
-
-def weights_of(request: ModelRequest) -> tuple[str, ...]:
-    """Return the names of the models whose weights a model uses: those of its members, or one."""
-    return weights_names(request.name, dict(request.options))
-
-
-def _crafted_on(request: ModelRequest, inputs: CellInputs) -> CraftedOn | None:
-    """Return the variant of a model that images are crafted on for it; None for the model itself."""
-    if request.crafted_on is None:
+def _crafted_on(request: ModelRequest, surface: str, inputs: CellInputs) -> CraftedOn | None:
+    """Return the model that images are crafted on for another: one named, or a variant; None for itself."""
+    source = source_of(surface)
+    if source is not None:
+        model = inputs.named(source)
+    elif request.crafted_on is not None:
+        model = dataclasses.replace(request, options=request.crafted_on)
+    else:
         return None
-    variant = dataclasses.replace(request, options=request.crafted_on)
-    return CraftedOn(model=variant, fingerprint=inputs.fingerprint(variant))
+    return CraftedOn(model=model, fingerprint=inputs.fingerprint(model))
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
@@ -200,7 +138,8 @@ def _ways(
     spec = attack.spec
     if not is_fitted(spec.name):
         yield from (
-            (spec, name, None) for name in _surfaces(attack, request, adapter, inputs, left_out)
+            (spec, name, None)
+            for name in surfaces_under(attack, request, adapter, inputs, left_out)
         )
         return
     other = other_model(spec, request)
@@ -217,8 +156,8 @@ def _ways(
             return
         own = [
             name
-            for name in _surfaces(attack, title, inputs.loaded(wanted), inputs, left_out)
-            if SubstituteName.read(name) is None
+            for name in surfaces_under(attack, title, inputs.loaded(wanted), inputs, left_out)
+            if not is_elsewhere(name)
         ]
         for name in own[:1]:
             yield spec, BLACK_BOX_SURFACE, inputs.source(spec, wanted, name)
@@ -227,7 +166,7 @@ def _ways(
     spec = dataclasses.replace(
         spec, parameters=tuple(sorted({**dict(spec.parameters), "fitted_on": ITSELF}.items()))
     )
-    for name in _surfaces(attack, request, adapter, inputs, left_out):
+    for name in surfaces_under(attack, request, adapter, inputs, left_out):
         yield spec, name, inputs.source(spec, request, name)
 
 
@@ -282,41 +221,3 @@ def _fit_for(
             raise UnsupportedAttack(f"{model.data}: {why}")
         else:
             left_out[f"{model.data}: {why}"] = None
-
-
-def _surfaces(
-    attack: AttackRequest,
-    request: ModelRequest,
-    adapter: Adapter,
-    inputs: CellInputs,
-    left_out: dict[str, None],
-) -> Sequence[str]:
-    """Return the surfaces through which an attack is made on a model; substitutes only where asked for."""
-    refused = KINDS[row_kind(attack.spec.name).name].refuses(adapter)
-    if refused is not None:
-        left_out[f"{request.title()} {refused}"] = None
-        return ()
-    if access(attack.spec.name) != "white":
-        return (BLACK_BOX_SURFACE,)
-    offered, wanted = adapter.surfaces(), attack.surfaces
-    substitutes = [name for name in wanted or () if SubstituteName.read(name) is not None]
-    if not offered and not substitutes:
-        left_out[
-            f"{request.title()} has no gradient: {attack.spec.name} and other white-box attacks "
-            f"do not reach it"
-        ] = None
-        return ()
-    if wanted is None:
-        return tuple(offered)
-    attacked = inputs.image_set(adapter, None)
-    if substitutes and other_split(attacked) is None:
-        left_out[
-            f"{attacked.data} has no other split, whose images a substitute could ask about"
-        ] = None
-        substitutes = []
-    there = {*offered, *substitutes}
-    for name in wanted:
-        if name not in there and SubstituteName.read(name) is None:
-            has = ", ".join(offered) or "none"
-            left_out[f"{request.title()} has no surface {name!r}; it has {has}"] = None
-    return tuple(name for name in wanted if name in there)

@@ -19,7 +19,8 @@ from bench.errors import (
     UnsupportedAttack,
 )
 from bench.model_names import MODELS, all_ours
-from bench.runner.expand_cells import CellInputs, made_of, make_cells, weights_of
+from bench.runner.cell_inputs import CellInputs, made_of, weights_of
+from bench.runner.expand_cells import make_cells
 from bench.runner.fits import FitSource
 from bench.runner.loading import Loader, Setting, resolve_device
 from bench.runner.requested import asked_of
@@ -27,7 +28,7 @@ from bench.runner.selection import Selection, narrowed
 from bench.runner.sketch import Outline, is_later
 from bench.runner.substitutes import SubstituteSource
 from bench.runner.training import Absent, train_first
-from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite
+from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite, source_of
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.train.trainings import trainings
@@ -261,3 +262,7 @@ def _named(suite: Suite, by_title: Mapping[str, ModelRequest]) -> Iterator[str]:
         if is_fitted(attack.spec.name) and attack.spec.parameter("fitted_on") != ITSELF:
             title = str(attack.spec.parameter("fitted_on"))
             yield from weights_of(by_title.get(title, ModelRequest(name=title)))
+        for surface in attack.surfaces or ():
+            source = source_of(surface)
+            if source is not None:
+                yield from weights_of(by_title.get(source, ModelRequest(name=source)))

@@ -28,6 +28,7 @@ from bench.spec import (
     SubstituteName,
     Suite,
     Toolkit,
+    source_of,
 )
 from bench.suite_files import suite_name, suite_path
 from bench.train.local_learning.names import is_base, written_out
@@ -267,7 +268,7 @@ def _attacks(
         if not any(fnmatch.fnmatchcase(title, glob) for title in titles):
             reason = unknown("model in this suite", glob, titles)
             raise SpecError(f"{path}: attacks[{index + 1}].models: {reason}")
-    surfaces = None if table.surfaces is None else _surfaces(path, index, table.surfaces)
+    surfaces = None if table.surfaces is None else _surfaces(path, index, table.surfaces, titles)
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
     axes |= {key: _listed(value) for key, value in extra.items()}
@@ -288,10 +289,14 @@ def _attacks(
         )
 
 
-def _surfaces(path: Path, index: int, named: list[str]) -> tuple[str, ...]:
-    """Return the names of surfaces; only those of substitutes can be wrong of themselves."""
+def _surfaces(path: Path, index: int, named: list[str], titles: list[str]) -> tuple[str, ...]:
+    """Return the names of surfaces; only those of substitutes and of other models can be wrong of themselves."""
     try:
         substitutes = {name: SubstituteName.read(name) for name in named}
+        for name in named:
+            source = source_of(name)
+            if source is not None and source not in titles:
+                raise unknown("model in this suite", source, titles)
     except SpecError as error:
         raise SpecError(f"{path}: attacks[{index + 1}].surfaces: {error}") from error
     return tuple(

@@ -20,6 +20,7 @@ from bench.spec import (
     Adapter,
     AttackSpec,
     Toolkit,
+    source_of,
 )
 from bench.train.families import abstaining_is_wrong
 
@@ -54,6 +55,11 @@ class BlackBox(torch.nn.Module):
         return torch.cat([scores, none.unsqueeze(1)], dim=1)
 
 
+def own_surface(adapter: Adapter, name: str) -> str:
+    """Return what a model calls a surface of its own that other models name after it: the first one."""
+    return name if source_of(name) is None else next(iter(adapter.surfaces()), name)
+
+
 def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module:
     """Return the module that an attack gets: one of the model's surfaces, or only its answers.
 
@@ -64,7 +70,7 @@ def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module
         return BlackBox(adapter)
     if access(spec.name) != "white":
         raise SpecError(f"{spec.name} is a black-box attack; its surface is {BLACK_BOX_SURFACE!r}")
-    surfaces = adapter.surfaces()
+    surfaces, name = adapter.surfaces(), own_surface(adapter, name)
     if name not in surfaces:
         raise SpecError(
             f"{adapter.spec.name} has no surface {name!r}; it has: "
