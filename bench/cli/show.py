@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from bench.cli.options import plugin_option, results_option
-from bench.spec import BLACK_BOX_SURFACE, SubstituteName, row_kind_named, source_of
+from bench.spec import BLACK_BOX_SURFACE, SubstituteName, row_kind_named, transfer_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def _surface(about: Mapping[str, Any]) -> str:
             return f"{about['surface']}: {asked}"
         agreeing = f"agrees with it on {known['agreement']:.1%} of {known['decided']} others"
         return f"{about['surface']}: {asked}, {agreeing}"
-    if source_of(str(about["surface"])) is not None:
+    if transfer_source(str(about["surface"])) is not None:
         return f"{about['surface']}, on which the images were crafted"
     whose = f" of {about['climbed']}" if about["climbed"] else ""
     return f"{about['surface']}{whose}"

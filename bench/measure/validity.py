@@ -28,7 +28,7 @@ from bench.spec import (
     ONE_DRAW_SURFACE,
     SubstituteName,
     number,
-    source_of,
+    transfer_source,
 )
 from bench.store.columns import attacked
 from bench.store.results import Results
@@ -69,7 +69,7 @@ def black_box(surfaces: Collection[str]) -> str:
     model: they are made without the gradient of the model, which decides about the images that come of it.
     """
     substitutes = [name for name in surfaces if SubstituteName.read(name) is not None]
-    others = [name for name in surfaces if source_of(name) is not None]
+    others = [name for name in surfaces if transfer_source(name) is not None]
     if set(surfaces) - {BLACK_BOX_SURFACE, *substitutes, *others}:
         return ""
     if BLACK_BOX_SURFACE in surfaces or (substitutes and others):

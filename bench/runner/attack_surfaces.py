@@ -15,7 +15,7 @@ from bench.spec import (
     AttackRequest,
     ModelRequest,
     SubstituteName,
-    source_of,
+    transfer_source,
 )
 
 
@@ -53,7 +53,7 @@ def surfaces_under(
 
 def is_elsewhere(surface: str) -> bool:
     """Return whether a surface is not of the model under attack: a substitute's, or another model's."""
-    return SubstituteName.read(surface) is not None or source_of(surface) is not None
+    return SubstituteName.read(surface) is not None or transfer_source(surface) is not None
 
 
 def _elsewhere(
@@ -66,7 +66,7 @@ def _elsewhere(
     """Yield the surfaces that an attack names and that are not the model's own, so far as they are to be had."""
     attacked = inputs.image_set(adapter, None)
     for name in attack.surfaces or ():
-        source = source_of(name)
+        source = transfer_source(name)
         if SubstituteName.read(name) is not None:
             if other_split(attacked) is not None:
                 yield name

@@ -32,7 +32,7 @@ from bench.spec import (
     ModelRequest,
     SubstituteName,
     Toolkit,
-    source_of,
+    transfer_source,
 )
 from bench.store.identity import cell_key
 
@@ -108,7 +108,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
 
 def _crafted_on(request: ModelRequest, surface: str, inputs: CellInputs) -> CraftedOn | None:
     """Return the model that images are crafted on for another: one named, or a variant; None for itself."""
-    source = source_of(surface)
+    source = transfer_source(surface)
     if source is not None:
         model = inputs.named(source)
     elif request.crafted_on is not None:

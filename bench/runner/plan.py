@@ -28,7 +28,7 @@ from bench.runner.selection import Selection, narrowed
 from bench.runner.sketch import Outline, is_later
 from bench.runner.substitutes import SubstituteSource
 from bench.runner.training import Absent, train_first
-from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite, source_of
+from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite, transfer_source
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.train.trainings import trainings
@@ -263,6 +263,6 @@ def _named(suite: Suite, by_title: Mapping[str, ModelRequest]) -> Iterator[str]:
             title = str(attack.spec.parameter("fitted_on"))
             yield from weights_of(by_title.get(title, ModelRequest(name=title)))
         for surface in attack.surfaces or ():
-            source = source_of(surface)
+            source = transfer_source(surface)
             if source is not None:
                 yield from weights_of(by_title.get(source, ModelRequest(name=source)))

@@ -28,7 +28,7 @@ from bench.spec import (
     SubstituteName,
     Suite,
     Toolkit,
-    source_of,
+    transfer_source,
 )
 from bench.suite_files import suite_name, suite_path
 from bench.train.local_learning.names import is_base, written_out
@@ -294,7 +294,7 @@ def _surfaces(path: Path, index: int, named: list[str], titles: list[str]) -> tu
     try:
         substitutes = {name: SubstituteName.read(name) for name in named}
         for name in named:
-            source = source_of(name)
+            source = transfer_source(name)
             if source is not None and source not in titles:
                 raise unknown("model in this suite", source, titles)
     except SpecError as error:

@@ -20,7 +20,7 @@ from bench.spec import (
     Adapter,
     AttackSpec,
     Toolkit,
-    source_of,
+    transfer_source,
 )
 from bench.train.families import abstaining_is_wrong
 
@@ -57,7 +57,7 @@ class BlackBox(torch.nn.Module):
 
 def own_surface(adapter: Adapter, name: str) -> str:
     """Return what a model calls a surface of its own that other models name after it: the first one."""
-    return name if source_of(name) is None else next(iter(adapter.surfaces()), name)
+    return name if transfer_source(name) is None else next(iter(adapter.surfaces()), name)
 
 
 def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module:

@@ -58,7 +58,7 @@ from bench.spec.suites import (
     Setting,
     Suite,
 )
-from bench.spec.transfers import source_of
+from bench.spec.transfers import transfer_source
 from bench.spec.words import (
     BLACK_BOX_SURFACE,
     EXPECTED_SURFACE,
@@ -132,6 +132,6 @@ __all__ = [
     "predicting",
     "row_kind_named",
     "scalar",
-    "source_of",
+    "transfer_source",
     "whole",
 ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 _OF = "of "
 
 
-def source_of(surface: str) -> str | None:
+def transfer_source(surface: str) -> str | None:
     """Return the title of the other model that images are crafted on; None for a surface of another kind.
 
     It stands in the name of the surface, as what a substitute may ask does, so that images of two sources

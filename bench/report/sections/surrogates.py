@@ -10,7 +10,7 @@ from bench.report.blocks import Column, Section, Table
 from bench.report.findings import Findings
 from bench.report.labels import data_name
 from bench.report.rules import SectionRule
-from bench.spec import source_of
+from bench.spec import transfer_source
 
 _COLUMNS = (
     Column("data"), Column("vote", "subject"), Column("k", "number"), Column("distance"),
@@ -32,7 +32,7 @@ def surrogate_table(findings: Findings) -> Table:
     results = findings.results
     elsewhere = results.cells.dropna(subset=["crafted_on"])
     # A vote whose images are tried on it by transfer alone, beside attacks of its own, is no mere judge.
-    elsewhere = elsewhere[elsewhere["surface"].map(source_of).isna()]
+    elsewhere = elsewhere[elsewhere["surface"].map(transfer_source).isna()]
     judges_only = set(elsewhere["model"]) - set(elsewhere["crafted_on"])
     rows = []
     for model in results.models:
