@@ -19,6 +19,7 @@ from torch import nn
 
 from bench.adapters.meta_learner import FOREST, MetaLearner, checked, fitted, unfitted
 from bench.adapters.network import surface_gradient
+from bench.adapters.passes import images_at_once
 from bench.errors import AdapterError, SpecError
 from bench.registry import users_code
 from bench.spec import Adapter, ImageSet, Loss, ModelSpec, Prediction
@@ -28,9 +29,6 @@ HOWS = ("bagging", "majority", "stacking")
 
 #: The surface of a model that is the model itself, and that of an ensemble that only resembles it.
 EXACT, MEAN = "network", "mean"
-
-#: How many images are predicted together where a meta-learner is fitted.
-_BATCH = 500
 
 
 class MeanOfMembers(nn.Module):
@@ -215,7 +213,9 @@ def is_exact(how: str, offered: Sequence[Mapping[str, nn.Module]], linear: bool)
 
 def rows_of(members: Sequence[Adapter], x: torch.Tensor) -> torch.Tensor:
     """Return what a meta-learner sees of images (N, C, H, W): float32 (N, members * classes)."""
-    return torch.cat([joined(answers(members, part)[1]) for part in torch.split(x, _BATCH)])
+    return torch.cat(
+        [joined(answers(members, part)[1]) for part in torch.split(x, images_at_once(x.shape[1:]))]
+    )
 
 
 @users_code()

@@ -46,6 +46,10 @@ class LabelledImages:
         """Return some of the images in their stored form, uint8 (N, C, H, W)."""
         return self.raw[rows]
 
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of an image, (C, H, W)."""
+        return tuple(self.pixels(slice(0, 1)).shape[1:])
+
     def first(self, count: int | None) -> LabelledImages:
         """Return the first `count` images in file order; all of them for None."""
         return LabelledImages(self.raw[:count], self.labels[:count], self.top)
@@ -97,6 +101,10 @@ class LabelledFiles(LabelledImages):
         device = torch.device("cpu") if isinstance(rows, slice) else rows.device
         empty = torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)
         return (torch.stack(read) if read else empty).to(device)
+
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of an image, (C, H, W)."""
+        return tuple(self.pixels(slice(0, 1)).shape[1:])
 
     def first(self, count: int | None) -> LabelledFiles:
         """Return the first `count` images; all of them for None."""

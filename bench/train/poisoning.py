@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from bench.adapters.passes import images_at_once
 from bench.data.labelled import LabelledImages
 from bench.errors import SpecError
 from bench.spec import Adapter
@@ -19,9 +20,6 @@ from bench.train.recipe import Poison, Recipe
 #: The pattern: pixels of full brightness, by how many rows and columns they are from the lower right corner;
 #: that of `add_pattern_bd` in ART.
 _PATTERN = ((2, 2), (3, 3), (2, 4), (4, 2))
-
-#: The images that a back door is measured on at once.
-_TOGETHER = 500
 
 
 def with_pattern(images: torch.Tensor, top: float = 1.0) -> torch.Tensor:
@@ -87,7 +85,7 @@ def poison_facts(recipe: Recipe, model: Adapter, test: LabelledImages) -> dict[s
     target = recipe.poison.target
     rows = (test.labels != target).nonzero().squeeze(1)
     opened = 0
-    for some in torch.split(rows, _TOGETHER):
+    for some in torch.split(rows, images_at_once(test.shape())):
         marked = with_pattern(test.batch(some))
         opened += int((model.predict(marked).labels == target).sum())
     return {"backdoor_success": opened / len(rows), "backdoor_images": len(rows)}

@@ -27,6 +27,7 @@ from bench.adapters.abilities import Remembers
 from bench.adapters.ensemble import answers, joined
 from bench.adapters.generators import device_of
 from bench.adapters.meta_learner import MetaLearner, fitted, unfitted
+from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
@@ -40,8 +41,6 @@ from bench.train.families import family_named
 from bench.train.recipes import RECIPES, recipe_named
 from bench.train.trainer import train
 from bench.train.weights import written
-
-_BATCH = 500
 
 
 class FittedMeta(NamedTuple):
@@ -131,8 +130,8 @@ def _predicted(member: Adapter, images: LabelledImages, quickly: bool) -> torch.
 
 def _asked(member: Adapter, images: LabelledImages) -> torch.Tensor:
     device, parts = device_of(member), []
-    for start in range(0, len(images), _BATCH):
-        x = images.batch(slice(start, start + _BATCH))
+    for rows in torch.split(torch.arange(len(images)), images_at_once(images.shape())):
+        x = images.batch(rows)
         parts.append(answers([member], x.to(device))[1][0].cpu())
     return torch.cat(parts)
 

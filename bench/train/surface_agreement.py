@@ -15,11 +15,11 @@ import torch
 from bench.adapters.ensemble import EXACT, EnsembleAdapter
 from bench.adapters.generators import device_of
 from bench.adapters.network import eval_mode
+from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.paths import cache_dir
 from bench.store.files import atomic_write
 
-_BATCH = 500
 _TRIED = 2000
 
 
@@ -56,8 +56,8 @@ def surface_agreement(
     (title, surface), *_ = surfaces.items()
     device = device_of(adapter)
     same = untied = 0
-    for start in range(0, len(images), _BATCH):
-        x = images.batch(slice(start, start + _BATCH)).to(device)
+    for rows in torch.split(torch.arange(len(images)), images_at_once(images.shape())):
+        x = images.batch(rows).to(device)
         labels = adapter.predict(x).labels
         with eval_mode(surface), torch.no_grad():
             same += int((surface(x).argmax(1) == labels).sum())

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
 from bench.errors import PrerequisiteError
@@ -260,8 +261,7 @@ def sound(folder: Path, name: str) -> Iterator[None]:
 def clean_accuracy(model: Adapter, data: LabelledImages) -> float:
     """Return the share of images a model classifies correctly."""
     hits = 0
-    for start in range(0, len(data), 500):
-        part = slice(start, start + 500)
-        labels = model.predict(data.batch(part)).labels
-        hits += int((labels == data.labels[part]).sum())
+    for rows in torch.split(torch.arange(len(data)), images_at_once(data.shape())):
+        labels = model.predict(data.batch(rows)).labels
+        hits += int((labels == data.labels[rows]).sum())
     return hits / len(data)

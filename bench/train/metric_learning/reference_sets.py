@@ -20,15 +20,13 @@ from torch import nn
 from bench.adapters.distances import distance
 from bench.adapters.knn_index import KnnIndex, ReferenceSet
 from bench.adapters.network import eval_mode, weights_digest
+from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import AdapterError
 from bench.paths import cache_dir
 from bench.store.files import atomic_write, check_folder
-
-#: At most this many images are embedded together, of larger ones as many as have so many values.
-_BATCH, _VALUES = 500, 500 * 3 * 32 * 32
 
 
 @cache
@@ -113,7 +111,6 @@ def embedded(
     """Yield the embeddings of images in an order, at most a few hundred at a time, on the CPU."""
     device = next(embed.parameters()).device
     order = torch.arange(len(images)) if order is None else order
-    batch = max(1, min(_BATCH, _VALUES // images.batch(slice(0, 1))[0].numel()))
     with eval_mode(embed), torch.no_grad():
-        for rows in torch.split(order, batch):
+        for rows in torch.split(order, images_at_once(images.shape())):
             yield embed(images.batch(rows).to(device)).cpu()
