@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.measure.differences import explained
 from bench.measure.published import read_published
+from bench.measure.quality import Contest, contests
 from bench.measure.source import Source, read_source
 from bench.report.labels import attack_names
 from bench.report.measured import Measured
@@ -47,6 +48,11 @@ class Findings:
     def data_of(self) -> dict[str, str]:
         """The data set of each model."""
         return {str(model["model"]): str(model["data"]) for model in self.results.models}
+
+    @cached_property
+    def contests(self) -> list[Contest]:
+        """Which attacks can be compared with one another; none of a brief study, of hundreds of cells."""
+        return [] if self.study.brief else contests(self.measured.outcomes, self.attack_names)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import pytest
 from scenes import stored_run
 
 from bench.errors import SpecError
+from bench.measure.quality import quality
 from bench.report.findings import Findings
 from bench.report.measured import Measured
 from bench.report.pictures import picture_grid
@@ -54,8 +55,10 @@ def test_every_format_is_written_under_the_suite_s_name(report: dict[str, list[P
     names = {kind: [path.name for path in paths] for kind, paths in report.items()}
     assert names == {
         "pdf": ["fake.pdf"],
-        "csv": ["fake-headline.csv", "fake-parity.csv", "fake-attacks.csv"],
-        "latex": [f"fake-{name}.tex" for name in ("headline", "parity", "attacks", "cost")],
+        "csv": ["fake-headline.csv", "fake-parity.csv", "fake-attacks.csv", "fake-quality.csv"],
+        "latex": [
+            f"fake-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
+        ],
     }
     assert all(path.is_file() for paths in report.values() for path in paths)
 
@@ -135,9 +138,10 @@ def test_a_table_over_two_pages_repeats_its_head(
 
 
 def test_csv_holds_the_raw_numbers(
-    results: Results, measured: Measured, report: dict[str, list[Path]]
+    results: Results, measured: Measured, findings: Findings, report: dict[str, list[Path]]
 ) -> None:
-    frames = (measured.headline, measured.parity, measured.attacks)
+    scores = quality(findings.contests).drop(columns="data")
+    frames = (measured.headline, measured.parity, measured.attacks, scores)
     whence = {
         "suite": "fake", "dataset": "digits", "split": "test", "run_seed": 0,
         "run_started": results.started, "version": "0.1.0",

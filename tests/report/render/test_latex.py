@@ -119,7 +119,7 @@ def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured
 
 def test_every_table_says_where_it_is_from(odd: Results) -> None:
     made = render(document(find(odd, measure(odd))))
-    assert len(made) == 4
+    assert len(made) == 5
     for name, content in made.items():
         lines = content.decode().splitlines()
         assert lines[0] == (
@@ -185,7 +185,7 @@ def test_every_sign_is_one_that_latex_sets(results: Results) -> None:
 def test_latex_takes_every_file_of_a_run(odd: Results, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path, ["latex"])["latex"]
     assert {path.name for path in made} == {
-        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "cost")
+        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
     }
     for path in made:
         check(path.read_text("utf-8"))
@@ -265,7 +265,7 @@ def test_a_headline_of_many_threats_fits_the_page(
 def test_an_appendix_takes_every_table(odd: Results, pdflatex: str, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path / "out", ["latex"])["latex"]
     assert {path.name for path in made} == {
-        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "cost")
+        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
     }
     for path in made[1:]:
         log, text = _compiled(pdflatex, tmp_path, path.read_text("utf-8"), "onecolumn")
