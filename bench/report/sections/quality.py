@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from bench.measure.quality import METHOD, quality, success_against_passes
 from bench.report import formatting
-from bench.report.blocks import Block, Column, Figure, Say, Section, Table, tabulate
-from bench.report.drawing import NORM, TEXT_WIDTH, canvas, look, percent_axis, style, to_pdf
+from bench.report.blocks import Block, Column, Say, Section, Table, tabulate
 from bench.report.findings import Findings
 from bench.report.labels import ATTACK, NOTE, TOOLKIT, data_name, surface_column
-from bench.report.legends import BESIDE, height, legend
+from bench.report.passes import passes_figure
 from bench.report.rules import SectionRule
 from bench.spec import MINIMAL
-
-#: Panels of the figure side by side, and the height of each in inches.
-_ACROSS, _PANEL = 2, 2.2
-
-#: Where all successes are above this many percent, the axis has more ticks.
-_MAGNIFIED = 50
-
-_TOGETHER = "as cheap ones together"
 
 _MEAN = ", mean over the models, with the least and the largest in brackets"
 
@@ -173,91 +160,6 @@ def _table(rows: list[dict[str, Any]], score: Column, caption: str, name: str) -
         NOTE: "note",
     }
     return tabulate(found, columns, caption, name=name, group="norm")
-
-
-def passes_figure(points: pd.DataFrame) -> Figure:
-    """Return success at one radius against passes, a panel a data set and norm.
-
-    Args:
-        points: of `bench.measure.quality.success_against_passes`.
-    """
-    panels = list(points.groupby(["data", "norm"], sort=False))
-    names = list(dict.fromkeys(points["attack"]))
-    across = min(_ACROSS, len(panels))
-    down = -(-len(panels) // across)
-    with style():
-        high = max(_PANEL * down, height([*names, _TOGETHER]) + 0.3)
-        figure = canvas(TEXT_WIDTH, high)
-        grid = figure.subplots(down, across, squeeze=False)
-        for spare in grid.flat[len(panels) :]:
-            spare.set_axis_off()
-        for axes, ((data, norm), part) in zip(grid.flat, panels, strict=False):
-            where = f"{data_name(str(data))}, " if len(points["data"].unique()) > 1 else ""
-            draw_passes(axes, part, names)
-            axes.set_title(f"{where}{NORM[str(norm)]} {part['eps'].iloc[0]}", fontsize=8)
-        for axes in grid[:, 1:].flat:
-            axes.set_ylabel("")
-        keys = [_marker(turn) for turn in range(len(names))]
-        legend(grid[0, -1], [*keys, _line()], [*names, _TOGETHER], **BESIDE)
-        pdf = to_pdf(figure)
-    mean = ", mean over the models," if points["models"].max() > 1 else ""
-    without = points.loc[~points["asked"], "norm"].unique()
-    median = (
-        f" In {', '.join(without)}, at the median distance of the best attack for each image."
-        if len(without)
-        else ""
-    )
-    which = (
-        ""
-        if len(without) == len(points["norm"].unique())
-        else (" The radius of the run is shown at which the attacks differ most.")
-    )
-    return Figure(
-        pdf=pdf,
-        caption=f"Success at one radius{mean} against passes, forward and backward, for each image attacked: a "
-        f"marker an attack and toolkit; the upper left is best.{which}{median} Grey: what the attacks break "
-        "together that spent as many passes or fewer.",
-    )
-
-
-def draw_passes(axes: Axes, points: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw success against passes, a marker a method, and what as cheap ones do together as grey steps.
-
-    Args:
-        axes: drawn on.
-        points: rows of `bench.measure.quality.success_against_passes` of one data set and norm.
-        names: the attacks of all panels, each of which has one look.
-    """
-    axes.step(
-        points["passes"], 100 * points["together"], where="post", color="0.6", linewidth=0.8, zorder=1
-    )  # fmt: skip
-    for attack, part in points.groupby("attack", sort=False):
-        key = _marker(names.index(str(attack)))
-        axes.plot(
-            part["passes"], 100 * part["success"], linestyle="none", marker=key.get_marker(),
-            markerfacecolor="none", markeredgecolor=key.get_markeredgecolor(), clip_on=False, zorder=3,
-        )  # fmt: skip
-    if points["passes"].min() > 0:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.margins(x=0.1)
-    axes.set_xlabel("passes")
-    lowest = max(0, 10 * math.floor(10 * float(points["success"].min()) - 0.5))
-    percent_axis(axes, "success (%)", step=10 if lowest >= _MAGNIFIED else 20)
-    axes.set_ylim(lowest, 102)
-
-
-def _marker(turn: int) -> Line2D:
-    own = look(turn)
-    return Line2D(
-        [], [], linestyle="none", marker=own.marker, markerfacecolor="none", markeredgecolor=own.colour
-    )  # fmt: skip
-
-
-def _line() -> Line2D:
-    return Line2D([], [], color="0.6", linewidth=0.8)
 
 
 SECTION = SectionRule(name="quality", place=152, make=section, frames=frames)

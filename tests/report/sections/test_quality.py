@@ -6,15 +6,11 @@ import dataclasses
 from types import SimpleNamespace
 
 import build
-import numpy as np
-import pytest
 from build import cell
-from matplotlib.figure import Figure
 
 from bench.measure.outcomes import Outcomes
-from bench.measure.quality import success_against_passes
 from bench.report.findings import Findings
-from bench.report.sections.quality import draw_passes, frames, section
+from bench.report.sections.quality import frames, section
 from bench.report.study import Study
 
 
@@ -90,22 +86,9 @@ def test_without_several_attacks_or_in_brief_there_is_no_section() -> None:
         assert frames(found) == {}
 
 
-def test_markers_stand_at_passes_and_success_and_grey_at_what_as_cheap_ones_do() -> None:
-    axes = Figure().subplots()
-    draw_passes(axes, success_against_passes(two_models().contests), ["fgsm", "pgd", "deepfool"])
-    together, *markers = axes.lines
-    places = np.concatenate([line.get_xydata() for line in markers])
-    assert places == pytest.approx(np.array([[4, 10], [20, 30], [20, 30], [42, 10]]))
-    assert np.asarray(together.get_ydata()) == pytest.approx([10, 30, 30, 30])
-    assert axes.get_xscale() == "log"
-    assert axes.get_ylim() == (0, 102)
-
-
-def test_an_attack_without_passes_can_be_drawn() -> None:
+def test_an_attack_without_passes_has_no_points_a_pass() -> None:
     none = {"forwards": 0, "backwards": 0}
     found = findings(cell("m", "fgsm", "0.1", {0}, columns=none), cell("m", "pgd", "0.1", {0, 1}))
-    axes = Figure().subplots()
-    draw_passes(axes, success_against_passes(found.contests), ["fgsm", "pgd"])
-    assert axes.get_xscale() == "linear"
-    table = section(found).blocks[0]
-    assert table.frame["points a pass"].tolist()[0] == "–"
+    table, figure = section(found).blocks
+    assert table.frame["points a pass"].tolist() == ["–", "25"]
+    assert figure.pdf.startswith(b"%PDF")
