@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 from pathlib import Path
 
+import build
 import pandas as pd
 import pymupdf
 import pytest
@@ -20,7 +21,7 @@ from bench.report.measured import Measured
 from bench.report.render.latex import published_lines
 from bench.report.sections.cost import brief_cost
 from bench.report.sections.failures import brief_failures
-from bench.report.sections.headline import brief_headline
+from bench.report.sections.headline import brief_headlines
 from bench.report.sections.opening import used
 from bench.report.sections.published import published_tables
 from bench.report.sections.surrogates import surrogate_table
@@ -195,7 +196,7 @@ def test_latex_has_a_line_a_row_and_as_many_columns_everywhere(beside: pd.DataFr
 
 
 def test_the_short_headline_has_a_row_a_model_shown(partial: Results) -> None:
-    table = brief_headline(_findings(partial, DML)).frame
+    table = brief_headlines(_findings(partial, DML))[0].frame
     assert list(table["model"]) == ["DL, SGD", "contrastive, SGD, k = 1, cosine",
                                     "triplet, SGD, k = 1, cosine"]  # fmt: skip
     assert list(table.columns[2:]) == [
@@ -269,3 +270,14 @@ def test_surrogates_are_told_of_once_a_trunk_and_their_climbing_is_counted_once(
     cost = brief_cost(_findings(results)).frame
     surfaces = cost.set_index("surface")["cells"]
     assert surfaces["network"] == surfaces["soft-knn"] == "2"  # of two trunks, not of twelve votes
+
+
+def test_a_norm_that_few_models_face_has_a_table_of_its_own() -> None:
+    models = ("digits/a", "digits/b", "digits/c")
+    in_l0 = build.cell(models[0], "one-pixel", "5", (), norm="l0")
+    run = build.results([*(build.cell(model, "pgd", "0.1", (1,)) for model in models), in_l0])
+    linf, l0 = (table.frame for table in brief_headlines(_findings(run, Study(brief=True))))
+    assert list(linf["model"]) == ["a", "b", "c"]
+    assert list(linf.columns) == ["data", "model", "clean (%)", "ε = 0.1 (%)"]
+    assert list(l0["model"]) == ["a"]
+    assert l0["ε = 5 (%)"][0].startswith("100.0")

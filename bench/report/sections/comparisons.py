@@ -48,6 +48,8 @@ _FIGURES = (
     Column("left (%)", "rate"), Column("right (%)", "rate"), Column("difference", "number"),
     Column("Holm p", "number"),
 )  # fmt: skip
+#: What a case shares with the others of its claim is left out where it is longer than this.
+_LONG = 30
 #: Heads of figures where not all are in percent, so that each says what it is.
 _OF_A_UNIT = {"left (%)": "left figure", "right (%)": "right figure"}
 
@@ -159,7 +161,7 @@ def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
     letters = formatting.lettered(found["note"])
     own, strongest = _figures(found, ""), _figures(found, "strongest_")
     table = pd.DataFrame({
-        "case": found["case"],
+        "case": _telling_cases(found),
         "threat": [threat(row) for row in found.itertuples()],
         "own": _both(own), "own difference": own["difference"], "own p": own["Holm p"],
         "strongest": _both(strongest), "strongest difference": strongest["difference"],
@@ -190,6 +192,22 @@ def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
         ),
         notes=formatting.in_letters(letters),
     )
+
+
+def _telling_cases(found: pd.DataFrame) -> list[str]:
+    """Return the case of each comparison, without long parts that all comparisons of its claim share.
+
+    A star may stand for the names of all members of an ensemble.
+    """
+    said: list[str] = []
+    for _, cases in found.groupby("claim", sort=False)["case"]:
+        parts = [str(case).split(", ") for case in cases]
+        shared = set.intersection(*map(set, parts))
+        said += [
+            ", ".join(part for part in own if part not in shared or len(part) <= _LONG)
+            for own in parts
+        ]
+    return said
 
 
 def _short(verdict: str, mark: str | None) -> str:

@@ -46,7 +46,8 @@ def section(findings: Findings) -> Section:
         where = (
             f"The headline of every model of the run is in {findings.results.suite}-headline.csv."
         )
-        blocks = (Text(text=where), brief_headline(findings), *matrices(findings))
+        tables = brief_headlines(findings)
+        blocks = (Text(text=where), *tables, *matrices(findings))
     else:
         blocks = (headline_table(findings.results, found), *matrices(findings))
     return Section(label="headline", title="Robust accuracy", blocks=blocks)
@@ -94,12 +95,27 @@ def _note(row: Any) -> str:
 _ACROSS = 8
 
 
-def brief_headline(findings: Findings) -> Table:
+def brief_headlines(findings: Findings) -> list[Table]:
+    """Return the brief headline: of the norms that most models face, then of each other one by itself."""
+    found = _shown(findings)
+    faced = found.groupby(["model", "norm"], sort=False)["planned"].sum().gt(0)
+    shares = faced.groupby("norm", sort=False).mean()
+    parts = [found[found["norm"].isin(shares.index[shares >= 0.5])]]
+    for norm in shares.index[(shares > 0) & (shares < 0.5)]:
+        models = faced.index[faced].to_frame(index=False).query("norm == @norm")["model"]
+        parts.append(found[(found["norm"] == norm) & found["model"].isin(models)])
+    return [brief_headline(findings, part) for part in parts if len(part)]
+
+
+def brief_headline(findings: Findings, found: pd.DataFrame) -> Table:
     """Return the models shown: clean accuracy, and the worst case at each radius.
 
     A row a model; of one data set and many radii a row a radius, with a column a model.
+
+    Args:
+        findings: of the run.
+        found: rows of the headline.
     """
-    found = _shown(findings)
     threats = list(dict.fromkeys(zip(found["norm"], found["eps_text"], strict=True)))
     one_norm = len({norm for norm, _ in threats}) == 1
     titles = {

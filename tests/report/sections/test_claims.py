@@ -98,6 +98,18 @@ def test_the_compact_table_leaves_out_what_its_headings_say(claimed: Results) ->
     assert made.caption.endswith("Each on 40 images.")
 
 
+def test_what_all_cases_of_a_claim_share_is_left_out_where_it_is_long() -> None:
+    members = "-".join(["member"] * 8)
+    cells = [cell(model, "pgd", "0.1", [1]) for model in (f"both-{members}", "one-a", "one-b")]
+    run = build.results(
+        cells, claim(left="both-*", right="one-*"), claim(left="one-*", right="both-m*")
+    )
+    found = comparisons(Outcomes(run))
+    assert found["case"].iloc[0] == f"{members}, a"
+    made = compact(found, run.claims)
+    assert [row[0] for row in made.groups[0].rows] == ["a", "b"]
+
+
 def test_every_format_has_the_claims(claimed: Results, report: dict[str, list[Path]]) -> None:
     names = {kind: {path.name for path in paths} for kind, paths in report.items()}
     assert {"fake-claims.csv", "fake-comparisons.csv"} < names["csv"]

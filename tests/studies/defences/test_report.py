@@ -14,7 +14,7 @@ from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE, unseen_noise
 from bench.report.findings import find
 from bench.report.labels import BY_ONE_DRAW
 from bench.report.measured import measure
-from bench.report.sections.headline import brief_headline
+from bench.report.sections.headline import brief_headlines
 from bench.report.write import write_report
 
 
@@ -89,7 +89,7 @@ def test_a_run_through_one_draw_alone_is_marked_wherever_it_is_shown(by_one_draw
         one.interval.endswith(BY_ONE_DRAW) for one in rows["randomized smoothing"].entries[1:]
     )
     assert not any(BY_ONE_DRAW in one.interval for one in rows["basic"].entries)
-    headline = brief_headline(study).frame.set_index("model")
+    headline = brief_headlines(study)[0].frame.set_index("model")
     assert headline.loc["randomized smoothing", "linf 0.03 (%)"].endswith(BY_ONE_DRAW)
     assert not headline.loc["mixed training", "linf 0.03 (%)"].endswith(BY_ONE_DRAW)
     flags = measured.headline.set_index("model")["flag"]

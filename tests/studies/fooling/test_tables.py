@@ -16,7 +16,7 @@ from bench.report.document import document, frames
 from bench.report.findings import find
 from bench.report.measured import measure
 from bench.report.render import latex, pdf
-from bench.report.sections.headline import brief_headline
+from bench.report.sections.headline import brief_headlines
 from bench.studies.fooling.methods import METHODS, methods_table
 from bench.studies.fooling.names import called, shown, stands_for
 
@@ -166,7 +166,7 @@ def test_names_of_ours_and_of_the_published_networks():
 
 
 def test_of_many_radii_the_headline_has_a_row_a_radius(study):
-    table = brief_headline(study)
+    table = brief_headlines(study)[0]
     assert [column.title for column in table.columns[:3]] == ["data", "threat", "ResNet-50, slim"]
     assert list(table.frame["threat"])[:2] == ["clean", "linf 0.005"]
     found = study.measured.headline.set_index(["model", "norm", "eps_text"])["robust_accuracy"]

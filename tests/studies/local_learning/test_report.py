@@ -12,7 +12,7 @@ from scenes import local_learning
 from bench.measure.published import read_published
 from bench.report.findings import find
 from bench.report.measured import measure
-from bench.report.sections.headline import brief_headline
+from bench.report.sections.headline import brief_headlines
 from bench.report.sections.opening import used
 from bench.report.study import study_of
 from bench.report.write import write_report
@@ -71,7 +71,7 @@ def test_every_published_figure_is_read():
 
 
 def test_repeated_trainings_are_not_in_the_headline_of_the_pdf(study):
-    shown = brief_headline(study).frame["model"]
+    shown = brief_headlines(study)[0].frame["model"]
     assert not shown.str.contains("seed").any()
 
 
