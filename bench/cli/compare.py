@@ -27,7 +27,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--fail-on", type=click.Choice(["worse"]),
     help="Exit with 1 where clean accuracy or robustness is significantly worse in B, or where B lacks a "
-    "result that A has.",
+    "result that A has though it was asked for it.",
 )  # fmt: skip
 @click.option(
     "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -42,8 +42,8 @@ def compare(ctx: click.Context, /, a: Path, b: Path, suite: str | None, **option
     Cells are matched by what they are (model, attack with its parameters, toolkit, surface, goal) and compared
     on the images that both runs have: by whether an image is robust or, where an attack looks for the
     nearest image, by whether it is broken at a distance that is smaller by more than 1 %. The tests are exact
-    and paired (McNemar), adjusted by Holm's method: where nothing changed, at most 5 % of comparisons find
-    something. A robust accuracy is that of the attacks that have a result in both runs.
+    and paired (McNemar), adjusted by Holm's method: of two runs between which nothing changed, it calls
+    something worse or better at most 5 times in 100. A robust accuracy is that of the attacks that have a result in both runs.
 
     The last line says `same` (all rows are equal), `differs by noise` (rows differ, none significantly) or
     `differs`, and for which models B is worse or better.

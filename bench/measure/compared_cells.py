@@ -26,6 +26,8 @@ from bench.measure.paired_runs import (
     paired,
 )
 from bench.spec import ATTACKING, COLUMNS, FIXED, MINIMAL, measuring
+from bench.store.chosen import asks_for_as_much
+from bench.store.results import Results
 
 #: The columns that say what was found: no keys, and nothing that follows from a key or a clock.
 _FOUND = [name for name in COLUMNS if name not in ("cell", "index", "seed", "seconds")]
@@ -79,9 +81,12 @@ def compare_cells(
     """
     shared = _shared_rows(a.results.rows, b.results.rows, matches)
     why = _without_result(a), _without_result(b)
+    asked = _asked_as_much(a.results, b.results), _asked_as_much(b.results, a.results)
     rows, tests = [], {}
     for turn, (match, differing) in enumerate(matches):
-        row = _named(match, differing) | _state(match, shared.get(turn), why)
+        row = _named(match, differing) | (
+            _alone(match, asked) if None in match[:2] else _state(match, shared.get(turn), why)
+        )
         if turn in shared:
             found, test = _figures(a, b, match, shared[turn].images)
             row |= {**shared[turn].counts, **found}
@@ -174,12 +179,35 @@ def _without_result(outcomes: Outcomes) -> dict[str, str]:
     return why
 
 
+def _asked_as_much(results: Results, other: Results) -> bool:
+    """Return whether a run is known to have asked for all cells of another."""
+    same_suite = results.content is not None and results.content == other.content
+    return same_suite and asks_for_as_much(results.asked, other.asked)
+
+
+def _alone(match: Match, asked: tuple[bool, bool]) -> dict[str, str]:
+    """Return the change of a cell that one run alone has, and a note.
+
+    Where the other asked for it and has none that is like it, it was left out there: its model could not be
+    loaded, or its toolkit is not installed.
+
+    Args:
+        match: the cell.
+        asked: of each run, whether it asked for all that the other did.
+    """
+    lacking = 0 if match.a is None else 1
+    if asked[lacking] and not match.note:
+        note = f"in {'AB'[lacking]}: left out"
+        return {"change": (NO_RESULT_IN_A, NO_RESULT_IN_B)[lacking], "note": note}
+    return {"change": (ONLY_B, ONLY_A)[lacking], "note": match.note}
+
+
 def _state(
     match: Match, shared: _Shared | None, why: tuple[Mapping[str, str], Mapping[str, str]]
 ) -> dict[str, str]:
-    """Return the change of a cell, empty if it is to be tested, and a note."""
-    if match.a is None or match.b is None:
-        return {"change": ONLY_B if match.a is None else ONLY_A, "note": match.note}
+    """Return the change of a cell that both runs have, empty if it is to be tested, and a note."""
+    assert match.a is not None
+    assert match.b is not None
     if shared is not None and not shared.counts["rows_differ"]:
         return {"change": SAME, "note": ""}
     lacking_a, lacking_b = (

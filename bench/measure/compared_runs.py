@@ -132,6 +132,10 @@ def _notes(
         waiting, planned = int((run.cells["status"] == "missing").sum()), len(run.cells)
         if waiting:
             yield f"{side} is unfinished: {waiting} of {planned} cells did not run yet"
+    for side, run, other in (("A", a, b), ("B", b, a)):
+        for line in run.left_out:
+            if line not in other.left_out:
+                yield f"left out in {side} alone: {line}"
     counts = dict.fromkeys(one[IMAGES] for one in differing if IMAGES in one)
     for left, right in counts:
         yield f"A has {left} images and B {right}: those that both have are compared"

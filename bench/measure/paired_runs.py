@@ -30,7 +30,7 @@ NEARLY = 0.01
 
 #: What became of a cell or of a figure. `NOISE`: there are differences, but no significant one. `UNTESTED`: rows
 #: differ of which is not known what would be better. `NO_RESULT...`: both runs asked for it, and not both
-#: have a result that counts. `OTHER_IMAGES`: the runs have no image in common.
+#: have a result that counts, since it did not run, failed or was left out. `OTHER_IMAGES`: the runs have no image in common.
 SAME, NOISE, WORSE, BETTER = "same", "noise", "worse", "better"
 UNTESTED, OTHER_IMAGES = "not tested", "other images"
 NO_RESULT, NO_RESULT_IN_A, NO_RESULT_IN_B = "no result", "no result in A", "no result in B"

@@ -140,6 +140,23 @@ def is_whole(request: Mapping[str, Any] | None) -> bool:
     return all(count >= of for count, of in pairs)
 
 
+def asks_for_as_much(request: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Return whether a run is known to have asked for all that another run of the same suite asked for.
+
+    By number: of two runs of as many models, or attacks, each is taken to have asked for those of the other.
+    Images and seed do not count.
+    """
+    if request is None or other is None:
+        return False
+    counts = (
+        (request["models"][0], other["models"][0]), (request["attacks"][0], other["attacks"][0]),
+        (request["joined"], other["joined"]), (request["added"], other["added"]),
+    )  # fmt: skip
+    toolkits, wanted = set(request["toolkits"]), set(other["toolkits"])
+    in_toolkits = not toolkits or (bool(wanted) and wanted <= toolkits)
+    return in_toolkits and all(count >= of for count, of in counts)
+
+
 def is_altered(request: Mapping[str, Any]) -> bool:
     """Return whether a run asked for something else than its suite: other attacks, or another seed."""
     return bool(request["added"]) or request["seed"] is not None

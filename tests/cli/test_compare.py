@@ -21,7 +21,7 @@ CELLS = [
 ]
 
 
-def write(folder, cells=CELLS, *, planned=CELLS, suite="fake", lost=(), content="c"):
+def write(folder, cells=CELLS, *, planned=CELLS, suite="fake", lost=(), content="c", asked=None):
     """Write a run into a folder in which models whose name is in `lost` fall to every attack."""
     store = open_store(folder)
     for cell, _ in cells:
@@ -30,7 +30,8 @@ def write(folder, cells=CELLS, *, planned=CELLS, suite="fake", lost=(), content=
             label = ((rows["label"] + 1) % 10).where(rows["correct"]).astype("Int64")
             rows = rows.assign(success=rows["correct"], adv_label=label)
         stored_run.write_cell(store, cell, rows=rows)
-    start_run(store, {**stored_run.run_start(list(planned), suite), "content": content})
+    start = stored_run.run_start(list(planned), suite)
+    start_run(store, {**start, "content": content, "asked": asked})
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,24 @@ def test_a_gate_is_not_met_where_b_has_no_result(invoke, tmp_path, folders):
     assert done.returncode == 0, done.stderr
     last = "same: all 80 rows of 2 cells are equal; 2 cells not compared"
     assert done.stdout.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize(("attacks", "exit_code"), [(1, 1), (0, 0)])
+def test_what_b_was_asked_for_and_left_out_fails_the_gate(invoke, tmp_path, attacks, exit_code):
+    """A model that can no longer be loaded must not pass its guard: it has no cell in B."""
+    for folder, cells, count in (("a", CELLS, 1), ("b", CELLS[:2], attacks)):
+        write(tmp_path / folder, cells, planned=cells, asked={
+            "models": [0, 0], "joined": 2, "attacks": [count, 1], "added": 0, "images": [[40, 40]],
+            "toolkits": [], "seed": None,
+        })  # fmt: skip
+    done = invoke("compare", "a", "b", "--fail-on", "worse", cwd=tmp_path)
+    assert done.returncode == exit_code, done.stderr
+    last = (
+        "differs: no result in B: digits/wide (2 cells); 2 cells not compared",
+        "same: all 80 rows of 2 cells are equal; 2 cells not compared",
+    )
+    assert done.stdout.splitlines()[-1] == last[exit_code == 0]
+    assert ("in B: left out" in done.stdout) == (exit_code == 1)
 
 
 def test_the_last_run_of_the_only_suite_that_both_folders_have(invoke, tmp_path):
