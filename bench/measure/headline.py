@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.measure.outcomes import Group, Outcomes, WorstCase, broken
-from bench.measure.threats import same_radius, threats_by_data
+from bench.measure.threats import named_for, same_radius, threats_by_data
 from bench.measure.validity import (
     NO_UNTARGETED,
     NOISE_ALONE,
@@ -33,7 +33,8 @@ def headline(outcomes: Outcomes) -> pd.DataFrame:
     """Return the worst-case accuracy of each model under each threat of the run.
 
     A threat is a norm with an eps that some attack of fixed budget of the run has; radii that agree to
-    1e-6 are one. A model has the threats of its own data set.
+    1e-6 are one. A model has the threats of its own data set, without those that the suite names for
+    other models alone.
 
     Robust accuracy is the share of all images, including those the model gets wrong, that no cell of
     this model and norm broke within eps, whatever its toolkit, surface, budget and goal. The cells that
@@ -60,7 +61,7 @@ def headline(outcomes: Outcomes) -> pd.DataFrame:
     rows = [
         row
         for model in outcomes.results.models
-        for row in _rows_of_model(outcomes, model, threats[str(model["data"])])
+        for row in _rows_of_model(outcomes, model, named_for(model, threats[str(model["data"])]))
     ]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"draws": "Int64"})
 

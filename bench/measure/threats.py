@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from math import isclose
 from typing import Any
 
 import pandas as pd
 
+from bench.spec import number
 from bench.store.results import Results
 
 #: Radii whose relative difference is at most this are the same radius.
@@ -58,6 +59,28 @@ def threats_by_data(results: Results, cells: pd.DataFrame) -> dict[str, pd.DataF
         own = fixed[data == name] if (data == name).any() else fixed
         by_data[name] = threats(own)
     return by_data
+
+
+def named_for(model: Mapping[str, Any], threats: pd.DataFrame) -> pd.DataFrame:
+    """Return those of some threats under which a suite attacks a model, as far as its log tells.
+
+    A minimal-norm attack is made under all threats of its norm. Where the suite names none of them for the
+    model these are all, so that no model looks as if nothing was asked of it.
+
+    Args:
+        model: of `Results.models`.
+        threats: of its data set, see `threats_by_data`.
+    """
+    named = [(norm, number(eps) if eps else None) for norm, eps in model.get("threats", ())]
+    under = [
+        any(
+            norm == threat["norm"]
+            and (eps is None or isclose(eps, threat["radius"], rel_tol=SAME_RADIUS))
+            for norm, eps in named
+        )
+        for threat in threats.to_dict("records")
+    ]
+    return threats[under] if any(under) else threats
 
 
 def data_sets(results: Results) -> dict[str, str]:

@@ -19,7 +19,7 @@ from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
-from bench.spec import Adapter, Cell, ModelRequest
+from bench.spec import Adapter, Cell, ModelRequest, Suite
 from bench.train.cards import learning_curves, poisoning, read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
@@ -102,6 +102,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
         ],
         "models": [
             _model_facts(request, plan.adapters[request], plan.behaviours.get(request, Behaviour()))
+            | {"threats": _threats(request, suite)}
             for request in suite.models
         ],
         "trainings": list(plan.trainings),
@@ -190,6 +191,12 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
         "random": behaviour.random,
         "notes": behaviour.notes(),
     }
+
+
+def _threats(request: ModelRequest, suite: Suite) -> list[list[str | None]]:
+    """Return norm and eps of the attacks that a suite makes on a model, each once; of minimal-norm ones no eps."""
+    specs = (attack.spec for attack in suite.attacks if attack.is_on(request))
+    return [list(threat) for threat in dict.fromkeys((spec.norm, spec.eps) for spec in specs)]
 
 
 def _snapshots(name: str) -> dict[str, Any]:

@@ -66,8 +66,9 @@ class Results:
             logs lack the last three. `request` (its `name` in the suite, and the `options` given there;
             missing in old logs), `filters` (None, or `shape` and `epochs`: by epoch base64 of uint8
             pictures of that shape), `curves` (learning curves, see `bench.train.cards.learning_curves`;
-            None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`), and
-            other facts of the adapter.
+            None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`),
+            `threats` (norm and eps of the attacks that the suite makes on it, eps None for minimal-norm ones;
+            missing in old logs), and other facts of the adapter.
         trainings: those that the suite names, attacked or not, one dict each: `name`, `configuration` (the
             name without its seed), `data`, `seed`, `parameters`, `clean_accuracy`, `trunk` (the model that
             its weights started from, or None), `phases` (the epochs of each; empty for one phase) and

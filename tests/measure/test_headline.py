@@ -243,6 +243,22 @@ def test_a_model_is_asked_about_the_threats_of_its_own_data_set() -> None:
     assert set(lines.loc[lines["model"] == "a", "eps"]) == {0.0, 0.1}
 
 
+def test_a_model_has_no_row_of_a_threat_that_the_suite_names_for_others() -> None:
+    cells = [build.cell("a", "pgd", "0.1", [1, 2]), build.cell("a", "pgd", "3", [3], norm="l2")]
+    models = {
+        "a": {"threats": [["linf", "0.1"], ["l2", "3"]]},
+        "unreached": {"threats": [["linf", "1/10"]]},
+        "minimal": {"threats": [["l2", None]]},
+        "unnamed": {"threats": []},
+    }
+    found = headline(Outcomes(build.results(cells, models=models)))
+    norms = found.groupby("model")["norm"].apply(list)
+    assert norms["unreached"] == ["linf"]
+    assert norms["minimal"] == ["l2"]
+    # Of a model without an attack there must still be a row that says so.
+    assert norms["a"] == norms["unnamed"] == ["linf", "l2"]
+
+
 def test_a_model_that_is_always_wrong_is_not_robust(results: Results) -> None:
     rows = results.rows.assign(correct=False, success=False)
     table = headline(Outcomes(dataclasses.replace(results, rows=rows)))
