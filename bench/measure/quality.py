@@ -18,7 +18,7 @@ attacked, and over the radii of a method.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,9 @@ Flags = npt.NDArray[np.bool_]
 
 #: Passes that differ by at most this share are equal.
 _EQUAL = 0.1
+
+#: A figure of fewer methods says no more than their table.
+_FEWEST = 3
 
 #: What a method is called by, beside the model.
 METHOD = ("norm", "attack", "toolkit", "surface")
@@ -236,7 +239,8 @@ def _together(methods: Sequence[Method], radius: float, n: int) -> Flags:
 def success_against_passes(found: Sequence[Contest]) -> pd.DataFrame:
     """Return success at one radius against passes, a row a data set and method, mean over models.
 
-    The radius is the one at which the success of the methods differs most; where the norm has no radius,
+    The methods are those that attack every model that is compared in the norm, so that all means are over the
+    same models; of fewer than three there is no row. The radius is the one at which the success of the methods differs most; where the norm has no radius,
     the median distance at which the best of all attacks breaks an image.
 
     Args:
@@ -244,13 +248,13 @@ def success_against_passes(found: Sequence[Contest]) -> pd.DataFrame:
 
     Returns:
         `data, norm, eps` (as text), `attack, toolkit, surface, passes, success` (share of the images that
-        the model gets right), `together` (share that is broken by the methods that spent as many
-        passes or fewer), `models` (how many) and `asked` (whether the run has this radius); by data set,
+        the model gets right), `together` (share that is broken by those of these methods that spent as many
+        passes or fewer, on each model), `models` (how many) and `asked` (whether the run has this radius); by data set,
         norm and passes.
     """
     points: list[pd.DataFrame] = []
     for key in dict.fromkeys((one.data, one.norm) for one in found):
-        alike = [one for one in found if (one.data, one.norm) == key]
+        alike = _with_shared_methods([one for one in found if (one.data, one.norm) == key])
         radii = {radius: eps for one in alike for radius, eps in one.radii.items()}
         asked = bool(radii)
         if not asked:
@@ -258,6 +262,7 @@ def success_against_passes(found: Sequence[Contest]) -> pd.DataFrame:
             median = float(np.median(distances)) if len(distances) else 0.0
             radii = {median: f"{median:.3g}"} if median > 0 else {}
         at = [_points(alike, radius, eps) for radius, eps in radii.items()]
+        at = [part for part in at if len(part) >= _FEWEST]
         spread = [float(part["success"].max() - part["success"].min()) for part in at]
         points += [at[int(np.argmax(spread))].assign(asked=asked)] if at else []
     names = ["data", "norm", "eps", *METHOD[1:], "passes", "success", "together", "models", "asked"]
@@ -266,23 +271,29 @@ def success_against_passes(found: Sequence[Contest]) -> pd.DataFrame:
     )
 
 
+def _with_shared_methods(alike: Sequence[Contest]) -> list[Contest]:
+    """Return contests with those methods alone that all of them have."""
+    shared = set.intersection(*({method.name for method in one.methods} for one in alike))
+    return [
+        replace(one, methods=[method for method in one.methods if method.name in shared])
+        for one in alike
+    ]
+
+
 def _points(alike: Sequence[Contest], radius: float, eps: str) -> pd.DataFrame:
     """Return success and passes at one radius of the methods on models of one data set and norm."""
     tried = [
         {**dict(zip(METHOD, method.name, strict=True)), "passes": method.passes,
-         "success": float(hits.mean())}
+         "success": float(hits.mean()),
+         "together": float(
+             _together(contest.as_cheap(method.passes), radius, len(contest.best)).mean()
+         )}
         for contest in alike
         for method in contest.methods
         if (hits := method.successes(radius)) is not None
     ]  # fmt: skip
-    means = pd.DataFrame(tried).groupby(list(METHOD), sort=False)[["passes", "success"]]
-    table = means.mean().join(means.size().rename("models")).reset_index()
-    table = table.sort_values("passes", kind="stable")
-    together = [
-        np.mean([
-            _together(contest.as_cheap(passes), radius, len(contest.best)).mean()
-            for contest in alike
-        ])
-        for passes in table["passes"]
-    ]  # fmt: skip
-    return table.assign(data=alike[0].data, eps=eps, together=together)
+    columns = [*METHOD, "passes", "success", "together"]
+    means = pd.DataFrame(tried, columns=columns).groupby(list(METHOD), sort=False)
+    table = means[columns[len(METHOD) :]].mean().join(means.size().rename("models")).reset_index()
+    table = table[table["models"] == len(alike)].sort_values("passes", kind="stable")
+    return table.assign(data=alike[0].data, eps=eps)

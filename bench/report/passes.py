@@ -21,7 +21,7 @@ _ACROSS, _PANEL, _LEGEND = 2, 2.2, 2.0
 #: Where all successes are above this many percent, the axis has more ticks.
 _MAGNIFIED = 50
 
-_TOGETHER, _OTHERS = "as cheap ones together", "other attacks"
+_TOGETHER, _OTHERS = "together, up to there", "other attacks"
 _GREY = "0.6"
 
 
@@ -84,13 +84,16 @@ def caption(points: pd.DataFrame, *, named: bool) -> str:
         points: of `bench.measure.quality.success_against_passes`.
         named: whether all attacks are.
     """
-    mean = ", mean over the models," if points["models"].max() > 1 else ""
+    several = points["models"].max() > 1
+    mean = ", mean over the models," if several else ""
     without = points.loc[~points["asked"], "norm"].unique()
     what = (
         f"Success at one radius{mean} against passes, forward and backward, for each image attacked: a "
         "marker an attack and toolkit; the upper left is best."
     )
     said = [what]
+    if several:
+        said.append("Only attacks made on all these models are shown.")
     if points["asked"].any():
         said.append("The radius of the run is shown at which the attacks differ most.")
     if len(without):
@@ -98,7 +101,7 @@ def caption(points: pd.DataFrame, *, named: bool) -> str:
             f"In {', '.join(without)}, which has none: the median distance of the best attack for each image."
         )
     said.append(
-        "Grey line: what the attacks break together that spent as many passes or fewer (up to a tenth more)."
+        "Grey line: what all attacks shown break together that spent as many passes or fewer (up to a tenth more)."
     )
     if not named:
         said.append("Named: the attacks that none as cheap outdoes, and the weakest of each panel.")

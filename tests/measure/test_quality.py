@@ -118,24 +118,35 @@ def test_the_figure_shows_the_radius_at_which_attacks_differ_most() -> None:
                 cell(model, "fgsm", "0.2", {1}),
                 cell(model, "pgd", "0.1", {0, 1}, steps=9),
                 cell(model, "pgd", "0.2", {2, 3, 4, 5, *more}, steps=9),
+                cell(model, "bim", "0.2", {2}, steps=99),
+                # Made on one of the models alone, it would be compared with means over both.
+                *([cell(model, "apgd", "0.2", set(range(9)))] if model == "m" else []),
             )
         )
     )
     points = success_against_passes(found)
     assert points["eps"].unique().tolist() == ["0.2"]
     assert points["asked"].all()
-    assert points["attack"].tolist() == ["fgsm", "pgd"]
-    assert points["success"].tolist() == pytest.approx([0.1, 0.45])
-    assert points["together"].tolist() == pytest.approx([0.1, 0.55])
-    assert points["models"].tolist() == [2, 2]
+    assert points["attack"].tolist() == ["fgsm", "pgd", "bim"]
+    assert points["success"].tolist() == pytest.approx([0.1, 0.45, 0.1])
+    assert points["together"].tolist() == pytest.approx([0.1, 0.55, 0.55])
+    assert (points["together"] >= points["success"]).all()
+    assert points["models"].tolist() == [2, 2, 2]
 
 
 def test_without_radii_the_figure_shows_the_median_of_the_best() -> None:
     found = compared(
-        nearest("deepfool", {0: 0.1, 1: 0.2, 2: 0.5}), nearest("cw", {0: 0.3, 2: 0.6}, steps=5)
+        nearest("deepfool", {0: 0.1, 1: 0.2, 2: 0.5}),
+        nearest("cw", {0: 0.3, 2: 0.6}, steps=5),
+        nearest("ddn", {0: 0.2}, steps=9),
     )
     points = success_against_passes(found)
-    assert points["eps"].tolist() == ["0.2", "0.2"]
+    assert points["eps"].tolist() == ["0.2"] * 3
     assert not points["asked"].any()
-    assert points["success"].tolist() == [0.2, 0]
-    assert points["together"].tolist() == [0.2, 0.2]
+    assert points["success"].tolist() == [0.2, 0, 0.1]
+    assert points["together"].tolist() == [0.2, 0.2, 0.2]
+
+
+def test_two_attacks_are_no_figure() -> None:
+    found = compared(cell("m", "fgsm", "0.1", {0}), cell("m", "pgd", "0.1", {0, 1}))
+    assert success_against_passes(found).empty

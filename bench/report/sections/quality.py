@@ -20,7 +20,7 @@ _MEAN = ", mean over the models, with the least and the largest in brackets"
 
 _EQUAL = (
     "At equal passes: the same, divided by what those {attacks} reach together that spent as many passes or "
-    "fewer (up to a tenth more); 100 says that the others as cheap add nothing. Passes: forward and "
+    "fewer (up to a tenth more); 100 means that the others of them add nothing. Passes: forward and "
     "backward, for each image attacked{and_radius}. Points a pass: the score divided by them."
 )
 
@@ -63,8 +63,8 @@ def optimality_table(found: pd.DataFrame, called: Callable[[str], str]) -> Table
         rows,
         Column("optimality (%)", "rate"),
         f"{which} optimality of minimal-norm attacks{mean}: the area that an attack takes away under the curve of "
-        "accuracy against eps, divided by what the best attack for each image takes away, whichever of the "
-        "run that is. The area ends at the largest distance at which that one breaks an image. The curve "
+        "accuracy against eps, divided by what all attacks of the run take away together, each image broken by "
+        "the one that comes nearest. The area ends at the largest of these distances. The curve "
         "has steps and its integral is exact: an attack that never succeeds has 0, one that is the nearest on "
         "every image 100. Broken: share of the images attacked, at any distance. "
         f"{_EQUAL.format(attacks='minimal-norm attacks', and_radius='')}",

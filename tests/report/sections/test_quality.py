@@ -70,11 +70,12 @@ def test_one_model_has_local_optimality_and_its_flag() -> None:
     made = section(findings(
         cell("m", "deepfool", None, {0, 1}, distance={0: 0.1, 1: 0.2}),
         cell("m", "cw", None, (), invalid=range(10)),
+        cell("m", "ddn", None, {1}, distance={1: 0.2}),
     ))  # fmt: skip
     table, figure = made.blocks
     assert table.caption.startswith("Local optimality")
-    assert table.frame["optimality (%)"].tolist() == ["100.0", "0.0"]
-    assert table.frame["note"].tolist() == ["", "INVALID: gave no valid image"]
+    assert table.frame["optimality (%)"].tolist() == ["100.0", "0.0", "0.0"]
+    assert table.frame["note"].tolist() == ["", "INVALID: gave no valid image", ""]
     assert "median distance" in figure.caption
 
 
@@ -88,7 +89,10 @@ def test_without_several_attacks_or_in_brief_there_is_no_section() -> None:
 
 def test_an_attack_without_passes_has_no_points_a_pass() -> None:
     none = {"forwards": 0, "backwards": 0}
-    found = findings(cell("m", "fgsm", "0.1", {0}, columns=none), cell("m", "pgd", "0.1", {0, 1}))
+    found = findings(
+        cell("m", "fgsm", "0.1", {0}, columns=none),
+        *(cell("m", name, "0.1", {0, 1}) for name in ("pgd", "bim")),
+    )
     table, figure = section(found).blocks
-    assert table.frame["points a pass"].tolist() == ["–", "25"]
+    assert table.frame["points a pass"].tolist() == ["–", "25", "25"]
     assert figure.pdf.startswith(b"%PDF")
