@@ -45,7 +45,7 @@ def trainings(globs: Sequence[str]) -> Recorded:
     cards = ((name, read_card(folders[name], name) or {}) for name in names)
     known = {name: card for name, card in cards if learning_curves(card) is not None}
     left_out = (
-        f"trainings: no card with learning curves matches {glob!r}; bench train NAME makes one"
+        f"trainings: {_why_none(glob, of_glob)}"
         for glob, of_glob in matching.items()
         if known.keys().isdisjoint(of_glob)
     )
@@ -54,6 +54,13 @@ def trainings(globs: Sequence[str]) -> Recorded:
         key=lambda facts: (facts["configuration"], facts["seed"]),
     )
     return Recorded(tuple(found), tuple(left_out))
+
+
+def _why_none(glob: str, cards: Sequence[str]) -> str:
+    """Return why a glob names no training, from the names of the cards that match it."""
+    if not cards:
+        return f"no card matches {glob!r}; bench train NAME makes one"
+    return f"no card that matches {glob!r} has learning curves: its recipe watches no validation images"
 
 
 def _named(folder: Path) -> Iterable[str]:

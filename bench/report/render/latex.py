@@ -5,6 +5,7 @@ Names are data: every text is escaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.report import formatting
@@ -98,7 +99,7 @@ def longtable(table: Table, label: str) -> list[str]:
     for title, group in laid.groups:
         if title:
             lines.append(
-                f"\\multicolumn{{{len(laid.columns)}}}{{l}}{{\\emph{{{latex(title)}}}}} \\\\*"
+                f"\\multicolumn{{{len(laid.columns)}}}{{l}}{{\\emph{{{symbol(title)}}}}} \\\\*"
             )
         for row in group:
             cells = [_cell(column, text) for column, text in zip(laid.columns, row, strict=True)]
@@ -160,7 +161,12 @@ def _stack(parts: Sequence[str]) -> str:
 def _cell(column: Column, text: str) -> str:
     if column.kind == "threat":
         return threat(text)
-    return symbol(text) if column.kind == "norm" else latex(text)
+    return symbol(text) if column.kind == "norm" else latex(_minus(text) if column.right else text)
+
+
+def _minus(figures: str) -> str:
+    """Return figures with a minus sign before those below 0, in place of a hyphen."""
+    return re.sub(r"(^|[\[ ])-(?=\d)", r"\1−", figures)
 
 
 def published_lines(table: PublishedTable, label: str) -> list[str]:

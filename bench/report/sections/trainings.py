@@ -63,11 +63,10 @@ def training_table(findings: Findings) -> Table:
         ))  # fmt: skip
     return Table(
         name="trainings",
-        caption="Trainings, those of one network that differ in their seeds together: accuracy on all test "
-        "images at the epoch of least loss on validation images, whose weights are kept, and at the "
-        "epoch of least loss on the test images themselves, as studies report it that choose the epoch on the "
-        "images they report. The difference, in points, is what that leak adds. Mean ± standard deviation "
-        "over the seeds, where there are several.",
+        caption="Accuracy of each training on all test images: at the epoch with the least loss on validation "
+        "images, whose weights are kept, and at the epoch with the least loss on the test images themselves, "
+        "which some studies report. The difference, in points, is what that choice adds. Trainings of one "
+        "network with several seeds share a row: mean ± standard deviation.",
         columns=_COLUMNS,
         frame=pd.DataFrame(rows, columns=[column.title for column in _COLUMNS]),
         group="data",
@@ -105,7 +104,7 @@ def curve_figures(findings: Findings) -> list[Figure]:
             name="learning-curves",
             pdf=_panels(shown),
             caption="Learning curves: mean cross-entropy by epoch on training images, as they were changed at "
-            "random, and on held-out images; of each network the training with the first seed."
+            "random, and on validation images; of each network the training with the first seed."
             + left,
         )
     ]
@@ -124,8 +123,8 @@ def _panels(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> bytes:
             axes.set_visible(False)
         for axes in grid[:, 1:].flat:
             axes.set_ylabel("")
-        for axes in grid[:-1].flat:
-            axes.set_xlabel("")
+        for axes in grid.flat[: len(shown) - across]:
+            axes.set_xlabel("")  # those with another panel below
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
         return to_pdf(figure)

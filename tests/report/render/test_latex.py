@@ -152,6 +152,22 @@ def test_norms_are_symbols() -> None:
     assert r"{lr}" in made
 
 
+def test_figures_below_0_have_a_minus_sign_and_norms_above_rows_are_symbols() -> None:
+    columns = (Column("norm", "norm"), Column("name"), Column("difference", "number"))
+    rows = [
+        ("linf", "a-1", "-4.4 [-5, 1]"),
+        ("linf", "b", "+1"),
+        ("l2", "c", "0"),
+        ("l2", "d", "1"),
+    ]
+    frame = pd.DataFrame(rows, columns=["norm", "name", "difference"])
+    made = "\n".join(
+        longtable(Table(caption="", columns=columns, frame=frame, group="norm"), "tab:x")
+    )
+    assert r"\emph{$\ell_{\infty}$}" in made
+    assert r"a-1 & $-$4.4 [$-$5, 1]" in made
+
+
 @pytest.mark.parametrize(
     ("cell", "safe"), [("[x]", "{}[x]"), ("*x*", "{}*x*"), ("x", "x"), ("", "")]
 )
