@@ -121,9 +121,9 @@ def parameters(given: Mapping[str, object]) -> str:
 
 
 def parameter_value(value: object) -> str:
-    """Return the value of a parameter: `yes` and `no` for flags."""
+    """Return the value of a parameter: `yes` and `no` for flags, `none` where there is none."""
     flags = {True: "yes", False: "no"}
-    return flags[value] if isinstance(value, bool) else str(value)
+    return flags[value] if isinstance(value, bool) else "none" if value is None else str(value)
 
 
 def loud(words: str) -> bool:

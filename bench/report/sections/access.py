@@ -178,11 +178,17 @@ def _caption(points: pd.DataFrame, norm: str) -> str:
     if DECISIONS in there:
         there.add(SCORES)
     said = "; ".join(text for kind, text in meanings.items() if kind in there)
+    gap = (
+        " No marker: too many images without a valid attack."
+        if points["accuracy"].isna().any()
+        else ""
+    )
     return (
         f"Accuracy against the {norm} radius by what attacks know of the model, n = {images} images a panel{smoke}, "
         f"the same for all its lines. {said[:1].upper()}{said[1:]}. Black: images that no attack of any kind broke, "
-        "the band its 95 % Wilson interval. At 0 clean accuracy; the lines between the markers measure nothing. Where attacks that ask less do better than "
-        "those that follow a gradient, that gradient is hidden and the model no more robust for it."
+        f"the band its 95 % Wilson interval. At radius 0: clean accuracy.{gap} The lines between the markers measure "
+        "nothing. Where attacks that know less of a model break more images than those that follow its gradient, "
+        "the gradient is only hidden, and the model no more robust for that."
     )
 
 

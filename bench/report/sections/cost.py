@@ -11,6 +11,7 @@ from bench.report.blocks import Column, Say, Section, Table, Text, tabulate
 from bench.report.findings import Findings
 from bench.report.labels import ATTACK, MODEL, THREAT, TOOLKIT, data_name, surface_column, threat_of
 from bench.report.rules import SectionRule
+from bench.spec import SubstituteName, transfer_source
 
 _FORWARDS, _BACKWARDS = Column("forwards", "number"), Column("backwards", "number")
 _MILLISECONDS = Column("ms", "number")
@@ -37,6 +38,11 @@ def cost_table(found: pd.DataFrame, called: Mapping[str, str], fitted: bool = Fa
     """
     found = found[found["status"] == "done"]
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
+    if found["surface"].map(_is_another_model).any():
+        elsewhere = (
+            " Of images made on a substitute or on another model, the passes are those through that model."
+            + elsewhere
+        )
     columns: dict[Column, Say] = {
         MODEL: "model",
         ATTACK: lambda row: called[row.cell],
@@ -54,6 +60,11 @@ def cost_table(found: pd.DataFrame, called: Mapping[str, str], fitted: bool = Fa
         f"every toolkit, and milliseconds.{elsewhere}",
         name="cost",
     )
+
+
+def _is_another_model(surface: str) -> bool:
+    """Return whether a surface is a substitute, or another model whose images are tried."""
+    return transfer_source(surface) is not None or SubstituteName.read(surface) is not None
 
 
 def brief_cost(findings: Findings) -> Table:

@@ -22,6 +22,10 @@ def section(findings: Findings) -> Section | None:
     return Section(label="goals", title="Goals", blocks=(table,))
 
 
+#: Goals that are written with other signs than their names have.
+_GOALS = {"source-target": "source/target"}
+
+
 def goal_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     """Return a row a cell whose attack has a target, or aims at less confidence.
 
@@ -32,7 +36,7 @@ def goal_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
     found = found[found["goal"] != GOALS[0]]
     columns: dict[Column, Say] = {
         MODEL: "model",
-        Column("goal", "subject"): lambda row: row.goal.replace("-", " "),
+        Column("goal", "subject"): lambda row: _GOALS.get(row.goal, row.goal.replace("-", " ")),
         ATTACK: lambda row: called[row.cell],
         THREAT: threat_of,
         TOOLKIT: "toolkit",

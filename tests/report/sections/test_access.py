@@ -48,6 +48,15 @@ def test_a_model_attacked_through_something_in_its_place_has_a_panel(hidden):
     assert set(frames(hidden)["access"]["model"]) == {"digits/forest", "digits/cnn"}
 
 
+def test_a_caption_says_why_a_line_is_missing(hidden):
+    unmoved = cell("digits/forest", "square", "0.1", (), surface="predict", invalid=range(30))
+    (figure,) = section(findings(CELLS[0], unmoved)).blocks
+    said = "No marker: too many images without a valid attack."
+    assert said in figure.caption
+    (figure,) = section(hidden).blocks
+    assert said not in figure.caption
+
+
 def test_plain_networks_have_none():
     plain = findings(*CELLS[2:])
     assert section(plain) is None

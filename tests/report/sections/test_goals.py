@@ -20,6 +20,14 @@ def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
         [
             cell("m", "pgd", "0.1", range(4)),
             cell("m", "pgd", "0.1", range(10), goal="targeted", parameters={"targeted": "4"}),
+            cell(
+                "m",
+                "pgd",
+                "0.1",
+                (),
+                goal="source-target",
+                parameters={"targeted": "4", "source": 2},
+            ),
         ],
         images=20,
     )
@@ -31,10 +39,9 @@ def test_a_goal_reached_and_a_label_lost_are_told_apart() -> None:
     rates = attack_rates(Outcomes(made))
     called = attack_names(made)
     table = goal_table(rates, called).frame
-    assert len(table) == 1
+    assert table["goal"].tolist() == ["targeted", "source/target"]
     row = table.iloc[0]
-    assert row["goal"] == "targeted"
     assert row["reached (%)"].startswith("15.0")
     assert row["label lost (%)"] == "50.0"
     assert len(attack_table(rates, called).frame) == 1
-    assert rates["lost_rate"].tolist() == pytest.approx([0.2, 0.5])
+    assert rates["lost_rate"].tolist() == pytest.approx([0.2, 0.5, 0])

@@ -24,7 +24,7 @@ def test_parameters_are_written_out_once_an_attack(findings: Findings) -> None:
 def test_an_attack_in_several_ways_has_one_row_with_what_varies() -> None:
     cells = [
         build.cell("m", "fgsm", eps, (), parameters={"targeted": "none", **loss})
-        for loss in ({}, {"loss": "logit"})
+        for loss in ({}, {"loss": "logit", "source": 3})
         for eps in ("0.1", "0.2")
     ]
     results = build.results(cells)
@@ -34,7 +34,7 @@ def test_an_attack_in_several_ways_has_one_row_with_what_varies() -> None:
     assert row["eps"] == "0.1, 0.2"
     assert row["parameters"] == "targeted none"
     # What came later is left out of a cell where it has its default.
-    assert row["those that vary"] == "batch_size: 100, 1; loss: ce, logit"
+    assert row["those that vary"] == "batch_size: 100, 1; loss: ce, logit; source: none, 3"
 
 
 def test_report_without_cells_has_no_parameters(findings: Findings) -> None:
