@@ -5,13 +5,13 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.attacks.catalogue import resolve, row_of
+from bench.attacks.catalogue import access, resolve, row_of
 from bench.data.table import DATASETS
 from bench.errors import SpecError, UnknownName
 from bench.registry import literal, unknown
@@ -276,6 +276,7 @@ def _attacks(
         norm, eps = parameters.pop("norm"), parameters.pop("eps")
         try:
             look_up(row_of, name)
+            _refuse_elsewhere(name, surfaces or ())
             spec: AttackSpec = resolve(name, norm, eps, parameters)
         except SpecError as error:
             raise type(error)(f"{path}: attacks[{index + 1}]: {error}") from error
@@ -303,6 +304,21 @@ def _surfaces(path: Path, index: int, named: list[str], titles: list[str]) -> tu
         name if substitute is None else substitute.title()
         for name, substitute in substitutes.items()
     )
+
+
+def _refuse_elsewhere(attack: str, surfaces: Sequence[str]) -> None:
+    """Raise a SpecError where an attack asks the model itself, and would have to be made on something else.
+
+    Surfaces of the model itself are left aside there, so that a table may name such an attack beside others.
+    """
+    if access(attack) == "white":
+        return
+    for name in surfaces:
+        if SubstituteName.read(name) is not None or transfer_source(name) is not None:
+            raise SpecError(
+                f"surfaces: {attack} asks the model itself, so that {name!r} does not apply to it; give {attack} a "
+                f"table without it"
+            )
 
 
 def _combinations(

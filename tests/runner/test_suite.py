@@ -94,6 +94,7 @@ def test_a_folder_of_class_folders_is_a_data_set(tmp_path):
     ('norm      = ["linf", "l2"]', "norm = []", r"attacks\[1\]\.norm: an empty list"),
     ("eps       = [\"2/255\", 0.5]", "eps = []", r"attacks\[1\]\.eps: an empty list"),
     ('toolkits  = ["art", "foolbox"]', "toolkits = []", r"attacks\[1\]\.toolkits: an empty list"),
+    ('name      = "pgd"', 'name = ["pgd", "square"]\nsurfaces = ["substitute-300"]', "square asks the model itself"),
     ('toolkits  = ["art", "foolbox"]', "surfaces = []", r"attacks\[1\]\.surfaces: an empty list"),
     ('toolkits  = ["art", "foolbox"]', "models = []", r"attacks\[1\]\.models: an empty list"),
     ('name      = "pgd"', "name = []", r"attacks\[1\]\.name: an empty list"),
