@@ -103,7 +103,10 @@ def _unseen(compared: pd.DataFrame) -> list[str]:
 
 
 def _at(compared: pd.DataFrame) -> str:
-    """Return how many images left comparisons undecided."""
-    images = sorted(set(compared.loc[compared["verdict"] == UNDECIDED, "n"]))
-    span = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
+    """Return how many images, or trainings a side, left comparisons undecided."""
+    undecided = compared[compared["verdict"] == UNDECIDED]
+    counts = sorted(set(undecided["n"]))
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    if (undecided["measure"] == "training").all():
+        return f"{UNDECIDED} from {span} training{'' if counts[-1] == 1 else 's'}"
     return f"{UNDECIDED} at n = {span}"

@@ -47,7 +47,11 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
     sides = [
         _figures(run, title, claim.column) for title in (case.left, case.right) if title is not None
     ]
-    none = f"no {TRAINING_FIGURES[claim.column].called}"
+    none = (
+        "trained in one phase alone"
+        if claim.column == "phase_gain"
+        else f"no {TRAINING_FIGURES[claim.column].called}"
+    )
     source = Source(cells=(), figure=claim.column)
     if not all(sides):
         return Compared(note=_of_sides([("" if side else none) for side in sides]), left=source)

@@ -81,6 +81,24 @@ def test_a_single_training_decides_nothing_and_it_is_said():
     assert row[["p", "low", "high"]].isna().all()
 
 
+def test_the_verdict_counts_trainings_not_images():
+    asked = said("digits/one", "digits/a"), said(right="digits/b")
+    results = run(*asked)
+    found = claims(results, comparisons(Outcomes(results)))
+    assert found["verdict"].tolist() == [
+        f"{UNDECIDED} from 1 training",
+        f"{UNDECIDED} from 5 trainings",
+    ]
+
+
+def test_a_training_in_one_phase_has_no_gain():
+    plain = [training("digits/c", (2, 1), (0.5, 1), (1, 0.5), (0.4, 0.4), (2, 1), (0.3, 0.4))]
+    asked = said("digits/c", None, "left > bound", bound=0.1, column="phase_gain")
+    results = build.results([cell("m", "pgd", "0.1", ())], asked, trainings=plain)
+    (row,) = comparisons(Outcomes(results)).to_dict("records")
+    assert (row["verdict"], row["note"]) == (UNJUDGED, "trained in one phase alone")
+
+
 def test_p_is_adjusted_within_the_claim():
     found = compared(
         said("digits/{net}", "digits/{net}-wide"),
