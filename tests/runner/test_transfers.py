@@ -183,6 +183,10 @@ def test_what_is_crafted_once_is_estimated_once(planned, tmp_path):
     assert min(first) > max(second)
 
 
+def test_progress_names_the_source(planned):
+    assert all(cell.title().endswith(" · of line") for cell in planned().cells.values())
+
+
 def test_show_names_the_source(planned, tmp_path):
     plan, root = planned(), tmp_path / "r"
     execute(plan, open_store(root))
