@@ -272,10 +272,14 @@ def test_surrogates_are_told_of_once_a_trunk_and_their_climbing_is_counted_once(
     assert surfaces["network"] == surfaces["soft-knn"] == "2"  # of two trunks, not of twelve votes
 
 
-def test_a_norm_that_few_models_face_has_a_table_of_its_own() -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_a_norm_that_few_models_face_has_a_table_of_its_own(told: bool) -> None:
     models = ("digits/a", "digits/b", "digits/c")
-    in_l0 = build.cell(models[0], "one-pixel", "5", (), norm="l0")
-    run = build.results([*(build.cell(model, "pgd", "0.1", (1,)) for model in models), in_l0])
+    cells = [build.cell(model, "pgd", "0.1", (1,)) for model in models]
+    cells.append(build.cell(models[0], "one-pixel", "5", (), norm="l0"))
+    # Older logs do not tell which threats a suite names for which model.
+    named = {"threats": [["linf", "0.1"]]}
+    run = build.results(cells, models=dict.fromkeys(models[1:], named) if told else None)
     linf, l0 = (table.frame for table in brief_headlines(_findings(run, Study(brief=True))))
     assert list(linf["model"]) == ["a", "b", "c"]
     assert list(linf.columns) == ["data", "model", "clean (%)", "ε = 0.1 (%)"]

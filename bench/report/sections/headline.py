@@ -99,7 +99,7 @@ def brief_headlines(findings: Findings) -> list[Table]:
     """Return the brief headline: of the norms that most models face, then of each other one by itself."""
     found = _shown(findings)
     faced = found.groupby(["model", "norm"], sort=False)["planned"].sum().gt(0)
-    shares = faced.groupby("norm", sort=False).mean()
+    shares = faced.groupby("norm", sort=False).sum() / found["model"].nunique()
     parts = [found[found["norm"].isin(shares.index[shares >= 0.5])]]
     for norm in shares.index[(shares > 0) & (shares < 0.5)]:
         models = faced.index[faced].to_frame(index=False).query("norm == @norm")["model"]
