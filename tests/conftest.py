@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from hypothesis import settings
 from scenes import tiny
 
+from bench import suite_files
 from bench.attacks.rows import MEASUREMENTS
 from bench.cli.main import cli
 from bench.model_names import MODELS
+from bench.report import rules
 from bench.runner.kinds import KINDS
 from bench.spec import ROW_KINDS
 from bench.train.families import FAMILIES
@@ -45,6 +47,8 @@ def registry(monkeypatch):
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
     tables = [(table, dict(table)) for table in (FAMILIES, RECIPES, KINDS, ROW_KINDS, MEASUREMENTS)]
     monkeypatch.setattr(check_registry, "_REGISTERED", {})
+    monkeypatch.setattr(rules, "_REGISTERED", {})
+    monkeypatch.setattr(suite_files, "_REGISTERED", [])
     yield
     for table, before in tables:
         table.clear()
