@@ -148,6 +148,7 @@ def test_what_a_users_code_prints_is_not_data(loaded, capsys):
     assert said.err.count("forward") == 4  # two of the probe, one each
 
 
+@pytest.mark.slow
 def test_json_of_a_loud_model_is_json_alone(tiny_suite, tmp_path):
     import subprocess
 

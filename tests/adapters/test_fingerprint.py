@@ -299,6 +299,7 @@ print(fingerprint(Net(), torch.ao.quantization.quantize_dynamic(nn.Sequential(nn
 """
 
 
+@pytest.mark.slow
 def test_equal_models_have_one_fingerprint_in_every_process(tmp_path):
     prints = set()
     for turn, seed in enumerate(("1", "77", "4242")):

@@ -180,6 +180,7 @@ class Waits(torch.nn.Module):
         return x.flatten(1)[:, :10] * 3
 
 
+@pytest.mark.slow
 def test_waiting_for_a_turn_is_not_what_a_pass_takes(registry, tiny_suite):
     """Passes that have to wait, whichever they are, are not taken for slow ones."""
     net = Waits(2, 0.2)

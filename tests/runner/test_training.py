@@ -118,6 +118,7 @@ norm = "l2"
 """
 
 
+@pytest.mark.slow
 def test_the_sketch_of_a_plan_embeds_nothing_and_then_has_the_same_keys(
     tmp_path, monkeypatch, cache
 ):

@@ -42,6 +42,7 @@ def plugin(tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.slow
 def test_a_plug_in_adds_a_family_that_is_listed_trained_attacked_and_told_of(plugin, tmp_path):
     listed = call("ls", "models", "--plugin", plugin, "--json", cwd=tmp_path)
     (known,) = (

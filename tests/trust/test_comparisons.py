@@ -87,6 +87,7 @@ BROKEN = st.sets(st.integers(0, 39), max_size=40)
 MIRROR = {"for": "against", "against": "for"}
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(BROKEN, BROKEN, BROKEN, BROKEN)
 def test_to_swap_the_sides_is_to_swap_the_outcomes(left, right, more_left, more_right):
