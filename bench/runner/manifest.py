@@ -106,6 +106,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
             for request in suite.models
         ],
         "trainings": list(plan.trainings),
+        "bounds": dict(suite.bounds),
         "left_out": list(plan.left_out),
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,

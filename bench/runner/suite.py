@@ -32,6 +32,7 @@ from bench.spec import (
 )
 from bench.suite_files import suite_name, suite_path
 from bench.train.local_learning.names import is_base, written_out
+from bench.trust.bounds import check_bounds
 
 _Strict = ConfigDict(extra="forbid", strict=True)
 _Open = ConfigDict(extra="allow", strict=True)
@@ -72,6 +73,7 @@ class _Suite(BaseModel):
     attacks: Annotated[list[_Attack], Field(min_length=1)]
     claims: list[ClaimTable] = []
     trainings: list[Annotated[str, Field(min_length=1)]] = []
+    trust: dict[str, dict[str, float | int]] = {}
 
 
 def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
@@ -125,6 +127,10 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         for i, table in enumerate([] if over.changes_attacks() else content.claims)
     )
     check_trainings(str(path), claims, content.trainings)
+    try:
+        bounds = check_bounds(content.trust)
+    except SpecError as error:
+        raise SpecError(f"{path}: trust: {error}") from error
     return Suite(
         name=suite_name(path),
         title=over.title(content.title),
@@ -136,6 +142,7 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
         attacks=attacks,
         claims=claims,
         trainings=tuple(content.trainings),
+        bounds=bounds,
     )
 
 

@@ -168,6 +168,8 @@ class Suite:
         images: one set of images for each data set; a model is attacked on those of its own, by
             attacks that do not say how many.
         trainings: globs over the names of trainings whose cards a run records, attacked or not.
+        bounds: of checks, in place of those in `bench/trust/bounds.toml`: names such as
+            `doubled-steps.gain`, and their values.
     """
 
     name: str
@@ -178,3 +180,4 @@ class Suite:
     attacks: tuple[AttackRequest, ...]
     claims: tuple[Claim, ...] = ()
     trainings: tuple[str, ...] = ()
+    bounds: tuple[tuple[str, float], ...] = ()

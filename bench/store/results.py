@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,7 @@ class Results:
             name without its seed), `data`, `seed`, `parameters`, `clean_accuracy`, `trunk` (the model that
             its weights started from, or None), `phases` (the epochs of each; empty for one phase) and
             `curves`, see `bench.train.cards.learning_curves`. Empty in old logs.
+        bounds: of checks, those that the suite replaces by its own, by name.
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.
@@ -94,6 +95,7 @@ class Results:
     notes: tuple[str, ...] = ()
     made: tuple[dict[str, Any], ...] = ()
     trainings: tuple[dict[str, Any], ...] = ()
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
@@ -196,6 +198,7 @@ def load_results(
         notes=(*chosen.notes, *_older(rows)),
         made=_made(record for record in records.values() if record is not None),
         trainings=tuple(start.get("trainings", ())),
+        bounds=start.get("bounds", {}),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -12,6 +12,7 @@ from bench.adapters.generators import device_of
 from bench.data.datasets import load
 from bench.spec import Adapter, Prediction
 from bench.trust.behaviour import IMAGES, Behaviour, judged
+from bench.trust.bounds import Bounds
 
 #: How many test images a model is checked on, from the first on.
 _IMAGES = 200
@@ -27,11 +28,13 @@ class CheckedModel:
         adapter: the user's model.
         data: the data set that it is registered for.
         root: the folder of data sets; None for the usual one.
+        bounds: of the checks.
     """
 
     adapter: Adapter
     data: str
     root: str | os.PathLike[str] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
     @cached_property
     def _examples(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,8 +18,12 @@ from bench.trust import checks
 Status = Literal["pass", "warn", "fail", "not applicable"]
 
 #: What a check is given: a model (`bench.trust.checked_model.CheckedModel`), the rows of a run
-#: (`bench.measure.outcomes.Outcomes`) or its cells (`bench.store.results.Results`).
-Needs = Literal["model", "rows", "cells"]
+#: (`bench.measure.outcomes.Outcomes`), its cells (`bench.store.results.Results`), or a model under one
+#: threat of a run, which may be attacked further (`bench.trust.checked_threat.CheckedThreat`).
+Needs = Literal["model", "rows", "cells", "threat"]
+
+#: When `bench run` makes a check: always, or only with `--trust full`.
+Level = Literal["quick", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,11 @@ class Finding:
         bound: what is required of the value, in words; empty if there is none.
         remedy: what to do about it; empty if there is nothing to do.
         subject: the part of a model or run it is about, such as a surface; empty for the whole.
+        model: the title of the model whose figures it is about; empty where it is about all of a run, or
+            about the one model under check.
+        norm: of the threat that it is about; empty for all.
+        eps: the radius of that threat; None for all of the norm.
+        cell: the key of the one cell that it is about; empty where it is about more.
     """
 
     status: Status
@@ -42,6 +51,10 @@ class Finding:
     bound: str = ""
     remedy: str = ""
     subject: str = ""
+    model: str = ""
+    norm: str = ""
+    eps: float | None = None
+    cell: str = ""
 
     def line(self) -> str:
         """Return the sentence and the remedy as one line."""
@@ -58,6 +71,8 @@ class Check:
         needs: what `run` is given.
         run: returns a finding, or one for each part of what it is given.
         required: whether the other checks are skipped if this one fails, since they make no sense then.
+        level: when `bench run` makes it.
+        doubts: whether a figure is doubtful where this check warns; if not, its warning is only a note.
     """
 
     id: str
@@ -65,6 +80,8 @@ class Check:
     needs: Needs
     run: Callable[[Any], Finding | Sequence[Finding]]
     required: bool = False
+    level: Level = "quick"
+    doubts: bool = True
 
     def findings(self, subject: Any) -> list[Finding]:
         """Return the findings of the check on a subject of the kind in `needs`.
@@ -143,7 +160,9 @@ def _wrong_field(finding: Finding) -> str | None:
         return f"status={finding.status!r}; write {', '.join(get_args(Status))}"
     if finding.value is not None and not _is_number(finding.value):
         return f"value={finding.value!r}, which is no number; give a number or None"
-    for name in ("sentence", "bound", "remedy", "subject"):
+    if finding.eps is not None and not _is_number(finding.eps):
+        return f"eps={finding.eps!r}, which is no number; give a number or None"
+    for name in ("sentence", "bound", "remedy", "subject", "model", "norm", "cell"):
         said = getattr(finding, name)
         if not isinstance(said, str):
             return f"{name}={said!r}, which is no text; write a text"
@@ -194,6 +213,10 @@ def _check_fields(check: Check) -> None:
     if check.needs not in get_args(Needs):
         raise SpecError(
             f"check {named!r} needs {check.needs!r}; write {', '.join(get_args(Needs))}"
+        )
+    if check.level not in get_args(Level):
+        raise SpecError(
+            f"check {named!r}: level={check.level!r}; write {', '.join(get_args(Level))}"
         )
     if not callable(check.run):
         raise SpecError(

@@ -37,7 +37,7 @@ def test_no_two_checks_have_one_name_but_one_may_be_defined_again():
         bench.register_check(check(fails))
     with pytest.raises(SpecError, match=r"'scores' is registered twice: by .*bench/trust/checks"):
         bench.register_check(check(passes, id="scores"))
-    with pytest.raises(SpecError, match="needs 'everything'; write model, rows, cells"):
+    with pytest.raises(SpecError, match="needs 'everything'; write model, rows, cells, threat"):
         bench.register_check(check(passes, needs="everything"))
 
 
