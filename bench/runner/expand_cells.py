@@ -63,7 +63,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     ]
     checksums = {wanted: images.checksum() for wanted, images in inputs.images.items()}
     crafted_on = cache(lambda request, surface: _crafted_on(request, surface, inputs))
-    groups: dict[str, dict[str, Cell]] = {}
+    cells: dict[str, Cell] = {}
     sources: dict[str, FitSource] = {}
     substitutes: dict[str, SubstituteSource] = {}
     for request, adapter in adapters.items():
@@ -95,15 +95,22 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         substitute=None if learnt is None else learnt.named(),
                     )
                     key = cell_key(cell)
-                    groups.setdefault(cell_key(cell.source()), {})[key] = cell
+                    cells[key] = cell
                     if source is not None:
                         sources[key] = source
                     if learnt is not None:
                         substitutes[key] = learnt
-    cells = {key: cell for group in groups.values() for key, cell in group.items()}
     return ExpandedCells(
-        cells=cells, sources=sources, substitutes=substitutes, left_out=tuple(left_out)
+        cells=grouped(cells), sources=sources, substitutes=substitutes, left_out=tuple(left_out)
     )
+
+
+def grouped(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+    """Return cells by key, those that judge the same images side by side, so that these are crafted once."""
+    groups: dict[str, dict[str, Cell]] = {}
+    for key, cell in cells.items():
+        groups.setdefault(cell_key(cell.source()), {})[key] = cell
+    return {key: cell for group in groups.values() for key, cell in group.items()}
 
 
 def _crafted_on(request: ModelRequest, surface: str, inputs: CellInputs) -> CraftedOn | None:

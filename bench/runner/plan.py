@@ -59,6 +59,7 @@ class Plan:
         uncombined: titles of the models made of others whose members have to predict images before that.
         broken: by title of a user's model that cannot be attacked, the reason, which `left_out` has too.
         trainings: those that the suite names, see `bench.train.trainings.trainings`.
+        data: the data folder; None for the default.
     """
 
     suite: Suite
@@ -79,6 +80,7 @@ class Plan:
     uncombined: tuple[str, ...] = ()
     broken: dict[str, str] = field(default_factory=dict)
     trainings: tuple[dict[str, Any], ...] = ()
+    data: str | os.PathLike[str] | None = None
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels of a cell."""
@@ -162,6 +164,7 @@ def make_plan(
         behaviours=loader.behaviours,
         broken=broken,
         trainings=recorded.found,
+        data=setting.data,
         # Votes of several k and distances have one embedding.
         unembedded=tuple(dict.fromkeys(model.name for model in waiting if not made_of(model))),
         uncombined=tuple(model.title() for model in waiting if made_of(model)),
@@ -181,10 +184,16 @@ def _image_sets(
             for model in suite.models
         )
     ]
-    return {images: _images(images, data) for images in dict.fromkeys(wanted)}
+    return {images: images_in(images, data) for images in dict.fromkeys(wanted)}
 
 
-def _images(wanted: ImageSet, data: str | os.PathLike[str] | None) -> LabelledImages:
+def images_in(wanted: ImageSet, data: str | os.PathLike[str] | None) -> LabelledImages:
+    """Return the images and labels of an image set.
+
+    Raises:
+        SpecError: the split has fewer.
+        PrerequisiteError: the data set is missing.
+    """
     labelled = load(wanted.data, wanted.split, data)
     if (wanted.count or 0) > len(labelled):
         raise SpecError(

@@ -1,0 +1,71 @@
+"""A plan in which some cells have more images than the suite says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from bench.adapters.abilities import KeepsApart
+from bench.data.datasets import load
+from bench.errors import SpecError
+from bench.runner.expand_cells import grouped
+from bench.runner.plan import Plan, images_in
+from bench.spec import Cell, ImageSet
+from bench.store.identity import cell_key
+
+
+def most_images(plan: Plan, cell: Cell) -> int:
+    """Return how many images a cell can have: those of the split that its model was not fitted on."""
+    images = cell.images
+    every = len(load(images.data, images.split, plan.data))
+    adapter = plan.adapters[cell.model]
+    apart = adapter.attackable if isinstance(adapter, KeepsApart) else None
+    if apart is None or (apart.data, apart.split) != (images.data, images.split):
+        return every
+    return min(every, apart.count or 0)
+
+
+def grown(plan: Plan, counts: Mapping[str, int]) -> Plan:
+    """Return a plan in which some cells have other numbers of images; all else is as it was.
+
+    A cell with another number of images has another key. When such a plan is run, chunks of images that
+    the store has of a cell that differs only in how many images it has are taken over from there. Image
+    sets that the plan does not have yet are read now.
+
+    Args:
+        plan: of a suite, grown before or not.
+        counts: by key of a cell of the plan, how many images it gets, see `most_images`.
+
+    Raises:
+        SpecError: a key that the plan does not have, or more images than the cell can have.
+    """
+    unknown = counts.keys() - plan.cells.keys()
+    if unknown:
+        raise SpecError(f"the plan has no cell {min(unknown)}")
+    images = dict(plan.images)
+    checksums: dict[ImageSet, str] = {}
+    cells: dict[str, Cell] = {}
+    keys: dict[str, str] = {}
+    for old, cell in plan.cells.items():
+        if counts.get(old, len(plan.images_of(cell))) != len(plan.images_of(cell)):
+            wanted = _wanted(plan, cell, counts[old])
+            if wanted not in checksums:
+                images[wanted] = images_in(wanted, plan.data)
+                checksums[wanted] = images[wanted].checksum()
+            cell = dataclasses.replace(cell, images=wanted, checksum=checksums[wanted])
+        keys[old] = cell_key(cell)
+        cells[keys[old]] = cell
+    return dataclasses.replace(
+        plan,
+        cells=grouped(cells),
+        images=images,
+        sources={keys.get(key, key): source for key, source in plan.sources.items()},
+        substitutes={keys.get(key, key): source for key, source in plan.substitutes.items()},
+    )
+
+
+def _wanted(plan: Plan, cell: Cell, count: int) -> ImageSet:
+    most = most_images(plan, cell)
+    if not 1 <= count <= most:
+        raise SpecError(f"{cell.title()}: {count} images were asked for; it can have 1 to {most}")
+    return dataclasses.replace(cell.images, count=count)

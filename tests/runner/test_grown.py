@@ -1,0 +1,75 @@
+"""Plans in which some cells have more images than the others."""
+
+import dataclasses
+
+import build
+import pytest
+
+from bench.data.datasets import load
+from bench.errors import SpecError
+from bench.runner.grown import grown, most_images
+from bench.runner.loading import Setting
+from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
+from bench.runner.suite import load_suite
+from bench.spec import CraftedOn, ModelRequest
+from bench.store.identity import cell_key
+
+
+@pytest.fixture
+def plan(tiny_suite):
+    return make_plan(load_suite(str(tiny_suite)), setting=Setting(batch_size=8))
+
+
+def test_a_grown_cell_is_the_one_that_a_suite_of_so_many_images_has(plan, tiny_suite):
+    larger = make_plan(
+        load_suite(str(tiny_suite)), Selection(images=50), Setting(batch_size=8)
+    ).cells
+    first, second, *others = plan.cells
+    found = grown(plan, {second: 50})
+    (new,) = set(found.cells) - set(plan.cells)
+    assert list(found.cells) == [first, new, *others]
+    assert found.cells[new] == larger[new]
+    assert len(found.images_of(found.cells[new])) == 50
+    assert len(found.images_of(found.cells[first])) == 30
+    assert found.suite == plan.suite
+    back = grown(found, {new: 30})
+    assert back.cells == plan.cells
+    assert grown(plan, {first: 30}).cells == plan.cells
+
+
+def test_what_a_cell_cannot_have_is_said(plan):
+    key, cell = next(iter(plan.cells.items()))
+    assert most_images(plan, cell) == len(load("digits", "test")) == 500
+    for count in (0, 501):
+        with pytest.raises(SpecError, match=f"{count} images were asked for; it can have 1 to 500"):
+            grown(plan, {key: count})
+    with pytest.raises(SpecError, match="the plan has no cell"):
+        grown(plan, {"0" * 20: 40})
+
+
+def test_no_cell_grows_into_images_that_its_model_was_fitted_on(tmp_path):
+    path = tmp_path / "stacked.toml"
+    stacked = {"name": "digits/ensemble", "members": "digits/mlp + digits/cnn", "how": "stacking"}
+    fgsm = {"name": "fgsm", "norm": "linf", "eps": "0.1", "toolkits": ["torchattacks"]}
+    path.write_text(build.suite(["digits/mlp", stacked], [fgsm], images=20))
+    plan = make_plan(load_suite(str(path)))
+    most = {cell.model.title(): most_images(plan, cell) for cell in plan.cells.values()}
+    apart = list(plan.adapters.values())[1].attackable
+    assert most == {"digits/mlp": 500, "digits/ensemble-stacking-mlp+cnn": apart.count}
+
+
+def test_judges_of_the_same_images_stay_side_by_side(plan):
+    cell = next(iter(plan.cells.values()))
+    on = CraftedOn(model=cell.model, fingerprint=cell.fingerprint)
+    votes = [ModelRequest(name="digits/mlp", options=(("k", k),)) for k in (1, 2, 4)]
+    cells = [dataclasses.replace(cell, model=vote, crafted_on=on) for vote in votes]
+    plan = dataclasses.replace(
+        plan,
+        cells={cell_key(cell): cell for cell in cells},
+        adapters=dict.fromkeys(votes, plan.adapters[cell.model]),
+    )
+    first, second, third = plan.cells
+    found = grown(plan, {first: 40, third: 40}).cells
+    assert [cell.images.count for cell in found.values()] == [40, 40, 30]
+    assert list(found)[2] == second
