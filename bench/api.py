@@ -83,11 +83,11 @@ class Run:
 
     def headline(self) -> pd.DataFrame:
         """Return one row per model and threat: its robust accuracy, worst case per image."""
-        return headline(Outcomes(self.results))
+        return headline(Outcomes(self.results.as_asked()))
 
     def parity(self) -> pd.DataFrame:
         """Return one row per attack and pair of toolkits: how closely they agree."""
-        return parity(self.results)
+        return parity(self.results.as_asked())
 
     def claims(self) -> pd.DataFrame:
         """Return one row per claim of the suite, with its verdict; none if it makes no claims."""

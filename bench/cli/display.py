@@ -113,6 +113,7 @@ class Display:
         self.images: dict[str, int] = {}
         self.seen = 0
         self.within = 0
+        self.taken_over: list[str] = []
 
     def note(self, line: str) -> None:
         """Show a line about what is going on."""
@@ -140,11 +141,15 @@ class Display:
             self.note(event["note"])
             return
         kind, title = event["event"], self.titles[event["cell"]]
-        if self.as_json and kind in ("kept", "done", "failed"):
+        if self.as_json and kind in ("taken over", "kept", "done", "failed"):
             click.echo(json.dumps({**event, "title": title}))
         if kind == "start":
-            self.within = 0
+            self.within, self.taken_over = 0, []
             self.progress.update(self.task, description=title)
+        elif kind == "taken over":
+            self.taken_over.append(
+                f", {event['images']} images taken over from {event['from'][:12]}"
+            )
         elif kind == "chunk":
             self.within += event["images"]
             self.progress.advance(self.task, event["images"])
@@ -156,6 +161,7 @@ class Display:
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: FAILED: {event['error']}")
             elif self.mode == "plain":
                 tail = "kept" if kind == "kept" else f"{event['seconds']:.1f} s"
+                tail += "".join(self.taken_over if kind == "done" else ())
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: {tail}")
 
 

@@ -121,7 +121,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         display.note(f"{asked.title}: loading models and images")
         plan = _planned(asked, as_written, options, display.note)
         wanted = todo(plan, store, scope)
-        expected = estimate(plan, store, wanted)
+        expected = estimate(plan, store, wanted, anew=scope.anew)
         if options["dry_run"]:
             from bench.cli.planned import print_plan
 

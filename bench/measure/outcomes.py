@@ -204,7 +204,7 @@ class Group(NamedTuple):
         kept = self.attacked_by_all(showing if required is None else required)
         least = self.least[kept]
         lost = np.asarray(broken(least, eps), dtype=bool)
-        share = self._shares(eps)[kept] if self.draws else np.where(lost, 0.0, 1.0)
+        share = self._shares(eps, kept) if self.draws else np.where(lost, 0.0, 1.0)
         not_finite = self.not_finite[kept] & (~lost | (least < 0))
         evidence = self.evidence[kept][:, self.columns(showing)].any(axis=1)
         untested = ~lost & ~np.asarray(evidence) & (eps > 0)
@@ -215,8 +215,12 @@ class Group(NamedTuple):
             attacked=int((least >= 0).sum()),
         )
 
-    def _shares(self, eps: float) -> Floats:
+    def _shares(self, eps: float, kept: Flags) -> Floats:
         """Return the share of a random model's draws that are right about the worst image within eps.
+
+        Args:
+            eps: the radius.
+            kept: which images count, (N,).
 
         An image that the model usually gets wrong counts as broken, as for all other models.
         """
@@ -230,10 +234,10 @@ class Group(NamedTuple):
             lowest = np.where(lower, frame["choosing"].to_numpy(float), lowest)
             worst_share = np.where(lower, frame["share"].to_numpy(float), worst_share)
         attacked, unattacked = (
-            np.where(self.least < 0, 0.0, share) for share in (worst_share, clean_share)
+            np.where(self.least < 0, 0.0, share)[kept] for share in (worst_share, clean_share)
         )
         # The clean image lies within every radius, so an attack never raises the accuracy.
-        return attacked if attacked.mean() <= unattacked.mean() else unattacked
+        return attacked if attacked.sum() <= unattacked.sum() else unattacked
 
 
 class WorstCase(NamedTuple):

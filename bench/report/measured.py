@@ -27,7 +27,8 @@ class Measured:
     """The figures of a run as `bench.measure` and `bench.trust` return them.
 
     Attributes:
-        outcomes: what the others are computed from.
+        outcomes: what the others are computed from: of the images that the suite asks for. Claims and
+            comparisons are of all images.
     """
 
     outcomes: Outcomes
@@ -49,9 +50,10 @@ class Measured:
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
-    outcomes = Outcomes(results)
-    rates, radii = attack_rates(outcomes), critical_eps(results)
-    compared = comparisons(outcomes, radii)
+    asked = results.as_asked()
+    outcomes = Outcomes(asked)
+    rates, radii = attack_rates(outcomes), critical_eps(asked)
+    compared = comparisons(outcomes, radii) if asked is results else comparisons(Outcomes(results))
     return Measured(
         outcomes=outcomes,
         headline=headline(outcomes),
@@ -59,8 +61,8 @@ def measure(results: Results) -> Measured:
         attacks=rates,
         access=access_curves(outcomes),
         perturbations=perturbations(outcomes),
-        parity=parity(results),
-        transfer=transfer(results, rates),
+        parity=parity(asked),
+        transfer=transfer(asked, rates),
         claims=claims(results, compared),
         comparisons=compared,
         radii=radii,

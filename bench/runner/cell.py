@@ -17,16 +17,27 @@ from bench.runner.confidence_reduction import plain
 from bench.runner.kinds import KINDS
 from bench.runner.task import Chunk, Part, Source, Task
 from bench.spec import Adapter, Cell
-from bench.store.identity import canonical_json, cell_key, identity
+from bench.store.identity import canonical_json, cell_key, identity, without_count
 
 PICTURES = 16
 
 
 def chunk_seed(cell: Cell, start: int) -> int:
-    """Return the seed of a chunk; it does not depend on the toolkit, so that random starts agree."""
+    """Return the seed of a chunk.
+
+    It does not depend on the toolkit, so that random starts agree, nor on how many images the cell has, so
+    that a larger set has the same rows of the images that both have.
+    """
     source = dataclasses.replace(cell.source(), attack=plain(cell.attack))
-    named = {key: value for key, value in identity(source).items() if key != "toolkit"}
-    return _seed(repr(sorted(named.items())), start)
+    named = {
+        key: value for key, value in without_count(identity(source)).items() if key != "toolkit"
+    }
+    return _seed(canonical_json(named), start)
+
+
+def target_seed(cell: Cell, start: int) -> int:
+    """Return the seed of a chunk's randomly drawn targets, the same for all models and attacks."""
+    return _seed(cell.seed, cell.images.data, cell.images.split, start)
 
 
 def fit_identity(cell: Cell) -> dict[str, Any]:
@@ -99,7 +110,7 @@ def part_of(cell: Cell, images: LabelledImages, adapter: Adapter, start: int) ->
         images.labels[rows].to(device),
         start,
         chunk_seed(cell, start),
-        _seed(cell.seed, cell.checksum, start),
+        target_seed(cell, start),
     )
 
 

@@ -19,6 +19,7 @@ from bench.runner.cell import fit_identity
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.runner.substitutes import substitute_key
+from bench.runner.taken_over import siblings_in
 from bench.runner.task import own_surface
 from bench.runner.training import counted
 from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
@@ -153,7 +154,7 @@ def work(cell: Cell) -> Work:
     return cell.model.title(), cell.surface, cell.toolkit, spec.name, spec.norm
 
 
-def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
+def estimate(plan: Plan, store: Store, wanted: Collection[str], *, anew: bool = False) -> Estimate:
     """Return an estimate of how long the wanted cells of a plan will take.
 
     If the store holds a cell with the same attack, toolkit and model, the time of a pass is taken from
@@ -163,12 +164,14 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
         plan: the plan to run.
         store: the results folder.
         wanted: keys of the cells to compute.
+        anew: whether no rows are taken over, see `bench.runner.execute.Scope`.
     """
     classes = {
         work(plan.cells[key]): plan.adapters[plan.cells[key].model].spec.num_classes
         for key in wanted
     }
     paces = _stored(store, plan.device, classes)
+    siblings = siblings_in(plan, store, () if anew else wanted)
     measured: dict[tuple[ModelRequest, str, int, str], Pass] = {}
     stored, new = {}, {}
     fits: set[str] = set()
@@ -181,7 +184,11 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str]) -> Estimate:
             stored[key] = 0.0  # the images are crafted for another cell
             continue
         crafted.add(source)
-        batch, images = _together(plan, key, fits)
+        left = siblings.left(key)
+        if not left:
+            stored[key] = 0.0  # all rows are taken over
+            continue
+        batch, images = _together(plan, key, left, fits)
         view = cell.source().model, cell.surface, batch, cell.kind
         count = images * passes(cell.attack.name, dict(cell.attack.parameters), classes[kind])
         if cell.substitute is not None:
@@ -238,7 +245,7 @@ def _answers(plan: Plan, key: str, shared: set[str]) -> int:
     return asked
 
 
-def _together(plan: Plan, key: str, fits: set[str]) -> tuple[int, int]:
+def _together(plan: Plan, key: str, left: int, fits: set[str]) -> tuple[int, int]:
     """Return how many images of a cell are attacked together, and how many in all.
 
     What takes long of a fitted attack is its fit, and cells that share one wait for it once.
@@ -246,22 +253,19 @@ def _together(plan: Plan, key: str, fits: set[str]) -> tuple[int, int]:
     Args:
         plan: of the run.
         key: of the cell.
+        left: how many of its images have no rows to be taken over.
         fits: identities of the fits of other cells, to which that of this cell is added.
     """
-    cell, images = plan.cells[key], _attacked(plan, plan.cells[key])
+    cell = plan.cells[key]
+    images = math.ceil(left * _SURE) if cell.attack.least_confidence else left
     if cell.fit is not None:
         shared = canonical_json(fit_identity(cell))
-        images = 0 if shared in fits else len(plan.sources[key].images)
+        fitted = shared in fits or left < len(plan.images_of(cell))
+        images = 0 if fitted else len(plan.sources[key].images)
         fits.add(shared)
         return min(int(cell.attack.parameter("batch")), max(images, 1)), images
     one_by_one = cell.toolkit in row_of(cell.attack.name).image_by_image
     return 1 if one_by_one else min(cell.batch_size, images), images
-
-
-def _attacked(plan: Plan, cell: Cell) -> int:
-    """Return about how many images of a cell will be attacked."""
-    images = len(plan.images_of(cell))
-    return math.ceil(images * _SURE) if cell.attack.least_confidence else images
 
 
 def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work, float]:

@@ -21,10 +21,13 @@ from bench.runner.kinds import KINDS
 from bench.runner.manifest import cell_facts, made_by, manifest
 from bench.runner.plan import Plan
 from bench.runner.substitutes import substitute_of
+from bench.runner.taken_over import Siblings, siblings_in, spans, take_over
+from bench.runner.task import Chunk, Task
 from bench.spec import Cell, whole
 from bench.store.identity import cell_key, identity
 from bench.store.parts import Arrays
 from bench.store.runlog import RunLog, start_run
+from bench.store.siblings import begin
 from bench.store.store import Store
 
 Overwrite = Literal["never", "missing", "failed", "always"]
@@ -55,6 +58,11 @@ class Scope:
     overwrite: Overwrite = "missing"
     shard: str | None = None
     keep_all: bool = False
+
+    @property
+    def anew(self) -> bool:
+        """Whether chunks that the store has are computed again."""
+        return self.overwrite == "always" or self.keep_all
 
 
 ALL_MISSING = Scope()
@@ -148,7 +156,10 @@ def execute(
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []
-    run_cache = RunCache(plan.adapters)
+    run_cache, siblings = (
+        RunCache(plan.adapters),
+        siblings_in(plan, store, () if scope.anew else wanted),
+    )
     for key in wanted:
         cell = plan.cells[key]
         on_event({"event": "start", "cell": key, "title": cell.title()})
@@ -156,8 +167,11 @@ def execute(
         try:
             if cell.model in refused:
                 raise refused[cell.model]
-            for images in _compute(plan, store, key, run_cache, scope):
-                on_event({"event": "chunk", "cell": key, "images": images})
+            for event in _compute(siblings, key, run_cache, scope):
+                if event["event"] == "chunk":
+                    on_event(event)
+                else:
+                    _tell(log, on_event, event)
         except (StoreError, PrerequisiteError):
             raise
         except Exception as error:
@@ -178,44 +192,29 @@ def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     on_event(event)
 
 
-def _compute(
-    plan: Plan, store: Store, key: str, run_cache: RunCache, scope: Scope
-) -> Iterator[int]:
-    """Compute the chunks of a cell that are not saved yet, yielding how many images each has."""
+def _compute(siblings: Siblings, key: str, run_cache: RunCache, scope: Scope) -> Iterator[Event]:
+    """Compute the chunks of a cell that are not saved yet, yielding an event for each and what was taken over."""
+    plan, store = siblings.plan, siblings.store
     cell = plan.cells[key]
     adapter, images = plan.adapters[cell.model], plan.images_of(cell)
     check_images(adapter, images.first(1).images, images.labels[:1])
-    anew = scope.overwrite == "always" or scope.keep_all
-    done = set() if anew else store.done_chunks(key)
     keep = _pictures(plan, cell, scope.keep_all)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    substitute, perturbation, facts = None, None, {}
-    if cell.substitute is not None:
-        with users_code():
-            trained = substitute_of(cell, adapter, plan.substitutes[key], run_cache.substitutes)
-        substitute, facts["substitute"] = trained.net, trained.facts()
-    if cell.fit is not None:
-        source = dataclasses.replace(plan.sources[key], substitute=substitute)
-        perturbation, facts["fit"] = fitted(
-            cell, source, store, key, run_cache.fits, anew=scope.overwrite == "always"
-        )
-    task = task_of(cell, run_cache, perturbation, substitute)
-    for start in range(0, len(images), cell.batch_size):
-        stop = min(start + cell.batch_size, len(images))
+    begin(store, key, identity(cell))
+    done: set[int] = set()
+    if not scope.anew:
+        done = store.done_chunks(key)
+        for giver, count, starts in take_over(siblings, key, done, keep):
+            yield {"event": "taken over", "cell": key, "from": giver, "images": count}
+            done |= starts
+    task, facts = _task(siblings, key, run_cache, anew=scope.overwrite == "always")
+    for start, stop in sorted(spans(len(images), cell.batch_size)):
         if start not in done:
             with users_code():
                 chunk = compute_chunk(task, part_of(cell, images, adapter, start))
-            pictures = None
-            if start < keep:
-                kept = slice(0, min(stop, keep) - start)
-                pictures = {
-                    "index": torch.arange(start, stop)[kept],
-                    "x": chunk.x[kept].cpu().float(),
-                    "x_adv": chunk.x_adv[kept].cpu().float(),
-                }
-            arrays = Arrays(pictures, chunk.trace)
+            arrays = _kept(chunk, start, min(stop, keep))
             store.write_chunk(key, start, stop, chunk.rows, arrays, made_by(plan.device))
-        yield stop - start
+        yield {"event": "chunk", "cell": key, "images": stop - start}
     record = {
         **cell_facts(key, cell, adapter.spec.family),
         **facts,
@@ -225,3 +224,35 @@ def _compute(
         **made_by(plan.device),
     }
     store.finish(key, record)
+
+
+def _task(
+    siblings: Siblings, key: str, run_cache: RunCache, *, anew: bool
+) -> tuple[Task, dict[str, Any]]:
+    """Return the task of a cell, and what is recorded of its substitute and of its perturbation."""
+    plan, cell = siblings.plan, siblings.plan.cells[key]
+    substitute, perturbation, facts = None, None, {}
+    if cell.substitute is not None:
+        adapter = plan.adapters[cell.model]
+        with users_code():
+            trained = substitute_of(cell, adapter, plan.substitutes[key], run_cache.substitutes)
+        substitute, facts["substitute"] = trained.net, trained.facts()
+    if cell.fit is not None:
+        source = dataclasses.replace(plan.sources[key], substitute=substitute)
+        perturbation, facts["fit"] = fitted(
+            cell, source, siblings.store, key, run_cache.fits, anew=anew
+        )
+    return task_of(cell, run_cache, perturbation, substitute), facts
+
+
+def _kept(chunk: Chunk, start: int, stop: int) -> Arrays:
+    """Return what is kept beside the rows of a chunk: its trace, and the pictures of the images up to `stop`."""
+    if stop <= start:
+        return Arrays(None, chunk.trace)
+    few = slice(0, stop - start)
+    pictures = {
+        "index": torch.arange(start, stop),
+        "x": chunk.x[few].cpu().float(),
+        "x_adv": chunk.x_adv[few].cpu().float(),
+    }
+    return Arrays(pictures, chunk.trace)

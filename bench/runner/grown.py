@@ -28,9 +28,10 @@ def most_images(plan: Plan, cell: Cell) -> int:
 def grown(plan: Plan, counts: Mapping[str, int]) -> Plan:
     """Return a plan in which some cells have other numbers of images; all else is as it was.
 
-    A cell with another number of images has another key. When such a plan is run, chunks of images that
-    the store has of a cell that differs only in how many images it has are taken over from there. Image
-    sets that the plan does not have yet are read now.
+    A cell with another number of images has another key. When such a plan is run, the chunks that the store
+    has of the cell on another number of images are taken over from there. Image sets that the plan does not
+    have yet are read now. Of the run, figures other than those of claims are made of the images that the
+    suite asks for, see `bench.store.results.Results.as_asked`.
 
     Args:
         plan: of a suite, grown before or not.
@@ -46,19 +47,24 @@ def grown(plan: Plan, counts: Mapping[str, int]) -> Plan:
     checksums: dict[ImageSet, str] = {}
     cells: dict[str, Cell] = {}
     keys: dict[str, str] = {}
+    asked_images: dict[str, int] = {}
     for old, cell in plan.cells.items():
+        asked = plan.asked_images.get(old, len(plan.images_of(cell)))
         if counts.get(old, len(plan.images_of(cell))) != len(plan.images_of(cell)):
             wanted = _wanted(plan, cell, counts[old])
             if wanted not in checksums:
                 images[wanted] = images_in(wanted, plan.data)
                 checksums[wanted] = images[wanted].checksum()
             cell = dataclasses.replace(cell, images=wanted, checksum=checksums[wanted])
-        keys[old] = cell_key(cell)
-        cells[keys[old]] = cell
+        keys[old] = new = cell_key(cell)
+        cells[new] = cell
+        if len(images[cell.images]) > asked:
+            asked_images[new] = asked
     return dataclasses.replace(
         plan,
         cells=grouped(cells),
         images=images,
+        asked_images=asked_images,
         sources={keys.get(key, key): source for key, source in plan.sources.items()},
         substitutes={keys.get(key, key): source for key, source in plan.substitutes.items()},
     )

@@ -98,6 +98,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
         },
         "cells": [
             cell_facts(key, cell, plan.adapters[cell.model].spec.family)
+            | ({"asked_images": plan.asked_images[key]} if key in plan.asked_images else {})
             for key, cell in plan.cells.items()
         ],
         "models": [

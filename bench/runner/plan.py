@@ -60,6 +60,8 @@ class Plan:
         broken: by title of a user's model that cannot be attacked, the reason, which `left_out` has too.
         trainings: those that the suite names, see `bench.train.trainings.trainings`.
         data: the data folder; None for the default.
+        asked_images: of the cells that were grown (`bench.runner.grown`), by key, how many images the suite
+            asks for.
     """
 
     suite: Suite
@@ -81,6 +83,7 @@ class Plan:
     broken: dict[str, str] = field(default_factory=dict)
     trainings: tuple[dict[str, Any], ...] = ()
     data: str | os.PathLike[str] | None = None
+    asked_images: dict[str, int] = field(default_factory=dict)
 
     def images_of(self, cell: Cell) -> LabelledImages:
         """Return the images and labels of a cell."""

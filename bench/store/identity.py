@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import SpecError
@@ -65,6 +66,20 @@ def identity(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "batch_size": cell.batch_size,
     }
+
+
+def without_count(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity without how many images there are and what they contain.
+
+    Cells that agree in it are siblings: they differ only in how many images of one split they have.
+    """
+    images = {part: named["images"][part] for part in ("data", "split")}
+    return {**named, "images": images}
+
+
+def sibling_key(named: Mapping[str, Any]) -> str:
+    """Return the 20 hex digits that the identities of siblings share, see `without_count`."""
+    return hashlib.sha256(canonical_json(without_count(named)).encode()).hexdigest()[:20]
 
 
 def _model(request: ModelRequest, fingerprint: str) -> dict[str, Any]:

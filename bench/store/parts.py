@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -145,16 +145,24 @@ def read_arrays(
     return load(data)
 
 
-def sound_parts(folder: Path) -> dict[int, dict[str, Any]]:
+def sound_parts(
+    folder: Path, named_files: Collection[str] | None = None
+) -> dict[int, dict[str, Any]]:
     """Return the intact parts of a cell by start; if two have the same start, the first by name.
 
     Each is as returned by `write_part`, with `made`, what made the rows.
+
+    Args:
+        folder: of the cell.
+        named_files: the names of the files that count; None for all.
     """
     parts = folder / "parts"
     sound: dict[int, dict[str, Any]] = {}
     for path in sorted(parts.iterdir()) if parts.is_dir() else []:
         named = _PART.fullmatch(path.name)
         if named is None or int(named[1]) in sound:
+            continue
+        if named_files is not None and path.name not in named_files:
             continue
         start, stop = int(named[1]), int(named[2]) + 1
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ class Results:
             None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`),
             `threats` (norm and eps of the attacks that the suite makes on it, eps None for minimal-norm ones;
             missing in old logs), and other facts of the adapter.
+        asked_images: of the cells that the run gave more images than the suite asks for, how many it asks
+            for, by cell.
         trainings: those that the suite names, attacked or not, one dict each: `name`, `configuration` (the
             name without its seed), `data`, `seed`, `parameters`, `clean_accuracy`, `trunk` (the model that
             its weights started from, or None), `phases` (the epochs of each; empty for one phase) and
@@ -96,6 +99,20 @@ class Results:
     made: tuple[dict[str, Any], ...] = ()
     trainings: tuple[dict[str, Any], ...] = ()
     bounds: Mapping[str, float] = field(default_factory=dict)
+    asked_images: Mapping[str, int] = field(default_factory=dict)
+
+    def as_asked(self) -> Results:
+        """Return the results on the images that the suite asks for alone.
+
+        Which cells a run gave more images, and how many, depends on what came of the first ones: only tests
+        that may be looked at any time can use them all.
+        """
+        if not self.asked_images:
+            return self
+        asked = self.rows["cell"].map(self.asked_images)
+        rows = self.rows[asked.isna() | (self.rows["index"] < asked)].reset_index(drop=True)
+        cells = _counted(self.cells[[*_PLANNED, "status", "error", "radius"]], rows)
+        return dataclasses.replace(self, cells=cells, rows=rows, asked_images={})
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
@@ -199,6 +216,9 @@ def load_results(
         made=_made(record for record in records.values() if record is not None),
         trainings=tuple(start.get("trainings", ())),
         bounds=start.get("bounds", {}),
+        asked_images={
+            cell["cell"]: cell["asked_images"] for cell in start["cells"] if "asked_images" in cell
+        },
     )
 
 
@@ -262,6 +282,11 @@ def _cells(planned: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
     cells["radius"] = [
         number(eps) if isinstance(eps, str) else float("nan") for eps in cells["eps"]
     ]
+    return _counted(cells, rows)
+
+
+def _counted(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return cells with their counts, and means over the images attacked."""
     counts = rows.groupby("cell").agg(
         images=("index", "size"),
         correct=("correct", "sum"),

@@ -1,6 +1,7 @@
 """The crash-safe store of results: content-addressed, append-only, without locks.
 
     store.json                                      the schema number of the folder
+    cells/ab/<key>/begun.json                       what the cell is (`bench.store.siblings`)
     cells/ab/<key>/arrays/00000-00015-<sha8>.safetensors   pictures or trace of a chunk, written first
     cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names both
     cells/ab/<key>/cell.json                        written last: which parts make up the cell

@@ -339,3 +339,19 @@ def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(
     assert "no robust accuracy: all attacks look for the nearest image" in done.stderr
     _, said = run(invoke, folder)
     assert "no robust accuracy" not in said
+
+
+def test_more_images_take_over_the_rows_of_those_that_are_there(invoke, folder):
+    run(invoke, folder, "--batch-size", 4)
+    more = ("--batch-size", 4, "--images", 20, "--json", "--display", "plain")
+    process = invoke("run", "--suite", "s.toml", *more, cwd=folder)
+    events = [json.loads(line) for line in process.stdout.splitlines()]
+    taken = [one for one in events if one["event"] == "taken over"]
+    assert [one["images"] for one in taken] == [12, 12]
+    assert [one["n"] for one in events if one["event"] == "headline"] == [20]
+    for one in taken:
+        assert f", 12 images taken over from {one['from'][:12]}" in process.stderr
+    (path,) = (folder / "results" / "runs").glob("000002-*")
+    log = [json.loads(line) for line in path.read_text().splitlines()]
+    logged = [line["from"] for line in log if line["event"] == "taken over"]
+    assert logged == [one["from"] for one in taken]

@@ -270,6 +270,17 @@ def test_a_random_model_stands_by_the_share_of_its_draws() -> None:
     assert curve(Outcomes(made))["accuracy"].tolist() == pytest.approx([1.0, 0.625, 0.25])
 
 
+def test_images_that_one_cell_alone_has_do_not_change_what_a_random_model_stands_by() -> None:
+    cells = [cell("m", "fgsm", "0.1", ()), cell("m", "pgd", "0.1", (), images=10)]
+    made = drawn(build.results(cells, images=4), 0, [0.5] * 4, [0.5] * 4)
+    made = drawn(made, 1, [1.0] * 10, [1.0] * 10)
+    made.rows["clean_share"] = (
+        0.75  # below the mean of all ten images, above that of the first four
+    )
+    assert told(made)["n"] == 4
+    assert told(made)["robust_accuracy"] == pytest.approx(0.5)
+
+
 def test_each_part_of_the_outcomes_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 

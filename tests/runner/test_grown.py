@@ -3,10 +3,14 @@
 import dataclasses
 
 import build
+import pandas as pd
 import pytest
 
 from bench.data.datasets import load
 from bench.errors import SpecError
+from bench.report.measured import measure
+from bench.report.sections.protocol import protocol
+from bench.runner.execute import execute
 from bench.runner.grown import grown, most_images
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
@@ -14,6 +18,8 @@ from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.spec import CraftedOn, ModelRequest
 from bench.store.identity import cell_key
+from bench.store.results import load_results
+from bench.store.store import open_store
 
 
 @pytest.fixture
@@ -73,3 +79,38 @@ def test_judges_of_the_same_images_stay_side_by_side(plan):
     found = grown(plan, {first: 40, third: 40}).cells
     assert [cell.images.count for cell in found.values()] == [40, 40, 30]
     assert list(found)[2] == second
+
+
+def test_figures_of_a_grown_run_are_of_the_images_asked_for_and_claims_of_all(tmp_path):
+    path = tmp_path / "claimed.toml"
+    attacks = [
+        {"name": name, "norm": "linf", "eps": "0.1", "toolkits": ["foolbox"]}
+        for name in ("fgsm", "noise", "bim")
+    ]
+    claim = {"says": "a step does it", "left": "digits/mlp", "right": "digits/mlp", "norm": "linf",
+             "left_attacks": ["fgsm"], "right_attacks": ["bim"], "eps": ["0.1"],
+             "expect": "left = right", "within": 5}  # fmt: skip
+    path.write_text(build.suite(["digits/mlp"], attacks, [claim], images=16))
+    plan = make_plan(load_suite(str(path)), setting=Setting(batch_size=8))
+    store = open_store(tmp_path / "r")
+    execute(plan, store)
+    before = load_results(store.root, "claimed")
+    assert before.as_asked() is before
+    first, _, last = plan.cells
+    execute(grown(plan, {first: 40, last: 48}), store)
+    after = load_results(store.root, "claimed")
+    assert after.protocol["images"] == 16
+    assert after.cells["images"].tolist() == [40, 16, 48]
+    assert list(after.asked_images.values()) == [16, 16]
+    asked = after.as_asked()
+    assert asked.cells["images"].tolist() == [16, 16, 16]
+    pd.testing.assert_frame_equal(
+        asked.rows.drop(columns=["cell", "seconds"]), before.rows.drop(columns=["cell", "seconds"])
+    )
+    figures, old = measure(after), measure(before)
+    for name in ("headline", "curve"):
+        pd.testing.assert_frame_equal(getattr(figures, name), getattr(old, name))
+    assert old.comparisons["n"].tolist() == [16]
+    assert figures.comparisons["n"].tolist() == [40]
+    facts = {fact.name: fact.text for fact in protocol(after)}
+    assert facts["Data"].endswith("first 16 images (smoke: n < 100); 40 under fgsm; 48 under bim")
