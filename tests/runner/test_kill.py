@@ -1,7 +1,10 @@
 """A run that is killed at random moments and resumed equals one that was left alone."""
 
+import itertools
 import multiprocessing
+import os
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -115,3 +119,77 @@ def test_killed_at_random_moments_and_resumed(cache, tmp_path):
         pictures = open_store(stormy).pictures(key)
         calm_pictures = open_store(tmp_path / "calm").pictures(key)
         assert all(pictures[name].equal(calm_pictures[name]) for name in calm_pictures)
+
+
+GROWN = """\
+title  = "Killed"
+data   = "digits"
+images = 40
+
+[[models]]
+name = "digits/mlp"
+
+[[attacks]]
+name     = "pgd"
+norm     = "linf"
+eps      = "0.1"
+steps    = 1
+toolkits = ["torchattacks"]
+
+[[attacks]]
+name   = "universal"
+norm   = "linf"
+eps    = "0.15"
+passes = 1
+fit    = "train 10"
+"""
+
+
+def run_on(images: int, suite: str, root: str) -> None:
+    """Run the suite on so many images."""
+    plan = make_plan(
+        load_suite(suite), Selection(images=images), Setting(batch_size=20, device="cpu")
+    )
+    execute(plan, open_store(Path(root)))
+
+
+def die_at(flush: int, suite: str, root: str) -> None:
+    """Run the suite on 60 images, and die at the given flush to disk as if by kill -9."""
+    real, left = os.fsync, [flush]
+
+    def fsync(handle: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os._exit(9)
+        real(handle)
+
+    os.fsync = fsync
+    run_on(60, suite, root)
+
+
+@pytest.mark.slow
+def test_killed_while_it_takes_over_and_resumed(cache, tmp_path):
+    suite, small, grown = (str(tmp_path / name) for name in ("killed.toml", "small", "grown"))
+    Path(suite).write_text(GROWN)
+    run_on(40, suite, small)
+    run_on(60, suite, str(tmp_path / "whole"))
+    expected = rows(tmp_path / "whole")
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.runner.execute", "torchattacks"])
+    deaths = 0
+    for flush in itertools.count(1, 5):
+        shutil.rmtree(grown, ignore_errors=True)
+        shutil.copytree(small, grown)
+        child = context.Process(target=die_at, args=(flush, suite, grown))
+        child.start()
+        child.join()
+        if child.exitcode == 0:
+            break
+        assert child.exitcode == 9
+        deaths += 1
+        read_all(Path(grown))
+        run_on(60, suite, grown)
+        pd.testing.assert_frame_equal(rows(Path(grown)), expected)
+    assert deaths >= 6
+    pd.testing.assert_frame_equal(rows(Path(grown)), expected)
