@@ -16,7 +16,7 @@ from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
-from bench.spec import CraftedOn, ModelRequest
+from bench.spec import CraftedOn, ImageSet, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -54,15 +54,19 @@ def test_what_a_cell_cannot_have_is_said(plan):
         grown(plan, {"0" * 20: 40})
 
 
-def test_no_cell_grows_into_images_that_its_model_was_fitted_on(tmp_path):
-    path = tmp_path / "stacked.toml"
-    stacked = {"name": "digits/ensemble", "members": "digits/mlp + digits/cnn", "how": "stacking"}
-    fgsm = {"name": "fgsm", "norm": "linf", "eps": "0.1", "toolkits": ["torchattacks"]}
-    path.write_text(build.suite(["digits/mlp", stacked], [fgsm], images=20))
-    plan = make_plan(load_suite(str(path)))
-    most = {cell.model.title(): most_images(plan, cell) for cell in plan.cells.values()}
-    apart = list(plan.adapters.values())[1].attackable
-    assert most == {"digits/mlp": 500, "digits/ensemble-stacking-mlp+cnn": apart.count}
+def test_no_cell_grows_into_images_that_its_model_was_fitted_on(plan):
+    ((request, adapter),) = plan.adapters.items()
+    key, cell = next(iter(plan.cells.items()))
+    fitted = {}
+    for split in ("train", "test"):
+        free = ImageSet(data="digits", split=split, count=40)
+        apart = type("Apart", (type(adapter),), {"attackable": free})(adapter.spec, adapter.module)
+        fitted[split] = dataclasses.replace(plan, adapters={request: apart})
+    assert most_images(fitted["train"], cell) == 500
+    assert most_images(fitted["test"], cell) == 40
+    assert len(grown(fitted["test"], {key: 40}).cells) == len(plan.cells)
+    with pytest.raises(SpecError, match="it can have 1 to 40"):
+        grown(fitted["test"], {key: 41})
 
 
 def test_judges_of_the_same_images_stay_side_by_side(plan):

@@ -125,11 +125,12 @@ def test_a_larger_set_has_the_rows_that_it_has_when_run_at_once(planned, drops, 
     assert sum(cell.substitute is not None for cell in large.cells.values()) == 1
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=3, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    counts=st.lists(st.integers(1, 25), min_size=2, max_size=2, unique=True),
+    counts=st.lists(st.integers(1, 25), min_size=2, max_size=3, unique=True),
     batch=st.integers(3, 9),
 )
 def test_sets_of_any_sizes_one_after_the_other_have_the_rows_of_each_alone(
