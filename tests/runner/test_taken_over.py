@@ -106,6 +106,7 @@ def assert_same(plan, store, other):
             pd.testing.assert_frame_equal(trace, of_other)
 
 
+@pytest.mark.slow
 def test_a_larger_set_has_the_rows_that_it_has_when_run_at_once(planned, drops, few, tmp_path):
     store, other = open_store(tmp_path / "grown"), open_store(tmp_path / "whole")
     models = "digits/mlp", "drops"

@@ -26,5 +26,5 @@ def test_a_bound_of_a_suite_stands_in_for_that_of_the_file():
 
 @pytest.mark.usefixtures("two_bounds")
 def test_a_bound_that_no_check_has_is_refused():
-    with pytest.raises(UnknownName, match="toy.hihg"):
+    with pytest.raises(UnknownName, match=r"toy\.hihg"):
         check_bounds({"toy": {"hihg": 1}})
