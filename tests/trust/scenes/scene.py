@@ -1,0 +1,82 @@
+"""What a scene is: a model as a user would make it, a threat, and the best attack we know on it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+import bench
+from bench.runner.judge import Attempt, confidence, decision, judge
+from bench.spec import Adapter, AttackSpec, Norm
+from bench.trust.behaviour import judged
+
+#: How many test images are attacked, and how many of them together, as a suite does.
+IMAGES, TOGETHER = 200, 100
+
+#: An attack written for one defence: images (N, C, H, W) and labels (N,) to images in the ball and in [0, 1].
+HandMade = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A defence, its threat, and a strong attack made by hand with full knowledge of the defence.
+
+    Attributes:
+        name: of the defence.
+        build: returns the model as a user would hand it over.
+        handmade: the attack.
+        norm: of the threat.
+        eps: of the threat, as text.
+        data: the data set.
+        without: attacks of the standard suite that are left out, since they alone cope with the defence.
+        before: what withstood the standard suite before there was any remedy, in percent of the first 200
+            test images.
+        left: what the hand-made attack leaves, likewise.
+        hides: whether the standard suite overstates the robustness clearly; it does not where the plain
+            attacks of the harness cope with the defence.
+        slow: whether the attack takes more than some seconds.
+    """
+
+    name: str
+    build: Callable[[], Adapter]
+    handmade: HandMade = field(repr=False)
+    norm: Norm = "linf"
+    eps: str = "0.2"
+    data: str = "digits"
+    without: tuple[str, ...] = ()
+    before: float | None = None
+    left: float | None = None
+    hides: bool = True
+    slow: bool = False
+
+
+@functools.cache
+def images(
+    data: str = "digits", count: int = IMAGES, split: str = "test"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first images of a data set (N, C, H, W), and their labels (N,)."""
+    return bench.load_data(data, split, count)
+
+
+def withstood(scene: Scene, count: int = IMAGES) -> torch.Tensor:
+    """Return which of the first images the model labels rightly before and after the hand-made attack, (N,).
+
+    The model judges as in a run: a random one by repeated draws, each batch with the images that it gets
+    right, and an image counts as broken only if it lies in the ball and its scores are finite.
+    """
+    x, y = images(scene.data, count)
+    model, _ = judged(scene.build(), x)
+    spec = AttackSpec(name="pgd", norm=scene.norm, eps=scene.eps)
+    robust = torch.zeros(len(x), dtype=torch.bool)
+    for at in torch.arange(len(x)).split(TOGETHER):
+        clean = decision(model, x[at])
+        right = clean.labels == y[at]
+        chosen = at[right]
+        attempt = Attempt(spec, x[chosen], y[chosen], confidence(clean, model.spec)[right])
+        tried = scene.handmade(attempt.x.clone(), attempt.y)
+        verdict = judge(attempt, model.spec, tried, decision(model, tried))
+        robust[chosen] = ~torch.tensor(verdict.success)
+    return robust
