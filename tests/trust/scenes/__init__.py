@@ -1,12 +1,12 @@
 """Broken defences, sound models and broken attacks that the checks and the automatic attacks are tried on."""
 
-from . import cut, modes, purifiers, random_nets, rough, rounding, saturating
+from . import cut, modes, photographs, purifiers, random_nets, rough, rounding, saturating
 from .scene import IMAGES, Scene, images, withstood
 
 #: By name, in the order of the table.
 DEFENCES: dict[str, Scene] = {
     scene.name: scene
-    for module in (rounding, rough, saturating, cut, purifiers, random_nets, modes)
+    for module in (rounding, rough, saturating, cut, purifiers, random_nets, modes, photographs)
     for scene in module.SCENES
 }
 

@@ -34,10 +34,10 @@ def winners() -> Adapter:
     with torch.random.fork_rng():
         torch.manual_seed(13)
         net = nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 400), WinnersTakeAll(16), nn.Linear(400, 400),
-            WinnersTakeAll(16), nn.Linear(400, CLASSES),
+            nn.Flatten(), nn.Linear(64, 256), WinnersTakeAll(12), nn.Linear(256, 256),
+            WinnersTakeAll(12), nn.Linear(256, CLASSES),
         )  # fmt: skip
-    return bench.wrap(trained(net, epochs=15), CLASSES, SHAPE)
+    return bench.wrap(trained(net, epochs=12), CLASSES, SHAPE)
 
 
 def averaged(net: Logits, radius: float, points: int, draw: torch.Generator) -> Logits:

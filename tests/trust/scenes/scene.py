@@ -32,12 +32,13 @@ class Scene:
         eps: of the threat, as text.
         data: the data set.
         without: attacks of the standard suite that are left out, since they alone cope with the defence.
-        before: what withstood the standard suite before there was any remedy, in percent of the first 200
+        before: what withstood the standard suite before there was any remedy, in percent of the
             test images.
         left: what the hand-made attack leaves, likewise.
         hides: whether the standard suite overstates the robustness clearly; it does not where the plain
             attacks of the harness cope with the defence.
-        slow: whether the attack takes more than some seconds.
+        count: how many of the first test images the figures are about.
+        slow: whether the standard suite takes more than some seconds.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Scene:
     before: float | None = None
     left: float | None = None
     hides: bool = True
+    count: int = IMAGES
     slow: bool = False
 
 
@@ -61,13 +63,13 @@ def images(
     return bench.load_data(data, split, count)
 
 
-def withstood(scene: Scene, count: int = IMAGES) -> torch.Tensor:
+def withstood(scene: Scene, count: int | None = None) -> torch.Tensor:
     """Return which of the first images the model labels rightly before and after the hand-made attack, (N,).
 
     The model judges as in a run: a random one by repeated draws, each batch with the images that it gets
     right, and an image counts as broken only if it lies in the ball and its scores are finite.
     """
-    x, y = images(scene.data, count)
+    x, y = images(scene.data, count or scene.count)
     model, _ = judged(scene.build(), x)
     spec = AttackSpec(name="pgd", norm=scene.norm, eps=scene.eps)
     robust = torch.zeros(len(x), dtype=torch.bool)

@@ -12,7 +12,7 @@ import bench
 from bench.model_names import MODELS
 from bench.spec import number
 
-from .scene import IMAGES, Scene
+from .scene import Scene
 
 
 def attacks(norm: str, eps: str, steps: int = 40) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def attacks(norm: str, eps: str, steps: int = 40) -> list[dict[str, Any]]:
     return made
 
 
-def run(scene: Scene, folder: Path, count: int = IMAGES, **head: Any) -> bench.api.Run:
+def run(scene: Scene, folder: Path, count: int | None = None, **head: Any) -> bench.api.Run:
     """Return a run of the standard suite on the model of a scene; its results are left in a folder.
 
     The model is registered under the scene's name, so the test has to forget that (`registry`).
@@ -43,7 +43,9 @@ def run(scene: Scene, folder: Path, count: int = IMAGES, **head: Any) -> bench.a
         bench.register_model(name, data=scene.data)(scene.build)
     path = folder / "standard.toml"
     chosen = [one for one in attacks(scene.norm, scene.eps) if one["name"] not in scene.without]
-    path.write_text(build.suite([name], chosen, data=scene.data, images=count, **head))
+    path.write_text(
+        build.suite([name], chosen, data=scene.data, images=count or scene.count, **head)
+    )
     return bench.run(path, results=folder / "results", models=(name,))
 
 
@@ -61,14 +63,14 @@ class Said(NamedTuple):
     flag: str
 
 
-def says(scene: Scene, folder: Path, count: int = IMAGES) -> Said:
+def says(scene: Scene, folder: Path, count: int | None = None) -> Said:
     """Return what the standard suite says of the model of a scene; see `run`."""
     done = run(scene, folder, count)
     rows = done.samples()
     size = rows[scene.norm].fillna(math.inf)
     broken = rows["success"] & (size <= number(scene.eps) * (1 + 1e-5) + 1e-6)
     robust = rows["correct"] & ~rows["index"].isin(rows["index"][broken])
-    share = 100 * rows["index"][robust].nunique() / count
+    share = 100 * rows["index"][robust].nunique() / (count or scene.count)
     table = done.headline()
     table = table[(table["norm"] == scene.norm) & (table["eps"] == number(scene.eps))]
     if table.empty:
