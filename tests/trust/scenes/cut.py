@@ -105,7 +105,19 @@ def attack_inner_loop(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 SCENES = (
-    Scene(name="detached head", build=detached, handmade=attack_detached),
-    Scene(name="interrupted graph", build=interrupted, handmade=attack_interrupted),
-    Scene(name="autograd loop inside forward", build=inner_loop, handmade=attack_inner_loop),
+    Scene(name="detached head", before=83.5, left=0.5, build=detached, handmade=attack_detached),
+    Scene(
+        name="interrupted graph",
+        before=93.0,
+        left=3.0,
+        build=interrupted,
+        handmade=attack_interrupted,
+    ),
+    Scene(
+        name="autograd loop inside forward",
+        before=28.0,
+        left=0.5,
+        build=inner_loop,
+        handmade=attack_inner_loop,
+    ),
 )

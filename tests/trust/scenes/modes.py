@@ -142,7 +142,27 @@ def attack_no_score(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 SCENES = (
-    Scene(name="model in train mode", build=train_mode, handmade=attack_train_mode),
-    Scene(name="batch statistics at test time", build=batch_statistics, handmade=attack_batch),
-    Scene(name="NaN scores on some inputs", build=no_score, handmade=attack_no_score),
+    Scene(
+        name="model in train mode",
+        before=2.0,
+        left=0.5,
+        hides=False,
+        build=train_mode,
+        handmade=attack_train_mode,
+    ),
+    Scene(
+        name="batch statistics at test time",
+        before=2.5,
+        left=0.0,
+        hides=False,
+        build=batch_statistics,
+        handmade=attack_batch,
+    ),
+    Scene(
+        name="NaN scores on some inputs",
+        before=52.5,
+        left=0.5,
+        build=no_score,
+        handmade=attack_no_score,
+    ),
 )

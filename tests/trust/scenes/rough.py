@@ -71,4 +71,4 @@ def attack(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return found
 
 
-SCENES = (Scene(name="k-winners-take-all", build=winners, handmade=attack),)
+SCENES = (Scene(name="k-winners-take-all", before=31.5, left=1.0, build=winners, handmade=attack),)

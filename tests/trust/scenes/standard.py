@@ -21,11 +21,11 @@ def attacks(norm: str, eps: str, steps: int = 40) -> list[dict[str, Any]]:
     named = {"norm": norm, "eps": eps}
     made: list[dict[str, Any]] = [
         {"name": "noise", **named},
-        {"name": "fgsm", **named, **one} if norm == "linf" else {"name": "fgm", **named},
         {"name": "pgd", **named, "steps": steps, "random_start": [True, False], **one},
     ]
     if norm == "linf":
         made += [
+            {"name": "fgsm", **named, **one},
             {"name": "bim", **named, **one},
             {"name": "mi-fgsm", **named, **one},
             {"name": "deepfool", "norm": norm, "steps": 20},
