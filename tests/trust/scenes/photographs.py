@@ -58,15 +58,26 @@ def through(model: Adapter, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 _ALIKE = {"data": "cifar10", "eps": EPS, "count": 100, "slow": True, "without": ("deepfool",)}
 SCENES = (
     Scene(
-        name="quantised photographs", before=81.0, left=0.0, build=quantised, **_ALIKE,
+        name="quantised photographs",
+        before=81.0,
+        left=0.0,
+        build=quantised,
+        **_ALIKE,
         handmade=lambda x, y: through(quantised(), x, y),
     ),
     Scene(
-        name="JPEG-like rounding of photographs", before=68.0, left=0.0, build=jpeg, **_ALIKE,
+        name="JPEG-like rounding of photographs",
+        before=68.0,
+        left=0.0,
+        build=jpeg,
+        **_ALIKE,
         handmade=lambda x, y: through(jpeg(), x, y),
     ),
     Scene(
-        name="autograd loop on photographs", left=0.0, build=inner_loop, **_ALIKE,
+        name="autograd loop on photographs",
+        left=0.0,
+        build=inner_loop,
+        **_ALIKE,
         handmade=lambda x, y: against(shipped(), inner_loop(), x, y),
     ),
-)  # fmt: skip
+)

@@ -152,15 +152,25 @@ def _pull(defended: Purified, bank: torch.Tensor, chosen: torch.Tensor) -> Rise:
 
 SCENES = (
     Scene(
-        name="nearest-neighbour purifier", before=96.5, left=0.0, build=nearest_neighbour, eps=str(FARTHER),
+        name="nearest-neighbour purifier",
+        before=96.5,
+        left=0.0,
+        build=nearest_neighbour,
+        eps=str(FARTHER),
         handmade=attack_neighbour,
     ),
     Scene(
-        name="median purifier", before=90.0, left=0.0, build=median,
+        name="median purifier",
+        before=90.0,
+        left=0.0,
+        build=median,
         handmade=lambda x, y: attack(median().module, x, y),
     ),
     Scene(
-        name="total-variation purifier", before=90.0, left=0.5, build=total_variation,
+        name="total-variation purifier",
+        before=90.0,
+        left=0.5,
+        build=total_variation,
         handmade=lambda x, y: attack(total_variation().module, x, y),
     ),
-)  # fmt: skip
+)

@@ -136,13 +136,27 @@ def attack_resize(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 SCENES = (
-    Scene(name="random resize and pad", before=76.0, left=0.0, build=resize_and_pad, handmade=attack_resize),
     Scene(
-        name="stochastic activations", before=0.5, left=0.5, hides=False, build=stochastic,
+        name="random resize and pad",
+        before=76.0,
+        left=0.0,
+        build=resize_and_pad,
+        handmade=attack_resize,
+    ),
+    Scene(
+        name="stochastic activations",
+        before=0.5,
+        left=0.5,
+        hides=False,
+        build=stochastic,
         handmade=lambda x, y: over_draws(mean_of(stochastic().module, DRAWS), stochastic(), x, y),
     ),
     Scene(
-        name="dropout left on", before=0.5, left=0.5, hides=False, build=dropout,
+        name="dropout left on",
+        before=0.5,
+        left=0.5,
+        hides=False,
+        build=dropout,
         handmade=lambda x, y: over_draws(mean_of(dropout().module, DRAWS), dropout(), x, y),
     ),
-)  # fmt: skip
+)

@@ -153,12 +153,31 @@ def attack_thermometer(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 SCENES = (
     Scene(
-        name="quantised input", before=85.0, left=0.5, build=quantised,
+        name="quantised input",
+        before=85.0,
+        left=0.5,
+        build=quantised,
         handmade=lambda x, y: through(quantised().module, x, y),
     ),
-    Scene(name="JPEG-like rounding", before=82.0, left=0.0, build=jpeg, handmade=lambda x, y: through(jpeg().module, x, y)),
-    Scene(name="thermometer coding", before=87.0, left=0.0, build=thermometer, handmade=attack_thermometer),
     Scene(
-        name="leaky rounding", before=89.0, left=0.5, build=leaky, handmade=lambda x, y: through(leaky().module, x, y),
+        name="JPEG-like rounding",
+        before=82.0,
+        left=0.0,
+        build=jpeg,
+        handmade=lambda x, y: through(jpeg().module, x, y),
     ),
-)  # fmt: skip
+    Scene(
+        name="thermometer coding",
+        before=87.0,
+        left=0.0,
+        build=thermometer,
+        handmade=attack_thermometer,
+    ),
+    Scene(
+        name="leaky rounding",
+        before=89.0,
+        left=0.5,
+        build=leaky,
+        handmade=lambda x, y: through(leaky().module, x, y),
+    ),
+)

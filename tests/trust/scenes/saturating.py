@@ -68,15 +68,26 @@ def on_logits(logits: Logits, model: Adapter, x: torch.Tensor, y: torch.Tensor) 
 
 SCENES = (
     Scene(
-        name="scaled logits", before=89.5, left=0.5, build=scaled, without=("deepfool",),
+        name="scaled logits",
+        before=89.5,
+        left=0.5,
+        build=scaled,
+        without=("deepfool",),
         handmade=lambda x, y: on_logits(base(), scaled(), x, y),
     ),
     Scene(
-        name="probabilities as logits", before=45.0, left=0.5, build=percent,
+        name="probabilities as logits",
+        before=45.0,
+        left=0.5,
+        build=percent,
         handmade=lambda x, y: on_logits(base(), percent(), x, y),
     ),
     Scene(
-        name="defensive distillation", before=65.5, left=0.0, build=distilled, without=("deepfool",),
+        name="defensive distillation",
+        before=65.5,
+        left=0.0,
+        build=distilled,
+        without=("deepfool",),
         handmade=lambda x, y: on_logits(distilled().module, distilled(), x, y),
     ),
-)  # fmt: skip
+)
