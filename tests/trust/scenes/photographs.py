@@ -75,6 +75,7 @@ SCENES = (
     ),
     Scene(
         name="autograd loop on photographs",
+        before=26.0,
         left=0.0,
         build=inner_loop,
         **_ALIKE,

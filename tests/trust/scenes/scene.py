@@ -49,7 +49,7 @@ class Scene:
     data: str = "digits"
     without: tuple[str, ...] = ()
     before: float | None = None
-    left: float | None = None
+    left: float = 0.0
     hides: bool = True
     count: int = IMAGES
     slow: bool = False
