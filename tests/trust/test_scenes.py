@@ -77,8 +77,8 @@ def test_each_scene(registry, tmp_path, scene, capsys):
     with capsys.disabled():
         stated = "none" if said.headline is None else f"{said.headline:.1f}"
         sys.stdout.write(
-            f"\n{scene.name:36s} withstood {said.withstood:5.1f}  headline {stated:>5s}  by hand {left:4.1f}"
-            f"  {said.flag}\n"
+            f"\n{scene.name:36s} before {scene.before:5.1f}  suite alone {said.withstood:5.1f}"
+            f"  headline {stated:>5s}  by hand {left:4.1f}  {said.trust}  {said.flag}\n"
         )
     assert left <= scene.left + 3
     if scene.hides:

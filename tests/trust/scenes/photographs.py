@@ -55,7 +55,7 @@ def through(model: Adapter, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return against(straight_through(defended.prepare, defended.net), model, x, y)
 
 
-_ALIKE = {"data": "cifar10", "eps": EPS, "count": 100, "slow": True, "without": ("deepfool",)}
+_ALIKE = {"data": "cifar10", "eps": EPS, "count": 100, "without": ("deepfool",)}
 SCENES = (
     Scene(
         name="quantised photographs",

@@ -38,7 +38,6 @@ class Scene:
         hides: whether the standard suite overstates the robustness clearly; it does not where the plain
             attacks of the harness cope with the defence.
         count: how many of the first test images the figures are about.
-        slow: whether the standard suite takes more than some seconds.
     """
 
     name: str
@@ -48,11 +47,10 @@ class Scene:
     eps: str = "0.2"
     data: str = "digits"
     without: tuple[str, ...] = ()
-    before: float | None = None
+    before: float = 100.0
     left: float = 0.0
     hides: bool = True
     count: int = IMAGES
-    slow: bool = False
 
 
 @functools.cache

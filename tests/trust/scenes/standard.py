@@ -50,23 +50,27 @@ def run(scene: Scene, folder: Path, count: int | None = None, **head: Any) -> be
 
 
 class Said(NamedTuple):
-    """What the standard suite says of a model.
+    """What a run of the standard suite says of a model.
 
     Attributes:
-        withstood: the share of images that withstood every attack, in percent, evidence or not.
+        withstood: the share of images that withstood every attack that the suite names, in percent, whether
+            or not these attacks are evidence.
         headline: the robust accuracy that the headline states, in percent; None where it states none.
         flag: what the headline says beside its figure.
+        trust: the headline's verdict on its figure; empty where it gives none.
     """
 
     withstood: float
     headline: float | None
     flag: str
+    trust: str
 
 
 def says(scene: Scene, folder: Path, count: int | None = None) -> Said:
     """Return what the standard suite says of the model of a scene; see `run`."""
     done = run(scene, folder, count)
     rows = done.samples()
+    rows = rows[rows["attack"].isin([one["name"] for one in attacks(scene.norm, scene.eps)])]
     size = rows[scene.norm].fillna(math.inf)
     broken = rows["success"] & (size <= number(scene.eps) * (1 + 1e-5) + 1e-6)
     robust = rows["correct"] & ~rows["index"].isin(rows["index"][broken])
@@ -74,7 +78,7 @@ def says(scene: Scene, folder: Path, count: int | None = None) -> Said:
     table = done.headline()
     table = table[(table["norm"] == scene.norm) & (table["eps"] == number(scene.eps))]
     if table.empty:
-        return Said(share, None, "no headline")
+        return Said(share, None, "no headline", "")
     (row,) = table.itertuples()
     stated = None if math.isnan(row.robust_accuracy) else 100 * row.robust_accuracy
-    return Said(share, stated, str(row.flag or ""))
+    return Said(share, stated, str(row.flag or ""), str(getattr(row, "trust", "")))
