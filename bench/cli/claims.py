@@ -29,7 +29,7 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     from bench.report.findings import find
     from bench.report.formatting import plural
     from bench.report.measured import measure
-    from bench.report.sections.claims import claim_table
+    from bench.report.sections.claims import claim_table, what_is_left
     from bench.report.sections.comparisons import comparison_table, stacked
     from bench.suite_files import published_file
 
@@ -49,5 +49,8 @@ def claims(ctx: click.Context, suite: str, results: Path) -> None:
     unjudged = int((without == judged["comparisons"]).sum())
     claims, made = plural(len(judged), "claim"), plural(len(compared), "comparison")
     say(f"{claims} of {made}: {unjudged} could not be judged")
+    left = what_is_left(found, compared)
+    if left:
+        say(left)
     if unjudged:
         ctx.exit(1)

@@ -140,6 +140,9 @@ class Display:
         if event["event"] == "note":
             self.note(event["note"])
             return
+        if event["event"] in ("look", "more", "end"):
+            self._of_added_images(event)
+            return
         kind, title = event["event"], self.titles[event["cell"]]
         if self.as_json and kind in ("taken over", "kept", "done", "failed"):
             click.echo(json.dumps({**event, "title": title}))
@@ -163,6 +166,27 @@ class Display:
                 tail = "kept" if kind == "kept" else f"{event['seconds']:.1f} s"
                 tail += "".join(self.taken_over if kind == "done" else ())
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: {tail}")
+
+    def _of_added_images(self, event: Mapping[str, Any]) -> None:
+        """Show what `bench.runner.decide` is about to do."""
+        if event["event"] == "more":
+            self.titles, self.images, self.seen = event["titles"], event["images"], 0
+            self.progress.remove_task(self.task)
+            self.task = self.progress.add_task("", total=sum(self.images.values()))
+            return
+        if self.as_json:
+            click.echo(json.dumps(event))
+        if event["event"] == "look" and event["cells"]:
+            from bench.runner.estimate import duration
+
+            undecided = f"{event['undecided']} of {event['comparisons']} comparisons are undecided"
+            images = " to ".join(
+                dict.fromkeys(str(n) for n in (event["images"][0], event["images"][-1]))
+            )
+            self.note(
+                f"{undecided}: {event['cells']} cells get images, up to {images} each, "
+                f"{duration(event['seconds'])}"
+            )
 
 
 @contextmanager

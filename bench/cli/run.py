@@ -21,6 +21,7 @@ from bench.cli.options import (
     results_option,
     suite_option,
 )
+from bench.cli.run_decide import add_images, decide_options, limits_of
 from bench.cli.stored import about
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.spec import whole
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     "--keep", type=click.Choice(["some", "all"]), default="some", show_default=True,
     help="Which images tried to keep: the first 16 of a cell, or all.",
 )  # fmt: skip
+@decide_options
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
@@ -105,7 +107,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     from bench.runner.execute import execute, todo
     from bench.store.results import load_results
 
-    scope = _scope(options)
+    scope, limits = _scope(options), limits_of(options)
     as_written, asked = _suites(suite, options)
     _check_study(suite)
     store = _store(options["results"], options["dry_run"])
@@ -129,7 +131,10 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
             return
         display.begin(plan, expected)
         outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
-    results = load_results(options["results"], suite, plan.content, outcome.run)
+        last = outcome.run
+        if limits is not None:
+            last = add_images(plan, store, last, limits, scope, display)
+    results = load_results(options["results"], suite, plan.content, last)
     measured = measure(results)
     written = _finish(find(results, measured, published_file(suite)), options)
     if outcome.failed:
@@ -246,6 +251,7 @@ def _doubted(measured: Measured) -> bool:
 def _finish(findings: Findings, options: dict[str, Any]) -> bool:
     """Print what a run that ended has found, and write its report; return False where it cannot be."""
     from bench.cli.display import say
+    from bench.report.sections.claims import what_is_left
 
     results, measured = findings.results, findings.measured
     for line in results.notes:
@@ -258,6 +264,9 @@ def _finish(findings: Findings, options: dict[str, Any]) -> bool:
                 "how far they went is in the report and in its attacks.csv"
             )
     _print_found(findings, options["as_json"])
+    undecided = what_is_left(results, findings.comparisons)
+    if undecided:
+        say(undecided)
     try:
         paths, left = _report(findings, options)
     except StoreError as error:

@@ -126,6 +126,20 @@ def log_e_within(counts: Counts, within: float) -> Floats:
     )
 
 
+def log_e_below(values: Floats, most: float) -> Floats:
+    """Return the logarithm of the e-value against a mean of at least 0, after each of some values.
+
+    The same bettors, on values that need not be whole: each stakes its part of 1 / most against them.
+
+    Args:
+        values: (n,), in their order.
+        most: the largest absolute value that there can be.
+    """
+    grown = np.log1p(np.multiply.outer(-values / most, _BETS)).cumsum(axis=0)
+    largest = grown.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(grown - largest).mean(axis=-1)) + largest[..., 0])
+
+
 def confidence_interval(counts: Counts, level: float = 0.05) -> Interval:
     """Return the interval of the difference of two shares, left minus right, that holds at every time.
 
@@ -222,13 +236,13 @@ def paired_evidence(
         log_for, log_against = (log_e_above(side) - np.log(2) for side in (ahead, ahead.mirrored))
     return Evidence(
         images=len(left),
-        e_for=_largest(log_for),
-        e_against=_largest(log_against),
+        e_for=largest_e(log_for),
+        e_against=largest_e(log_against),
         interval=confidence_interval(counts),
     )
 
 
-def _largest(log_e: Floats) -> float:
+def largest_e(log_e: Floats) -> float:
     """Return the largest e-value so far; that of no image is 1."""
     return float(np.exp(min(_LARGEST, np.max(log_e, initial=0.0))))
 

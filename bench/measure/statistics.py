@@ -65,10 +65,32 @@ def paired_difference(only_left: int, only_right: int, n: int) -> tuple[float, I
     """
     if n == 0:
         return float("nan"), Interval(float("nan"), float("nan"))
-    left, right = (only_left + 1) / (n + 2), (only_right + 1) / (n + 2)
-    wide = float(norm.ppf(0.975)) * ((left + right - (left - right) ** 2) / (n + 2)) ** 0.5
-    middle = left - right
+    middle, error = _adjusted(only_left, only_right, n)
+    wide = float(norm.ppf(0.975)) * error
     return (only_left - only_right) / n, Interval(max(-1.0, middle - wide), min(1.0, middle + wide))
+
+
+def paired_equality(only_left: int, only_right: int, n: int, within: float) -> tuple[float, float]:
+    """Return the p-values of two shares of the same images being equal within something, and of not being so.
+
+    The interval of `paired_difference`, drawn at the level p, just reaches the end of what counts as equal: from
+    inside for the first, from outside for the second.
+
+    Args:
+        only_left: number of images that only the left side counts.
+        only_right: number of images that only the right side counts.
+        n: number of all images, at least 1.
+        within: half the width of what counts as equal, as a share.
+    """
+    middle, error = _adjusted(only_left, only_right, n)
+    inside = (within - abs(middle)) / error
+    return min(1.0, float(2 * norm.sf(inside))), min(1.0, float(2 * norm.sf(-inside)))
+
+
+def _adjusted(only_left: int, only_right: int, n: int) -> tuple[float, float]:
+    """Return the difference of Bonett and Price, with an image added to each discordant count, and its error."""
+    left, right = (only_left + 1) / (n + 2), (only_right + 1) / (n + 2)
+    return left - right, ((left + right - (left - right) ** 2) / (n + 2)) ** 0.5
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

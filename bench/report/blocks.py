@@ -257,7 +257,7 @@ class ClaimRows:
         title: the claim.
         tests: what its comparisons compare.
         rows: case, threat, then under the study's attack and, if any claim is tested under it, under the
-            strongest both sides, their difference and p, what is printed of it in a study, and last the
+            strongest both sides, their difference and p (or images and e-value), what is printed of it in a study, and last the
             verdict.
     """
 
@@ -272,11 +272,13 @@ class Comparisons:
 
     Attributes:
         strongest: whether rows tell of the strongest attack.
+        at_any_time: whether they tell images and e-value in place of p.
         printed: whether they tell what is printed.
     """
 
     caption: str
     strongest: bool
+    at_any_time: bool
     printed: bool
     groups: tuple[ClaimRows, ...]
     notes: tuple[str, ...]

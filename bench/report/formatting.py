@@ -141,6 +141,14 @@ def join(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def time_of(seconds: float) -> str:
+    """Return an amount of time in its largest unit: `90 s`, `30 min`, `2 h`."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:g} s"
+
+
 def plural(number: int, noun: str) -> str:
     """Return `1 cell` or `3 cells`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -53,7 +53,8 @@ def measure(results: Results) -> Measured:
     asked = results.as_asked()
     outcomes = Outcomes(asked)
     rates, radii = attack_rates(outcomes), critical_eps(asked)
-    compared = comparisons(outcomes, radii) if asked is results else comparisons(Outcomes(results))
+    every = outcomes if asked is results else Outcomes(results)
+    compared = comparisons(every, radii, outcomes)
     return Measured(
         outcomes=outcomes,
         headline=headline(outcomes),

@@ -24,6 +24,7 @@ from bench.runner.substitutes import substitute_of
 from bench.runner.taken_over import Siblings, siblings_in, spans, take_over
 from bench.runner.task import Chunk, Task
 from bench.spec import Cell, whole
+from bench.store.added import Added
 from bench.store.identity import cell_key, identity
 from bench.store.parts import Arrays
 from bench.store.runlog import RunLog, start_run
@@ -128,6 +129,7 @@ def execute(
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     wanted: Collection[str] | None = None,
+    added: Added | None = None,
 ) -> Outcome:
     """Compute the missing cells of a plan and log the run.
 
@@ -138,6 +140,7 @@ def execute(
         on_event: called as each cell starts, advances, ends or fails.
         wanted: the result of `todo` for the same arguments if at hand, since that reads all finished
             cells.
+        added: what the log says of images that were added to undecided comparisons, if any were.
 
     Raises:
         StoreError: rows cannot be saved (nothing saved before is lost), or a model's answers changed
@@ -151,8 +154,10 @@ def execute(
         on_event({"event": "note", "note": line})
     if wanted is None:
         wanted = todo(plan, store, scope)
-    log = start_run(store, manifest(plan, scope.shard))
-    kept = tuple(key for key in plan.cells if key not in wanted and store.is_done(key))
+    log = start_run(store, manifest(plan, scope.shard, added))
+    # While images are added, the cells that were done before are not all looked at again.
+    others = plan.cells if added is None else ()
+    kept = tuple(key for key in others if key not in wanted and store.is_done(key))
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
     computed, failed = [], []

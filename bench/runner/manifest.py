@@ -20,6 +20,7 @@ from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
 from bench.spec import Adapter, Cell, ModelRequest, Suite
+from bench.store.added import Added
 from bench.train.cards import learning_curves, poisoning, read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
 from bench.trust.behaviour import Behaviour
@@ -75,12 +76,13 @@ def made_by(device: str) -> dict[str, Any]:
     }
 
 
-def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
+def manifest(plan: Plan, shard: str | None, added: Added | None = None) -> dict[str, Any]:
     """Return the first entry of a run's log; `bench.store.results.Results` explains each part.
 
     Args:
         plan: of the run.
         shard: `I/N` if the run computes one share of the plan.
+        added: the images that it added to undecided comparisons; None where numbers of images are fixed beforehand.
     """
     suite = plan.suite
     return {
@@ -111,6 +113,7 @@ def manifest(plan: Plan, shard: str | None) -> dict[str, Any]:
         "left_out": list(plan.left_out),
         "claims": [asdict(claim) for claim in suite.claims],
         "shard": shard,
+        **({} if added is None else {"decide": added.logged()}),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pandas as pd
 from bench.errors import PrerequisiteError
 from bench.spec import Claim, Setting, number
 from bench.store import columns
+from bench.store.added import Added
 from bench.store.chosen import choose_run
 from bench.store.fits import read_perturbation
 from bench.store.identity import canonical_json
@@ -80,6 +81,8 @@ class Results:
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.
+        added: what the run says of the images that it added to undecided comparisons; None where all numbers
+            of images were fixed beforehand.
     """
 
     suite: str
@@ -100,6 +103,7 @@ class Results:
     trainings: tuple[dict[str, Any], ...] = ()
     bounds: Mapping[str, float] = field(default_factory=dict)
     asked_images: Mapping[str, int] = field(default_factory=dict)
+    added: Added | None = None
 
     def as_asked(self) -> Results:
         """Return the results on the images that the suite asks for alone.
@@ -113,6 +117,30 @@ class Results:
         rows = self.rows[asked.isna() | (self.rows["index"] < asked)].reset_index(drop=True)
         cells = _counted(self.cells[[*_PLANNED, "status", "error", "radius"]], rows)
         return dataclasses.replace(self, cells=cells, rows=rows, asked_images={})
+
+    def with_more(self, cells: Mapping[str, str], added: Added) -> Results:
+        """Return the results in which some cells were given more images.
+
+        Args:
+            cells: by key, the cell with more images, which is done.
+            added: what the run says of all images that it added.
+
+        Raises:
+            StoreError: a file is missing or damaged.
+        """
+        more = columns.to_pandas(
+            [table for key in cells.values() for table in self.store.tables(key)]
+        )
+        rows = pd.concat([self.rows[~self.rows["cell"].isin(cells)], more], ignore_index=True)
+        planned = self.cells[[*_PLANNED, "status", "error", "radius"]]
+        keys = planned["cell"].map(lambda key: cells.get(key, key)).astype("str")
+        counted = _counted(planned.assign(cell=keys), rows)
+        return dataclasses.replace(self, cells=counted, rows=rows, added=added)
+
+    def of_models(self, models: Collection[str]) -> Results:
+        """Return the results with the rows of some models alone."""
+        rows = self.rows[self.rows["model"].isin(models)].reset_index(drop=True)
+        return dataclasses.replace(self, rows=rows)
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
@@ -219,6 +247,7 @@ def load_results(
         asked_images={
             cell["cell"]: cell["asked_images"] for cell in start["cells"] if "asked_images" in cell
         },
+        added=Added.read(start.get("decide")),
     )
 
 

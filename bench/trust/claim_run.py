@@ -13,6 +13,7 @@ from bench.measure.perturbations import image_values
 from bench.measure.radius import critical_eps
 from bench.measure.threats import data_sets
 from bench.measure.trainings import trainings
+from bench.store.added import Added
 
 #: The columns of a cell that comparisons read; more text columns would make each look-up slow.
 _READ = [
@@ -28,10 +29,25 @@ class ClaimRun:
     Attributes:
         outcomes: what every cell did to every image.
         known_radii: the result of `bench.measure.radius.critical_eps`, if computed before.
+        known_asked: the run on the images that its suite asks for, if at hand.
     """
 
     outcomes: Outcomes
     known_radii: pd.DataFrame | None = None
+    known_asked: ClaimRun | None = None
+
+    @property
+    def added(self) -> Added | None:
+        """What the run says of the images that it added; see `bench.trust.added_images`."""
+        return self.outcomes.results.added
+
+    @cached_property
+    def as_asked(self) -> ClaimRun:
+        """The run on the images that its suite asks for: this one, unless it added some."""
+        if self.known_asked is not None:
+            return self.known_asked
+        asked = self.outcomes.results.as_asked()
+        return self if asked is self.outcomes.results else ClaimRun(Outcomes(asked))
 
     @cached_property
     def data(self) -> Mapping[str, str]:

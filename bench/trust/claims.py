@@ -24,7 +24,8 @@ def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row a claim: `claim` (its number), `says, expect, attacks` (the study's, in words),
-        `norm, eps` (as text), `comparisons` (how many), `holds, weaker, fails, undecided, unequal,
+        `norm, eps` (as text), `comparisons` (how many), `images` (that they were made on, such as `200` or
+        `200 to 800`; trainings of those that compare these), `holds, weaker, fails, undecided, unequal,
         unjudged` (how many of them), `verdict` (that of the comparisons if they all agree, else `holds in
         part`, `fails in part` or `mixed`) and `summary` (the counts in words, or why it is not judged).
     """
@@ -40,12 +41,14 @@ def claims(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
             "norm": claim.norm,
             "eps": ", ".join(claim.eps),
             "comparisons": len(of_claim),
+            "images": _span(of_claim["n"]),
             **dict(zip(_COUNTS, counts, strict=True)),
             "verdict": _overall(of_claim, counts),
             "summary": "; ".join([_summary(of_claim, counts), *_unseen(of_claim)]),
         })  # fmt: skip
     names = (
-        "claim", "says", "expect", "attacks", "norm", "eps", "comparisons", "holds", "weaker",
+        "claim", "says", "expect", "attacks", "norm", "eps", "comparisons", "images", "holds",
+        "weaker",
         "fails", "undecided", "unequal", "unjudged", "verdict", "summary",
     )  # fmt: skip
     return pd.DataFrame(rows, columns=list(names))
@@ -105,8 +108,13 @@ def _unseen(compared: pd.DataFrame) -> list[str]:
 def _at(compared: pd.DataFrame) -> str:
     """Return how many images, or trainings a side, left comparisons undecided."""
     undecided = compared[compared["verdict"] == UNDECIDED]
-    counts = sorted(set(undecided["n"]))
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    span = _span(undecided["n"])
     if (undecided["measure"] == "training").all():
-        return f"{UNDECIDED} from {span} training{'' if counts[-1] == 1 else 's'}"
+        return f"{UNDECIDED} from {span} training{'' if span.split(' ')[-1] == '1' else 's'}"
     return f"{UNDECIDED} at n = {span}"
+
+
+def _span(counts: pd.Series[int]) -> str:
+    """Return the least and the largest of some counts: `200`, or `200 to 800`; empty without any."""
+    known = sorted(set(counts.dropna()))
+    return " to ".join(str(count) for count in dict.fromkeys([*known[:1], *known[-1:]]))

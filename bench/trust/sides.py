@@ -27,6 +27,7 @@ class Side(NamedTuple):
     Attributes:
         robust: by image, whether robust to the attacks that both sides faced.
         robust_to_all: by image, whether robust to these and to the attacks that only this side faced.
+        required: keys of the cells that an image needs to be counted; empty on clean images.
         unknown: why neither is known; empty if they are.
         note: on noise that the attacks did not see, on missing attacks, and on images without a valid
             attack; may be empty.
@@ -34,6 +35,7 @@ class Side(NamedTuple):
 
     robust: pd.Series[bool]
     robust_to_all: pd.Series[bool]
+    required: tuple[str, ...] = ()
     unknown: str = ""
     note: str = ""
 
@@ -58,7 +60,7 @@ def on_clean(run: ClaimRun, titles: tuple[str, str]) -> Sides:
 
 
 def _unknown(why: str) -> Side:
-    return Side(_NO_IMAGES, _NO_IMAGES, why)
+    return Side(_NO_IMAGES, _NO_IMAGES, unknown=why)
 
 
 def under_study(run: ClaimRun, claim: Claim, titles: tuple[str, str], radius: float) -> Sides:
@@ -107,6 +109,7 @@ def _side_of_study(
     return Side(
         _robust(worst),
         _robust(outcomes.group(cells["cell"]).within(radius, counted)),
+        required=counted,
         note=_join(unseen_noise(set(counted_cells["surface"])), *worst.notes),
     )
 
@@ -130,10 +133,14 @@ def _side_of_strongest(
     valid = cells[cells["flag"] == ""]
     aimed = _aimed(valid, radius)
     showing = set(aimed.loc[aimed["shows_robust"], "cell"])
-    worst = outcomes.group(counted).within(radius, showing.intersection(counted))
+    required = tuple(cell for cell in counted if cell in showing)
+    if outcomes.results.added is not None:
+        counted = required  # all images have to be attacked alike, added or not
+    worst = outcomes.group(counted).within(radius, required)
     return Side(
         _robust(worst),
         _robust(outcomes.group(valid["cell"]).within(radius, showing)),
+        required=required,
         note=_join(shortfall(_aimed(cells[cells["shows_robust"]], radius)), *worst.notes),
     )
 

@@ -14,6 +14,9 @@ A claim of a direction:
 If one side was attacked harder (`bench.trust.faced`), the other cannot be found ahead, both cannot be found
 equal, and a lead cannot be found gone; what remains open is called unequal attacks.
 
+In a run that added images to undecided comparisons a lead is gone where that was shown at any time
+(`bench.trust.added_images`), and nothing follows from no image being robust so far.
+
 Figures without an error, such as the passes of a fit, are compared as they are. A single training on a side
 decides nothing.
 """
@@ -24,7 +27,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from bench.spec import Claim
-from bench.trust.claim_measures.registry import Tested, Under
+from bench.trust.claim_measures.registry import Statement, Tested, Under
 
 LEVEL = 0.05
 
@@ -44,7 +47,7 @@ VERDICTS = (HOLDS, WEAKER, FAILS, UNDECIDED, UNEQUAL, UNJUDGED)
 LEFT_AHEAD = ("left > right", "left > bound", "same order")
 
 #: What the figures under one attack show about a claim.
-Outcome = Literal["for", "against", "undecided", "unequal", "nothing left"]
+Outcome = Literal["for", "against", "undecided", "unequal", "nothing left", "gone"]
 
 
 def outcome(tested: Tested, claim: Claim) -> Outcome:
@@ -52,12 +55,14 @@ def outcome(tested: Tested, claim: Claim) -> Outcome:
 
     Args:
         tested: with `p_holm`, the adjusted p-value, among its figures if it has a p, unless equality is
-            claimed.
+            claimed of images that were fixed beforehand.
         claim: the one that the comparison belongs to.
     """
     figures, harder = tested.figures, tested.harder
     if tested.alone:
         return "undecided"
+    if tested.shows:
+        return _outcome_at_any_time(tested, claim)
     if tested.nothing_left:
         return "unequal" if harder else "nothing left"
     if tested.within is not None:
@@ -70,6 +75,35 @@ def outcome(tested: Tested, claim: Claim) -> Outcome:
     if harder not in ("", "left" if left_is_ahead else "right"):
         return "unequal"
     return "for" if left_is_ahead == (claim.expect in LEFT_AHEAD) else "against"
+
+
+def _outcome_at_any_time(tested: Tested, claim: Claim) -> Outcome:
+    """Return what was shown so far, in a run that added images."""
+    # What the least p is multiplied by to be adjusted, the others are too.
+    times = tested.figures["p_holm"] / tested.figures["p"]
+    p_values = {
+        statement: shown.p for statement, shown in tested.shows.items() if shown.p * times < LEVEL
+    }
+    gone = p_values.pop("gone", None) is not None and not tested.harder
+    if not p_values:
+        return "gone" if gone else "undecided"
+    decided: Literal["for", "against"] = (
+        "for" if p_values.get("for", 1.0) <= p_values.get("against", 1.0) else "against"
+    )
+    return decided if can_be_shown(tested, claim, decided) else "unequal"
+
+
+def can_be_shown(tested: Tested, claim: Claim, statement: Statement) -> bool:
+    """Return whether a statement follows from the figures if they show it, though one side was attacked harder."""
+    if not tested.harder:
+        return True
+    if statement == "gone" or (statement == "for" and tested.within is not None):
+        return False
+    if tested.within is not None:
+        left_is_ahead = tested.figures["difference"] > 0
+    else:
+        left_is_ahead = (statement == "for") == (claim.expect in LEFT_AHEAD)
+    return tested.harder == ("left" if left_is_ahead else "right")
 
 
 def _outcome_of_equality(tested: Tested, within: float) -> Outcome:
@@ -106,14 +140,14 @@ def verdict(under: Mapping[Under, Tested], outcomes: Mapping[Under, Outcome], cl
         return HOLDS
     if strongest == "unequal":
         return UNEQUAL
-    if strongest in ("against", "nothing left"):
+    if strongest in ("against", "nothing left", "gone"):
         return WEAKER
     return WEAKER if not equal and _lead_is_gone(under["strongest"], claim) else UNDECIDED
 
 
 def _lead_is_gone(strongest: Tested, claim: Claim) -> bool:
     """Return whether the strongest attack leaves at most half of the lead that the study's leaves."""
-    if strongest.harder:
+    if strongest.harder or strongest.shows:
         return False
     low, high, lead = (strongest.figures[name] for name in ("low", "high", "study"))
     if claim.expect == "left < right":

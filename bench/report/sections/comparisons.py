@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.measure.training_figures import TRAINING_FIGURES
 from bench.report import formatting
 from bench.report.blocks import ClaimRows, Column, Comparisons, Section, Table, tabulate
+from bench.report.comparison_figures import (
+    at_any_time,
+    both_sides,
+    figures,
+    unit_of,
+    with_units,
+)
 from bench.report.findings import Findings
 from bench.report.labels import COUNT, NOTE, THREAT
 from bench.report.rules import SectionRule
@@ -28,6 +34,15 @@ _CAPTION = (
     "under the study's attack and under the strongest of the run; or critical eps, their difference "
     "with its 95 % interval, and p by the normal distribution. Weaker only: it holds under the "
     "study's attack, not under the strongest."
+)
+_AT_ANY_TIME = (
+    "The comparisons behind the claims: accuracy of either side in percent, their paired difference in points "
+    "with an interval that holds at all times, n, the images used, and e, the largest e-value so far: under the "
+    "study's attack and under the strongest of the run. Images were added until the comparisons were decided, so "
+    "they are tested by e-values, whose inverses are p-values whenever one stops; all are adjusted together by Holm's "
+    "method, with the exact tests of all images where all were used. What is not about accuracy is judged on the "
+    "images that were fixed beforehand. Weaker only: it holds under the study's attack, and the strongest leaves at "
+    "most half of the lead."
 )
 _OF_PERTURBATIONS = (
     " Figures of perturbations are of the images that both sides attacked: shares are compared by the exact "
@@ -48,6 +63,7 @@ _FIGURES = (
     Column("left (%)", "rate"), Column("right (%)", "rate"), Column("difference", "number"),
     Column("Holm p", "number"),
 )  # fmt: skip
+_E = Column("e", "number")
 #: What a case shares with the others of its claim is left out where it is longer than this.
 _LONG = 30
 #: Heads of figures where not all are in percent, so that each says what it is.
@@ -90,14 +106,15 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
         THREAT: threat,
         COUNT: lambda row: formatting.count(row.n),
     }
-    units = [_unit(row) for row in found.to_dict("records")]
+    tested_anew = at_any_time(found)
+    units = [unit_of(row) for row in found.to_dict("records")]
     mixed = not set(units) <= {"percent", "small share", "tau"}
     for prefix in ("", _STRONGEST):
-        figures = _figures(found, prefix.replace(" ", "_"))
-        for column in _FIGURES:
-            said, title = figures[column.title], prefix + column.title
+        shown = figures(found, prefix.replace(" ", "_"))
+        for column in (*_FIGURES[:-1], *([_E] if tested_anew else []), _FIGURES[-1]):
+            said, title = shown[column.title], prefix + column.title
             if mixed and column.title in _OF_A_UNIT:
-                said, title = _with_units(said, units), prefix + _OF_A_UNIT[column.title]
+                said, title = with_units(said, units), prefix + _OF_A_UNIT[column.title]
             columns[Column(title, column.kind)] = title
             found = found.assign(**{title: said})
     if (found["strongest_n"].notna() & (found["strongest_n"] != found["n"])).any():
@@ -112,7 +129,7 @@ def comparison_table(found: pd.DataFrame, claims: Sequence[Claim]) -> Table:
 def _caption(found: pd.DataFrame) -> str:
     about = set(_about(found))
     return "".join([
-        _CAPTION,
+        _AT_ANY_TIME if at_any_time(found) else _CAPTION,
         _OF_PERTURBATIONS if found["left_attack"].notna().any() else "",
         _OF_TRAININGS if "trainings" in about else "",
         _OF_MEMBERS if "members" in about else "",
@@ -158,29 +175,31 @@ def stacked(table: Table) -> Table:
 
 def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
     """Return the comparisons claim by claim, without what a claim's heading says."""
-    letters = formatting.lettered(found["note"])
-    own, strongest = _figures(found, ""), _figures(found, "strongest_")
+    letters, tested_anew = formatting.lettered(found["note"]), at_any_time(found)
+    own, strongest = figures(found, ""), figures(found, "strongest_")
     table = pd.DataFrame({
         "case": _telling_cases(found),
         "threat": [threat(row) for row in found.itertuples()],
-        "own": _both(own), "own difference": own["difference"], "own p": own["Holm p"],
-        "strongest": _both(strongest), "strongest difference": strongest["difference"],
-        "strongest p": strongest["Holm p"],
+        **{f"own {name}": said for name, said in _narrow(own, tested_anew).items()},
+        **{f"strongest {name}": said for name, said in _narrow(strongest, tested_anew).items()},
         **({"in print": found["in_print"]} if "in_print" in found else {}),
         "verdict": [
             _short(verdict, letters.get(note))
             for verdict, note in zip(found["verdict"], found["note"], strict=True)
         ],
     })  # fmt: skip
-    alone = (table["strongest"] == formatting.NONE).all()
+    alone = (table["strongest sides"] == formatting.NONE).all()
     if alone:
-        table = table.drop(columns=["strongest", "strongest difference", "strongest p"])
+        table = table.drop(
+            columns=[f"strongest {name}" for name in _narrow(strongest, tested_anew)]
+        )
     of_models = found[[about == "models" for about in _about(found)]]
     images = sorted({*of_models["n"].dropna(), *of_models["strongest_n"].dropna()})
     counted = " to ".join(dict.fromkeys(str(n) for n in (*images[:1], *images[-1:])))
     return Comparisons(
         caption=f"{_caption(found)} Each on {counted} images." if images else _caption(found),
         strongest=not alone,
+        at_any_time=tested_anew,
         printed="in_print" in found,
         groups=tuple(
             ClaimRows(
@@ -192,6 +211,12 @@ def compact(found: pd.DataFrame, claims: Sequence[Claim]) -> Comparisons:
         ),
         notes=formatting.in_letters(letters),
     )
+
+
+def _narrow(shown: Mapping[str, list[str]], tested_anew: bool) -> dict[str, list[str]]:
+    """Return the figures of one attack in few columns."""
+    last = ("n", "e") if tested_anew else ("Holm p",)
+    return {"sides": both_sides(shown), **{name: shown[name] for name in ("difference", *last)}}
 
 
 def _telling_cases(found: pd.DataFrame) -> list[str]:
@@ -214,82 +239,6 @@ def _short(verdict: str, mark: str | None) -> str:
     """Return a verdict that fits in a narrow column, with the letter of its note."""
     words = "weaker only" if verdict == WEAKER else verdict
     return f"{words} ({mark})" if mark else words
-
-
-def _figures(found: pd.DataFrame, prefix: str) -> dict[str, list[str]]:
-    """Return the columns of one attack, the study's or the strongest."""
-    rows = found.to_dict("records")
-    return {
-        "left (%)": [_figure(row, prefix, 0) for row in rows],
-        "right (%)": [_figure(row, prefix, 1) for row in rows],
-        "difference": [_difference(row, prefix) for row in rows],
-        "Holm p": [formatting.probability(row[f"{prefix}p_holm"]) for row in rows],
-    }
-
-
-def _with_units(figures: Sequence[str], units: Sequence[str]) -> list[str]:
-    """Return figures with the sign of those in percent."""
-    return [
-        f"{figure} %"
-        if unit in ("percent", "small share") and figure != formatting.NONE
-        else figure
-        for figure, unit in zip(figures, units, strict=True)
-    ]
-
-
-def _figure(row: Mapping[Hashable, Any], prefix: str, side: int) -> str:
-    """Return the figure of a side, 0 or 1, in the unit of what is compared: percent, or as it is."""
-    sides = claim_measures_by_name()[row["measure"]].sides
-    value = row.get(prefix + sides[side]) if sides else None
-    if _unit(row) == "small share" and not formatting.missing(value):
-        return f"{100 * float(value or 0):.2f}"
-    return (
-        formatting.amount(value)
-        if _unit(row) in ("radius", "amount")
-        else formatting.percent(value)
-    )
-
-
-def _unit(row: Mapping[Hashable, Any]) -> str:
-    """Return the unit of a comparison: `percent`, `small share`, `tau`, `radius` or `amount`."""
-    unit = claim_measures_by_name()[row["measure"]].unit
-    if unit != "figure":
-        return unit
-    if formatting.missing(row["left_figure"]):
-        return "percent"
-    if str(row["left_figure"]) in TRAINING_FIGURES:
-        share = TRAINING_FIGURES[str(row["left_figure"])].unit == "share"
-        return "percent" if share else "amount"
-    figure = PERTURBATION_FIGURES[str(row["left_figure"])]
-    if figure.kind == "median":  # of pixels, often below one percent
-        return "small share"
-    return "percent" if figure.unit == "share" else "amount"
-
-
-def _difference(row: Mapping[Hashable, Any], prefix: str) -> str:
-    """Return a difference of shares in points, or of other figures, with its interval, or Kendall's tau."""
-    difference, low, high = (row[prefix + name] for name in ("difference", "low", "high"))
-    unit = _unit(row)
-    if formatting.missing(difference) or unit == "percent":
-        return formatting.points(difference, low, high)
-    if unit == "small share":
-        return f"{100 * difference:+.2f} [{100 * low:.2f}, {100 * high:.2f}]"
-    if unit == "tau":
-        return f"τ = {difference:+.2f}"
-    if unit == "amount":
-        return f"{difference:+.3g}" + (
-            "" if formatting.missing(low) else f" [{low:.3g}, {high:.3g}]"
-        )
-    return f"{difference:+.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _both(figures: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return left and right accuracy in one column."""
-    sides = zip(figures["left (%)"], figures["right (%)"], strict=True)
-    return [
-        formatting.NONE if left == right == formatting.NONE else f"{left} : {right}"
-        for left, right in sides
-    ]
 
 
 def _right(row: Any, claim: Claim) -> Any:

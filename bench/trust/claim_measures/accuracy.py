@@ -12,13 +12,15 @@ of the headline (`bench.measure.outcomes`). Both sides are compared
 Both sides face the same attacks: where a claim does not compare attacks, only what both sides faced
 counts (`bench.trust.faced`), and what one of them faced beside it is named in the note. Where that
 leaves unequal attacks, a side can only be found ahead if it was the one attacked harder.
+
+In a run that added images to undecided comparisons, the tests are those of `bench.trust.added_images`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bench.spec import Claim, number
 from bench.trust.claim_measures.registry import Case, ClaimMeasure, Compared, Tested, Under
@@ -27,6 +29,7 @@ from bench.trust.claim_pairs import both_sides, pairs, unpaired
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bench.measure.anytime import Expected
     from bench.trust.claim_run import ClaimRun
     from bench.trust.sides import Sides
 
@@ -58,11 +61,17 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
         return Compared(note=both_sides("", sides.left.unknown, sides.right.unknown))
     within = None if claim.within is None else claim.within / 100
     study, unequal = compare_sides(sides, within)
+    if run.added is not None:
+        study = _at_any_time(study, claim, run.added.most(*titles), sides)
     under: dict[Under, Tested] = {"study": study}
     notes = [unequal, both_sides("", sides.left.note, sides.right.note)]
-    if radius > 0 and claim.right_attacks is None:
+    if has_strongest(claim, case):
         strongest_sides = under_strongest(run, titles, claim.norm, radius)
         strongest, unequal_strongest = compare_sides(strongest_sides, within)
+        if run.added is not None:
+            strongest = _at_any_time(
+                strongest, claim, run.added.most(*titles), strongest_sides, sides
+            )
         figures = {**strongest.figures, "study": _lead(sides, strongest_sides)}
         under["strongest"] = dataclasses.replace(strongest, figures=figures)
         left, right = strongest_sides.left.note, strongest_sides.right.note
@@ -71,6 +80,11 @@ def compare(run: ClaimRun, claim: Claim, case: Case) -> Compared:
             notes.append(f"strongest, {unequal_strongest}")
     notes.append(_without_difference(under))
     return Compared(under=under, note="; ".join(note for note in notes if note))
+
+
+def has_strongest(claim: Claim, case: Case) -> bool:
+    """Return whether a comparison is made under the strongest attack too."""
+    return claim.right_attacks is None and number(str(case.eps), "eps") > 0
 
 
 def compare_sides(sides: Sides, within: float | None = None) -> tuple[Tested, str]:
@@ -90,6 +104,45 @@ def compare_sides(sides: Sides, within: float | None = None) -> tuple[Tested, st
     nothing_left = figures["left_accuracy"] == figures["right_accuracy"] == 0
     tested = Tested(figures=figures, harder=harder, nothing_left=nothing_left, within=within)
     return tested, note
+
+
+def _at_any_time(
+    tested: Tested, claim: Claim, most: int, sides: Sides, study: Sides | None = None
+) -> Tested:
+    """Return how the accuracies of two sides differ, tested so that it holds whenever one stops.
+
+    Args:
+        tested: the same, tested on a fixed number of images.
+        claim: the one that it belongs to.
+        most: how many images there are.
+        sides: which images are robust on each.
+        study: under the strongest attack, which are robust to the study's.
+    """
+    from bench.trust.added_images import lead_gone, shown_at_any_time
+
+    robust = _aligned(sides)
+    everything, expect = len(robust[0]) == most, cast("Expected", claim.expect)
+    shows, evidence = shown_at_any_time(robust, expect, tested.within, everything)
+    e = evidence.e
+    if study is not None and tested.within is None:
+        shows["gone"], e_gone = lead_gone(_aligned(study), robust, expect, everything)
+        e = max(e, e_gone)
+    (low, high), p = evidence.interval, min(shown.p for shown in shows.values())
+    return dataclasses.replace(
+        tested,
+        figures={**tested.figures, "low": low, "high": high, "p": p, "e": e},
+        nothing_left=False,
+        shows=shows,
+        cells=(*sides.left.required, *sides.right.required),
+        most=most,
+    )
+
+
+def _aligned(sides: Sides) -> tuple[pd.Series[bool], pd.Series[bool]]:
+    """Return which of the images of both sides are robust on each, in the order of the images."""
+    left, right = sides.left.robust, sides.right.robust
+    shared = left.index.intersection(right.index).sort_values()
+    return left.loc[shared], right.loc[shared]
 
 
 def _figures(left: pd.Series[bool], right: pd.Series[bool]) -> dict[str, float]:
@@ -128,7 +181,8 @@ def _without_difference(under: Mapping[Under, Tested]) -> str:
     """Return a warning if no image has different outcomes on the two sides."""
     # A side that is at 0 under one attack is at 0 under the strongest too.
     for name, attack in _ATTACKS.items():
-        if name in under and under[name].nothing_left:
+        figures = under[name].figures if name in under else {}
+        if figures and figures["left_accuracy"] == figures["right_accuracy"] == 0:
             return f"both at 0 % under {attack} attack, which tells nothing of either"
     study = under["study"].figures
     return "" if study["only_left"] or study["only_right"] else "no image differs"
@@ -149,4 +203,5 @@ MEASURE = ClaimMeasure(
     cases=cases,
     compare=compare,
     expectation=expectation,
+    at_any_time=True,
 )

@@ -61,6 +61,26 @@ class Source:
     figure: str
 
 
+#: What a test at any time can show of a comparison: that its claim is so, that it is not, or, under the strongest
+#: attack, that at most half of the study's lead is left.
+Statement = Literal["for", "against", "gone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """How far the outcomes so far show a statement.
+
+    Attributes:
+        p: valid whenever one stops, see `bench.trust.added_images`.
+        mean: of what speaks for the statement where it is positive, an image.
+        square: its mean square; with the mean it says how many images more it takes.
+    """
+
+    p: float
+    mean: float
+    square: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
     """How the two sides of a comparison differ under one attack.
@@ -75,6 +95,10 @@ class Tested:
         within: half the width of what counts as equal, in the unit of `difference`; None unless equality is
             claimed.
         alone: whether a side has a single training, so that nothing can be decided.
+        shows: what was shown so far, in a run that added images; else empty. The `p` of the figures is then the least
+            of theirs, and `e` the largest e-value.
+        cells: keys of those that an image needs to be compared; empty on clean images.
+        most: on how many images the sides can be compared; 0 where no more can be added.
     """
 
     figures: Mapping[str, float]
@@ -82,6 +106,9 @@ class Tested:
     nothing_left: bool = False
     within: float | None = None
     alone: bool = False
+    shows: Mapping[Statement, Shown] = field(default_factory=dict)
+    cells: tuple[str, ...] = ()
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +152,7 @@ class ClaimMeasure:
         compare: computes one of them.
         expectation: returns what a claim expects, in words.
         columns: figures that no other measure has, as the table of comparisons names them.
+        at_any_time: whether it has a test for runs that add images, so that these are added for it.
     """
 
     name: str
@@ -141,6 +169,7 @@ class ClaimMeasure:
     compare: Callable[[ClaimRun, Claim, Case], Compared]
     expectation: Callable[[Claim], str]
     columns: tuple[str, ...] = ()
+    at_any_time: bool = False
 
 
 @cache
