@@ -33,7 +33,7 @@ from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
-from bench.runner.task import Part, Task
+from bench.runner.task import Part, Task, whole_surface
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -234,6 +234,8 @@ def attack(
 
 def _first_surface(model: Adapter, name: str) -> str:
     """Return the surface that an attack on a model uses if none is named."""
+    if access(name) == "whole":
+        return whole_surface(model)
     if access(name) != "white":
         return BLACK_BOX_SURFACE
     surface = next(iter(model.surfaces()), None)

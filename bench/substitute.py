@@ -74,6 +74,8 @@ def source_of(surface: str | TrainedSubstitute, clean: CleanPredictions, name: s
         SpecError: the attack asks the model itself, or the network is only named.
     """
     if isinstance(surface, TrainedSubstitute):
+        if access(name) == "whole":
+            raise SpecError(f"{name} sees the whole model, and takes no substitute in its place")
         if access(name) != "white":
             raise SpecError(f"{name} is a black-box attack: it asks the model, not a substitute")
         return Source(surface=surface.name, clean=clean, substitute=surface.net)

@@ -27,6 +27,7 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "cw": {"steps": 40, "step_size": 0.05},
     "deepfool": {"steps": 10},
     "sparsefool": {"steps": 10},
+    "adaptive": {"passes": 200},
     "apgd-ce": {"steps": 20},
     "apgd-dlr": {"steps": 20},
     "ddn": {"steps": 40},

@@ -14,6 +14,7 @@ from bench.spec import TOOLKITS, Scalar
 
 #: The meaning of a parameter; `ATTACK PARAMETER` where it means something else for one attack.
 MEANINGS: Mapping[str, str] = {
+    "adaptive passes": "forward and backward passes for each image, at most",
     "alpha": "probability that a certified radius is wrong",
     "alpha_max": "largest weight of the clean image in a step",
     "apgd_t": "whether apgd-t, which needs four classes, is one of the attacks",

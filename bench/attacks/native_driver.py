@@ -9,6 +9,7 @@ import torch
 
 from bench.attacks.catalogue import parameter
 from bench.attacks.job import Job, Perturbation
+from bench.attacks.native.adaptive import Adaptive, adaptive
 from bench.attacks.native.deepfool import DeepFool, deepfool
 from bench.attacks.native.fgsm import FGSM, fgsm
 from bench.attacks.native.lbfgs import LBFGS, lbfgs
@@ -123,6 +124,20 @@ def _lbfgs(job: Job) -> torch.Tensor:
     return _given(job, result)
 
 
+def _adaptive(job: Job) -> torch.Tensor:
+    return adaptive(
+        job.probe,
+        job.x,
+        job.y,
+        Adaptive(
+            norm="l2" if job.spec.norm == "l2" else "linf",
+            eps=job.eps,
+            passes=job.spec.parameter("passes"),
+        ),
+        job.seed,
+    )
+
+
 def _fgsm_radius(job: Job) -> torch.Tensor:
     job.probe.iterations = torch.ones_like(job.probe.forwards)
     return fgsm_radius(
@@ -177,6 +192,8 @@ def _universal(job: Job) -> Perturbation:
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
+    ("adaptive", "linf"): _adaptive,
+    ("adaptive", "l2"): _adaptive,
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
     ("deepfool", "l2"): _deepfool,

@@ -133,7 +133,8 @@ class Attack:
     Attributes:
         norms: the norms it exists for, each with the toolkits that have it.
         minimal: whether it searches for the nearest adversarial image and takes no radius.
-        access: what it uses of a model.
+        access: what it uses of a model: `whole` everything, inside and out; `white` one of its surfaces;
+            `score` its scores; `decision` its decisions.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
         on_request: toolkits that run it only if a suite names them.
         absent: why a toolkit that seems to have it does not.
@@ -153,7 +154,7 @@ class Attack:
     norms: Mapping[Norm, tuple[Toolkit, ...]]
     note: str
     minimal: bool = False
-    access: Literal["white", "score", "decision"] = "white"
+    access: Literal["whole", "white", "score", "decision"] = "white"
     rows: str = "attack"
     every_class: bool = False
     image_by_image: tuple[Toolkit, ...] = ()

@@ -22,6 +22,7 @@ _RANGE_SLACK = 1e-6
 #: Why an attack had nothing to guide it on an image.
 NO_GRADIENT = "no gradient"
 CONSTANT = "constant scores"
+NOTHING = "no gradient and constant scores"
 NO_START = "no image of another class to begin at"
 UNMOVED = "unmoved"
 
@@ -151,8 +152,8 @@ def _ineffective(spec: AttackSpec, probe: Probe, unmoved: torch.Tensor) -> list[
     """Return for each image why an attack had nothing to guide it, or None.
 
     An attack has nothing to go by if all gradients are zero or NaN (gradient attacks), if all scores are
-    the same (score-based attacks), or if it found no start (decision-based attacks). An unchanged image
-    alone shows nothing of that: APGD, Square, FAB and others return the clean image if they tried and
+    the same (score-based attacks), in both cases (attacks that see the whole model), or if it found no start
+    (decision-based attacks). An unchanged image alone shows nothing of that: APGD, Square, FAB and others return the clean image if they tried and
     found nothing.
     """
     access = catalogue.access(spec.name)
@@ -160,6 +161,8 @@ def _ineffective(spec: AttackSpec, probe: Probe, unmoved: torch.Tensor) -> list[
         useful, why = probe.guided | probe.answered, NO_GRADIENT
     elif access == "score":
         useful, why = probe.answered, CONSTANT
+    elif access == "whole":
+        useful, why = probe.guided | probe.answered, NOTHING
     else:
         useful, why = ~unmoved, NO_START
     return [None if was_useful else why for was_useful in useful.tolist()]
@@ -301,6 +304,7 @@ def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
     parameters = dict(spec.parameters)
     if (
         catalogue.is_minimal(spec.name)
+        or catalogue.access(spec.name) == "whole"
         or parameters.get("restarts", 1) != 1
         or "queries" in parameters
     ):

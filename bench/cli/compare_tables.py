@@ -19,7 +19,7 @@ from bench.measure.paired_runs import (
 )
 from bench.report import formatting
 from bench.report.labels import attack_names
-from bench.spec import ATTACKING, BLACK_BOX_SURFACE
+from bench.spec import ATTACKING, PLAIN_SURFACES
 from bench.store.results import Results
 
 Rows = list[dict[str, Any]]
@@ -86,7 +86,7 @@ class CellNames:
         self.attacks = attack_names(runs[1]) | attack_names(runs[0])
         surfaces = {surface for run in runs for surface in run.cells["surface"]}
         transfers = any(run.cells["crafted_on"].notna().any() for run in runs)
-        self.plain = surfaces <= {"network", BLACK_BOX_SURFACE} and not transfers
+        self.plain = surfaces <= PLAIN_SURFACES and not transfers
 
     def of(self, row: Record) -> dict[str, str]:
         """Return what a row of `Comparison.cells` is, a column each."""

@@ -87,6 +87,7 @@ _KINDS = {
     "certificate": "certificate: proves a radius, and attacks nothing",
 }
 _ACCESS = {
+    "whole": "the whole model: its gradients, what is inside, its scores and decisions",
     "white": "gradients of the model",
     "score": "the scores of the model alone",
     "decision": "the decisions of the model alone",

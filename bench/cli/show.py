@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from bench.cli.options import plugin_option, results_option
-from bench.spec import BLACK_BOX_SURFACE, SubstituteName, row_kind_named, transfer_source
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    WHOLE_MODEL_SURFACE,
+    SubstituteName,
+    row_kind_named,
+    transfer_source,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +71,10 @@ def show(cell: str, results: Path, as_json: bool) -> None:
 def _surface(about: Mapping[str, Any]) -> str:
     if about["surface"] == BLACK_BOX_SURFACE:
         return "none: the attack sees the answers of the model alone"
+    if about["surface"] == WHOLE_MODEL_SURFACE:
+        return (
+            "whole model: the attack sees its gradients, what is inside, its scores and decisions"
+        )
     substitute = SubstituteName.read(str(about["surface"]))
     if substitute is not None:
         asked = f"trained on the model's {substitute.answers} of {substitute.queries} images"

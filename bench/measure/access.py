@@ -1,4 +1,4 @@
-"""What attacks know of a model: its exact gradient, that of something in its place, or its answers alone."""
+"""What attacks know of a model: all of it, its exact gradient, that of something in its place, or its answers alone."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.attacks.catalogue import is_evidence
 from bench.measure.curves import points_of
 from bench.measure.outcomes import Outcomes
 from bench.measure.threats import data_sets, threats_by_data
-from bench.spec import ITSELF, SubstituteName
+from bench.spec import BLACK_BOX_SURFACE, ITSELF, SubstituteName
 
-EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS = (
-    "exact", "surrogate", "substitute", "transfer", "scores", "decisions",
+WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS = (
+    "whole", "exact", "surrogate", "substitute", "transfer", "scores", "decisions",
 )  # fmt: skip
 #: The kinds of access, from knowing the most about a model to knowing the least.
-ACCESSES = (EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
+ACCESSES = (WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
 #: What the worst case over all of them is called in `access_curves`.
 WORST = "worst case"
 
@@ -29,7 +29,7 @@ _BY_ANSWERS = {"score": SCORES, "decision": DECISIONS}
 def access_of(cell: Mapping[Hashable, Any]) -> str:
     """Return what the attack of a cell knows of the model, one of `ACCESSES`.
 
-    `exact` climbs the model's own gradient and `surrogate` that of a stand-in made with inside knowledge;
+    `whole` tries whatever a model offers; `exact` climbs the model's own gradient and `surrogate` that of a stand-in made with inside knowledge;
     `substitute` that of a network trained on the model's answers; `transfer` tries images that were made on
     another model; `scores` and `decisions` ask the model alone.
 
@@ -43,6 +43,8 @@ def access_of(cell: Mapping[Hashable, Any]) -> str:
         return SUBSTITUTE
     if cell["access"] in _BY_ANSWERS:
         return _BY_ANSWERS[cell["access"]]
+    if cell["access"] == "whole":
+        return SCORES if cell["surface"] == BLACK_BOX_SURFACE else WHOLE
     return EXACT if cell["surface"] in _ITSELF else SURROGATE
 
 

@@ -20,7 +20,7 @@ from bench.measure.validity import (
     shortfall,
     unseen_noise,
 )
-from bench.spec import BLACK_BOX_SURFACE
+from bench.spec import BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE
 
 _NAN = float("nan")
 _COLUMNS = (
@@ -189,7 +189,7 @@ def _strongest(
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         return f"{shown} (tie of {len(best)})"
     strongest = best.iloc[0]
-    white_box = surfaces - {BLACK_BOX_SURFACE}
+    white_box = surfaces - {BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE}
     several = strongest["surface"] in white_box and len(white_box) > 1
     surface = f", {strongest['surface']}" if several else ""
     return f"{strongest['attack']} ({strongest['toolkit']}{surface})"

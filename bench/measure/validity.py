@@ -26,6 +26,7 @@ from bench.spec import (
     EXPECTED_SURFACE,
     NOISELESS_SURFACE,
     ONE_DRAW_SURFACE,
+    WHOLE_MODEL_SURFACE,
     SubstituteName,
     number,
     transfer_source,
@@ -55,7 +56,7 @@ def unseen_noise(surfaces: Collection[str]) -> str:
 
     Decided only here: headlines, curves, certified bounds, claims and published tables mark figures by it.
     """
-    if EXPECTED_SURFACE in surfaces:
+    if EXPECTED_SURFACE in surfaces or WHOLE_MODEL_SURFACE in surfaces:
         return ""
     if ONE_DRAW_SURFACE in surfaces:
         return ONE_DRAW

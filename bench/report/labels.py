@@ -12,7 +12,7 @@ from bench.measure.statistics import wilson
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.report import formatting
 from bench.report.blocks import Column, Say
-from bench.spec import BLACK_BOX_SURFACE, whole
+from bench.spec import PLAIN_SURFACES, whole
 from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
@@ -136,7 +136,7 @@ def threat_of(row: Any) -> str:
 
 def surface_column(found: pd.DataFrame) -> dict[Column, Say]:
     """Return the column of surfaces; none where every model is attacked as it is."""
-    plain = set(found["surface"]) <= {"network", BLACK_BOX_SURFACE}
+    plain = set(found["surface"]) <= PLAIN_SURFACES
     return {} if plain else {Column("surface"): "surface"}
 
 

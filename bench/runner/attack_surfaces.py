@@ -9,6 +9,7 @@ from bench.model_names import MODELS
 from bench.runner.cell_inputs import CellInputs
 from bench.runner.kinds import KINDS
 from bench.runner.substitutes import other_split
+from bench.runner.task import whole_surface
 from bench.spec import (
     BLACK_BOX_SURFACE,
     Adapter,
@@ -31,6 +32,8 @@ def surfaces_under(
     if refused is not None:
         left_out[f"{request.title()} {refused}"] = None
         return ()
+    if access(attack.spec.name) == "whole":
+        return (whole_surface(adapter),)
     if access(attack.spec.name) != "white":
         return (BLACK_BOX_SURFACE,)
     offered, wanted = adapter.surfaces(), attack.surfaces

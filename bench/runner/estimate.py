@@ -308,7 +308,7 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: s
         began, used = time.perf_counter(), time.thread_time()
         if timed is not None:
             passes_at_once = timed(adapter, x[:count])
-        elif surface == BLACK_BOX_SURFACE:
+        elif surface == BLACK_BOX_SURFACE or not adapter.surfaces():
             adapter.predict(x[:count])
         else:
             adapter.gradient(x[:count], y[:count], surface=own_surface(adapter, surface))

@@ -17,6 +17,7 @@ from bench.runner.cache import Clean, CleanPredictions
 from bench.spec import (
     BLACK_BOX_SURFACE,
     COLUMNS,
+    WHOLE_MODEL_SURFACE,
     Adapter,
     AttackSpec,
     Toolkit,
@@ -55,19 +56,56 @@ class BlackBox(torch.nn.Module):
         return torch.cat([scores, none.unsqueeze(1)], dim=1)
 
 
+class WholeModel(BlackBox):
+    """A model and everything in it, for attacks that look for whatever way there is.
+
+    Attributes:
+        surfaces: its differentiable views by name.
+        networks: the modules, images to scores, that it consists of: those views and, of a network in which
+            no gradient flows, the network itself.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__(adapter)
+        self.surfaces = dict(adapter.surfaces())
+        self.networks = _networks(adapter)
+        # As parts of this module they are frozen and in evaluation mode while an attack runs.
+        self.parts = torch.nn.ModuleList([*self.surfaces.values(), *self.networks.values()])
+
+
+def _networks(adapter: Adapter) -> dict[str, torch.nn.Module]:
+    """Return the modules inside a model, images to scores, by name; none of one that can only predict."""
+    inner = getattr(adapter, "inner", adapter)
+    module = getattr(inner, "module", None)
+    found = dict(adapter.surfaces())
+    if not found and isinstance(module, torch.nn.Module):
+        found["network"] = module
+    return found
+
+
+def whole_surface(adapter: Adapter) -> str:
+    """Return the surface of an attack that sees the whole model: only its answers if there is nothing else."""
+    return WHOLE_MODEL_SURFACE if _networks(adapter) else BLACK_BOX_SURFACE
+
+
 def own_surface(adapter: Adapter, name: str) -> str:
-    """Return what a model calls a surface of its own that other models name after it: the first one."""
-    return name if transfer_source(name) is None else next(iter(adapter.surfaces()), name)
+    """Return what a model calls a surface of its own: the first one for other models and for the whole of it."""
+    named_otherwise = name == WHOLE_MODEL_SURFACE or transfer_source(name) is not None
+    return next(iter(adapter.surfaces()), name) if named_otherwise else name
 
 
 def surface_of(adapter: Adapter, spec: AttackSpec, name: str) -> torch.nn.Module:
-    """Return the module that an attack gets: one of the model's surfaces, or only its answers.
+    """Return the module that an attack gets: one of the model's surfaces, the whole of it, or only its answers.
 
     Raises:
         SpecError: the model has no such surface, or the attack takes none.
     """
     if name == BLACK_BOX_SURFACE:
         return BlackBox(adapter)
+    if access(spec.name) == "whole":
+        if name == WHOLE_MODEL_SURFACE:
+            return WholeModel(adapter)
+        raise SpecError(f"{spec.name} sees the whole model; its surface is {WHOLE_MODEL_SURFACE!r}")
     if access(spec.name) != "white":
         raise SpecError(f"{spec.name} is a black-box attack; its surface is {BLACK_BOX_SURFACE!r}")
     surfaces, name = adapter.surfaces(), own_surface(adapter, name)
@@ -102,7 +140,8 @@ class Source:
     """Where the images that a model judges are crafted.
 
     Attributes:
-        surface: the surface of the model of `clean`; `predict` for black-box attacks.
+        surface: the surface of the model of `clean`; `predict` for black-box attacks, `whole model` for those that see
+            all of it.
         clean: that model's answers to the clean images, by which targets are chosen.
         crafted: if several models judge the same images, the images crafted so far, by chunk start. Then
             all images of a chunk are attacked, even those that one of the models gets wrong, since the

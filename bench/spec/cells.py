@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.spec.attacks import AttackSpec
 from bench.spec.substitutes import Substitute
 from bench.spec.suites import ImageSet, ModelRequest
-from bench.spec.words import BLACK_BOX_SURFACE, Toolkit
+from bench.spec.words import PLAIN_SURFACES, Toolkit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +77,5 @@ class Cell:
 
     def title(self) -> str:
         """Return a one-line human name, with the surface where that is not the model itself."""
-        through = "" if self.surface in ("network", BLACK_BOX_SURFACE) else f" · {self.surface}"
+        through = "" if self.surface in PLAIN_SURFACES else f" · {self.surface}"
         return f"{self.model.title()} · {self.attack.title()} · {self.toolkit}{through}"

@@ -31,5 +31,11 @@ NOISELESS_SURFACE = "base"
 #: The surface named in rows of black-box attacks, which see the model's answers and no gradient.
 BLACK_BOX_SURFACE = "predict"
 
+#: The surface named in rows of attacks that see the whole model: its surfaces, what is inside, its answers.
+WHOLE_MODEL_SURFACE = "whole model"
+
+#: Surfaces that go without saying: the network itself, its answers, and the whole of it.
+PLAIN_SURFACES = frozenset({"network", BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE})
+
 #: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
 ITSELF = "itself"

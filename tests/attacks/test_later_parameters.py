@@ -46,6 +46,7 @@ WRITTEN_OUT = {
     "boundary": "1831a0aa695a",
     "spatial": "4a409ac34702",
     "certify": "1ef753136926",
+    "adaptive": "ea2ce5f6a742",
 }
 
 

@@ -252,4 +252,13 @@ ROWS = (
         "1 - delta is fooled or the passes are done; batch 1 is as published; clip=false, in native, "
         "clips nothing during the fit, and also records the images before the clip",
     ),
+    Attack(
+        name="adaptive",
+        norms={"linf": ("native",), "l2": ("native",)},
+        access="whole",
+        parameters={"passes": Parameter("count", 3000, least=50)},
+        note="for models whose gradients lie, a cascade on the images that withstood what came before: gradients "
+        "of all surfaces, gradients past what has none, mean gradients around a point, the scores, a "
+        "substitute, and the decisions alone; sees the whole model",
+    ),
 )

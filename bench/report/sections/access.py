@@ -17,6 +17,7 @@ from bench.measure.access import (
     SUBSTITUTE,
     SURROGATE,
     TRANSFER,
+    WHOLE,
     WORST,
 )
 from bench.report import formatting
@@ -27,6 +28,7 @@ from bench.report.rules import SectionRule
 from bench.report.sections.accuracy import spaced_ticks
 
 _CALLED = {
+    WHOLE: "whatever the whole model offers",
     EXACT: "its own gradient",
     SURROGATE: "gradient of a surrogate",
     SUBSTITUTE: "trained substitute",
@@ -35,6 +37,8 @@ _CALLED = {
     DECISIONS: "its labels alone",
     WORST: "worst case of all attacks",
 }
+#: In the order of their looks; kinds that were added later come last, so that others keep theirs.
+_LOOKS = (*(kind for kind in ACCESSES if kind != WHOLE), WHOLE)
 #: The kinds of access that make a figure worth its place: a plain network is attacked through itself.
 _TELLING = (SURROGATE, SUBSTITUTE, TRANSFER)
 #: Panels side by side, in a figure, and the height of each in inches.
@@ -156,7 +160,7 @@ def _line_of(kind: str) -> dict[str, Any]:
     """Return how the line of a kind of access is drawn, the same in every panel."""
     if kind == WORST:
         return {"color": "black", "linewidth": 1.7, "marker": "o", "markersize": 3, "zorder": 3}
-    own = look(ACCESSES.index(kind))
+    own = look(_LOOKS.index(kind))
     return {
         "color": own.colour, "linestyle": own.dashes, "linewidth": 1.0, "marker": own.marker,
         "markersize": 3.8, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 4,
@@ -168,6 +172,7 @@ def _caption(points: pd.DataFrame, norm: str) -> str:
     images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     smoke = f" (smoke: n < {formatting.SMOKE})" if counts[0] < formatting.SMOKE else ""
     meanings = {
+        WHOLE: "the whole model: its gradients, what is inside it, its scores and decisions",
         EXACT: "its own gradient: the exact one of the model",
         SURROGATE: "a surrogate: a differentiable stand-in made with inside knowledge",
         SUBSTITUTE: "a trained substitute: a network trained on the model's answers",
