@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -23,7 +24,8 @@ from bench.attacks.native.adaptive.scores_only import differences, squares
 from bench.attacks.native.adaptive.straight_through import StraightThrough
 from bench.attacks.native.adaptive.substitute import transfer
 from bench.attacks.native.adaptive.survivors import Survivors
-from bench.attacks.native.adaptive.views import View
+from bench.attacks.native.adaptive.together import climb_together, depends_on_batch
+from bench.attacks.native.adaptive.views import NoGradient, View
 
 #: What the ascents increase, the best first.
 _AIMS = (Aim("ce"), Aim("margin"), Aim("dlr"), Aim("margin", 1), Aim("margin", 2), Aim("margin", 3))
@@ -75,9 +77,9 @@ def adaptive(
     budget = Budget(parameters.passes, x)
     model = Model(probe.net, x, y, budget)
     survivors = Survivors(model, budget, Ball(parameters.norm, parameters.eps), seed)
-    survivors.begin()
+    survivors.together = depends_on_batch(survivors, survivors.begin())
     shares = 0.0
-    for share, stage in _STAGES:
+    for share, stage in _TOGETHER if survivors.together else _STAGES:
         shares += share
         budget.limit = max(1, round(shares * parameters.passes))
         rows = survivors.rows()
@@ -142,6 +144,20 @@ def _averaged(survivors: Survivors, rows: torch.Tensor) -> None:
     _climbs(survivors, views)
 
 
+def _all_together(survivors: Survivors, rows: torch.Tensor) -> None:
+    """Follow the gradients of all images as one, of the model as it is and past what stops them."""
+    budget, classes = survivors.budget, survivors.ranked.shape[1] + 1
+    ways = [
+        way
+        for net in survivors.model.networks.values()
+        for way in (net, StraightThrough(net, classes))
+    ]
+    for turn, way in enumerate(ways, 1):
+        budget.limit = budget.total * turn // len(ways)
+        with suppress(NoGradient):
+            climb_together(survivors, View(probe=budget.probe(way), generator=survivors.generator))
+
+
 def _climbs(survivors: Survivors, views: Sequence[View]) -> None:
     """Follow the views in turn, each time with another aim and start, as far as the budget of the stage goes.
 
@@ -200,3 +216,6 @@ _STAGES: tuple[tuple[float, Callable[[Survivors, torch.Tensor], None]], ...] = (
     (0.1, _substitute),
     (0.1, _decisions_only),
 )
+
+#: For models whose answers depend on the other images of the batch.
+_TOGETHER = ((1.0, _all_together),)

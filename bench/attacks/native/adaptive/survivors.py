@@ -46,6 +46,8 @@ class Survivors:
         found: the images that the model gets wrong, the clean one where none was found.
         broken: bool (N,), whether one was found.
         settled: bool (N,), whether it is wrong by enough, so that no more is tried.
+        together: whether only the whole batch is asked about, since answers depend on it; then one batch is
+            kept, that with the most wrong answers.
         helped: for how many images another class came to lead by more on a view, counting each ascent.
         ranked: int64 (N, C - 1), the other classes of the clean images, the likeliest first.
     """
@@ -60,14 +62,16 @@ class Survivors:
         self.found_lead = self.lead.clone()
         self.broken = torch.zeros(n, dtype=torch.bool, device=self.x.device)
         self.settled = self.broken.clone()
+        self.together = False
         self.helped: dict[View, int] = {}
         self.ranked = torch.zeros(n, 0, dtype=torch.int64, device=self.x.device)
 
-    def begin(self) -> None:
-        """Ask about the clean images."""
+    def begin(self) -> torch.Tensor:
+        """Ask about the clean images; return their scores (N, C)."""
         scores = self.ask(torch.arange(len(self.x)), self.x).scores
         order = torch.nan_to_num(scores, nan=-torch.inf).scatter(1, self.y[:, None], torch.inf)
         self.ranked = order.argsort(1, descending=True)[:, 1:]
+        return scores
 
     def target(self, aim: Aim) -> torch.Tensor | None:
         """Return the class (N,) that an aim with a rank is at for each image; None for any other aim."""
@@ -121,6 +125,9 @@ class Survivors:
         if not self.model.abstaining_is_wrong:
             wrong &= labels >= 0
         inside = self.ball.holds(self.x[at], images)
+        if self.together:
+            self._keep_batch(images, wrong & inside)
+            return Answer(wrong, labels, scores)
         self._keep(at, images, torch.where(wrong, lead.clamp(min=0), lead), wrong, inside)
         clear = _CLEAR_VOTE if self.model.random else _CLEAR * scores.abs().amax(1)
         settled = wrong & inside & ((lead > clear) | (labels < 0))
@@ -144,8 +151,15 @@ class Survivors:
             image[at[taken][best]], led[at[taken][best]] = images[taken][best], lead[taken][best]
         self.broken[at[inside & wrong]] = True
 
+    def _keep_batch(self, images: torch.Tensor, broken: torch.Tensor) -> None:
+        if broken.sum() > self.broken.sum():
+            self.found, self.broken = images.clone(), broken
+            self.settled = broken.all().expand_as(broken)
+
     def result(self) -> torch.Tensor:
         """Return the images (N, C, H, W): wrong ones where some were found, else those nearest to it."""
+        if self.together:
+            return self.found
         return torch.where(self.broken.view(-1, 1, 1, 1), self.found, self.nearest)
 
 
