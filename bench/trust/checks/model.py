@@ -41,6 +41,7 @@ IMAGES = Check(
     needs="model",
     run=fits_data,
     required=True,
+    overstates=False,
 )
 
 
@@ -57,6 +58,7 @@ ANSWERS = Check(
     needs="model",
     run=answers,
     required=True,
+    overstates=False,
 )
 
 
@@ -82,7 +84,7 @@ def scores(model: CheckedModel) -> Finding:
     return Finding(status="pass", sentence=f"finite, from {low:.3g} to {high:.3g}")
 
 
-SCORES = Check(id="scores", title="scores are finite logits", needs="model", run=scores)
+SCORES = Check(id="scores", title="scores are finite logits", needs="model", run=scores, masks=True)
 
 
 def eval_mode(model: CheckedModel) -> Finding:
@@ -126,8 +128,9 @@ def eval_mode(model: CheckedModel) -> Finding:
 
 
 EVAL_MODE = Check(
-    id="eval-mode", title="predict decides in evaluation mode", needs="model", run=eval_mode
-)
+    id="eval-mode", title="predict decides in evaluation mode", needs="model", run=eval_mode,
+    overstates=False,
+)  # fmt: skip
 
 
 def determinism(model: CheckedModel) -> Finding:
@@ -151,8 +154,9 @@ def determinism(model: CheckedModel) -> Finding:
 
 
 DETERMINISM = Check(
-    id="determinism", title="the same images get the same answers", needs="model", run=determinism
-)
+    id="determinism", title="the same images get the same answers", needs="model", run=determinism,
+    masks=True, overstates=False,
+)  # fmt: skip
 
 
 def batch_size(model: CheckedModel) -> Finding:
@@ -170,8 +174,9 @@ def batch_size(model: CheckedModel) -> Finding:
 
 
 BATCH_SIZE = Check(
-    id="batch-size", title="scores do not depend on the batch", needs="model", run=batch_size
-)
+    id="batch-size", title="scores do not depend on the batch", needs="model", run=batch_size,
+    overstates=False,
+)  # fmt: skip
 
 
 def images_kept(model: CheckedModel) -> Finding:
@@ -186,8 +191,9 @@ def images_kept(model: CheckedModel) -> Finding:
 
 
 IMAGES_KEPT = Check(
-    id="images-kept", title="predict leaves its images as they are", needs="model", run=images_kept
-)
+    id="images-kept", title="predict leaves its images as they are", needs="model", run=images_kept,
+    overstates=False,
+)  # fmt: skip
 
 
 def buffers(model: CheckedModel) -> Finding:
@@ -200,8 +206,9 @@ def buffers(model: CheckedModel) -> Finding:
 
 
 BUFFERS = Check(
-    id="buffers", title="predict leaves the model's buffers as they are", needs="model", run=buffers
-)
+    id="buffers", title="predict leaves the model's buffers as they are", needs="model", run=buffers,
+    overstates=False,
+)  # fmt: skip
 
 
 def clean_accuracy(model: CheckedModel) -> Finding:
@@ -239,4 +246,5 @@ CLEAN_ACCURACY = Check(
     title="accuracy is that of the model's card, or above chance",
     needs="model",
     run=clean_accuracy,
+    overstates=False,
 )

@@ -73,6 +73,10 @@ class Check:
         required: whether the other checks are skipped if this one fails, since they make no sense then.
         level: when `bench run` makes it.
         doubts: whether a figure is doubtful where this check warns; if not, its warning is only a note.
+        masks: whether what it finds means that attacks may have been misled, as by a gradient that lies;
+            then `adaptive`, which needs no such gradient, is tried, and answers it.
+        overstates: whether what it finds can only make robust accuracy look higher than it is; then it says
+            nothing against one that is near 0.
     """
 
     id: str
@@ -82,6 +86,8 @@ class Check:
     required: bool = False
     level: Level = "quick"
     doubts: bool = True
+    masks: bool = False
+    overstates: bool = True
 
     def findings(self, subject: Any) -> list[Finding]:
         """Return the findings of the check on a subject of the kind in `needs`.
@@ -131,9 +137,13 @@ def _listed(returned: Any) -> list[Finding]:
     return [returned] if isinstance(returned, Finding) else list(returned)
 
 
+#: How the finding on a check begins that could not be made. It says nothing about the figures.
+ITSELF_FAILED = "the check itself failed"
+
+
 def _failed(place: str, what: str) -> Finding:
     return Finding(
-        status="fail", sentence=f"the check itself failed: {place}: {what}", remedy="mend the check"
+        status="fail", sentence=f"{ITSELF_FAILED}: {place}: {what}", remedy="mend the check"
     )
 
 

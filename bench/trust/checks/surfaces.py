@@ -106,5 +106,6 @@ def _usable(by_loss: Mapping[Loss, Agreement], n: int, name: str) -> Finding:
 
 
 GRADIENT = Check(
-    id="gradient", title="gradients point where the loss increases", needs="model", run=gradients
-)
+    id="gradient", title="gradients point where the loss increases", needs="model", run=gradients,
+    masks=True,
+)  # fmt: skip

@@ -1,0 +1,100 @@
+"""What checks found, kept beside the cells: a file for each check and what it was made on.
+
+    findings/ab/<key>.json      never changed; the log of a run names those that are about it
+
+The key is a hash over all that decides what a check finds: its code, the model, the threat, the images, the
+bounds, and the cells that it reads. So a check that was made once is not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.store.files import atomic_write
+from bench.store.identity import canonical_json
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was made of the checks that a report cannot make itself: those of models and of threats.
+
+    Attributes:
+        level: `quick` or `full`, which of them were to be made; empty where none were.
+        found: a record a check and model or threat; see `bench.runner.trust`.
+        not_made: those that were left out for want of time: `check, title, model, norm, eps` each.
+        budget_s: how many seconds they were allowed.
+        spent_s: how many they took, on this run or on one before it.
+    """
+
+    level: str = ""
+    found: tuple[Mapping[str, Any], ...] = ()
+    not_made: tuple[Mapping[str, Any], ...] = ()
+    budget_s: float = 0.0
+    spent_s: float = 0.0
+
+
+def found_key(made_on: Mapping[str, Any]) -> str:
+    """Return the 20 hex digits that findings are stored under.
+
+    Args:
+        made_on: all that decides what is found, as plain JSON values.
+    """
+    return hashlib.sha256(canonical_json(made_on).encode()).hexdigest()[:20]
+
+
+def read_found(root: Path, key: str) -> dict[str, Any] | None:
+    """Return the record of a check; None where there is none that can be read."""
+    path = _path(root, key)
+    try:
+        read = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        _log.warning("%s is damaged (%s); the check is made again", path, error)
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def write_found(root: Path, key: str, record: Mapping[str, Any]) -> None:
+    """Write the record of a check.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    atomic_write(_path(root, key), (json.dumps(record, indent=1) + "\n").encode())
+
+
+def checked(root: Path, events: Iterable[Mapping[str, Any]]) -> Checked:
+    """Return what the log of a run says of its checks, with what they found.
+
+    Args:
+        root: the results folder.
+        events: the lines of the log.
+    """
+    keys: dict[str, None] = {}  # an ordered set
+    last: Mapping[str, Any] = {}
+    for event in events:
+        if event.get("event") == "checked":
+            keys |= dict.fromkeys(event["findings"])
+        elif event.get("event") == "trust":
+            last = event
+    records = (read_found(root, key) for key in keys)
+    return Checked(
+        level=last.get("level", ""),
+        found=tuple(record for record in records if record is not None),
+        not_made=tuple(last.get("not_made", ())),
+        budget_s=last.get("budget_s", 0.0),
+        spent_s=last.get("spent_s", 0.0),
+    )
+
+
+def _path(root: Path, key: str) -> Path:
+    return root / "findings" / key[:2] / f"{key}.json"
