@@ -236,7 +236,7 @@ def _check_fields(check: Check) -> None:
 
 
 def all_checks() -> dict[str, Check]:
-    """Return all checks by name: Crossfire's own in the order of their files, then those of plug-ins."""
+    """Return all checks by name: Crossfire's own, required ones first, then those of plug-ins."""
     return _own_checks() | _REGISTERED
 
 
@@ -247,7 +247,8 @@ def _own_checks() -> dict[str, Check]:
         for module in pkgutil.iter_modules(checks.__path__)
     ]
     values = [value for module in modules for value in vars(module).values()]
-    return {value.id: value for value in values if isinstance(value, Check)}
+    found = [value for value in values if isinstance(value, Check)]
+    return {check.id: check for check in sorted(found, key=lambda check: not check.required)}
 
 
 def run_checks(

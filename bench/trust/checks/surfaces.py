@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.adapters.network import NetworkAdapter
 from bench.adapters.smoothed import MeanOfDraws
 from bench.spec import Loss
 from bench.trust.checked_model import CheckedModel
@@ -24,9 +25,21 @@ def gradients(model: CheckedModel) -> Sequence[Finding]:
     """Compare the gradient of every surface with finite differences."""
     surfaces = model.judge.surfaces()
     if not surfaces:
-        sentence = "none: only black-box attacks can be run on this model"
-        return [Finding(status="warn", sentence=sentence)]
+        return [_none(model)]
     return [_of_surface(model, name) for name in surfaces]
+
+
+def _none(model: CheckedModel) -> Finding:
+    """Return a finding on a model without any gradient."""
+    if isinstance(getattr(model.judge, "inner", model.judge), NetworkAdapter):
+        return Finding(
+            status="warn",
+            sentence="its scores have no gradient with respect to the image, although it is a network of "
+            "torch; only black-box attacks can be run on it",
+            remedy="look in forward for detach, no_grad, numpy or whole numbers",
+        )
+    sentence = "none: only black-box attacks can be run on this model"
+    return Finding(status="warn", sentence=sentence)
 
 
 def _of_surface(model: CheckedModel, name: str) -> Finding:
@@ -35,7 +48,7 @@ def _of_surface(model: CheckedModel, name: str) -> Finding:
     why = _not_comparable(model, name)
     if why:
         sentence = f"{why}; finite differences say nothing"
-        return Finding(status="warn", sentence=sentence, subject=name)
+        return Finding(status="not applicable", sentence=sentence, subject=name)
     n = min(len(model.images), _COMPARED_RANDOM if behaviour.random else _COMPARED)
     x, y = model.images[:n], model.labels[:n]
     try:
@@ -78,8 +91,9 @@ def _unusable(by_loss: Mapping[Loss, Agreement], n: int) -> str:
     for loss, gradient in by_loss.items():
         if gradient.wrong > _FEW * gradient.measured:
             return (
-                f"that of {_LOSSES[loss]} differs from finite differences by {gradient.error:.1%} "
-                f"(median): it does not point where the loss increases"
+                f"that of {_LOSSES[loss]} differs from finite differences by more than {AGREES:.0%} at "
+                f"{gradient.wrong} of {gradient.measured} images: it does not point where the loss "
+                f"increases there"
             )
     return ""
 
