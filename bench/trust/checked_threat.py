@@ -10,12 +10,24 @@ import pandas as pd
 import torch
 from torch import nn
 
+from bench.adapters.abilities import SeedsDraws
 from bench.attacks.catalogue import access, available, is_minimal, refusal, resolve, row_of
 from bench.attacks.job import Batch
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
 from bench.errors import UnsupportedAttack
-from bench.spec import BLACK_BOX_SURFACE, Adapter, AttackSpec, Norm, Prediction, Scalar, Toolkit
+from bench.measure.outcomes import Outcomes
+from bench.spec import (
+    BLACK_BOX_SURFACE,
+    NOISELESS_SURFACE,
+    ONE_DRAW_SURFACE,
+    Adapter,
+    AttackSpec,
+    Norm,
+    Prediction,
+    Scalar,
+    Toolkit,
+)
 from bench.trust.checked_model import CheckedModel
 
 #: In which order toolkits are tried where a check names none.
@@ -90,6 +102,9 @@ class CheckedThreat:
         cells: of the attacks on this model and norm that reach the radius (of this radius, or of minimal
             norm), rows of `Outcomes.cells` with `broken` (int64, how many images each broke within it).
         pictures: by the key of a cell, the pictures kept for it (`bench.store.store.Store.pictures`).
+        outcomes: what all attacks of the run did; None where that is not known.
+        index: int64 (N,), the position of each image in its image set, by which `outcomes` and `pictures`
+            name it; None for 0 to N - 1.
         seed: of all draws of the checks.
         run_attack: runs an attack and has it judged.
     """
@@ -107,6 +122,8 @@ class CheckedThreat:
     pictures: Callable[[str], Mapping[str, torch.Tensor]]
     seed: int
     run_attack: Attacker
+    outcomes: Outcomes | None = None
+    index: torch.Tensor | None = None
     _made: dict[object, Tried] = field(default_factory=dict, init=False, repr=False)
     _spent: list[int] = field(default_factory=list, init=False, repr=False)
 
@@ -114,6 +131,17 @@ class CheckedThreat:
     def judge(self) -> Adapter:
         """Return the model in the form in which it is judged."""
         return self.model.judge
+
+    @property
+    def drawn(self) -> bool:
+        """Return whether each answer of the judged model is a vote of many draws."""
+        return isinstance(self.judge, SeedsDraws)
+
+    @property
+    def climbed(self) -> list[str]:
+        """Return the surfaces whose gradient says most of the model: of a random one not that of one draw."""
+        poorer = (ONE_DRAW_SURFACE, NOISELESS_SURFACE)
+        return [name for name in self.judge.surfaces() if name not in poorer]
 
     @property
     def passes(self) -> int:
@@ -136,6 +164,14 @@ class CheckedThreat:
         """Return the judged model's decision about images of the check's own, (K, C, H, W)."""
         self.count(len(x))
         return self.judge.predict(x.clone())
+
+    def wrong(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return which images (K, C, H, W) of these labels (K,) the judged model gets wrong, bool (K,).
+
+        One whose scores are not finite is not wrong, since the model gave no answer.
+        """
+        labels, scores = self.predict(x)
+        return ((labels != y) & scores.isfinite().all(1)).cpu()
 
     def attack(
         self,
