@@ -39,6 +39,7 @@ class PlantedCell:
         steps: the iterations of the attack, each a forward and a backward pass.
         images: how many images the cell has; None for as many as the run.
         crafted_on: the model on whose surface the attack ran, if that is another.
+        access: what the attack uses of the model.
         batch_size: how many images were attacked together.
         columns: other columns of its rows by name, an entry an image or one for all.
         fit: what is recorded of the fit of its perturbation.
@@ -66,6 +67,7 @@ class PlantedCell:
     steps: int = 1
     images: int | None = None
     crafted_on: str | None = None
+    access: str = "white"
     batch_size: int = 100
     columns: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] | None = None
@@ -261,7 +263,7 @@ def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) 
         "attack": one.attack, "norm": one.norm, "eps": one.eps, "toolkit": one.toolkit,
         "surface": one.surface, "crafted_on": one.crafted_on, "goal": one.goal,
         "targeted": one.parameters.get("targeted", "none"), "parameters": dict(one.parameters),
-        "kind": kind if one.certified is None else "certify", "access": "white",
+        "kind": kind if one.certified is None else "certify", "access": one.access,
         "status": one.status, "error": one.error, "radius": one.radius, "images": images,
         "batch_size": one.batch_size,
     }  # fmt: skip

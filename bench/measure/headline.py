@@ -75,7 +75,7 @@ def _rows_of_model(
     clean = outcomes.clean.get(title, pd.Series(dtype=bool))
     for norm in threats["norm"].unique():
         cells = of_model[of_model["norm"] == norm]
-        group = outcomes.group(cells["cell"])
+        group = outcomes.groups.get((title, norm)) or outcomes.group([])
         clean_share = clean_shares(group, clean)
         for threat in threats[threats["norm"] == norm].to_dict("records"):
             figures = _under_threat(cells, group, threat["radius"])
@@ -151,7 +151,7 @@ def worst_case(outcomes: Outcomes, model: str, norm: str, eps: float) -> WorstCa
     valid = valid[valid["shows_robust"] & (valid["flag"] == "")]
     if valid.empty:
         return None
-    return outcomes.group(cells["cell"]).within(eps, valid["cell"])
+    return outcomes.groups[model, norm].within(eps, valid["cell"])
 
 
 def _flag(worst: WorstCase, planned: pd.DataFrame, valid: pd.DataFrame) -> str:

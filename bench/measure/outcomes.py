@@ -129,6 +129,14 @@ class Outcomes:
         radii = rows["certified_radius"].where(rows["correct"], 0.0).to_numpy(dtype=float)
         return by_cell(rows, radii)
 
+    @cached_property
+    def groups(self) -> Mapping[tuple[str, str], Group]:
+        """What all cells of each model and norm did together, by the model's title and the norm."""
+        return {
+            (str(model), str(norm)): self.group(cells["cell"])
+            for (model, norm), cells in self.cells.groupby(["model", "norm"], sort=False)
+        }
+
     def group(self, cells: Iterable[str]) -> Group:
         """Return what some cells of one model and norm did together; cells that are not done left out."""
         done = [cell for cell in cells if cell in self.break_distances]
