@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from bench.adapters.ensemble import wrap_ensemble as wrap_ensemble
     from bench.adapters.network import wrap as wrap
     from bench.adapters.predict_only import wrap_predict as wrap_predict
-    from bench.api import Run as Run
     from bench.api import attack as attack
     from bench.api import load_data as load_data
     from bench.api import run as run
     from bench.attacked import Attacked as Attacked
     from bench.comparison import compare as compare
+    from bench.finished_run import Run as Run
     from bench.model_names import register_family as register_family
     from bench.model_names import register_model as register_model
     from bench.report.rules import SectionRule as SectionRule
@@ -45,7 +45,7 @@ _PUBLIC = {
     "Finding": "bench.trust.checks.registry",
     "Kind": "bench.runner.kinds",
     "Recipe": "bench.train.recipe",
-    "Run": "bench.api",
+    "Run": "bench.finished_run",
     "SectionRule": "bench.report.rules",
     "attack": "bench.api",
     "compare": "bench.comparison",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,18 +20,19 @@ from bench.batches import as_images, as_labels
 from bench.data.datasets import load
 from bench.data.table import class_names
 from bench.errors import SpecError, UnsupportedAttack
-from bench.measure.headline import headline
-from bench.measure.outcomes import Outcomes
+from bench.finished_run import Run
 from bench.registry import load_plugin, unknown
 from bench.report.labels import attack_asked
 from bench.runner.cache import CleanPredictions
 from bench.runner.cell import check_images, compute_chunk
-from bench.runner.execute import Outcome, Overwrite, Scope, execute
+from bench.runner.examine import Effort, examine
+from bench.runner.execute import Overwrite, Scope, execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.runner.task import Part, Task, whole_surface
+from bench.runner.trust import TrustLevel
 from bench.spec import (
     BLACK_BOX_SURFACE,
     ITSELF,
@@ -44,73 +43,16 @@ from bench.spec import (
     Scalar,
     Toolkit,
 )
-from bench.store.results import Results, load_results
+from bench.store.results import load_results
 from bench.store.store import open_store
 from bench.store.traces import trace_table
 from bench.substitute import source_of
 from bench.suite_files import published_file
 from bench.train.substitutes import TrainedSubstitute
 from bench.trust.behaviour import judged
-from bench.trust.checks.parity import parity
-from bench.trust.claims import claims
-from bench.trust.comparisons import comparisons
 
 #: Torch takes no larger seeds.
 _MOST = 2**63
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run of a suite: its results, and how the run itself went.
-
-    Attributes:
-        results: the stored results of the suite's cells.
-        outcome: the cells that this run computed, kept and failed on.
-        published: the file of a study's published figures; None for a suite that is no study.
-    """
-
-    results: Results
-    outcome: Outcome
-    published: Path | None = None
-
-    def samples(self) -> pd.DataFrame:
-        """Return one row per image of every finished cell."""
-        return self.results.rows
-
-    def cells(self) -> pd.DataFrame:
-        """Return one row per cell, with its state and its summary."""
-        return self.results.cells
-
-    def headline(self) -> pd.DataFrame:
-        """Return one row per model and threat: its robust accuracy, worst case per image."""
-        return headline(Outcomes(self.results.as_asked()))
-
-    def parity(self) -> pd.DataFrame:
-        """Return one row per attack and pair of toolkits: how closely they agree."""
-        return parity(self.results.as_asked())
-
-    def claims(self) -> pd.DataFrame:
-        """Return one row per claim of the suite, with its verdict; none if it makes no claims."""
-        return claims(self.results, comparisons(Outcomes(self.results)))
-
-    def report(
-        self,
-        out: str | os.PathLike[str] = "reports",
-        formats: Collection[str] = ("pdf", "csv"),
-    ) -> dict[str, list[Path]]:
-        """Write the report of this run and return the files of each format.
-
-        Args:
-            out: the folder to write to; created if it is missing.
-            formats: some of `pdf`, `csv` and `latex`.
-
-        Raises:
-            SpecError: an unknown format.
-            StoreError: a file cannot be written.
-        """
-        from bench.report.write import write_report  # takes seconds to import, since it draws
-
-        return write_report(self.results, Path(out), formats, self.published)
 
 
 def load_data(
@@ -311,6 +253,8 @@ def run(
     results: str | os.PathLike[str] = "results",
     overwrite: Overwrite = "missing",
     plugin: str | os.PathLike[str] | None = None,
+    trust: TrustLevel = "quick",
+    trust_budget: int | None = None,
 ) -> Run:
     """Run a suite as `bench run` does; finished cells are kept.
 
@@ -326,6 +270,9 @@ def run(
         results: the store's folder.
         overwrite: never, missing, failed or always.
         plugin: a Python file that registers models.
+        trust: which checks of models and threats are made: `quick`, `full` or `off`.
+        trust_budget: passes for each image of the attack that is added where checks call for it; None for as
+            many as it takes by itself.
 
     Raises:
         BenchError: as on the command line; a failed cell is no error but a row of `cells`.
@@ -344,5 +291,7 @@ def run(
     )
     store = open_store(Path(results))
     outcome = execute(plan, store, Scope(overwrite=overwrite))
-    stored = load_results(Path(results), plan.suite.name, run=outcome.run)
+    effort = Effort(level=trust, passes=trust_budget)
+    examined = examine(plan, store, outcome.run, effort, Scope(overwrite=overwrite), data)
+    stored = load_results(Path(results), plan.suite.name, run=examined.run)
     return Run(stored, outcome, published)

@@ -41,6 +41,7 @@ class PlantedCell:
         crafted_on: the model on whose surface the attack ran, if that is another.
         access: what the attack uses of the model.
         batch_size: how many images were attacked together.
+        auto: whether a check called for it, and not the suite.
         columns: other columns of its rows by name, an entry an image or one for all.
         fit: what is recorded of the fit of its perturbation.
         identity: what is recorded of it (`bench.store.identity.identity`).
@@ -69,6 +70,7 @@ class PlantedCell:
     crafted_on: str | None = None
     access: str = "white"
     batch_size: int = 100
+    auto: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] | None = None
     identity: Mapping[str, Any] | None = None
@@ -265,7 +267,7 @@ def _planned(one: PlantedCell, key: str, model: Mapping[str, Any], images: int) 
         "targeted": one.parameters.get("targeted", "none"), "parameters": dict(one.parameters),
         "kind": kind if one.certified is None else "certify", "access": one.access,
         "status": one.status, "error": one.error, "radius": one.radius, "images": images,
-        "batch_size": one.batch_size,
+        "batch_size": one.batch_size, "auto": one.auto,
     }  # fmt: skip
 
 

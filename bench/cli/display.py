@@ -135,13 +135,27 @@ class Display:
             click.echo(json.dumps(event))
         self.task = self.progress.add_task("", total=sum(self.images.values()))
 
+    def _further(self, plan: Plan) -> None:
+        """Show which attacks are added, because checks call for them."""
+        self.titles |= {key: f"{cell.title()} (auto)" for key, cell in plan.cells.items()}
+        self.images |= {key: len(plan.images_of(cell)) for key, cell in plan.cells.items()}
+        self.note(
+            f"checks call for {len(plan.cells)} more: attacks of the suite may have been misled"
+        )
+        if self.task is None:
+            self.task = self.progress.add_task("", total=0)
+        self.progress.update(self.task, total=sum(self.images.values()))
+
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Show one event of `bench.runner.execute`."""
+        """Show one event of `bench.runner.execute` or of `bench.runner.examine`."""
         if event["event"] == "note":
             self.note(event["note"])
             return
         if event["event"] in ("look", "more", "end"):
             self._of_added_images(event)
+            return
+        if event["event"] == "further":
+            self._further(event["plan"])
             return
         kind, title = event["event"], self.titles[event["cell"]]
         if self.as_json and kind in ("taken over", "kept", "done", "failed"):

@@ -282,7 +282,7 @@ def _checks() -> list[dict[str, Any]]:
     from bench.trust.checks.registry import all_checks
 
     return [
-        {"id": check.id, "needs": check.needs, "title": check.title}
+        {"id": check.id, "needs": check.needs, "level": check.level, "title": check.title}
         for check in all_checks().values()
     ]
 

@@ -18,6 +18,7 @@ from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.train import train
+from bench.cli.trust import trust
 from bench.cli.validate import validate
 from bench.errors import INTERRUPTED, BenchError
 
@@ -55,7 +56,9 @@ def cli() -> None:
     """
 
 
-for command in (run, report, claims, parity, compare, attack, train, validate, ls, show, doctor):
+for command in (
+    run, report, trust, claims, parity, compare, attack, train, validate, ls, show, doctor,
+):  # fmt: skip
     cli.add_command(command)
 
 

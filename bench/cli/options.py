@@ -85,3 +85,9 @@ plugin_option = click.option(
     help="A Python file that registers models, studies or sections of your own; it is run first. May be "
     "given more than once.",
 )  # fmt: skip
+
+trust_budget_option = click.option(
+    "--trust-budget", type=click.IntRange(min=1), metavar="N",
+    help="Forward and backward passes for each image of the attack `adaptive`, which is added where checks "
+    "find that the others may have been misled. Default: as many as it takes by itself.",
+)  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from bench.cli.found import against, finish
 from bench.cli.options import (
     complete_attacks,
     complete_models,
@@ -20,15 +20,13 @@ from bench.cli.options import (
     plugin_option,
     results_option,
     suite_option,
+    trust_budget_option,
 )
 from bench.cli.run_decide import add_images, decide_options, limits_of
-from bench.cli.stored import about
-from bench.errors import PrerequisiteError, SpecError, StoreError
+from bench.errors import PrerequisiteError, SpecError
 from bench.spec import whole
 
 if TYPE_CHECKING:
-    from bench.report.findings import Findings
-    from bench.report.measured import Measured
     from bench.runner.execute import Scope
     from bench.runner.plan import Plan
     from bench.spec import Suite
@@ -87,6 +85,12 @@ if TYPE_CHECKING:
     help="Which images tried to keep: the first 16 of a cell, or all.",
 )  # fmt: skip
 @decide_options
+@click.option(
+    "--trust", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True,
+    help="Which checks of models and threats to make: none, those that take at most 15 % of the attacks' "
+    "time, or all (60 %).",
+)  # fmt: skip
+@trust_budget_option
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
@@ -104,6 +108,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     """
     options["images"] = _images(options["images"])
     from bench.runner.estimate import estimate
+    from bench.runner.examine import Effort, examine
     from bench.runner.execute import execute, todo
     from bench.store.results import load_results
 
@@ -134,16 +139,21 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         last = outcome.run
         if limits is not None:
             last = add_images(plan, store, last, limits, scope, display)
-    results = load_results(options["results"], suite, plan.content, last)
+        effort = Effort(level=options["trust"], passes=options["trust_budget"])
+        examined = examine(plan, store, last, effort, scope, options["data"], on_event=display)
+        if examined.counts is not None:
+            display.note(examined.counts.line())
+    results = load_results(options["results"], suite, plan.content, examined.run)
     measured = measure(results)
-    written = _finish(find(results, measured, published_file(suite)), options)
-    if outcome.failed:
-        say(f"{len(outcome.failed)} of {len(plan.cells)} cells failed; "
+    written = finish(find(results, measured, published_file(suite)), {**options, "suite": suite})
+    failed = (*outcome.failed, *(examined.outcome.failed if examined.outcome else ()))
+    if failed:
+        say(f"{len(failed)} of {len(results.cells)} cells failed; "
             f"bench show CELL tells why, the same command tries them again")  # fmt: skip
     for why in plan.broken.values():
         say(f"not attacked: {why}")
-    doubted = _doubted(measured)
-    if outcome.failed or plan.broken or doubted:
+    told = against(measured.headline, measured.checks, results)
+    if failed or plan.broken or told:
         ctx.exit(1)
     if not written:
         ctx.exit(PrerequisiteError.exit_code)
@@ -235,96 +245,3 @@ def _images(text: str | None) -> int | str | None:
     if not number:
         raise SpecError(f"--images {text}: write a number from 1, or all")
     return number
-
-
-def _doubted(measured: Measured) -> bool:
-    """Say which checks of the run failed, and return whether any did."""
-    from bench.cli.display import say
-
-    failed = measured.checks[measured.checks["status"] == "fail"]
-    for found in failed.to_dict("records"):
-        part = f" of {found['subject']}" if found["subject"] else ""
-        say(f"check failed: {found['title']}{part}: {found['sentence']}")
-    return not failed.empty
-
-
-def _finish(findings: Findings, options: dict[str, Any]) -> bool:
-    """Print what a run that ended has found, and write its report; return False where it cannot be."""
-    from bench.cli.display import say
-    from bench.report.sections.claims import what_is_left
-
-    results, measured = findings.results, findings.measured
-    for line in results.notes:
-        say(line)
-    if not options["as_json"]:
-        say(about(results))
-        if measured.headline.empty and (results.cells["kind"] == "minimal").any():
-            say(
-                "no robust accuracy: all attacks look for the nearest image, and the suite names no eps; "
-                "how far they went is in the report and in its attacks.csv"
-            )
-    _print_found(findings, options["as_json"])
-    undecided = what_is_left(results, findings.comparisons)
-    if undecided:
-        say(undecided)
-    try:
-        paths, left = _report(findings, options)
-    except StoreError as error:
-        say(f"error: {error}")
-        return False
-    if left is not None:
-        say(f"{left} and was left; write with --force, or elsewhere with --out DIR")
-    if options["as_json"]:
-        named = {kind: [str(path) for path in made] for kind, made in paths.items()}
-        event = {"event": "report", "run": results.run, "asked": results.asked, **named}
-        click.echo(json.dumps(event | ({} if left is None else {"left": left})))
-    for made in paths.values():
-        for path in made:
-            say(f"wrote {path}")
-    return True
-
-
-def _report(
-    findings: Findings, options: dict[str, Any]
-) -> tuple[dict[str, list[Path]], str | None]:
-    """Write the report of a run, and return its files and why another was left in its place."""
-    from bench.report.kept import fuller
-    from bench.report.write import write_findings
-
-    formats = ("csv", "pdf")
-    left = None if options["force"] else fuller(findings.results, options["out"], formats)
-    if left is not None:
-        return {}, left
-    return write_findings(findings, options["out"], formats), None
-
-
-def _print_found(findings: Findings, as_json: bool) -> None:
-    """Print headline, goals, critical eps, claims, certificates and what checks found."""
-    from bench.cli.display import print_events, print_table
-    from bench.report.labels import attack_names
-    from bench.report.sections.certified import bounds_table, certificate_table
-    from bench.report.sections.checks import checks_table
-    from bench.report.sections.claims import claim_table
-    from bench.report.sections.goals import goal_table
-    from bench.report.sections.headline import headline_table
-    from bench.report.sections.radius import radius_table
-
-    results, measured = findings.results, findings.measured
-    if as_json:
-        for event, table in (
-            ("headline", measured.headline), ("radius", measured.radii), ("claim", findings.claims),
-            ("certificates", measured.certificates),
-            ("certified-bounds", measured.certified_bounds), ("check", measured.checks),
-        ):  # fmt: skip
-            print_events(event, table)
-        return
-    called = attack_names(results)
-    print_table(headline_table(results, measured.headline).frame.to_dict("records"))
-    for shown in (
-        goal_table(measured.attacks, called), radius_table(measured.radii, called),
-        claim_table(findings.claims), certificate_table(measured.certificates),
-        bounds_table(measured.certified_bounds), checks_table(measured.checks),
-    ):  # fmt: skip
-        if len(shown.frame):
-            click.echo()
-        print_table(shown.frame.to_dict("records"))

@@ -185,14 +185,21 @@ def _strongest(
     alone = broken(group.distances[kept][:, group.columns(valid["cell"])], eps).sum(axis=0)
     best = valid[alone == alone.max()]
     if len(best) > 1:
-        names = list(dict.fromkeys(best["attack"]))
+        names = list(dict.fromkeys(map(_named, best.to_dict("records"))))
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         return f"{shown} (tie of {len(best)})"
     strongest = best.iloc[0]
+    if strongest["auto"]:
+        return _named(strongest)
     white_box = surfaces - {BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE}
     several = strongest["surface"] in white_box and len(white_box) > 1
     surface = f", {strongest['surface']}" if several else ""
     return f"{strongest['attack']} ({strongest['toolkit']}{surface})"
+
+
+def _named(cell: Mapping[Any, Any]) -> str:
+    """Return the name of an attack, which says so where nobody asked for it."""
+    return f"{cell['attack']} (auto)" if cell["auto"] else str(cell["attack"])
 
 
 def _unseen(surfaces: set[str]) -> str:

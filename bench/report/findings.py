@@ -52,7 +52,7 @@ class Findings:
     @cached_property
     def contests(self) -> list[Contest]:
         """Which attacks can be compared with one another; none of a brief study, of hundreds of cells."""
-        return [] if self.study.brief else contests(self.measured.outcomes, self.attack_names)
+        return [] if self.study.brief else contests(self.measured.of_suite, self.attack_names)
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,6 +147,11 @@ def time_of(seconds: float) -> str:
         if seconds >= length and seconds % length == 0:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:g} s"
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return parts as a list in words: `2 done, 1 failed and 1 missing`."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 def plural(number: int, noun: str) -> str:

@@ -19,6 +19,8 @@ from bench.store.results import Results
 PARTIAL = "†"
 #: After that of a random model whose expected gradient no attack followed (`unseen_noise`): likewise.
 BY_ONE_DRAW = "‡"
+#: After a figure that checks speak against: that may be too high, or that one of them failed.
+DOUBTFUL, REFUTED = "§", "¶"
 
 #: Parameters that need no mention where they are 1.
 _PLAIN_AT_ONE = ("eot", "restarts")
@@ -28,6 +30,7 @@ ATTACK = Column("attack", "subject")
 TOOLKIT = Column("toolkit")
 THREAT = Column("threat", "threat")
 COUNT = Column("n", "number")
+TRUST = Column("trust", "verdict")
 NOTE = Column("note", share=1)
 
 
@@ -71,6 +74,8 @@ def variants(cells: pd.DataFrame) -> dict[str, str]:
             shown -= {name for name in _PLAIN_AT_ONE if parameters.get(name) == 1}
             words = [_in_words(name, parameters[name]) for name in sorted(shown)]
             names[str(cell)] = ", ".join([str(attack), *words])
+    for cell in cells.loc[cells["auto"], "cell"] if "auto" in cells else ():
+        names[str(cell)] += " (auto)"
     return names
 
 
@@ -163,7 +168,25 @@ def robust_accuracy(row: Any, *, marked: bool = False) -> str:
     flag = formatting.text(row.flag)
     partial = PARTIAL if row.attacks < row.planned else ""
     one_draw = BY_ONE_DRAW if ONE_DRAW in flag or WITHOUT_NOISE in flag else ""
-    return figure + partial + one_draw
+    against = {"doubtful": DOUBTFUL, "invalid": REFUTED}.get(getattr(row, "trust", ""), "")
+    return figure + partial + one_draw + against
+
+
+def spoken_against(headline: pd.DataFrame, norm: str) -> dict[str, str]:
+    """Return by model `invalid` or `doubtful`, where that is the verdict on a figure of it in a norm.
+
+    Args:
+        headline: with verdicts.
+        norm: of the threats.
+    """
+    of_norm = headline[headline["norm"] == norm]
+    if "trust" not in of_norm:  # a headline of figures alone
+        return {}
+    return {
+        str(model): verdict
+        for verdict in ("doubtful", "invalid")  # the graver one stays
+        for model in of_norm.loc[of_norm["trust"] == verdict, "model"]
+    }
 
 
 def mark_notes(texts: Iterable[str]) -> list[str]:
@@ -172,5 +195,7 @@ def mark_notes(texts: Iterable[str]) -> list[str]:
     meanings = {
         PARTIAL: f"{PARTIAL} some attacks have no result that counts: ours may be too high.",
         BY_ONE_DRAW: f"{BY_ONE_DRAW} {ONE_DRAW}, or without noise: ours may be too high.",
+        DOUBTFUL: f"{DOUBTFUL} doubtful by the checks of this run: it may be too high.",
+        REFUTED: f"{REFUTED} invalid: a check about it failed.",
     }
     return [meaning for mark, meaning in meanings.items() if mark in found]

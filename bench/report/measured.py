@@ -16,9 +16,11 @@ from bench.measure.perturbations import perturbations
 from bench.measure.radius import critical_eps
 from bench.measure.transfer import transfer
 from bench.store.results import Results
+from bench.trust.added_attacks import added_attacks
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
 from bench.trust.comparisons import comparisons
+from bench.trust.headline_trust import compared_with_trust, rates_with_trust, with_trust
 from bench.trust.run_findings import run_findings
 
 
@@ -29,9 +31,11 @@ class Measured:
     Attributes:
         outcomes: what the others are computed from: of the images that the suite asks for. Claims and
             comparisons are of all images.
+        of_suite: the same of the suite's own attacks alone, where sides are compared.
     """
 
     outcomes: Outcomes
+    of_suite: Outcomes
     headline: pd.DataFrame
     curve: pd.DataFrame
     attacks: pd.DataFrame
@@ -46,20 +50,26 @@ class Measured:
     certified: pd.DataFrame
     certified_bounds: pd.DataFrame
     checks: pd.DataFrame
+    added: pd.DataFrame
 
 
 def measure(results: Results) -> Measured:
     """Return the figures of a run; with hundreds of cells this takes seconds."""
     asked = results.as_asked()
     outcomes = Outcomes(asked)
+    own = asked.without_added()
+    of_suite = outcomes if own is asked else Outcomes(own)
     rates, radii = attack_rates(outcomes), critical_eps(asked)
-    every = outcomes if asked is results else Outcomes(results)
-    compared = comparisons(every, radii, outcomes)
+    every = of_suite if asked is results else Outcomes(results.without_added())
+    checks = run_findings(outcomes)
+    judged = with_trust(headline(outcomes), outcomes, checks)
+    compared = compared_with_trust(comparisons(every, radii, of_suite), judged)
     return Measured(
         outcomes=outcomes,
-        headline=headline(outcomes),
+        of_suite=of_suite,
+        headline=judged,
         curve=curve(outcomes),
-        attacks=rates,
+        attacks=rates_with_trust(rates, judged),
         access=access_curves(outcomes),
         perturbations=perturbations(outcomes),
         parity=parity(asked),
@@ -70,5 +80,6 @@ def measure(results: Results) -> Measured:
         certificates=certificates(outcomes),
         certified=certified_curve(outcomes),
         certified_bounds=certified_bounds(outcomes),
-        checks=run_findings(outcomes),
+        checks=checks,
+        added=added_attacks(outcomes, judged),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -130,6 +130,7 @@ def execute(
     on_event: Callable[[Event], None] = lambda event: None,
     wanted: Collection[str] | None = None,
     added: Added | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Compute the missing cells of a plan and log the run.
 
@@ -141,6 +142,7 @@ def execute(
         wanted: the result of `todo` for the same arguments if at hand, since that reads all finished
             cells.
         added: what the log says of images that were added to undecided comparisons, if any were.
+        request: the first line of the log, where it is not that of the plan.
 
     Raises:
         StoreError: rows cannot be saved (nothing saved before is lost), or a model's answers changed
@@ -154,7 +156,7 @@ def execute(
         on_event({"event": "note", "note": line})
     if wanted is None:
         wanted = todo(plan, store, scope)
-    log = start_run(store, manifest(plan, scope.shard, added))
+    log = start_run(store, manifest(plan, scope.shard, added) if request is None else request)
     # While images are added, the cells that were done before are not all looked at again.
     others = plan.cells if added is None else ()
     kept = tuple(key for key in others if key not in wanted and store.is_done(key))

@@ -52,6 +52,7 @@ class Plan:
         sources: by key of a cell with a fitted attack, what the attack is fitted on.
         substitutes: by key of a cell attacked through a substitute, what that is trained on.
         behaviours: the observed behaviour of users' models.
+        fingerprints: those of the models under attack.
         sketch: whether the plan is only for display: nothing was trained or embedded for it.
         later: of a sketch, the cells whose keys are not known yet; `cells` does not contain them.
         untrained: names of the models that have to be trained before the keys are known.
@@ -78,6 +79,7 @@ class Plan:
     later: tuple[Cell, ...] = ()
     untrained: tuple[str, ...] = ()
     behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
+    fingerprints: dict[ModelRequest, str] = field(default_factory=dict)
     unembedded: tuple[str, ...] = ()
     uncombined: tuple[str, ...] = ()
     broken: dict[str, str] = field(default_factory=dict)
@@ -165,6 +167,7 @@ def make_plan(
         later=tuple(cell for cell in expanded.cells.values() if is_later(cell)),
         untrained=absent.untrained,
         behaviours=loader.behaviours,
+        fingerprints={request: loader.fingerprint(request) for request in suite.models},
         broken=broken,
         trainings=recorded.found,
         data=setting.data,

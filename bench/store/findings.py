@@ -29,16 +29,17 @@ class Checked:
     Attributes:
         level: `quick` or `full`, which of them were to be made; empty where none were.
         found: a record a check and model or threat; see `bench.runner.trust`.
-        not_made: those that were left out for want of time: `check, title, model, norm, eps` each.
-        budget_s: how many seconds they were allowed.
-        spent_s: how many they took, on this run or on one before it.
+        not_made: those that were left out for want of time: `check, title, level, model, norm, eps` each.
     """
 
     level: str = ""
     found: tuple[Mapping[str, Any], ...] = ()
     not_made: tuple[Mapping[str, Any], ...] = ()
-    budget_s: float = 0.0
-    spent_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Return how many seconds the checks took, when they were made."""
+        return float(sum(record["seconds"] for record in self.found))
 
 
 def found_key(made_on: Mapping[str, Any]) -> str:
@@ -80,20 +81,24 @@ def checked(root: Path, events: Iterable[Mapping[str, Any]]) -> Checked:
         events: the lines of the log.
     """
     keys: dict[str, None] = {}  # an ordered set
-    last: Mapping[str, Any] = {}
+    levels: list[str] = []
+    left: list[Mapping[str, Any]] = []
     for event in events:
         if event.get("event") == "checked":
             keys |= dict.fromkeys(event["findings"])
         elif event.get("event") == "trust":
-            last = event
-    records = (read_found(root, key) for key in keys)
-    return Checked(
-        level=last.get("level", ""),
-        found=tuple(record for record in records if record is not None),
-        not_made=tuple(last.get("not_made", ())),
-        budget_s=last.get("budget_s", 0.0),
-        spent_s=last.get("spent_s", 0.0),
-    )
+            levels.append(event["level"])
+            left += event["not_made"]
+    records = [record for key in keys if (record := read_found(root, key)) is not None]
+    made = {_of(record) for record in records}
+    by_whom = {_of(one): one for one in left if _of(one) not in made}
+    level = "full" if "full" in levels else levels[-1] if levels else ""
+    return Checked(level=level, found=tuple(records), not_made=tuple(by_whom.values()))
+
+
+def _of(made: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return which check is meant, of whose figures."""
+    return made["check"], made["model"], made["norm"], made["eps"]
 
 
 def _path(root: Path, key: str) -> Path:

@@ -15,8 +15,10 @@ from bench.spec import Claim, Setting, number
 from bench.store import columns
 from bench.store.added import Added
 from bench.store.chosen import choose_run
+from bench.store.findings import Checked, checked
 from bench.store.fits import read_perturbation
 from bench.store.identity import canonical_json
+from bench.store.runlog import events
 from bench.store.store import Store, open_store
 from bench.suite_files import suite_name
 
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
 
 _PLANNED = (
     "cell", "model", "family", "data", "attack", "norm", "eps", "toolkit", "surface", "crafted_on",
-    "goal", "targeted", "parameters", "kind", "access", "batch_size",
+    "goal", "targeted", "parameters", "kind", "access", "batch_size", "auto",
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
-_TEXT = [name for name in _PLANNED if name not in ("parameters", "batch_size")]
+_TEXT = [name for name in _PLANNED if name not in ("parameters", "batch_size", "auto")]
 #: The names of columns in logs that have other names there.
 _LOGGED = {"parameters": "words", "crafted_on": "climbed"}
 
@@ -54,7 +56,8 @@ class Results:
             eps` (text, null for a minimal-norm attack), `toolkit, surface, crafted_on` (the model that
             images are crafted on, null for the cell's own), `goal, targeted, parameters` (dict),
             `kind` (fixed, minimal, or certify for a cell that attacks nothing), `access, batch_size`
-            (images attacked together), `radius` (eps as a number), `status` (done, failed or missing), `error` (last line of the error message),
+            (images attacked together), `auto` (whether nobody asked for it: a check found that the others
+            may have been misled), `radius` (eps as a number), `status` (done, failed or missing), `error` (last line of the error message),
             `images, correct, successes, invalid` (counts), `seconds, forwards, backwards` (means over
             the images attacked). The counts and means are null if the cell is not done.
         rows: all rows of the finished cells, `spec.COLUMNS`.
@@ -78,6 +81,7 @@ class Results:
             its weights started from, or None), `phases` (the epochs of each; empty for one phase) and
             `curves`, see `bench.train.cards.learning_curves`. Empty in old logs.
         bounds: of checks, those that the suite replaces by its own, by name.
+        checked: what the checks of models and threats found, so far as they were made.
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.
@@ -104,6 +108,7 @@ class Results:
     bounds: Mapping[str, float] = field(default_factory=dict)
     asked_images: Mapping[str, int] = field(default_factory=dict)
     added: Added | None = None
+    checked: Checked = field(default_factory=Checked)
 
     def as_asked(self) -> Results:
         """Return the results on the images that the suite asks for alone.
@@ -141,6 +146,19 @@ class Results:
         """Return the results with the rows of some models alone."""
         rows = self.rows[self.rows["model"].isin(models)].reset_index(drop=True)
         return dataclasses.replace(self, rows=rows)
+
+    def without_added(self) -> Results:
+        """Return the results without the attacks that nobody asked for (`auto`).
+
+        Whoever compares models, runs or attacks needs sides that were attacked alike.
+        """
+        if "auto" not in self.cells or not self.cells["auto"].any():
+            return self
+        kept = self.cells[~self.cells["auto"]]
+        rows = self.rows[self.rows["cell"].isin(kept["cell"])]
+        return dataclasses.replace(
+            self, cells=kept.reset_index(drop=True), rows=rows.reset_index(drop=True)
+        )
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
@@ -248,12 +266,13 @@ def load_results(
             cell["cell"]: cell["asked_images"] for cell in start["cells"] if "asked_images" in cell
         },
         added=Added.read(start.get("decide")),
+        checked=checked(store.root, events(store, start["run"])),
     )
 
 
 def _planned(cell: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Return a planned cell from a log; those of older versions have the batch size of their run."""
-    logged = {"batch_size": protocol["batch_size"], **cell}
+    logged = {"batch_size": protocol["batch_size"], "auto": False, **cell}
     return {name: logged[_LOGGED.get(name, name)] for name in _PLANNED}
 
 
@@ -307,7 +326,7 @@ def _why(error: dict[str, Any]) -> str:
 
 def _cells(planned: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
     cells = pd.DataFrame(planned, columns=[*_PLANNED, "status", "error"])
-    cells = cells.astype(dict.fromkeys([*_TEXT, "status", "error"], "str"))
+    cells = cells.astype(dict.fromkeys([*_TEXT, "status", "error"], "str") | {"auto": "bool"})
     cells["radius"] = [
         number(eps) if isinstance(eps, str) else float("nan") for eps in cells["eps"]
     ]

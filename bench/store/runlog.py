@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,9 @@ from typing import Any
 from bench.errors import StoreError
 from bench.store.files import atomic_write, cannot_write
 from bench.store.store import SCHEMA, Store, now
+
+#: What the log itself adds to its first line.
+_ADDED = ("event", "schema", "started")
 
 #: Logs are numbered in the order of their start. Those of older versions are named by the time, which may
 #: have been wrong; they come before all numbered logs.
@@ -56,7 +60,8 @@ def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
     Args:
         store: the results folder.
         request: what the run will do: `suite`, `content`, `asked`, `title`, `protocol`, `cells`,
-            `models`, `trainings`, `left_out`, `claims`, `shard`.
+            `models`, `trainings`, `left_out`, `claims`, `shard`; and `continues`, the name of another run,
+            where it only adds cells to that.
 
     Raises:
         StoreError: the disk is full.
@@ -68,6 +73,37 @@ def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
     start = {"event": "start", "schema": SCHEMA, "started": now(), **request}
     atomic_write(path, _line(start))
     return RunLog(path)
+
+
+def reopened(store: Store, run: str) -> RunLog:
+    """Return the log of a run that ended, to add to it what was found of it later."""
+    return RunLog(store.root / "runs" / f"{run}.jsonl")
+
+
+def first_line(store: Store, run: str) -> dict[str, Any]:
+    """Return what a run asked for, as it was given to `start_run`."""
+    path = store.root / "runs" / f"{run}.jsonl"
+    with path.open("rb") as file:
+        start: dict[str, Any] = json.loads(file.readline())
+    return {name: value for name, value in start.items() if name not in _ADDED}
+
+
+def events(store: Store, run: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a run's log after the first; one that cannot be read is left out.
+
+    Those of a run that it continues with more attacks come before its own.
+    """
+    path = store.root / "runs" / f"{run}.jsonl"
+    if not path.is_file():  # deleted by hand
+        return
+    with path.open("rb") as file:
+        before = json.loads(file.readline()).get("continues")
+        if before is not None:
+            yield from events(store, before)
+        for line in file:
+            # Of a run in progress, or on a disk that was full, the last line may be half written.
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
 
 
 def runs(store: Store) -> Iterator[dict[str, Any]]:

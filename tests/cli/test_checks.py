@@ -27,7 +27,9 @@ def test_a_check_of_a_plug_in_is_listed_and_run_by_validate(invoke, tmp_path):
     (tmp_path / "mine.py").write_text(PLUGIN)
     listed = invoke("ls", "checks", "--plugin", "mine.py", "--json", cwd=tmp_path)
     records = [json.loads(line) for line in listed.stdout.splitlines()]
-    assert records[-1] == {"id": "how-sure", "needs": "model", "title": "sure of all images"}
+    assert records[-1] == {
+        "id": "how-sure", "needs": "model", "level": "quick", "title": "sure of all images",
+    }  # fmt: skip
     assert {record["needs"] for record in records} >= {"model", "rows", "threat"}
     seen = invoke("validate", "my-cnn", "--plugin", "mine.py", cwd=tmp_path)
     assert seen.returncode == 0, seen.stderr

@@ -44,7 +44,8 @@ def done(tmp_path_factory, cache):
 def test_run_prints_the_headline_and_writes_the_report(done):
     folder, process = done
     assert process.returncode == 0, process.stderr
-    lines = process.stdout.splitlines()
+    headline, *_ = process.stdout.split("\n\n")
+    lines = headline.splitlines()
     assert "robust accuracy" in lines[0]
     assert [line.split()[0] for line in lines[1:]] == ["digits/mlp", "digits/mlp"]
     for name in ("tiny-headline.csv", "tiny-attacks.csv", "tiny-parity.csv", "tiny.pdf"):
@@ -62,7 +63,8 @@ def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
     assert process.returncode == 0, process.stderr
     events = [json.loads(line) for line in process.stdout.splitlines()]
     kinds = [event["event"] for event in events]
-    assert kinds == ["plan"] + ["kept"] * 9 + ["headline"] * 2 + ["report"]
+    checks = kinds.count("check")
+    assert kinds == ["plan"] + ["kept"] * 9 + ["headline"] * 2 + ["check"] * checks + ["report"]
     assert events[0] == {"event": "plan", "cells": 9, "images": 30, "to_do": 0, "seconds": 0}
     assert all(0 <= event["robust_accuracy"] <= 1 for event in events[10:12])
 
@@ -113,7 +115,7 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     key = next(cell["cell"] for cell in cells if cell["attack"] == "pgd linf 0.1")
     show = invoke("show", key[:12], cwd=folder).stdout
     assert show.startswith("digits/mlp · pgd linf 0.1 · torchattacks\n")
-    assert re.search(r"parameters +eot 1, random_start yes, .*steps 3, ", show)
+    assert re.search(r"parameters +eot 1, random_start yes, .*steps 10, ", show)
     assert "{" not in show
     stored = json.loads(invoke("show", key[:12], "--json", cwd=folder).stdout)
     assert stored["cell"] == key
@@ -248,7 +250,8 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
         invoke("show", failed, "--json", "--results", tmp_path / "r", cwd=folder).stdout
     )
     assert stored["error"]["type"] == "AttackError"
-    for count, line in zip((4, 3), process.stdout.strip().splitlines()[1:], strict=True):
+    headline, _ = process.stdout.strip().split("\n\n", 1)
+    for count, line in zip((4, 3), headline.splitlines()[1:], strict=True):
         assert "INVALID" in line
         assert f"{count} of {count} attacks did not run" in line
 

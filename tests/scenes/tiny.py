@@ -8,7 +8,7 @@ SUITE = build.suite(
     models=["digits/mlp"],
     attacks=[
         {"name": "fgsm", "norm": "linf", "eps": ["0.1", "0.2"]},
-        {"name": "pgd", "norm": "linf", "eps": "0.1", "steps": 3, "toolkits": ["torchattacks"]},
+        {"name": "pgd", "norm": "linf", "eps": "0.1", "steps": 10, "toolkits": ["torchattacks"]},
         {"name": "deepfool", "norm": "l2", "steps": 10, "toolkits": ["foolbox"]},
         {"name": "noise", "norm": "linf", "eps": "0.2", "toolkits": ["native"]},
     ],

@@ -24,6 +24,7 @@ from bench.report import formatting
 from bench.report.blocks import Figure, Section
 from bench.report.drawing import NORM, TEXT_WIDTH, canvas, look, percent_axis, style, to_pdf
 from bench.report.findings import Findings
+from bench.report.labels import spoken_against
 from bench.report.rules import SectionRule
 from bench.report.sections.accuracy import spaced_ticks
 
@@ -103,6 +104,7 @@ def access_figure(
     norm = str(points["norm"].iloc[0])
     asked = findings.measured.headline
     radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
+    against = spoken_against(asked, norm)
     texts = {float(eps): str(text) for eps, text in radii.itertuples(index=False)}
     down = -(-len(models) // _ACROSS)
     with style():
@@ -110,7 +112,8 @@ def access_figure(
         grid = figure.subplots(down, _ACROSS, sharex=True, sharey=True, squeeze=False)
         for axes, model in zip(grid.flat, models, strict=False):
             draw_access(axes, points[points["model"] == model], texts)
-            axes.set_title(findings.called(model), fontsize=8, pad=3)
+            doubt = f" ({against[model]})" if model in against else ""
+            axes.set_title(findings.called(model) + doubt, fontsize=8, pad=3)
         for turn, axes in enumerate(grid.flat):
             axes.set_ylabel("accuracy (%)" if turn % _ACROSS == 0 else "")
             if turn + _ACROSS >= len(models):

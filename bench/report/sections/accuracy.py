@@ -25,6 +25,7 @@ from bench.report.drawing import (
     to_pdf,
 )
 from bench.report.findings import Findings
+from bench.report.labels import spoken_against
 from bench.report.legends import BESIDE, FEW, MOST, legend, outstanding
 from bench.report.rules import SectionRule
 
@@ -77,12 +78,18 @@ def _others(count: int) -> str:
 
 
 def _marked(lines: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of a curve whose models say so if they were attacked through single draws alone."""
-    called = {
-        row["model"]: f"{row['model']} ({how})"
+    """Return rows of a curve whose models say so if they were attacked through single draws, or if checks doubt them."""
+    norm = str(lines["norm"].iloc[0])
+    against = spoken_against(asked, norm)
+    unseen = {
+        row["model"]: how
         for row in asked.to_dict("records")
         for how in (ONE_DRAW, WITHOUT_NOISE)
         if how in formatting.text(row["flag"])
+    }
+    called = {
+        model: f"{model} ({formatting.join(unseen.get(model, ''), against.get(model, ''))})"
+        for model in {*unseen, *against}
     }
     return lines.assign(model=[called.get(model, model) for model in lines["model"]])
 

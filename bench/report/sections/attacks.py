@@ -78,6 +78,7 @@ def _note(row: Any) -> str:
         f"{row.borderline} borderline" if row.borderline else "",
         f"{row.abstained} abstained" if row.abstained else "",
         ONE_DRAW if formatting.text(row.surface) == ONE_DRAW_SURFACE else "",
+        f"figure {row.trust}" if getattr(row, "trust", "") in ("doubtful", "invalid") else "",
     )
 
 

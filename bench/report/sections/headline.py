@@ -25,6 +25,7 @@ from bench.report.labels import (
     MODEL,
     NOTE,
     THREAT,
+    TRUST,
     clean_accuracy,
     data_name,
     mark_notes,
@@ -75,6 +76,7 @@ def headline_table(results: Results, found: pd.DataFrame) -> Table:
         COUNT: lambda row: formatting.count(row.n),
         Column("attacks", "number"): lambda row: f"{row.attacks} of {row.planned}",
         Column("strongest"): lambda row: formatting.text(row.worst) or formatting.NONE,
+        TRUST: "trust",
         NOTE: _note,
     }
     return tabulate(
@@ -239,7 +241,11 @@ def _lacking(row: Mapping[Any, Any]) -> str:
     """Return what a reader of a figure has to know, and how many attacks it lacks."""
     some = row["attacks"] < row["planned"]
     attacks = f"{row['attacks']} of {row['planned']} attacks count" if some else ""
-    return formatting.join(formatting.text(row["flag"]).removeprefix("INVALID: "), attacks)
+    flag = formatting.text(row["flag"])
+    against = ""
+    if row["trust"] in ("doubtful", "invalid") and not flag.startswith("INVALID"):
+        against = f"{row['trust']}: {row['reasons']}"
+    return formatting.join(flag.removeprefix("INVALID: "), attacks, against)
 
 
 SECTION = SectionRule(name="headline", place=30, make=section, frames=frames)

@@ -57,7 +57,7 @@ def protocol(results: Results) -> list[Fact]:
         Fact("Data", f"{formatting.data(asked)}, split {asked['split']}, first {counted}"),
         Fact("Models", _models(results)),
         Fact("Trunks", _trunks(results)),
-        Fact("Attacks", ", ".join(attacks["attack"].unique())),
+        Fact("Attacks", ", ".join(_attacks(attacks))),
         Fact("Threats", ", ".join(_threats(attacks)), "threats"),
         Fact("Cells", ", ".join(state)),
         Fact("Seed, batch size", f"{asked['seed']}, {_either(asked['batch_size'])}"),
@@ -67,6 +67,12 @@ def protocol(results: Results) -> list[Fact]:
         Fact("Left out", "; ".join(results.left_out)),
     ]
     return [fact for fact in facts if fact.text]
+
+
+def _attacks(cells: pd.DataFrame) -> list[str]:
+    """Return the names of the attacks, those that nobody asked for marked so."""
+    names = cells["attack"] + cells["auto"].map({True: " (auto)", False: ""})
+    return list(dict.fromkeys(names))
 
 
 def _either(sizes: int | list[int]) -> str:

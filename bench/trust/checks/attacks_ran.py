@@ -56,5 +56,6 @@ def _why(cells: Cells) -> str:
 
 
 RAN = Check(
-    id="attacks-ran", title="attacks ran and had something to go by", needs="rows", run=attacks_ran
-)
+    id="attacks-ran", title="attacks ran and had something to go by", needs="rows", run=attacks_ran,
+    masks=True,
+)  # fmt: skip

@@ -17,7 +17,7 @@ from bench.report.study import Study
 def findings(*cells):
     """Return the findings of a run of ten images, of whose figures the section reads the outcomes alone."""
     results = build.results(cells, images=10)
-    return Findings(results=results, measured=SimpleNamespace(outcomes=Outcomes(results)))
+    return Findings(results=results, measured=SimpleNamespace(of_suite=Outcomes(results)))
 
 
 def two_models():

@@ -1,0 +1,79 @@
+"""What `bench.run` returns: the results of a run, and its tables as frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
+from bench.runner.execute import Outcome
+from bench.store.results import Results
+from bench.trust.checks.parity import parity
+from bench.trust.claims import claims
+from bench.trust.comparisons import comparisons
+from bench.trust.headline_trust import with_trust
+from bench.trust.run_findings import TOLD, run_findings
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run of a suite: its results, and how the run itself went.
+
+    Attributes:
+        results: the stored results of the suite's cells.
+        outcome: the cells that this run computed, kept and failed on.
+        published: the file of a study's published figures; None for a suite that is no study.
+    """
+
+    results: Results
+    outcome: Outcome
+    published: Path | None = None
+
+    def samples(self) -> pd.DataFrame:
+        """Return one row per image of every finished cell."""
+        return self.results.rows
+
+    def cells(self) -> pd.DataFrame:
+        """Return one row per cell, with its state and its summary."""
+        return self.results.cells
+
+    def headline(self) -> pd.DataFrame:
+        """Return one row per model and threat: its robust accuracy, worst case per image, and its `trust`."""
+        outcomes = Outcomes(self.results.as_asked())
+        return with_trust(headline(outcomes), outcomes, run_findings(outcomes))
+
+    def findings(self) -> pd.DataFrame:
+        """Return one row per finding of a check: what was found, of whose figures, and what to do."""
+        return run_findings(Outcomes(self.results.as_asked()))[[*TOLD]]
+
+    def parity(self) -> pd.DataFrame:
+        """Return one row per attack and pair of toolkits: how closely they agree."""
+        return parity(self.results.as_asked())
+
+    def claims(self) -> pd.DataFrame:
+        """Return one row per claim of the suite, with its verdict; none if it makes no claims."""
+        return claims(self.results, comparisons(Outcomes(self.results.without_added())))
+
+    def report(
+        self,
+        out: str | os.PathLike[str] = "reports",
+        formats: Collection[str] = ("pdf", "csv"),
+    ) -> dict[str, list[Path]]:
+        """Write the report of this run and return the files of each format.
+
+        Args:
+            out: the folder to write to; created if it is missing.
+            formats: some of `pdf`, `csv` and `latex`.
+
+        Raises:
+            SpecError: an unknown format.
+            StoreError: a file cannot be written.
+        """
+        from bench.report.write import write_report  # takes seconds to import, since it draws
+
+        return write_report(self.results, Path(out), formats, self.published)
