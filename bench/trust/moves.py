@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from bench.measure.outcomes import Outcomes
+from bench.measure.outcomes import Floats, Outcomes
 from bench.measure.validity import valid_rows
 from bench.store.columns import attacked
 
@@ -24,7 +24,7 @@ _HALF = 0.5
 _SAME = 1e-6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moves:
     """What became of the images that a cell attacked.
 
@@ -34,10 +34,10 @@ class Moves:
         why: the first reason.
         valid: on how many the attack was valid.
         still: how many of these came back as they were.
-        spent: the largest change of one of them as a share of the radius; 1 where a pixel passed half of its
-            range; NaN without a radius.
-        changed: of how many that kept their label the confidence changed.
-        higher: of how many of these it rose.
+        spent: of those that moved and kept their label, the change as a share of the radius, float64 (K,); 1
+            where a pixel passed half of its range; NaN without a radius.
+        changed: of how many of these the confidence changed.
+        higher: of how many it rose.
     """
 
     attacked: int
@@ -45,7 +45,7 @@ class Moves:
     why: str
     valid: int
     still: int
-    spent: float
+    spent: Floats
     changed: int
     higher: int
 
@@ -73,19 +73,18 @@ def _moves(rows: pd.DataFrame) -> dict[str, Moves]:
         at = np.asarray(places)
         if not tried[at].any():
             continue
-        kept_gain, own_valid = gain[at][kept[at]], valid[at]
-        reasons = at[invalid[at]]
+        withstood, reasons = at[kept[at]], at[invalid[at]]
         found[str(cell)] = Moves(
             attacked=int(tried[at].sum()), invalid=len(reasons),
             why=str(rows["invalid"].iloc[reasons[0]]) if len(reasons) else "",
-            valid=int(own_valid.sum()), still=int((still[at] & own_valid).sum()),
-            spent=float(np.max(spent[at][own_valid], initial=-np.inf)) if own_valid.any() else np.nan,
-            changed=int((np.abs(kept_gain) > _SAME).sum()), higher=int((kept_gain > _SAME).sum()),
+            valid=int(valid[at].sum()), still=int((still[at] & valid[at]).sum()), spent=spent[withstood],
+            changed=int((np.abs(gain[withstood]) > _SAME).sum()),
+            higher=int((gain[withstood] > _SAME).sum()),
         )  # fmt: skip
     return found
 
 
-def _spent(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _spent(rows: pd.DataFrame) -> Floats:
     """Return by row the size of the change as a share of the radius, in the norm of its cell."""
     largest = rows["linf"].to_numpy(float, na_value=np.nan)
     eps = rows["eps"].to_numpy(float, na_value=np.nan)

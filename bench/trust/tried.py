@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from bench.measure.access import EXACT, SUBSTITUTE, SURROGATE, TRANSFER, with_access
+from bench.measure.access import DECISIONS, EXACT, SCORES, SUBSTITUTE, TRANSFER, with_access
 from bench.measure.outcomes import Flags, Group, Outcomes, broken
 from bench.measure.threats import same_radius, threats
 from bench.spec import FIXED, MINIMAL
@@ -139,7 +139,8 @@ class Tried:
     @cached_property
     def gradient(self) -> Cells:
         """The untargeted attacks that follow a gradient of the model or of a surface made for it."""
-        return [cell for cell in self.untargeted if cell.access in (EXACT, SURROGATE)]
+        others = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
+        return [cell for cell in self.untargeted if cell.access not in others]
 
     @cached_property
     def transferred(self) -> Cells:
@@ -149,8 +150,7 @@ class Tried:
     @cached_property
     def asking(self) -> Cells:
         """The untargeted attacks that only ask the model for its answers."""
-        known = (EXACT, SURROGATE, TRANSFER, SUBSTITUTE)
-        return [cell for cell in self.untargeted if cell.access not in known]
+        return [cell for cell in self.untargeted if cell.access in (SCORES, DECISIONS)]
 
     @property
     def exact(self) -> bool:

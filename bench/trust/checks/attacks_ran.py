@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bench.measure.access import DECISIONS, SCORES, SUBSTITUTE, TRANSFER
 from bench.measure.outcomes import Outcomes
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.tried import Cells, Tried, in_short, tried
+
+_WITHOUT_GRADIENT = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
 
 _LOOK = "see why with `bench show CELL`, then run the suite again"
 
@@ -27,7 +30,7 @@ def attacks_ran(outcomes: Outcomes) -> list[Finding]:
 
 def _of_threat(at: Tried) -> Finding | None:
     asked = [cell for cell in at.planned if cell.shows_robust]
-    wanted = [cell for cell in asked if cell.access in ("exact", "surrogate")]
+    wanted = [cell for cell in asked if cell.access not in _WITHOUT_GRADIENT]
     if not asked:
         return at.found(
             "fail", f"none of the {len(at.planned)} attacks wants any other label of any image, so none shows that an "

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.measure.outcomes import Outcomes
 from bench.spec import number
 from bench.store.results import Results
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import MOVING, moves
-from bench.trust.tried import Tried, TriedCell, added, in_short, names, tried
+from bench.trust.tried import Tried, TriedCell, added, images, in_short, names, tried
 
-#: On fewer images the largest change says nothing.
+#: Fewer images that withstand an attack say nothing of it.
 _FEWEST = 10
 
 
 def budgets_are_spent(outcomes: Outcomes) -> list[Finding]:
-    """Find attacks of which no image changed by nearly as much as it might.
+    """Find attacks that most images withstood with radius to spare.
 
-    Of attacks whose steps lead to the edge of the ball, such as PGD: there the largest change of some image is the
-    radius itself.
+    Of attacks whose steps lead to the edge of the ball, such as PGD: there what withstands differs by the radius.
     """
-    least = Bounds(outcomes.results.bounds)["spent-budget.least"]
+    bounds = Bounds(outcomes.results.bounds)
+    least, most = bounds["spent-budget.least"], bounds["spent-budget.short"]
     by_cell = moves(outcomes)
     compared, findings = 0, []
     for at in tried(outcomes):
         spent = {
             cell: facts.spent for cell in at.gradient
             if cell.attack in MOVING and (facts := by_cell.get(cell.key)) is not None
-            and facts.valid - facts.still >= _FEWEST
+            and len(facts.spent) >= _FEWEST
         }  # fmt: skip
         if not spent:
             continue
         compared += 1
-        worst = min(spent, key=lambda cell: spent[cell])
-        if spent[worst] < least:
+        short = {cell: float((shares < least).mean()) for cell, shares in spent.items()}
+        worst = max(short, key=lambda cell: short[cell])
+        if short[worst] > most:
+            n = len(spent[worst])
             findings.append(at.found(
-                at.status([cell for cell in spent if spent[cell] < least]),
-                f"no image that {worst.name} tried differs by more than {_percent(spent[worst])} of the radius "
-                f"{at.eps_text}, so what it shows holds for a smaller radius",
-                value=spent[worst], bound=f"some image at {least:.0%} of the radius", cell=worst.key,
+                at.status([cell for cell in short if short[cell] > most]),
+                f"{round(short[worst] * n)} of {images(n)} that withstand {worst.name} differ by less than {least:.0%} "
+                f"of the radius {at.eps_text}, by {_percent(float(np.median(spent[worst])))} in the median, so it did "
+                "not use what it had",
+                value=short[worst], bound=f"at most {most:.0%} of images", cell=worst.key,
                 remedy=_larger_steps(at, worst),
             ))  # fmt: skip
     return in_short(
         findings, compared, "attacks change images by as much as they may",
-        "no attack was made that always uses its whole radius",
+        "no image withstood an attack that always uses its whole radius",
     )  # fmt: skip
 
 

@@ -10,13 +10,13 @@ from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import Moves, moves
 from bench.trust.tried import in_short, tried
 
-#: Of the sign test that confidence rises as often as it falls.
+#: Of the one-sided binomial test that the confidence rises on no more images than it may.
 _LEVEL = 0.01
 
 
 def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
-    """Find attacks after which the model is surer of the right label, of most images that keep it."""
-    most = Bounds(outcomes.results.bounds)["confidence.higher"]
+    """Find attacks after which the model is surer of the right label on more images than steps uphill explain."""
+    bounds = Bounds(outcomes.results.bounds)
     by_cell = moves(outcomes)
     compared, findings = 0, []
     for at in tried(outcomes):
@@ -27,15 +27,21 @@ def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
         if at.random or not known:
             continue
         compared += 1
-        wrong = {cell: facts for cell, facts in known.items() if _rises(facts, most)}
+        most = {
+            cell: bounds[f"confidence.{'higher' if cell.access == 'exact' else 'on-surrogates'}"]
+            for cell in known
+        }
+        wrong = {cell: facts for cell, facts in known.items() if _rises(facts, most[cell])}
         if wrong:
             worst = max(wrong, key=lambda cell: wrong[cell].higher / wrong[cell].changed)
             facts = wrong[worst]
+            share = facts.higher / facts.changed
+            way = "it goes the wrong way" if share > 0.5 else "it does not follow the gradient"
             findings.append(at.found(
                 at.status([*wrong]) if at.exact else "warn",
                 f"{worst.name} leaves the model surer of the right label on {facts.higher} of {facts.changed} images "
-                "that keep it, so it goes the wrong way",
-                value=facts.higher / facts.changed, bound=f"at most {most:.0%} of images", cell=worst.key,
+                f"that keep it, so {way}",
+                value=share, bound=f"at most {most[worst]:.0%} of images", cell=worst.key,
                 remedy="see whether toolkits agree with `bench parity`, and mend the sign of its step or its loss",
             ))  # fmt: skip
     return in_short(
@@ -45,9 +51,8 @@ def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
 
 
 def _rises(facts: Moves, most: float) -> bool:
-    """Return whether confidence rises on more than a share of images, and more often than by chance."""
-    often = facts.higher > most * facts.changed
-    return bool(often and binom.sf(facts.higher - 1, facts.changed, 0.5) < _LEVEL)
+    """Return whether confidence rises on more than a share of images, beyond chance."""
+    return bool(binom.sf(facts.higher - 1, facts.changed, most) < _LEVEL)
 
 
 CONFIDENCE = Check(

@@ -102,7 +102,7 @@ def losses_agree(outcomes: Outcomes) -> list[Finding]:
             findings.append(at.found(
                 "warn",
                 f"{_by_loss(worst.better)} breaks {worst.more} more of {images(worst.n)} than {_by_loss(worst.worse)}, "
-                "which differs in its loss alone, so the gradient of one of them does not lead to what is there",
+                "which differs in its loss alone, so the gradient of the weaker loss does not lead to what is there",
                 value=worst.more / worst.n, bound=f"{at_most(within, worst.n)} more", remedy=added(at, "apgd-t"),
             ))  # fmt: skip
     return in_short(

@@ -43,17 +43,18 @@ def apgd(loss, broken):
 
 
 def test_a_loss_far_behind_another_makes_a_figure_doubtful():
-    finding = one(LOSSES, apgd("ce", range(40)), apgd("dlr", range(51)))
-    assert (finding.status, finding.value) == ("warn", 11 / 200)
+    finding = one(LOSSES, apgd("ce", range(40)), apgd("dlr", range(91)))
+    assert (finding.status, finding.value) == ("warn", 51 / 200)
     assert finding.sentence == (
-        "apgd-dlr (torchattacks) breaks 11 more of 200 images than apgd-ce (torchattacks), which differs in its loss "
-        "alone, so the gradient of one of them does not lead to what is there"
+        "apgd-dlr (torchattacks) breaks 51 more of 200 images than apgd-ce (torchattacks), which differs in its loss "
+        "alone, so the gradient of the weaker loss does not lead to what is there"
     )
     assert each(
         LOSSES,
-        [apgd("ce", range(40)), apgd("dlr", range(50))],
-        [apgd("ce", range(80)), apgd("dlr", range(50, 141))],  # chance explains 61 against 50
-    ) == ["pass", "pass"]
+        [apgd("ce", range(40)), apgd("dlr", range(90))],
+    ) == ["pass"]
+    few = [apgd("ce", range(3)), apgd("dlr", range(20, 26))]  # chance explains 6 against 3
+    assert each(LOSSES, few, bounds={"losses.within": 0.01}) == ["pass"]
 
 
 def test_fgsm_by_the_logit_is_compared_with_fgsm_by_the_cross_entropy():
