@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from scipy.stats import binom
 
+from bench.measure.access import EXACT
 from bench.measure.outcomes import Outcomes
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import Moves, moves
-from bench.trust.tried import in_short, tried
+from bench.trust.tried import TriedCell, in_short, tried
 
 #: Of the one-sided binomial test that the confidence rises on no more images than it may.
 _LEVEL = 0.01
@@ -28,7 +29,7 @@ def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
             continue
         compared += 1
         most = {
-            cell: bounds[f"confidence.{'higher' if cell.access == 'exact' else 'on-surrogates'}"]
+            cell: bounds[f"confidence.{'higher' if _climbs(cell) else 'otherwise'}"]
             for cell in known
         }
         wrong = {cell: facts for cell, facts in known.items() if _rises(facts, most[cell])}
@@ -48,6 +49,11 @@ def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
         findings, compared, "attacks make models less sure of the right label",
         "no image that kept its label was moved",
     )  # fmt: skip
+
+
+def _climbs(cell: TriedCell) -> bool:
+    """Return whether an attack takes several steps along the gradient of the model itself."""
+    return cell.by_steps and cell.access == EXACT
 
 
 def _rises(facts: Moves, most: float) -> bool:
