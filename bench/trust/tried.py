@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from bench.attacks.rows import ATTACKS
 from bench.measure.access import DECISIONS, EXACT, SCORES, SUBSTITUTE, TRANSFER, with_access
 from bench.measure.outcomes import Flags, Group, Outcomes, broken
 from bench.measure.threats import same_radius, threats
@@ -72,7 +73,10 @@ class TriedCell:
     @property
     def steps(self) -> int:
         """Return how many steps the attack takes; 1 where it has no such parameter."""
-        return int(self.parameters.get("steps", 1))
+        row = ATTACKS.get(self.attack)
+        rule = None if row is None else row.parameters.get("steps")
+        default = 1 if rule is None else rule.default
+        return int(self.parameters.get("steps", default))
 
     @property
     def by_steps(self) -> bool:
@@ -101,6 +105,7 @@ class Tried:
     """The attacks on one model within one radius, and what they did to its images.
 
     Attributes:
+        suite: the name of the run's suite.
         model: its title.
         norm: of the threat.
         eps: its radius.
@@ -109,6 +114,7 @@ class Tried:
         group: what all cells of the model and norm did.
     """
 
+    suite: str
     model: str
     norm: str
     eps: float
@@ -206,8 +212,9 @@ def _tried(outcomes: Outcomes) -> Iterator[Tried]:
             there = same_radius(cells["radius"], threat["radius"]) | (cells["kind"] == MINIMAL)
             planned = [cell for cell, chosen in zip(made, there, strict=True) if chosen]
             yield Tried(
-                str(model), str(norm), float(threat["radius"]), str(threat["eps"]), planned, group
-            )
+                suite=outcomes.results.suite, model=str(model), norm=str(norm),
+                eps=float(threat["radius"]), eps_text=str(threat["eps"]), planned=planned, group=group,
+            )  # fmt: skip
 
 
 def _cells(cells: pd.DataFrame) -> list[TriedCell]:
@@ -257,6 +264,11 @@ def added(at: Tried, attack: str) -> str:
     """Return the line by which a suite makes one more attack within a radius."""
     asked = f'name = "{attack}", norm = "{at.norm}", eps = "{at.eps_text}"'
     return f"add [[attacks]] {asked} to the suite"
+
+
+def looked_at(at: Tried, cell: TriedCell) -> str:
+    """Return the commands that show what an attack did, alone and beside that of other toolkits."""
+    return f"see what it did with `bench show {cell.key[:12]}`, and other toolkits with `bench parity --suite {at.suite}`"
 
 
 def in_short(findings: Sequence[Finding], compared: int, fine: str, nothing: str) -> list[Finding]:

@@ -11,8 +11,6 @@ from bench.trust.tried import Cells, Tried, in_short, tried
 
 _WITHOUT_GRADIENT = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
 
-_LOOK = "see why with `bench show CELL`, then run the suite again"
-
 
 def attacks_ran(outcomes: Outcomes) -> list[Finding]:
     """Find the threats under which no attack counts, or none of those along a gradient that were asked for."""
@@ -39,14 +37,19 @@ def _of_threat(at: Tried) -> Finding | None:
         )  # fmt: skip
     if not at.untargeted:
         return at.found(
-            "fail", f"no attack counts: {_why(asked)}", value=0.0, bound="one attack at least", remedy=_LOOK
+            "fail", f"no attack counts: {_why(asked)}", value=0.0, bound="one attack at least", remedy=_look(asked)
         )  # fmt: skip
     if wanted and not at.gradient:
         return at.found(
             "warn", f"no attack along a gradient counts ({_why(wanted)}), so the figure rests on attacks that know less",
-            value=0.0, bound="one attack at least", remedy=_LOOK,
+            value=0.0, bound="one attack at least", remedy=_look(wanted),
         )  # fmt: skip
     return None
+
+
+def _look(cells: Cells) -> str:
+    key = next(cell.key for cell in cells if cell.flag)
+    return f"see why with `bench show {key[:12]}`, then run the suite again"
 
 
 def _why(cells: Cells) -> str:

@@ -10,7 +10,7 @@ from bench.store.results import Results
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import MOVING, moves
-from bench.trust.tried import Tried, TriedCell, added, images, in_short, names, tried
+from bench.trust.tried import Tried, TriedCell, added, images, in_short, looked_at, names, tried
 
 #: Fewer images that withstand an attack say nothing of it.
 _FEWEST = 10
@@ -59,7 +59,7 @@ def _percent(share: float) -> str:
 def _larger_steps(at: Tried, cell: TriedCell) -> str:
     if _reach(at, cell) < 1:
         return f'give {cell.attack} `step_size = "{at.eps / 4:.3g}"`'
-    return "eps is in pixels of [0, 1], so eight steps of 255 are `8/255`; see whether toolkits agree with `bench parity`"
+    return f"{looked_at(at, cell)}; eps is in pixels of [0, 1], so eight steps of 255 are `8/255`"
 
 
 def _reach(at: Tried, cell: TriedCell) -> float:
@@ -126,7 +126,7 @@ def passes_are_not_wasted(results: Results) -> Finding:
             status="warn", value=share, bound=bound,
             sentence=f"{share:.0%} of all passes were spent on images that are wrong without any attack, which shows "
             "nothing",
-            remedy="compute them again with `bench run --overwrite always`, which attacks images that are right",
+            remedy="run the suite again with `--overwrite always`: it attacks images that are right alone",
         )  # fmt: skip
     sentence = "no passes were spent on images that are wrong without any attack"
     return Finding(status="pass", value=share, bound=bound, sentence=sentence)

@@ -9,7 +9,7 @@ from bench.measure.outcomes import Outcomes
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import Moves, moves
-from bench.trust.tried import TriedCell, in_short, tried
+from bench.trust.tried import TriedCell, in_short, looked_at, tried
 
 #: Of the one-sided binomial test that the confidence rises on no more images than it may.
 _LEVEL = 0.01
@@ -43,7 +43,7 @@ def attacks_lower_confidence(outcomes: Outcomes) -> list[Finding]:
                 f"{worst.name} leaves the model surer of the right label on {facts.higher} of {facts.changed} images "
                 f"that keep it, so {way}",
                 value=share, bound=f"at most {most[worst]:.0%} of images", cell=worst.key,
-                remedy="see whether toolkits agree with `bench parity`, and mend the sign of its step or its loss",
+                remedy=f"{looked_at(at, worst)}; then mend the sign of its step or of its loss",
             ))  # fmt: skip
     return in_short(
         findings, compared, "attacks make models less sure of the right label",

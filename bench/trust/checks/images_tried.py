@@ -10,7 +10,7 @@ from bench.store.results import Results
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.moves import MOVING, moves
-from bench.trust.tried import images, in_short, tried
+from bench.trust.tried import images, in_short, looked_at, tried
 
 #: Of norms, which are of float32 pixels.
 _ROUNDING = 1e-5
@@ -28,7 +28,7 @@ def rows_agree_with_themselves(results: Results) -> Finding:
                 status="fail", value=float(there.sum()), bound="no row", cell=str(first["cell"]),
                 sentence=f"{what} in {int(there.sum())} of {len(rows)} rows, first for image {first['index']} of cell "
                 f"{str(first['cell'])[:12]}: rows were changed, or a faulty version wrote them",
-                remedy="compute them again with `bench run --overwrite always`",
+                remedy="run the suite again with `--overwrite always`",
             )  # fmt: skip
     return Finding(
         status="pass", value=0.0, bound="no row",
@@ -101,7 +101,7 @@ def attacks_move_images(outcomes: Outcomes) -> list[Finding]:
                 at.status([cell for cell in still if still[cell] > share]),
                 f"{worst.name} returns {still[worst]:.0%} of its images as they were, so it did not attack these",
                 value=still[worst], bound=f"at most {share:.0%} of images", cell=worst.key,
-                remedy=f"see what it did with `bench show {worst.key[:12]}`, and whether toolkits agree with `bench parity`",
+                remedy=looked_at(at, worst),
             ))  # fmt: skip
     return in_short(
         findings, compared, "attacks move the images", "no attack was made that moves every image"

@@ -13,6 +13,7 @@ def test_where_no_attack_ran_there_is_no_figure():
     finding = one(RAN, pgd("0.1", [], **FAILED), fgsm("0.1", [], **FAILED), asking("0.2", []))
     assert (finding.status, finding.eps) == ("fail", 0.1)
     assert finding.sentence == "no attack counts: 2 of 2 did not run"
+    assert finding.remedy == "see why with `bench show cell-0`, then run the suite again"
 
 
 def test_an_attack_that_changed_no_image_does_not_count():

@@ -67,6 +67,9 @@ def test_an_attack_that_returns_its_images_is_a_failure_where_it_is_alone():
     assert finding.sentence == (
         "pgd (torchattacks) returns 100% of its images as they were, so it did not attack these"
     )
+    assert finding.remedy == (
+        "see what it did with `bench show cell-0`, and other toolkits with `bench parity --suite planted`"
+    )
     assert each(
         MOVED,
         [unmoved(200), unmoved(0, attack="square", access="score", surface="predict")],
