@@ -155,6 +155,8 @@ class CheckedRun:
             pictures=self.results.pictures,
             seed=int(self.results.protocol["seed"]),
             run_attack=attack_further,
+            outcomes=self.outcomes,
+            index=places,
         )
 
     def _batch(self, title: str, places: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from bench.errors import UnsupportedAttack
 from bench.runner.judge import decision
 from bench.trust.behaviour import Behaviour
 from bench.trust.checked_model import CheckedModel
+from bench.trust.checks.registry import all_checks
 
 
 def test_what_an_attack_found_is_what_the_judge_says_of_the_images_tried():
@@ -73,3 +74,16 @@ def test_a_behaviour_that_a_run_has_observed_is_not_observed_again():
     model = CheckedModel(adapter, "digits", observed=known)
     assert model.behaviour is known
     assert model.judge is adapter
+
+
+def test_the_quick_checks_together_cost_less_than_pgd_with_40_steps_on_64_images():
+    made = threat(shipped(), attack=None)
+    quick = [
+        check
+        for check in all_checks().values()
+        if (check.needs, check.level) == ("threat", "quick")
+    ]
+    for check in quick:
+        check.findings(made)
+    assert len(quick) >= 5
+    assert 1000 < made.passes < 64 * 2 * 40

@@ -16,8 +16,8 @@ from bench.trust.checks.registry import Check, Finding
 from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked, written
 
 #: How many images a check of many passes attacks, of a model that is asked many times for each answer, and
-#: by an attack that asks for answers alone.
-_IMAGES, _IMAGES_DRAWN, _IMAGES_ASKED = 64, 8, 32
+#: where each image takes hundreds of passes.
+_IMAGES, _IMAGES_DRAWN, _IMAGES_LONG = 64, 8, 32
 
 
 def some(threat: CheckedThreat) -> torch.Tensor:
@@ -123,6 +123,39 @@ DOUBLED_STEPS = Check(
 )
 
 
+def black_box(threat: CheckedThreat) -> Finding:
+    """Attack what withstood by the scores alone.
+
+    Where this finds what attacks along the gradient missed, the gradient is masked (Carlini et al., 2019,
+    section 4.6; AutoAttack warns if Square lowers the accuracy by more than 0.2 points).
+    """
+    at = some(threat)
+    if why := not_attacked(threat, at):
+        return why
+    queries = int(threat.model.bounds["black-box.queries"])
+    try:
+        tried = threat.attack("square", at[:_IMAGES_LONG], queries=queries)
+    except UnsupportedAttack as refused:
+        return not_applicable(str(refused))
+    return more_found(
+        threat,
+        "black-box",
+        tried,
+        f"Square, which goes by the scores alone ({queries} queries),",
+        attack_to_add(threat, "square"),
+    )
+
+
+BLACK_BOX = Check(
+    id="black-box",
+    title="an attack by the scores alone finds nothing more",
+    needs="threat",
+    run=black_box,
+    level="full",
+    masks=True,
+)
+
+
 def more_starts(threat: CheckedThreat) -> Finding:
     """Make the strongest attack with random starts again from others, on what withstood.
 
@@ -208,7 +241,7 @@ def each_target(threat: CheckedThreat) -> Finding:
     Gowal et al., An alternative surrogate loss for PGD-based adversarial testing (2019); Croce and Hein
     (2020), section 4.2.
     """
-    at, surfaces = some(threat), threat.climbed
+    at, surfaces = some(threat)[:_IMAGES_LONG], threat.climbed
     if why := not_attacked(threat, at):
         return why
     if not surfaces:
@@ -234,37 +267,4 @@ EACH_TARGET = Check(
     needs="threat",
     run=each_target,
     level="full",
-)
-
-
-def black_box(threat: CheckedThreat) -> Finding:
-    """Attack what withstood by the scores alone.
-
-    Where this finds what attacks along the gradient missed, the gradient is masked (Carlini et al., 2019,
-    section 4.6; AutoAttack warns if Square lowers the accuracy by more than 0.2 points).
-    """
-    at = some(threat)
-    if why := not_attacked(threat, at):
-        return why
-    queries = int(threat.model.bounds["black-box.queries"])
-    try:
-        tried = threat.attack("square", at[:_IMAGES_ASKED], queries=queries)
-    except UnsupportedAttack as refused:
-        return not_applicable(str(refused))
-    return more_found(
-        threat,
-        "black-box",
-        tried,
-        f"Square, which goes by the scores alone ({queries} queries),",
-        attack_to_add(threat, "square"),
-    )
-
-
-BLACK_BOX = Check(
-    id="black-box",
-    title="an attack by the scores alone finds nothing more",
-    needs="threat",
-    run=black_box,
-    level="full",
-    masks=True,
 )

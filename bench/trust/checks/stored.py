@@ -74,7 +74,7 @@ def as_pictures(threat: CheckedThreat) -> Finding:
     fewer = wilson(k, n).low > most
     sentence = f"{n - k} of {n} kept images that broke the model still do as 8-bit pictures"
     if fewer:
-        sentence += "; the others live from differences that no picture file holds"
+        sentence += "; the rest depend on differences smaller than a picture file can hold"
     return Finding(
         status="warn" if fewer else "pass",
         sentence=sentence,

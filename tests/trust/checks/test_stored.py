@@ -90,7 +90,7 @@ def test_images_that_live_from_less_than_a_grey_value_are_noted(attacked):
     finding = found("eight-bits", replace(made, pictures=lambda cell: kept, cells=cells))
     assert finding.status == "warn"
     assert finding.sentence.endswith(
-        "; the others live from differences that no picture file holds"
+        "; the rest depend on differences smaller than a picture file can hold"
     )
 
 
