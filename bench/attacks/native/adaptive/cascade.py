@@ -78,8 +78,9 @@ def adaptive(
     model = Model(probe.net, x, y, budget)
     survivors = Survivors(model, budget, Ball(parameters.norm, parameters.eps), seed)
     survivors.together = depends_on_batch(survivors, survivors.begin())
+    stages = _TOGETHER if survivors.together else _OF_VOTES if model.votes else _STAGES
     shares = 0.0
-    for share, stage in _TOGETHER if survivors.together else _STAGES:
+    for share, stage in stages:
         shares += share
         budget.limit = max(1, round(shares * parameters.passes))
         rows = survivors.rows()
@@ -208,7 +209,10 @@ def _decisions_only(survivors: Survivors, rows: torch.Tensor) -> None:
     walk(survivors, rows, survivors.budget.left(rows))
 
 
-_STAGES: tuple[tuple[float, Callable[[Survivors, torch.Tensor], None]], ...] = (
+_Stages = tuple[tuple[float, Callable[[Survivors, torch.Tensor], None]], ...]
+
+#: The share of the budget of each stage; what one leaves, the next ones have.
+_STAGES: _Stages = (
     (0.25, _own_gradients),
     (0.2, _straight_through),
     (0.15, _averaged),
@@ -217,5 +221,8 @@ _STAGES: tuple[tuple[float, Callable[[Survivors, torch.Tensor], None]], ...] = (
     (0.1, _decisions_only),
 )
 
-#: For models whose answers depend on the other images of the batch.
-_TOGETHER = ((1.0, _all_together),)
+#: For a model that votes over draws: one answer costs as much as a gradient of the mean over them.
+_OF_VOTES: _Stages = ((0.5, _own_gradients), (0.25, _straight_through), (0.25, _averaged))
+
+#: For a model whose answers depend on the other images of the batch.
+_TOGETHER: _Stages = ((1.0, _all_together),)

@@ -64,6 +64,7 @@ class Model:
     Attributes:
         x, y: the images (N, C, H, W) and their labels (N,).
         random: whether its decision is a vote of draws.
+        votes: whether a decision takes many passes inside, and has a differentiable mean instead.
         abstaining_is_wrong: whether an abstention is a wrong answer.
         surfaces: its differentiable views by name; of a random one the mean over draws, not a single one.
         networks: the modules, images to scores, in which gradients may be made to flow.
@@ -81,6 +82,7 @@ class Model:
             inside = surfaces = {"network": net}
         one_draw = {ONE_DRAW_SURFACE} if EXPECTED_SURFACE in surfaces else set()
         self.surfaces = {name: view for name, view in surfaces.items() if name not in one_draw}
+        self.votes = EXPECTED_SURFACE in surfaces
         self.networks = {name: view for name, view in inside.items() if name != EXPECTED_SURFACE}
         self.draws = 8 if self.random else 1
         self._decided = budget.probe(_Decided(net, adapter))

@@ -12,9 +12,9 @@ from bench.attacks.native.adaptive.survivors import Answer, Survivors
 
 #: How often the substitute is fitted, attacked, and told what the model says of its adversarial images.
 _ROUNDS = 3
-_EPOCHS, _TOGETHER, _RATE = 8, 128, 2e-3
+_EPOCHS, _TOGETHER, _RATE = 6, 128, 2e-3
 #: The most points that are learnt from, so that the fit takes seconds.
-_POINTS = 8_000
+_POINTS = 4_000
 _STEPS = 30
 
 
