@@ -16,6 +16,7 @@ from bench.attacks.run_attack import run_attack
 EPS = {"linf": 0.03, "l2": 0.25, "l1": 0.1}
 RATIOS = [0.99, 1.01, 0.5, 2.0, 0.9, 1.1, 0.2, 1.5]
 WORDS = {
+    "adaptive": {"passes": 300},
     "pgd": {"steps": 40},
     "bim": {},
     "mi-fgsm": {},

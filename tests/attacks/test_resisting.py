@@ -11,7 +11,15 @@ from torch import nn
 from bench.attacks import catalogue
 from bench.attacks.job import Batch
 from bench.attacks.rows import ATTACKS
-from bench.attacks.run_attack import CONSTANT, NO_GRADIENT, NO_START, AttackResult, fit, run_attack
+from bench.attacks.run_attack import (
+    CONSTANT,
+    NO_GRADIENT,
+    NO_START,
+    NOTHING,
+    AttackResult,
+    fit,
+    run_attack,
+)
 
 SHAPE = (1, 8, 8)
 CLASSES = 5
@@ -111,7 +119,7 @@ def _nothing_to_go_by(model: nn.Module, case: tuple[str, ...]) -> str | None:
     # On the slope the ratio that is DLR is one number.
     if isinstance(model, Slope) and case[0] != "apgd-dlr":
         return None
-    return NO_GRADIENT if access == "white" else CONSTANT
+    return {"white": NO_GRADIENT, "whole": NOTHING}.get(access, CONSTANT)
 
 
 @pytest.mark.parametrize("case", AIMED, ids="-".join)

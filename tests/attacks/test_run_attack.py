@@ -55,6 +55,11 @@ def test_every_attack_gives_valid_images_and_counts(trained, name, norm, toolkit
         if name.startswith(("apgd", "fab")):
             assert tried.iterations.tolist() == [dict(quick(name, norm).parameters)["steps"]] * 6
             return
+        if name == "adaptive":
+            assert tried.iterations is None
+            most = dict(quick(name, norm).parameters)["passes"]
+            assert (tried.forwards + tried.backwards).max() <= most
+            return
         if name == "one-pixel":
             assert tried.iterations.max() <= 5
             assert not tried.backwards.any()

@@ -186,7 +186,9 @@ def _climbs(survivors: Survivors, views: Sequence[View]) -> None:
 
 
 def _scores_only(survivors: Survivors, rows: torch.Tensor) -> None:
-    """Ask for scores alone: random squares, then estimated gradients."""
+    """Ask for scores alone: random squares, then estimated gradients; of labels alone nothing comes of it."""
+    if survivors.labels_alone:
+        return
     queries = survivors.budget.left(rows)
     squares(survivors, rows, survivors.start(rows, 1), int(_SQUARES * queries))
     rows = survivors.rows()
@@ -200,7 +202,7 @@ def _substitute(survivors: Survivors, rows: torch.Tensor) -> None:
     queries = survivors.budget.left(rows)
     transfer(survivors, rows, queries // 2)
     rows = survivors.rows()
-    if len(rows):
+    if len(rows) and not survivors.labels_alone:
         squares(survivors, rows, survivors.start(rows, 1), survivors.budget.left(rows))
 
 

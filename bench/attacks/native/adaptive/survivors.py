@@ -48,6 +48,7 @@ class Survivors:
         settled: bool (N,), whether it is wrong by enough, so that no more is tried.
         together: whether only the whole batch is asked about, since answers depend on it; then one batch is
             kept, that with the most wrong answers.
+        labels_alone: whether the scores of the clean images say no more than labels.
         helped: for how many images another class came to lead by more on a view, counting each ascent.
         ranked: int64 (N, C - 1), the other classes of the clean images, the likeliest first.
     """
@@ -62,7 +63,7 @@ class Survivors:
         self.found_lead = self.lead.clone()
         self.broken = torch.zeros(n, dtype=torch.bool, device=self.x.device)
         self.settled = self.broken.clone()
-        self.together = False
+        self.together = self.labels_alone = False
         self.helped: dict[View, int] = {}
         self.ranked = torch.zeros(n, 0, dtype=torch.int64, device=self.x.device)
 
@@ -71,6 +72,8 @@ class Survivors:
         scores = self.ask(torch.arange(len(self.x)), self.x).scores
         order = torch.nan_to_num(scores, nan=-torch.inf).scatter(1, self.y[:, None], torch.inf)
         self.ranked = order.argsort(1, descending=True)[:, 1:]
+        known = ((scores == 0) | (scores == 1)).all()
+        self.labels_alone = not self.model.random and bool(known)
         return scores
 
     def target(self, aim: Aim) -> torch.Tensor | None:
