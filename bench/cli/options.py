@@ -87,7 +87,7 @@ plugin_option = click.option(
 )  # fmt: skip
 
 trust_budget_option = click.option(
-    "--trust-budget", type=click.IntRange(min=1), metavar="N",
+    "--trust-budget", type=click.IntRange(min=50), metavar="N",
     help="Forward and backward passes for each image of the attack `adaptive`, which is added where checks "
     "find that the others may have been misled. Default: as many as it takes by itself.",
 )  # fmt: skip
