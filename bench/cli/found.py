@@ -123,9 +123,9 @@ def _print_found(findings: Findings, suite: str, as_json: bool) -> None:
     called = attack_names(results)
     print_table(headline_table(results, measured.headline).frame.to_dict("records"))
     for shown in (
-        goal_table(measured.attacks, called), radius_table(measured.radii, called),
+        verdict_table(measured.headline), goal_table(measured.attacks, called), radius_table(measured.radii, called),
         claim_table(findings.claims), certificate_table(measured.certificates),
-        bounds_table(measured.certified_bounds), verdict_table(measured.headline),
+        bounds_table(measured.certified_bounds),
         found_table(telling(measured.checks, measured.headline, results)),
     ):  # fmt: skip
         if len(shown.frame):

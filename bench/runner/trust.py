@@ -42,7 +42,7 @@ TrustLevel = Literal["off", "quick", "full"]
 SHARES: Mapping[Level, float] = {"quick": 0.15, "full": 0.6}
 
 #: Seconds that those of a threat may take however short the attacks were: a few passes.
-LEAST: Mapping[Level, float] = {"quick": 0.25, "full": 1.0}
+LEAST: Mapping[Level, float] = {"quick": 1.0, "full": 4.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,7 @@
 - *believable*: everything was made, and nothing found.
 
 A robust accuracy near 0 cannot be overstated, so that nothing speaks against it that only says that it may be
-too high. What the attack `adaptive` was tried for is answered by it: such a warning is gone, such a failure
-leaves the figure doubtful.
+too high.
 """
 
 from __future__ import annotations
@@ -176,7 +175,6 @@ def _judged(
     answered = fails.iloc[:0]
     if remedied:
         answered, fails = fails[fails["masks"]], fails[~fails["masks"]]
-        warns = warns[~warns["masks"]]
     if len(fails):
         return "invalid", _told([*_reasons(fails), *_reasons(answered), *_reasons(warns)])
     upper = [_UPPER] * bool(len(answered))

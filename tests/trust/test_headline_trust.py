@@ -91,7 +91,7 @@ LEFT_OUT = {"check": "slow", "title": "it is slow", "model": "a", "norm": "linf"
         # ---- where adaptive was tried ----
         ([PASS, LIES], {}, ("invalid", "gradient of network: zero", 1)),
         ([PASS, LIES], {"cells": [ADAPTIVE]}, ("doubtful", f"{UPPER}; gradient of network: zero", 0)),
-        ([PASS, found("warn", masks=True)], {"cells": [ADAPTIVE]}, ("believable", "", 0)),
+        ([PASS, found("warn", masks=True)], {"cells": [ADAPTIVE]}, ("doubtful", "toy: said", 0)),
         ([PASS, found("fail")], {"cells": [ADAPTIVE]}, ("invalid", "toy: said", 1)),
     ],
 )  # fmt: skip
