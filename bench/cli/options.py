@@ -89,5 +89,5 @@ plugin_option = click.option(
 trust_budget_option = click.option(
     "--trust-budget", type=click.IntRange(min=50), metavar="N",
     help="Forward and backward passes for each image of the attack `adaptive`, which is added where checks "
-    "find that the others may have been misled. Default: as many as it takes by itself.",
+    "find that the others may have been misled. Default: as many as `bench ls attacks adaptive` says.",
 )  # fmt: skip
