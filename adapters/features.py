@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.adapters.network import eval_mode, network_digest, surface_gradient
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import network_digest, surface_gradient
 from bench.adapters.surrogates import SoftNeighbours
 from bench.adapters.tops import Top
 from bench.registry import users_code

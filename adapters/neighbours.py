@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from bench.adapters.knn_index import ABSENT, KnnIndex, ReferenceSet
-from bench.adapters.network import eval_mode, network_digest, surface_gradient
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import network_digest, surface_gradient
 from bench.registry import users_code
 from bench.spec import ImageSet, Loss, ModelSpec, Prediction
 

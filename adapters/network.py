@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from bench.adapters.fingerprint import fingerprint
+from bench.adapters.forms import as_logits
 from bench.adapters.losses import per_image_loss
+from bench.adapters.modes import eval_mode
 from bench.adapters.outputs import logits_of, looks_like_probabilities, shape_of
 from bench.errors import AdapterError, SpecError
 from bench.registry import users_code
@@ -37,18 +40,6 @@ class Normalised(nn.Module):
         """Return logits (N, classes) of images (N, C, H, W) in [0, 1]."""
         logits: torch.Tensor = self.net((x - self.mean) / self.std)
         return logits
-
-
-@contextmanager
-def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module and its parts in eval mode, and restore each part's mode at the end."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -178,9 +169,12 @@ def wrap(
 ) -> NetworkAdapter:
     """Return a model of the benchmark from any network that gives logits.
 
+    Images are cast to the precision of its weights where it needs that. Logits may also be the only part of
+    their shape of a tuple, dict or dataclass, or its part `logits`; and one logit for two classes.
+
     Args:
         net: images (N, C, H, W), normalised where `mean` and `std` are given, to logits (N, classes).
-        num_classes: number of logits.
+        num_classes: number of classes.
         input_shape: (C, H, W).
         mean: per channel, subtracted from images in [0, 1]; None if the network takes them as they are.
         std: per channel, the divisor after that.
@@ -199,8 +193,10 @@ def wrap(
     if (mean is None) != (std is None):
         raise AdapterError("wrap: give both mean and std, or neither")
     num_classes, input_shape = shape_of("wrap", num_classes, input_shape)
-    module = net if mean is None or std is None else Normalised(net, mean, std)
-    differentiable = _probe(module, num_classes, input_shape)
+    if num_classes < 2:
+        raise AdapterError("wrap: num_classes=1; a network with one logit has num_classes=2")
+    behind = _as_it_is if mean is None or std is None else partial(Normalised, mean=mean, std=std)
+    module, differentiable = _probe(net, behind, num_classes, input_shape)
     spec = ModelSpec(
         name=name,
         family="network",
@@ -215,24 +211,35 @@ def _named(thing: object) -> str:
     return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
 
 
+def _as_it_is(net: nn.Module) -> nn.Module:
+    return net
+
+
 @users_code()
-def _probe(module: nn.Module, num_classes: int, input_shape: tuple[int, int, int]) -> bool:
+def _probe(
+    net: nn.Module,
+    behind: Callable[[nn.Module], nn.Module],
+    num_classes: int,
+    input_shape: tuple[int, int, int],
+) -> tuple[nn.Module, bool]:
     """Run two images through a network, so that a wrong one fails here and not hours later.
 
     Returns:
-        Whether its logits have a gradient with respect to the images.
+        A module that gives its logits, see `as_logits`; whether they have a gradient with respect to the images.
     """
     ramp = torch.linspace(0, 1, 2 * input_shape[0] * input_shape[1] * input_shape[2])
     x = ramp.view(2, *input_shape)
-    parameter = next(module.parameters(), None)
-    if any(weight.is_meta for weight in (*module.parameters(), *module.buffers())):
+    parameter = next(net.parameters(), None)
+    if any(weight.is_meta for weight in (*net.parameters(), *net.buffers())):
         raise AdapterError(
             "the network is on the meta device, where weights have no values; load them"
         )
     if parameter is not None:
         x = x.to(parameter.device)
-    with _attributes_kept(module):
-        return _answers(module, num_classes, x)
+    with _attributes_kept(net):
+        module, scores = as_logits(net, behind, num_classes, x)
+        _check_scores(scores, num_classes)
+        return module, _has_gradient(module, x)
 
 
 @contextmanager
@@ -253,21 +260,8 @@ def _attributes_kept(module: nn.Module) -> Iterator[None]:
                 vars(part).update(held)
 
 
-def _answers(module: nn.Module, num_classes: int, x: torch.Tensor) -> bool:
-    parameter = next(module.parameters(), None)
-    try:
-        with eval_mode(module), torch.no_grad():
-            scores = logits_of(module(x.clone()))
-    except (RuntimeError, ValueError, IndexError) as error:
-        first = (str(error) or "no message").splitlines()[0]
-        if parameter is not None and parameter.dtype != torch.float32:
-            raise AdapterError(
-                f"the network's weights are {parameter.dtype}, images are float32 ({first}); call "
-                f".float() on it, or cast the images in its forward"
-            ) from error
-        raise AdapterError(
-            f"the network does not take images of shape {tuple(x.shape[1:])}: {first}"
-        ) from error
+def _check_scores(scores: torch.Tensor, num_classes: int) -> None:
+    """Raise unless the scores of two images are logits of so many classes."""
     if scores.shape != (2, num_classes):
         raise AdapterError(
             f"the network gives {tuple(scores.shape[1:])} an image, not num_classes={num_classes} "
@@ -279,12 +273,11 @@ def _answers(module: nn.Module, num_classes: int, x: torch.Tensor) -> bool:
         )
     if not scores.isfinite().all():
         raise AdapterError("the network gives scores that are not finite; check its weights")
-    if num_classes > 1 and looks_like_probabilities(scores):
+    if looks_like_probabilities(scores):
         raise AdapterError(
             "the network returns probabilities (its scores sum to 1); attacks need logits: "
             "leave out its final softmax"
         )
-    return _has_gradient(module, x)
 
 
 def _has_gradient(module: nn.Module, x: torch.Tensor) -> bool:

@@ -26,7 +26,8 @@ from bench.adapters.certificates import (
     radius,
     separated,
 )
-from bench.adapters.network import eval_mode, network_digest, surface_gradient
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import network_digest, surface_gradient
 from bench.errors import SpecError
 from bench.registry import users_code
 from bench.spec import (

@@ -33,12 +33,12 @@ def made(name: str, factory: Callable[..., Any], options: Mapping[str, Scalar]) 
     except BenchError as error:
         raise FactoryError(f"{name}: {error} ({where(error)})") from error
     except (Exception, SystemExit) as error:
-        hint = _hint(error)
+        more = hint(error)
         # What torch says of these is about a switch that is none of the user's business.
         bare = isinstance(error, EOFError) or type(error).__name__ == "UnpicklingError"
         what = type(error).__name__ if bare else first_line(error).rstrip(":")
         raise FactoryError(
-            f"{name}: its factory failed: {where(error)}: {what}{'; ' + hint if hint else ''}"
+            f"{name}: its factory failed: {where(error)}: {what}{'; ' + more if more else ''}"
         ) from error
     if not isinstance(adapter, Adapter):
         raise FactoryError(
@@ -66,7 +66,7 @@ def _check_options(name: str, factory: Callable[..., Any], options: Mapping[str,
         )
 
 
-def _hint(error: BaseException) -> str:
+def hint(error: BaseException) -> str:
     """Return what helps against the errors that loading weights ends in most often."""
     message = str(error)
     if isinstance(error, SystemExit):

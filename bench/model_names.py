@@ -1,4 +1,4 @@
-"""The names of all models, with a few facts of each: shipped ones, those of families, those a user registers.
+"""The names of all models, with a few facts of each: shipped ones, those of families, users' own, addresses.
 
 Nothing here loads a model, or imports torch.
 """
@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from bench.addresses.address import data_of, is_address
 from bench.data.table import DATASETS
 from bench.errors import SpecError
 from bench.registry import Entry, Registry, check_origin, check_type, unknown
@@ -30,6 +31,9 @@ _OURS = frozenset(FAMILIES)
 FAMILY_ORIGINS: dict[str, str] = {}
 
 
+#: The target of every model at an address.
+ADDRESSED = "bench.addresses.loading:load_address"
+
 #: The target of every model that is made of others, which has no factory: `combined` makes it.
 COMBINED = "bench.zoo:combined"
 
@@ -48,7 +52,10 @@ def _add_made_of_others(family: Family, name: str) -> None:
 
 
 def _derived(name: str) -> Entry | None:
-    """Return the entry of a model whose name describes its training, listed or not."""
+    """Return the entry of a model at an address, or whose name describes its training, listed or not."""
+    if is_address(name):
+        facts = {"data": data_of(name), "family": "network", "recipe": False, "ours": False}
+        return Entry(ADDRESSED, facts)
     rules = recipe_named(name)
     return None if rules is None else Entry(TRAINED, _facts_of(rules.family, rules.data))
 
@@ -129,8 +136,10 @@ def register_model(name: str, data: str, family: str = "network") -> Callable[[F
         family: a name of `bench.train.families`; `bench.register_family` adds one.
 
     Raises:
-        SpecError: an unknown data set or family, or a name taken by another factory.
+        SpecError: an unknown data set or family, or a name that is an address or taken by another factory.
     """
+    if is_address(name):
+        raise SpecError(f"{name!r} is an address, which needs no registration; choose another name")
     if data not in DATASETS:
         raise unknown("data set", data, list(DATASETS))
     family_named(family)
@@ -201,6 +210,11 @@ def check_options(name: str, options: Mapping[str, Scalar]) -> None:
     """
     takes = _options(name)
     extra = [parameter for parameter in options if takes is not None and parameter not in takes]
+    if extra and is_address(name):
+        settings = "&".join(f"{parameter}={options[parameter]}" for parameter in extra)
+        raise SpecError(
+            f"{name}: write its settings into the address: {name}{'&' if '?' in name else '?'}{settings}"
+        )
     if extra:
         names = ", ".join(takes or ()) or "no options"
         raise SpecError(f"{name} takes {names}, got {', '.join(extra)}")
@@ -210,6 +224,8 @@ def check_options(name: str, options: Mapping[str, Scalar]) -> None:
 def _options(name: str) -> tuple[str, ...] | None:
     """Return the options that a model takes; None if its factory takes any."""
     entry = MODELS[name]
+    if entry.target == ADDRESSED:
+        return ()
     if entry.facts["recipe"] or entry.target == COMBINED:
         return family_named(entry.facts["family"]).options
     try:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from bench.adapters.abilities import Registrable
 from bench.errors import FactoryError
 from bench.factories import made
-from bench.model_names import FAMILY_ORIGINS, MODELS, check_options, members_of, trained_as
+from bench.model_names import (
+    ADDRESSED,
+    FAMILY_ORIGINS,
+    MODELS,
+    check_options,
+    members_of,
+    trained_as,
+)
 from bench.paths import data_dir
 from bench.registry import load_plugin
 from bench.spec import Adapter, ModelRequest, Scalar
@@ -106,15 +113,16 @@ def load_model(
     """Return a model, ready to predict; small ones without weights are trained first, in seconds.
 
     Args:
-        name: a registered name; `bench ls models` lists them.
-        options: settings that its factory takes.
+        name: a registered name (`bench ls models` lists them), or an address such as
+            `timm:resnet18.a1_in1k` (`bench.addresses`).
+        options: settings that its factory takes; an address has them in itself.
         plugin: a Python file to run first, which registers the user's models.
         device: the device to run the model on.
         data: the data folder, for a model that has to be trained first.
 
     Raises:
         SpecError: no such model, or an option it does not take.
-        PrerequisiteError: its weights are missing or damaged.
+        PrerequisiteError: its weights, or what loads them, are missing or damaged.
         FactoryError: the factory fails or returns something that is not a model.
     """
     if plugin is not None:
@@ -130,7 +138,9 @@ def load_model(
         whole = combined(name, members, options or {}, data=data)
         assert whole is not None  # only a plan gets None
         return whole
-    if entry.facts["recipe"]:
+    if entry.target == ADDRESSED:
+        adapter = entry.load()(name)
+    elif entry.facts["recipe"]:
         adapter = _trained(name, data_dir(data), dict(options or {}), str(device))
     else:
         adapter = made(name, entry.load(), dict(options or {}))

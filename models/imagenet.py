@@ -10,16 +10,22 @@ from torch import nn
 
 
 class Resized(nn.Module):
-    """A network that sees its images in another size, bilinearly scaled."""
+    """A network that sees its images in another size, bilinearly scaled, and smoothed where they get smaller.
 
-    def __init__(self, net: nn.Module, side: int) -> None:
+    Attributes:
+        side: of a square, or (height, width).
+    """
+
+    def __init__(self, net: nn.Module, side: int | tuple[int, int]) -> None:
         super().__init__()
         self.net, self.side = net, side
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits (N, classes) of square images (N, C, H, W)."""
+        """Return logits (N, classes) of images (N, C, H, W)."""
+        size = (self.side, self.side) if isinstance(self.side, int) else self.side
+        smaller = size[0] < x.shape[-2] or size[1] < x.shape[-1]
         logits: torch.Tensor = self.net(
-            F.interpolate(x, size=(self.side, self.side), mode="bilinear", align_corners=False)
+            F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=smaller)
         )
         return logits
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.addresses.address import is_address
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
@@ -239,7 +240,7 @@ def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]
     """
     errors = {}
     for request in requests:
-        if not PRETRAINED.keys().isdisjoint(weights_of(request)):
+        if is_address(request.name) or not PRETRAINED.keys().isdisjoint(weights_of(request)):
             try:
                 loader.fingerprint(request)
             except PrerequisiteError as error:

@@ -7,6 +7,7 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.addresses.address import is_address
 from bench.attacks.toolkits import install_command, installed
 from bench.errors import PrerequisiteError, SpecError
 from bench.model_names import MODELS, check_options
@@ -37,6 +38,8 @@ class Selection:
 def narrowed(suite: Suite, selection: Selection) -> Suite:
     """Return the selected part of a suite; models that a plug-in registered for its data sets join it.
 
+    So do those that the selection names by address.
+
     Raises:
         SpecError: a filter that matches nothing.
         PrerequisiteError: a toolkit that is named is not installed.
@@ -53,7 +56,7 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
         and MODELS[name].facts["data"] in sets
         and name not in listed
     ]
-    all_models = [*suite.models, *plugged]
+    all_models = [*suite.models, *plugged, *_addressed(suite, models)]
     check_models(suite.name, suite.claims, [request.title() for request in all_models])
     check_settings(suite.name, suite.claims, all_models, suite.attacks)
     titles = [name for request in all_models for name in (request.name, request.title())]
@@ -91,6 +94,23 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
         attacks=tuple(kept_attacks),
         images=tuple(image_sets),
     )
+
+
+def _addressed(suite: Suite, named: Sequence[str]) -> list[ModelRequest]:
+    """Return the models that are named by address and that the suite does not list.
+
+    Raises:
+        SpecError: one of them classifies another data set.
+    """
+    listed = {request.name for request in suite.models}
+    wanted = [name for name in dict.fromkeys(named) if is_address(name) and name not in listed]
+    sets = [image_set.data for image_set in suite.images]
+    for name in wanted:
+        if MODELS[name].facts["data"] not in sets:
+            raise SpecError(
+                f"--model: {name} classifies {MODELS[name].facts['data']}, suite {suite.name} is {', '.join(sets)}"
+            )
+    return [ModelRequest(name=name) for name in wanted]
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import nn
 
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.errors import SpecError
 from bench.train.recipe import Phase, Recipe
 

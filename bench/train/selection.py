@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.errors import SpecError

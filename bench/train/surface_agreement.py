@@ -14,7 +14,7 @@ import torch
 
 from bench.adapters.ensemble import EXACT, EnsembleAdapter
 from bench.adapters.generators import device_of
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.paths import cache_dir

@@ -12,7 +12,8 @@ from torch import nn
 
 from bench.adapters.generators import seeded
 from bench.adapters.losses import per_image_loss
-from bench.adapters.network import eval_mode, surface_gradient
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import surface_gradient
 from bench.spec import Adapter, Loss
 
 #: The losses that attacks increase.

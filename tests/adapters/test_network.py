@@ -150,12 +150,18 @@ class _Returning(nn.Module):
         return self.form(self.net(x))
 
 
+def _mixed():
+    net = small_net()
+    net[0].bfloat16()
+    return net
+
+
 @pytest.mark.parametrize(("net", "words"), [
-    (_Returning(lambda logits: (logits, None)), "returns a tuple; return its logits alone"),
-    (_Returning(lambda logits: {"logits": logits}), "returns a dict; return its logits alone"),
+    (_Returning(lambda logits: (logits[:, :2], None)), "returns a tuple without a part of 3 logits"),
+    (_Returning(lambda logits: {"a": logits, "b": logits}), r"parts that may be its logits \(a, b\)"),
+    (_Returning(lambda logits: "3"), "returns a str without a part of 3 logits"),
     (_Returning(lambda logits: logits.argmax(1, keepdim=True).expand(-1, 3)), "gives torch.int64"),
-    (small_net().double(), "weights are torch.float64, images are float32 .*call .float()"),
-    (small_net().bfloat16(), "weights are torch.bfloat16, images are float32"),
+    (_mixed(), r"weights are torch.bfloat16 and torch.float32, .*call .float\(\)"),
     (small_net().to("meta"), "meta device"),
     (lambda x: x, "got a function, not an nn.Module"),
     (nn.ReLU, "got the class ReLU"),

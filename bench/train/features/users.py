@@ -11,7 +11,7 @@ from bench.adapters.distances import distance
 from bench.adapters.estimators import ReadEstimator, read_estimator
 from bench.adapters.features import SOFT_SURFACE, FeaturesAdapter
 from bench.adapters.knn_index import KnnIndex, ReferenceSet
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.adapters.outputs import shape_of
 from bench.adapters.surrogates import SoftNeighbours
 from bench.adapters.tops import Nearest, Stored

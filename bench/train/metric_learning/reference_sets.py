@@ -19,7 +19,8 @@ from torch import nn
 
 from bench.adapters.distances import distance
 from bench.adapters.knn_index import KnnIndex, ReferenceSet
-from bench.adapters.network import eval_mode, weights_digest
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import weights_digest
 from bench.adapters.passes import images_at_once
 from bench.data.datasets import load
 from bench.data.labelled import LabelledImages

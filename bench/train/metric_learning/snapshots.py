@@ -8,7 +8,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.data.labelled import LabelledImages
 from bench.train.epochs import TrainingEpoch
 from bench.train.gradient_descent import normalised
