@@ -16,7 +16,7 @@ from torch import nn
 from bench.adapters.fingerprint import fingerprint
 from bench.adapters.outputs import mistaken, shape_of
 from bench.errors import AdapterError, SpecError
-from bench.registry import users_code
+from bench.registry import first_line, users_code, where
 from bench.spec import Loss, ModelSpec, Prediction
 
 
@@ -160,7 +160,13 @@ def _probe(adapter: PredictOnlyAdapter) -> None:
     shape = (2, *adapter.spec.input_shape)
     ramp = torch.linspace(0, 1, math.prod(shape)).view(shape)
     images = (torch.full(shape, 0.5), ramp, torch.rand(shape, generator=generator))
-    answers = [adapter.predict(x) for x in images]
+    try:
+        answers = [adapter.predict(x) for x in images]
+    except (TypeError, AttributeError) as error:  # as of a tensor in the place of an array
+        raise AdapterError(
+            f"wrap_predict: the function fails on a tensor of images ({where(error)}: {first_line(error)}); if it "
+            f"takes NumPy arrays, give lambda x: function(x.cpu().numpy())"
+        ) from error
     labels, scores = (torch.cat(part) for part in zip(*answers, strict=True))
     if not scores.isfinite().all():
         raise AdapterError("the function gives scores that are not finite")

@@ -36,16 +36,23 @@ def load(address: Address, data: Dataset) -> Adapter:
     """
     config = _read(fetched(address.place, (_CONFIG,)))
     if "architecture" in config:
-        return _of_timm(address.place, data)
+        return _of_timm(address.place, config, data)
     return _of_transformers(address.place, config, data)
 
 
-def _of_timm(repository: str, data: Dataset) -> Adapter:
+def _of_timm(repository: str, config: Mapping[str, Any], data: Dataset) -> Adapter:
     need("timm", "timm")
     import timm
 
-    folder = fetched(repository, ("model.safetensors", "pytorch_model.bin")).parent
-    net = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    file = fetched(repository, ("model.safetensors", "pytorch_model.bin"))
+    facts = {**config.get("pretrained_cfg", config), "file": str(file)}
+    facts |= {key: config[key] for key in ("num_classes",) if key in config}
+    net = timm.create_model(
+        config["architecture"],
+        pretrained=True,
+        pretrained_cfg=facts,
+        **config.get("model_args", {}),
+    )
     check_classes(net.num_classes, data)
     return network_model(net, data, preprocessing_of(net))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.addresses.address import Address
-from bench.addresses.networks import Preprocessing, downloading, need, network_model
+from bench.addresses.networks import Preprocessing, downloading, network_model
 from bench.data.table import Dataset
 from bench.errors import PrerequisiteError, SpecError
 from bench.paths import cache_dir
@@ -35,7 +35,6 @@ def load(address: Address, data: Dataset) -> Adapter:
         SpecError: RobustBench has no such model.
         PrerequisiteError: robustbench is missing or damaged, or the weights cannot be downloaded.
     """
-    need("robustbench", "robustbench")
     _check_files()
     if address.place.count("/") != 2:
         raise SpecError("write robustbench:DATA/THREAT/NAME, as in cifar10/Linf/Standard")
@@ -62,11 +61,13 @@ def load(address: Address, data: Dataset) -> Adapter:
 
 
 def _check_files() -> None:
-    """Raise unless the files of robustbench are its own: torchattacks brings older ones of the same names."""
+    """Raise unless robustbench is here and its files are its own: torchattacks brings older ones of the same names."""
     try:
         files = importlib.metadata.files("robustbench") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise PrerequisiteError(
+            "needs robustbench; run: pip install 'crossfire-bench[robustbench]'"
+        ) from error
     code = [file for file in files if file.suffix == ".py" and file.hash is not None]
     for file in code:
         assert file.hash is not None

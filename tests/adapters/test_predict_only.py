@@ -51,6 +51,13 @@ def test_what_is_not_a_prediction_is_refused_at_once(function, words):
         bench.wrap_predict(function, 2, SHAPE)
 
 
+def test_a_function_of_arrays_is_told_how_to_get_them():
+    with pytest.raises(
+        AdapterError, match=r"test_predict_only.py, line .*NumPy arrays, give lambda"
+    ):
+        bench.wrap_predict(lambda x: x.astype(float).mean((1, 2)), 2, SHAPE)
+
+
 def test_fingerprint_follows_code_and_behaviour():
     def made(weight):
         return bench.wrap_predict(lambda x: (x.flatten(1).mean(1) > weight).long(), 2, SHAPE)
