@@ -22,13 +22,14 @@ _MISFITS = (RuntimeError, ValueError, IndexError)
 class Cast(nn.Module):
     """A network whose weights are not float32, and that gets its images in their precision."""
 
-    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net, self.dtype = net, dtype
+        self.net = net
 
     def forward(self, x: torch.Tensor) -> Any:
         """Return what the network gives for images (N, C, H, W)."""
-        return self.net(x.to(self.dtype))
+        weight = next(weight for weight in self.net.parameters() if weight.is_floating_point())
+        return self.net(x.to(weight.dtype))
 
 
 class Logits(nn.Module):
@@ -45,10 +46,10 @@ class Logits(nn.Module):
         self.net, self.part, self.binary = net, part, binary
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return float32 logits (N, classes) of images (N, C, H, W)."""
+        """Return logits (N, classes) of images (N, C, H, W), in the precision of these."""
         output = self.net(x)
         logits: torch.Tensor = output if self.part is None else _parts(output)[self.part]
-        logits = logits.float()
+        logits = logits.to(x.dtype)
         if not self.binary:
             return logits
         one = logits.reshape(-1, 1)
@@ -98,7 +99,7 @@ def _called_in_its_precision(
         first = _first(error)
     dtypes = {weight.dtype for weight in net.parameters() if weight.is_floating_point()}
     if len(dtypes) == 1 and torch.float32 not in dtypes:
-        inner = Cast(net, dtypes.pop())
+        inner = Cast(net)
         try:
             return inner, _called(behind(inner), x)
         except _MISFITS as error:

@@ -4,6 +4,8 @@ Models whose kind changes no answer must get the same images as the plain networ
 valid one. A few attacks run always, all of them with the slow tests.
 """
 
+from functools import cache
+
 import pytest
 import torch
 from attack_cases import CASES, quick
@@ -32,9 +34,16 @@ _SAME = ("tuple", "dict", "object", "data parallel", "compiled", "train mode", "
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@cache
+def plain(case):
+    """Return what an attack makes of the images of the plain network."""
+    return attacked("plain", case)[1].x_adv
+
+
 def attacked(kind, case):
     """Return images, and what an attack made of them; None where no such attack is possible."""
     name, norm, toolkit = case
+    kind = KINDS[kind]
     model = kind.make()
     torch.manual_seed(1)
     x = torch.rand(3, *kind.shape)
@@ -52,7 +61,7 @@ def check(name, case):
     kind = KINDS[name]
     if access(case[0]) == "white" and not kind.white:
         pytest.skip("no gradient")
-    found = attacked(kind, case)
+    found = attacked(name, case)
     if found is None:
         pytest.skip("too few classes for this attack")
     x, result = found
@@ -63,7 +72,7 @@ def check(name, case):
     eps = quick(*case[:2]).eps
     assert eps is None or result.rows[case[1]].max() <= float(eps) * (1 + 1e-5)
     if name in _SAME:
-        assert torch.equal(result.x_adv, attacked(KINDS["plain"], case)[1].x_adv)
+        assert torch.equal(result.x_adv, plain(case))
 
 
 @pytest.mark.parametrize("case", FEW, ids=lambda case: "-".join(case))

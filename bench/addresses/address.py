@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from bench.addresses.fits import of_robustbench, of_timm, of_torchvision
@@ -19,6 +21,14 @@ from bench.errors import BenchError, SpecError
 from bench.registry import unknown
 
 _SCHEME = re.compile(r"([a-z]+):")
+
+#: The packages of each extra that addresses need: how they are imported, and what they are called.
+EXTRAS: Mapping[str, Mapping[str, str]] = {
+    "timm": {"timm": "timm"},
+    "hf": {"huggingface_hub": "huggingface-hub", "transformers": "transformers"},
+    "onnx": {"onnx": "onnx", "onnx2torch": "onnx2torch", "onnxruntime": "onnxruntime"},
+    "robustbench": {"robustbench": "robustbench"},
+}
 
 #: Settings of a network that does not say itself how it takes its images.
 _PREPROCESSING = ("mean", "std", "size")
@@ -32,12 +42,14 @@ class Scheme:
         form: how its addresses are written.
         module: has `load(address, data)`, which returns the model.
         takes: names of the settings beside `data`; None for any.
+        extra: what it needs beside the package itself; empty for nothing.
         fits: returns the data set of the model at a place, or an empty text; None where no place says it.
     """
 
     form: str
     module: str
     takes: tuple[str, ...] | None = ()
+    extra: str = ""
     fits: Callable[[str], str] | None = None
 
     def code(self) -> ModuleType:
@@ -46,30 +58,28 @@ class Scheme:
 
 
 SCHEMES: Mapping[str, Scheme] = {
-    "timm": Scheme(form="timm:NAME", module="bench.addresses.timm", fits=of_timm),
+    "timm": Scheme(form="timm:NAME", module="bench.addresses.timm", extra="timm", fits=of_timm),
     "torchvision": Scheme(
-        form="torchvision:NAME",
-        module="bench.addresses.torchvision",
-        takes=("weights",),
+        form="torchvision:NAME", module="bench.addresses.torchvision", takes=("weights",),
         fits=of_torchvision,
     ),
     "hub": Scheme(form="hub:OWNER/REPO:ENTRY", module="bench.addresses.hub", takes=None),
-    "hf": Scheme(form="hf:OWNER/NAME", module="bench.addresses.hf"),
+    "hf": Scheme(form="hf:OWNER/NAME", module="bench.addresses.hf", extra="hf"),
     "robustbench": Scheme(
-        form="robustbench:DATA/THREAT/NAME",
-        module="bench.addresses.robustbench",
+        form="robustbench:DATA/THREAT/NAME", module="bench.addresses.robustbench", extra="robustbench",
         fits=of_robustbench,
     ),
-    "onnx": Scheme(form="onnx:FILE", module="bench.addresses.onnx", takes=_PREPROCESSING),
+    "onnx": Scheme(
+        form="onnx:FILE", module="bench.addresses.onnx", takes=_PREPROCESSING, extra="onnx"
+    ),
     "torchscript": Scheme(
         form="torchscript:FILE", module="bench.addresses.torchscript", takes=_PREPROCESSING
     ),
     "state": Scheme(
-        form="state:FILE?arch=timm:NAME",
-        module="bench.addresses.state",
+        form="state:FILE?arch=timm:NAME", module="bench.addresses.state",
         takes=("arch", "classes", *_PREPROCESSING),
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,19 @@ def data_of(name: str) -> str:
         )
     if found not in DATASETS:
         raise SpecError(f"{name}: {unknown('data set', found, list(DATASETS))}")
+    return found
+
+
+def loaded_with(name: str) -> dict[str, str]:
+    """Return the versions of the packages that load the model at an address, by package."""
+    scheme, _, rest = name.partition(":")
+    extras = [SCHEMES[scheme].extra, *re.findall(r"arch=(timm):", rest)]
+    found = {}
+    for package in (
+        package for extra in filter(None, extras) for package in EXTRAS[extra].values()
+    ):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
     return found
 
 

@@ -41,7 +41,7 @@ def load(address: Address, data: Dataset) -> Adapter:
 
 
 def _of_timm(repository: str, config: Mapping[str, Any], data: Dataset) -> Adapter:
-    need("timm", "timm")
+    need("timm")
     import timm
 
     file = fetched(repository, ("model.safetensors", "pytorch_model.bin"))

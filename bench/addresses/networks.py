@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from bench.adapters.network import wrap
+from bench.addresses.address import EXTRAS
 from bench.data.table import Dataset
 from bench.errors import AdapterError, PrerequisiteError, SpecError
 from bench.models.imagenet import Resized
@@ -132,11 +133,12 @@ def in_order(net: nn.Module, names: Sequence[str], data: Dataset) -> nn.Module:
 
 
 def need(extra: str, *packages: str) -> None:
-    """Check that the packages of an extra are here.
+    """Check that all packages of an extra are here, or some of them.
 
     Raises:
         PrerequisiteError: one is not.
     """
+    packages = packages or tuple(EXTRAS[extra])
     lacking = [package for package in packages if importlib.util.find_spec(package) is None]
     if lacking:
         raise PrerequisiteError(

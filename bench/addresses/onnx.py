@@ -40,7 +40,7 @@ def load(address: Address, data: Dataset) -> Adapter:
         PrerequisiteError: the file or a package is missing.
         AdapterError: it is no such file, or no model for this data set.
     """
-    need("onnx", "onnx", "onnxruntime", "onnx2torch")
+    need("onnx")
     file = existing_file(address.place)
     graph = Graph(file)
     wanted = _sized(Preprocessing.read(address.settings), graph.shape, data)

@@ -83,7 +83,7 @@ def architecture(name: str, **settings: int) -> Any:
 
 
 def _check(name: str) -> None:
-    need("timm", "timm")
+    need("timm")
     import timm
 
     if not timm.is_model(name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,34 @@ def _packages() -> list[dict[str, Any]]:
     found += [
         _finding(name, "ok", version) for name, version in versions().items() if name not in told
     ]
-    if importlib.util.find_spec("robustbench"):
-        found.append(
-            _finding("robustbench", "note", "torchattacks installs a stale copy; never used here")
+    return [*found, *_extras()]
+
+
+def _extras() -> list[dict[str, Any]]:
+    """Return what models by address need, and whether it is here."""
+    from bench.addresses.address import EXTRAS, SCHEMES
+
+    found = []
+    for extra, packages in EXTRAS.items():
+        schemes = " and ".join(
+            f"{name}:" for name, scheme in SCHEMES.items() if scheme.extra == extra
         )
+        here = all(map(_installed, packages.values()))
+        words = (
+            f"installed, for models at {schemes}"
+            if here
+            else f"for models at {schemes} run: pip install 'crossfire-bench[{extra}]'"
+        )
+        found.append(_finding(extra, "ok" if here else "note", words))
     return found
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _toolkits() -> list[dict[str, Any]]:

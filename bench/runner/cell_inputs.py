@@ -28,6 +28,7 @@ class CellInputs:
         fingerprint: returns the fingerprint of a model, computed once.
         images: images and labels of each image set.
         toolkits: the toolkits to use; empty for all.
+        together: returns how many images of a model are attacked together where the suite does not say.
         setting: how and where the cells are computed.
     """
 
@@ -38,6 +39,7 @@ class CellInputs:
     fingerprint: Callable[[ModelRequest], str]
     images: Mapping[ImageSet, LabelledImages]
     toolkits: Sequence[str]
+    together: Callable[[ModelRequest], int]
     setting: Setting
 
     def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:

@@ -85,8 +85,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         images=images,
                         checksum=checksums[images],
                         seed=inputs.suite.seed,
-                        batch_size=attack.batch_size
-                        or inputs.setting.together(adapter.spec.input_shape),
+                        batch_size=attack.batch_size or inputs.together(request),
                         kind=row_kind(spec.name).name,
                         fit=None if source is None else source.named(),
                         crafted_on=None

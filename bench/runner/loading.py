@@ -14,6 +14,7 @@ from bench.data.datasets import load
 from bench.data.table import DATASETS
 from bench.errors import AdapterError, PrerequisiteError, SpecError
 from bench.model_names import MODELS, all_ours, members_of
+from bench.runner.memory import fitting
 from bench.runner.sketch import sketched, sketched_of
 from bench.spec import Adapter, ImageSet, ModelRequest, Suite
 from bench.trust.behaviour import IMAGES, Behaviour, judged
@@ -62,6 +63,7 @@ class Loader:
     train: bool
     note: Callable[[str], None]
     behaviours: dict[ModelRequest, Behaviour] = field(default_factory=dict)
+    _together: dict[ModelRequest, int] = field(default_factory=dict)
     _loaded: dict[ModelRequest, tuple[Adapter, str]] = field(default_factory=dict)
 
     def adapter(self, request: ModelRequest) -> Adapter:
@@ -75,6 +77,29 @@ class Loader:
             AdapterError: it has none, or the model does not take the suite's images.
         """
         return self._known(request)[1]
+
+    def together(self, request: ModelRequest, setting: Setting) -> int:
+        """Return how many images are attacked together where neither the suite nor the user says.
+
+        Of a user's model that is at most how many fit into the memory of the GPU.
+
+        Raises:
+            AdapterError: not one fits.
+        """
+        wanted = setting.together(self.adapter(request).spec.input_shape)
+        if request not in self.behaviours or setting.batch_size is not None:
+            return wanted
+        if request not in self._together:
+            try:
+                self._together[request] = fitting(self.adapter(request), wanted, self.device)
+            except AdapterError as error:
+                raise AdapterError(f"{request.title()}: {error}") from error
+            if self._together[request] < wanted:
+                self.note(
+                    f"{request.title()}: {self._together[request]} images are attacked together, since {wanted} do not "
+                    f"fit into the memory of the GPU"
+                )
+        return self._together[request]
 
     def _known(self, request: ModelRequest) -> tuple[Adapter, str]:
         if request not in self._loaded:

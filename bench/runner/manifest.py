@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from bench.adapters.abilities import TellsFacts, WeighsMembers
+from bench.addresses.address import is_address, loaded_with
 from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
@@ -38,6 +39,7 @@ _OPTIONAL_FACTS = dict.fromkeys(
         "curves",
         "importances",
         "poison",
+        "loaded_with",
     )
 )
 
@@ -184,6 +186,7 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
         **_snapshots(request.name),
         "curves": learning_curves(card),
         "poison": poisoning(card),
+        **({"loaded_with": loaded_with(request.name)} if is_address(request.name) else {}),
         **(adapter.facts() if isinstance(adapter, TellsFacts) else {}),
         **({"importances": adapter.importances()} if isinstance(adapter, WeighsMembers) else {}),
         "model": request.title(),

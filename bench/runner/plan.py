@@ -133,14 +133,16 @@ def make_plan(
     bereft = _bereft(suite, absent)
     lacking = _lacking(there, loader)
     there = [request for request in there if request.title() not in lacking]
-    broken = untrainable | _broken(there, loader)
+    by_address = [request.title() for request in suite.models if is_address(request.name)]
+    unreached = {title: lacking.pop(title) for title in by_address if title in lacking}
+    broken = untrainable | unreached | _broken(there, loader, setting)
     sound = tuple(request for request in there if request.title() not in broken)
     suite = dataclasses.replace(suite, models=sound)
     adapters = {request: loader.adapter(request) for request in suite.models}
     inputs = CellInputs(
         suite=suite, by_title=by_title, absent=absent, loaded=loader.adapter,
         fingerprint=loader.fingerprint, images=images, toolkits=selection.toolkits,
-        setting=setting,
+        together=lambda request: loader.together(request, setting), setting=setting,
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
@@ -250,8 +252,8 @@ def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]
     return {title: str(error) for title, error in errors.items()}
 
 
-def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
-    """Return the titles of the user's models that cannot be loaded or fingerprinted, and why.
+def _broken(requests: Iterable[ModelRequest], loader: Loader, setting: Setting) -> dict[str, str]:
+    """Return the titles of the user's models that cannot be loaded, fingerprinted or attacked, and why.
 
     The other models run all the same.
 
@@ -262,6 +264,7 @@ def _broken(requests: Iterable[ModelRequest], loader: Loader) -> dict[str, str]:
     for request in requests:
         try:
             loader.fingerprint(request)
+            loader.together(request, setting)
         except AdapterError as error:
             if all_ours(request.name, dict(request.options)):
                 raise

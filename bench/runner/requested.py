@@ -22,7 +22,7 @@ def asked_of(
         data: the data folder.
 
     Returns:
-        `models` and `attacks` (how many, of how many), `joined` (number of plug-in models in addition),
+        `models` and `attacks` (how many, of how many), `joined` (number of models in addition, of a plug-in or by address),
         `added` (number of attacks that the suite does not have), `images` (how many, of how many in the
         suite, each pair once), `toolkits`, `seed` (None for the suite's own).
     """

@@ -114,7 +114,7 @@ def asked_in_words(request: Mapping[str, Any] | None) -> str:
         _either(_share(pair, "image") for pair in request["images"]),
     ]
     if request["joined"]:
-        parts[0] += f" and {_counted(request['joined'], 'model')} of a plug-in"
+        parts[0] += f" and {_counted(request['joined'], 'model')} that it does not list"
     if request["added"]:
         parts[1] += f" and {request['added']} that it does not have"
     if request["seed"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -99,7 +100,9 @@ def _seeded_gradient(
 def _fine(module: nn.Module, x: torch.Tensor, drawn: bool) -> nn.Module:
     """Return a copy that computes in float64, or the module itself if that is not possible."""
     try:
-        fine = copy.deepcopy(module).double()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's, of a copied scripted module
+            fine = copy.deepcopy(module).double()
         with eval_mode(module), eval_mode(fine), torch.no_grad():
             exact, usual = fine(x[:2].double()), module(x[:2].clone())
         same = drawn or torch.allclose(exact.float(), usual.float(), rtol=1e-2, atol=1e-2)

@@ -1,5 +1,6 @@
 """Kinds of networks that people have: each must answer as the same network that gives plain float32 logits."""
 
+import copy
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -106,6 +107,15 @@ def test_a_network_of_another_precision_gets_images_in_it(dtype, close):
     assert torch.allclose(
         normalised.predict(x).scores, plain.predict((x - 0.5) / 0.25).scores, atol=4 * close
     )
+
+
+@pytest.mark.parametrize("net", [network().half(), Giving(FORMS["dict"])])
+def test_a_copy_computes_in_double_precision(net):
+    """Gradients are checked on such a copy."""
+    model, x = bench.wrap(net, 3, SHAPE), torch.rand(2, *SHAPE)
+    exact = copy.deepcopy(model.module).double()(x.double())
+    assert exact.dtype == torch.float64
+    assert torch.allclose(exact.float(), model.predict(x).scores, atol=0.01)
 
 
 def test_the_form_is_part_of_the_fingerprint():

@@ -89,7 +89,7 @@ def test_a_run_that_is_named_has_to_be_of_the_suite(store: Store) -> None:
     ({"seed": 3}, "part of the suite: 2 models, 19 attacks, 200 images, seed 3", False),
     ({"attacks": [1, 19], "added": 2},
      "part of the suite: 2 models, 1 of 19 attacks and 2 that it does not have, 200 images", False),
-    ({"joined": 1}, "the whole suite: 2 models and 1 model of a plug-in, 19 attacks, 200 images", True),
+    ({"joined": 1}, "the whole suite: 2 models and 1 model that it does not list, 19 attacks, 200 images", True),
 ])  # fmt: skip
 def test_what_was_asked_in_words(given: dict[str, Any], said: str, whole: bool) -> None:
     assert asked_in_words(ASKED | given) == said
