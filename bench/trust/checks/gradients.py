@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bench.adapters.losses import per_image_loss
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.attacks.native.noise import noise
 from bench.measure.statistics import wilson
 from bench.spec import Loss

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.adapters.network import eval_mode
+from bench.adapters.modes import eval_mode
 from bench.attacks.catalogue import resolve
 from bench.attacks.job import Batch
 from bench.attacks.native.noise import noise

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.adapters.network import NetworkAdapter, eval_mode, surface_gradient
+from bench.adapters.modes import eval_mode
+from bench.adapters.network import NetworkAdapter, surface_gradient
 from bench.attacks.native.adaptive.first_product import FirstProduct, TiedNetwork, link_of
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.masking import few
