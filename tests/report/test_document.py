@@ -20,7 +20,7 @@ def test_tables_are_text_with_a_row_a_figure(
     results: Results, measured: Measured, findings: Findings
 ) -> None:
     made = tables_of(document(findings))
-    assert list(made) == ["parity", "attacks", "optimality", "cost"]
+    assert list(made) == ["checks", "parity", "attacks", "optimality", "cost"]
     assert len(made["attacks"].frame) == len(results.cells)
     assert len(made["cost"].frame) == (results.cells["status"] == "done").sum()
     assert len(frames(findings)["parity"]) == len(measured.parity)
@@ -36,6 +36,6 @@ def test_sections_have_places_and_names_of_their_own(findings: Findings) -> None
     assert [rule.place for rule in rules] == sorted(rule.place for rule in rules)
     labels = [section.label for section in document(findings).sections]
     assert labels == [
-        "protocol", "headline", "accuracy", "failures", "examples", "parity", "attacks", "quality",
+        "protocol", "headline", "checks", "accuracy", "failures", "examples", "parity", "attacks", "quality",
         "cost", "parameters",
     ]  # fmt: skip

@@ -195,7 +195,7 @@ def test_a_report_is_never_half_new(results: Results, tmp_path: Path) -> None:
         ({"place": "last"}, "the place of section 'mine' is 'last'; give a number"),
         ({"place": float("nan")}, "the place of section 'mine' is nan; give a number"),
         ({"place": True}, "the place of section 'mine' is True; give a number"),
-        ({"place": 125}, "section 'mine' has the place 125 of section 'checks'; give another"),
+        ({"place": 35}, "section 'mine' has the place 35 of section 'checks'; give another"),
         ({"place": 75}, "section 'mine' has the place 75 of section 'configurations'; give"),
         ({"make": None}, "'make' of section 'mine' is no function; write make=FUNCTION"),
         ({"frames": {}}, "'frames' of section 'mine' is no function; write frames=FUNCTION"),

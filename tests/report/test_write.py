@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import build
@@ -19,6 +20,7 @@ from bench.report.sections.gallery import gallery
 from bench.report.sections.headline import headline_table
 from bench.report.write import write_report
 from bench.store.results import Results
+from bench.trust.run_findings import TOLD
 
 FORMATS = ("pdf", "csv", "latex")
 
@@ -55,9 +57,12 @@ def test_every_format_is_written_under_the_suite_s_name(report: dict[str, list[P
     names = {kind: [path.name for path in paths] for kind, paths in report.items()}
     assert names == {
         "pdf": ["fake.pdf"],
-        "csv": ["fake-headline.csv", "fake-parity.csv", "fake-attacks.csv", "fake-quality.csv"],
+        "csv": [
+            f"fake-{name}.csv" for name in ("headline", "checks", "parity", "attacks", "quality")
+        ],
         "latex": [
-            f"fake-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
+            f"fake-{name}.tex"
+            for name in ("headline", "checks", "parity", "attacks", "optimality", "cost")
         ],
     }
     assert all(path.is_file() for paths in report.values() for path in paths)
@@ -141,7 +146,8 @@ def test_csv_holds_the_raw_numbers(
     results: Results, measured: Measured, findings: Findings, report: dict[str, list[Path]]
 ) -> None:
     scores = quality(findings.contests).drop(columns="data")
-    frames = (measured.headline, measured.parity, measured.attacks, scores)
+    told = measured.checks[[*TOLD]]
+    frames = (measured.headline, told, measured.parity, measured.attacks, scores)
     whence = {
         "suite": "fake", "dataset": "digits", "split": "test", "run_seed": 0,
         "run_started": results.started, "version": "0.1.0",
@@ -201,18 +207,18 @@ def test_one_model_one_norm_one_toolkit(small: Results, tmp_path: Path) -> None:
     assert "No attack of this run was made by two toolkits" in text
     assert "Left out" not in text
     assert "Cells without a result" not in text
-    assert "Figure 1. Accuracy against the ℓ∞ radius, digits/cnn, n = 40" in text
+    assert re.search(r"Figure 1. Accuracy against the ℓ∞ radius, digits/cnn[ (a-z)]*, n = 40", text)
 
 
 def test_a_gallery_goes_on_where_a_page_is_full(
     small: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (sheet,) = gallery(small)
-    full = dataclasses.replace(sheet, panels=sheet.panels * 60, without=("fab", "square"))
+    full = dataclasses.replace(sheet, panels=sheet.panels * 90, without=("fab", "square"))
     monkeypatch.setattr("bench.report.sections.gallery.gallery", lambda results: [full])
     path = write_report(small, tmp_path, ["pdf"])["pdf"][0]
     pages = [page.get_text().count("foolbox\nℓ∞") for page in pymupdf.open(path)]
-    assert sum(pages) == 60  # what has no room on a page is on the next
+    assert sum(pages) == 90  # what has no room on a page is on the next
     assert sum(panels > 6 for panels in pages) > 1
     assert "No picture of this image: fab, square." in _text(path)
     assert "digits/cnn, continued" in _text(path)
