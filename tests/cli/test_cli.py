@@ -237,7 +237,7 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
     )  # fmt: skip
     process = invoke(
         "run", "--suite", "tiny.toml", "--plugin", tmp_path / "broken.py", "--model", "my-net",
-        "--results", tmp_path / "r", cwd=folder,
+        "--trust", "off", "--results", tmp_path / "r", cwd=folder,
     )  # fmt: skip
     assert process.returncode == 1
     assert "FAILED" in process.stderr
