@@ -12,6 +12,7 @@ from bench.runner.decide import Limits, decide
 from bench.runner.execute import Scope, execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -127,3 +128,17 @@ def test_a_run_that_was_stopped_goes_on_with_what_it_has(made, monkeypatch):
     decide(plan, store, execute(plan, store).run, Limits(budget=600), Scope(), events.append)
     first = next(event for event in events if event["event"] == "look")
     assert first["images"] == [60]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["digits-defences", "digits-local"])
+def test_what_all_images_decide_is_decided_in_the_same_way(suite, tmp_path):
+    asked, store = load_suite(suite), open_store(tmp_path / "added")
+    plan = make_plan(asked)
+    last = decide(plan, store, execute(plan, store).run, Limits(budget=1200), Scope())
+    added = comparisons(Outcomes(run_of(plan, store, last)))["verdict"]
+    every, whole = make_plan(asked, Selection(images="all")), open_store(tmp_path / "all")
+    on_all = comparisons(Outcomes(run_of(every, whole, execute(every, whole).run)))["verdict"]
+    decided = on_all != UNDECIDED
+    assert decided.any()
+    assert list(added[decided]) == list(on_all[decided])
