@@ -129,15 +129,21 @@ def added_table(added: pd.DataFrame) -> Table:
             MODEL: "model",
             THREAT: threat_of,
             Column("attack"): "attack",
-            Column("without (%)", "rate"): lambda row: formatting.percent(row.before),
+            Column("without (%)", "rate"): _before,
             Column("with it (%)", "rate"): lambda row: formatting.percent(row.after),
             Column("passes allowed", "number"): lambda row: formatting.count(row.allowed),
             Column("passes used", "number"): lambda row: formatting.count(row.spent),
         },
         "Where checks find that the attacks of the suite may have been misled, an attack is added that needs no "
-        "gradient of the model (auto): the robust accuracy without it and with it, and forward and backward "
+        "gradient of the model (auto): the robust accuracy without it (INVALID where no attack of the suite counted) "
+        "and with it, and forward and backward "
         "passes for each image, on average over the images attacked.",
     )
+
+
+def _before(row: Any) -> str:
+    """Return the robust accuracy under the attacks of the suite; INVALID where none of them counted."""
+    return "INVALID" if formatting.missing(row.before) else formatting.percent(row.before)
 
 
 def added_lines(added: pd.DataFrame) -> list[str]:
