@@ -58,12 +58,14 @@ class Said(NamedTuple):
         headline: the robust accuracy that the headline states, in percent; None where it states none.
         flag: what the headline says beside its figure.
         trust: the headline's verdict on its figure; empty where it gives none.
+        caught: the checks that failed.
     """
 
     withstood: float
     headline: float | None
     flag: str
     trust: str
+    caught: tuple[str, ...]
 
 
 def says(scene: Scene, folder: Path, count: int | None = None) -> Said:
@@ -77,8 +79,10 @@ def says(scene: Scene, folder: Path, count: int | None = None) -> Said:
     share = 100 * rows["index"][robust].nunique() / (count or scene.count)
     table = done.headline()
     table = table[(table["norm"] == scene.norm) & (table["eps"] == number(scene.eps))]
+    found = done.findings()
+    caught = tuple(dict.fromkeys(found.loc[found["status"] == "fail", "check"]))
     if table.empty:
-        return Said(share, None, "no headline", "")
+        return Said(share, None, "no headline", "", caught)
     (row,) = table.itertuples()
     stated = None if math.isnan(row.robust_accuracy) else 100 * row.robust_accuracy
-    return Said(share, stated, str(row.flag or ""), str(getattr(row, "trust", "")))
+    return Said(share, stated, str(row.flag or ""), str(getattr(row, "trust", "")), caught)
