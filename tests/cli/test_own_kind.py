@@ -11,7 +11,17 @@ from bench.store.results import load_results
 def test_a_kind_of_ones_own_on_the_command_line(tmp_path, invoke):
     folder = own_kind.write(tmp_path)
     plugin = ("--plugin", folder / "logits.py")
-    run = invoke("run", "--suite", folder / "logits.toml", *plugin, "--display", "none", cwd=folder)
+    run = invoke(
+        "run",
+        "--suite",
+        folder / "logits.toml",
+        *plugin,
+        "--trust",
+        "off",
+        "--display",
+        "none",
+        cwd=folder,
+    )
     assert run.returncode == 0, run.stderr
     listed = invoke("ls", "attacks", "mean-logit", *plugin, cwd=folder).stdout
     assert "the mean absolute value of the logits" in listed
@@ -27,7 +37,7 @@ def test_a_kind_of_ones_own_on_the_command_line(tmp_path, invoke):
 
 def test_results_of_a_kind_are_read_without_the_file_that_added_it(tmp_path, invoke):
     folder = own_kind.write(tmp_path)
-    run = ("run", "--suite", folder / "logits.toml", "--display", "none")
+    run = ("run", "--suite", folder / "logits.toml", "--trust", "off", "--display", "none")
     assert invoke(*run, "--plugin", folder / "logits.py", cwd=folder).returncode == 0
     cells = load_results(folder / "results", "logits").cells
     key = cells.loc[cells["kind"] == "logits", "cell"].iloc[0]

@@ -342,7 +342,9 @@ def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(
 
 
 def test_more_images_take_over_the_rows_of_those_that_are_there(invoke, folder, monkeypatch):
-    monkeypatch.setattr("bench.cli.run._report", lambda *given: ({}, None))  # to draw takes seconds
+    monkeypatch.setattr(
+        "bench.cli.found._report", lambda *given: ({}, None)
+    )  # to draw takes seconds
     run(invoke, folder, "--batch-size", 4)
     more = ("--batch-size", 4, "--images", 20, "--json", "--display", "plain")
     process = invoke("run", "--suite", "s.toml", *more, cwd=folder)

@@ -88,7 +88,7 @@ def _text(path: Path) -> str:
 def _measured(results: Results) -> Measured:
     nothing, outcomes = pd.DataFrame(), Outcomes(results)
     return Measured(
-        outcomes=outcomes, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), access=nothing, parity=nothing,
+        outcomes=outcomes, of_suite=outcomes, added=nothing, headline=headline(outcomes), curve=nothing, attacks=attack_rates(outcomes), access=nothing, parity=nothing,
         perturbations=nothing, transfer=nothing, claims=nothing, comparisons=nothing, radii=nothing,
         certificates=nothing, certified=nothing, certified_bounds=nothing, checks=nothing,
     )  # fmt: skip
@@ -108,10 +108,10 @@ def test_every_format_is_written(report: dict[str, list[Path]]) -> None:
     names = {kind: [path.name for path in paths] for kind, paths in report.items()}
     assert names["pdf"] == ["dml.pdf"]
     assert names["csv"] == [
-        f"dml-{one}.csv" for one in ("headline", "published", "parity", "attacks")
+        f"dml-{one}.csv" for one in ("headline", "checks", "published", "parity", "attacks")
     ]
     assert names["latex"] == [
-        "dml-headline.tex", *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
+        "dml-headline.tex", "dml-checks.tex", *[f"dml-table-5.{turn}.tex" for turn in range(1, 8)],
         "dml-agreement.tex", "dml-surrogates.tex", "dml-cost.tex",
         "dml-surfaces.pdf", "dml-embedding.pdf", "dml-bars-mnist.pdf", "dml-bars-cifar10.pdf",
     ]  # fmt: skip
@@ -149,7 +149,7 @@ def test_the_csv_file_holds_the_comparison(
     partly: pd.DataFrame, report: dict[str, list[Path]]
 ) -> None:
     read = pd.read_csv(
-        report["csv"][1], dtype={"table": "str", "eps": "str", "eps_published": "str"}
+        report["csv"][2], dtype={"table": "str", "eps": "str", "eps_published": "str"}
     )
     read = read[list(partly.columns)]
     pd.testing.assert_frame_equal(read, partly.assign(note=partly["note"].replace("", None)))

@@ -97,7 +97,7 @@ def test_the_best_of_a_column_is_bold_unless_all_are_alike(
     results: Results, measured: Measured
 ) -> None:
     shares = {"digits/cnn": (0.5, 0.25), "digits/wide": (0.75, 0.25)}
-    found = measured.headline.assign(flag="", attacks=3, planned=3)
+    found = measured.headline.assign(flag="", attacks=3, planned=3, trust="believable", reasons="")
     found["robust_accuracy"] = [
         shares[row.model][int(row.eps > 0.05)] for row in found.itertuples()
     ]
@@ -106,7 +106,7 @@ def test_the_best_of_a_column_is_bold_unless_all_are_alike(
 
 
 def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured: Measured) -> None:
-    found = measured.headline.assign(flag="", attacks=3, planned=3)
+    found = measured.headline.assign(flag="", attacks=3, planned=3, trust="believable", reasons="")
     found.loc[0, ["robust_accuracy", "low", "high"]] = np.nan
     found.loc[0, ["flag", "attacks"]] = ["INVALID: 3 of 3 attacks did not run", 0]
     found.loc[1, "attacks"] = 2
@@ -119,7 +119,7 @@ def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured
 
 def test_every_table_says_where_it_is_from(odd: Results) -> None:
     made = render(document(find(odd, measure(odd))))
-    assert len(made) == 5
+    assert len(made) == 6
     for name, content in made.items():
         lines = content.decode().splitlines()
         assert lines[0] == (
@@ -201,7 +201,8 @@ def test_every_sign_is_one_that_latex_sets(results: Results) -> None:
 def test_latex_takes_every_file_of_a_run(odd: Results, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path, ["latex"])["latex"]
     assert {path.name for path in made} == {
-        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
+        f"top-10%-{name}.tex"
+        for name in ("headline", "checks", "parity", "attacks", "optimality", "cost")
     }
     for path in made:
         check(path.read_text("utf-8"))
@@ -281,7 +282,8 @@ def test_a_headline_of_many_threats_fits_the_page(
 def test_an_appendix_takes_every_table(odd: Results, pdflatex: str, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path / "out", ["latex"])["latex"]
     assert {path.name for path in made} == {
-        f"top-10%-{name}.tex" for name in ("headline", "parity", "attacks", "optimality", "cost")
+        f"top-10%-{name}.tex"
+        for name in ("headline", "checks", "parity", "attacks", "optimality", "cost")
     }
     for path in made[1:]:
         log, text = _compiled(pdflatex, tmp_path, path.read_text("utf-8"), "onecolumn")

@@ -103,7 +103,7 @@ def test_other_weights_of_the_trunk_are_noticed(quick):
 
 def test_a_suite_runs_them_and_its_report_names_the_trunk(quick, invoke, tmp_path):
     (tmp_path / "features.toml").write_text(SUITE)
-    done = invoke("run", "--suite", "features.toml", cwd=tmp_path)
+    done = invoke("run", "--suite", "features.toml", "--trust", "off", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = load_results(tmp_path / "results", "features")
     assert set(results.cells["status"]) == {"done"}
