@@ -92,4 +92,4 @@ def test_each_scene(registry, tmp_path, scene, capsys):
     if scene.hides:
         assert said.withstood - left >= 15
     else:
-        assert left <= said.withstood + 3
+        assert left <= said.headline + 3

@@ -139,14 +139,14 @@ SCENES = (
     Scene(
         name="random resize and pad",
         before=76.0,
-        left=0.0,
+        left=6.1,
         build=resize_and_pad,
         handmade=attack_resize,
     ),
     Scene(
         name="stochastic activations",
         before=0.5,
-        left=0.5,
+        left=7.9,
         hides=False,
         build=stochastic,
         handmade=lambda x, y: over_draws(mean_of(stochastic().module, DRAWS), stochastic(), x, y),
@@ -154,7 +154,7 @@ SCENES = (
     Scene(
         name="dropout left on",
         before=0.5,
-        left=0.5,
+        left=6.5,
         hides=False,
         build=dropout,
         handmade=lambda x, y: over_draws(mean_of(dropout().module, DRAWS), dropout(), x, y),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 import bench
-from bench.runner.judge import Attempt, confidence, decision, judge
+from bench.runner.judge import JUDGING, Attempt, confidence, decision, judge, share_right
 from bench.spec import Adapter, AttackSpec, Norm
 from bench.trust.behaviour import judged
 
@@ -34,7 +34,7 @@ class Scene:
         without: attacks of the standard suite that are left out, since they alone cope with the defence.
         before: what withstood the standard suite before there was any remedy, in percent of the
             test images.
-        left: what the hand-made attack leaves, likewise.
+        left: what the hand-made attack leaves, likewise; of a random model the mean share of draws.
         hides: whether the standard suite overstates the robustness clearly; it does not where the plain
             attacks of the harness cope with the defence.
         count: how many of the first test images the figures are about.
@@ -64,13 +64,14 @@ def images(
 def withstood(scene: Scene, count: int | None = None) -> torch.Tensor:
     """Return which of the first images the model labels rightly before and after the hand-made attack, (N,).
 
-    The model judges as in a run: a random one by repeated draws, each batch with the images that it gets
-    right, and an image counts as broken only if it lies in the ball and its scores are finite.
+    The model judges as in a run: each batch with the images that it gets right; an image counts as broken only
+    if it lies in the ball and its scores are finite. Of a random model, as in the headline, the share of draws
+    that are right about the image tried.
     """
     x, y = images(scene.data, count or scene.count)
     model, _ = judged(scene.build(), x)
     spec = AttackSpec(name="pgd", norm=scene.norm, eps=scene.eps)
-    robust = torch.zeros(len(x), dtype=torch.bool)
+    robust = torch.zeros(len(x))
     for at in torch.arange(len(x)).split(TOGETHER):
         clean = decision(model, x[at])
         right = clean.labels == y[at]
@@ -78,5 +79,10 @@ def withstood(scene: Scene, count: int | None = None) -> torch.Tensor:
         attempt = Attempt(spec, x[chosen], y[chosen], confidence(clean, model.spec)[right])
         tried = scene.handmade(attempt.x.clone(), attempt.y)
         verdict = judge(attempt, model.spec, tried, decision(model, tried))
-        robust[chosen] = ~torch.tensor(verdict.success)
+        kept = share_right(model, tried, attempt.y, JUDGING)
+        invalid = torch.tensor([why is not None for why in verdict.invalid])
+        standing = ~torch.tensor(verdict.success)
+        robust[chosen] = (
+            standing.float() if kept is None else torch.where(invalid, 1.0, kept.float())
+        )
     return robust
