@@ -21,6 +21,7 @@ from bench.spec import (
     BLACK_BOX_SURFACE,
     NOISELESS_SURFACE,
     ONE_DRAW_SURFACE,
+    WHOLE_MODEL_SURFACE,
     Adapter,
     AttackSpec,
     Norm,
@@ -224,9 +225,11 @@ class CheckedThreat:
 
     def _surface(self, name: str) -> str:
         """Return the surface that an attack is made through where a check names none."""
+        offered = next(iter(self.judge.surfaces()), None)
+        if access(name) == "whole" and offered is not None:
+            return WHOLE_MODEL_SURFACE
         if access(name) != "white":
             return BLACK_BOX_SURFACE
-        offered = next(iter(self.judge.surfaces()), None)
         if offered is None:
             raise UnsupportedAttack(f"{self.title} has no gradient, which {name} needs")
         return offered
