@@ -32,6 +32,7 @@ def linear(shape, classes):
     return bench.wrap(net, classes, shape), x, net(x).argmax(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "classes"), MODELS)
 def test_an_attack_runs_or_says_beforehand_what_it_needs(shape, classes) -> None:
     model, x, y = linear(shape, classes)

@@ -168,6 +168,7 @@ def test_the_inner_steps_are_of_the_norm_asked_for_and_in_the_box_or_not(
     assert 0 < err < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "eps"), [("l2", 1.2), ("linf", 0.2)])
 def test_the_best_perturbation_of_all_passes_is_kept(trained, norm, eps) -> None:
     """A fit of fewer passes goes the same way, so that the last of each are those of one fit."""

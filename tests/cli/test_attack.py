@@ -72,6 +72,7 @@ def rows(process):
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_an_image_of_the_digits_is_attacked_with_nothing_installed(tmp_path):
     process = call("attack", "digits/mlp", "test:2", *FGSM, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
@@ -396,6 +397,7 @@ def test_tables_keep_to_the_width_of_the_terminal(invoke, folder, width):
         assert said in together
 
 
+@pytest.mark.slow
 def test_a_terminal_that_can_shows_the_picture(tmp_path, cache):
     ours, theirs = pty.openpty()
     process = subprocess.Popen(

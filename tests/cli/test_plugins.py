@@ -114,6 +114,7 @@ def test_a_section_of_a_plugin_is_in_every_format(study):
         assert row["suite"] == "toy-study"
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_is_told_in_one_line_and_no_file_is_new(study):
     (study / "fails.py").write_text(SECTION.replace('["borderline"].mean', '["nowhere"].mean'))
     done = call(
@@ -157,6 +158,7 @@ def test_a_study_of_a_plugin_has_its_published_table_beside_ours(study):
     assert float(clean["ours"]) > float(pgd["ours"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("claims",), ("parity",), ("report", "--format", "csv")], ids=" ".join
 )

@@ -84,6 +84,7 @@ def test_more_images_than_the_suite_says_are_a_fuller_report(invoke, folder):
     assert "reports/s.* is of a fuller run" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("--seed", "1"), ("--eps", "0.1", "--eps", "0.2")])
 def test_other_words_than_the_suite_s_are_a_try_too(invoke, folder, words):
     run(invoke, folder, *words)  # in an empty folder, it makes the report

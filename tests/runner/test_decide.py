@@ -48,6 +48,7 @@ def run_of(plan, store, run):
     return load_results(store.root, plan.suite.name, plan.content, run)
 
 
+@pytest.mark.slow
 def test_images_are_added_to_what_is_undecided_until_it_is_decided(made):
     plan, store, run = made(CLAIMS[0])
     assert list(comparisons(Outcomes(run_of(plan, store, run)))["verdict"]) == [UNDECIDED]

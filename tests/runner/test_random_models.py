@@ -65,6 +65,7 @@ def rows(root):
     return found.sort_values(["cell", "index"], ignore_index=True)
 
 
+@pytest.mark.slow
 def test_a_random_model_is_said_to_be_and_its_rows_repeat(said, tmp_path):
     plan, lines = said(Drops)
     assert lines == ["mine: random, so each image is judged by 32 draws"]
