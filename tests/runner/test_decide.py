@@ -74,6 +74,7 @@ def test_images_are_added_to_what_is_undecided_until_it_is_decided(made):
     assert list(run_of(plan, store, again).cells["cell"]) == list(found.cells["cell"])
 
 
+@pytest.mark.slow
 def test_the_budget_and_the_most_images_are_kept_to(made):
     plan, store, run = made(CLAIMS[1], together=100)
     events = []
