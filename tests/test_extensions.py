@@ -139,9 +139,9 @@ def test_what_asks_for_the_kind_is_explained(invoke, folder):
     assert "of each absolute value" in shown
 
 
-def test_a_run_says_how_much_checks_found(run):
+def test_a_run_says_how_much_checks_found_and_how_to_see_it(run):
     (line,) = (line for line in run.stderr.splitlines() if "findings of checks" in line)
-    assert line.endswith("bench trust --suite toy-study shows them")
+    assert line.endswith(f"bench trust --suite toy-study {' '.join(NAMED)} shows them")
 
 
 def test_the_run_holds_rows_of_the_family_and_of_the_kind(run, folder):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from bench.cli.options import same_run
 from bench.cli.stored import about
 from bench.errors import StoreError
 
@@ -60,7 +61,7 @@ def finish(findings: Findings, options: Mapping[str, Any]) -> bool:
                 "no robust accuracy: all attacks look for the nearest image, and the suite names no eps; "
                 "how far they went is in the report and in its attacks.csv"
             )
-    _print_found(findings, options["suite"], options["as_json"])
+    _print_found(findings, same_run(options["suite"], options["results"]), options["as_json"])
     undecided = what_is_left(results, findings.comparisons)
     if undecided:
         say(undecided)
@@ -95,7 +96,7 @@ def _report(
     return write_findings(findings, options["out"], formats), None
 
 
-def _print_found(findings: Findings, suite: str, as_json: bool) -> None:
+def _print_found(findings: Findings, run: str, as_json: bool) -> None:
     """Print headline, goals, critical eps, claims, certificates and what checks found."""
     from bench.cli.display import print_events, print_table, say
     from bench.report.labels import attack_names
@@ -131,13 +132,13 @@ def _print_found(findings: Findings, suite: str, as_json: bool) -> None:
         if len(shown.frame):
             click.echo()
         print_table(shown.frame.to_dict("records"))
-    say(_counted(measured.checks, suite))
+    say(_counted(measured.checks, run))
 
 
-def _counted(checks: pd.DataFrame, suite: str) -> str:
+def _counted(checks: pd.DataFrame, run: str) -> str:
     """Return in a line how much checks found, and where it is told."""
     counts = checks["status"].value_counts()
     shares = ", ".join(
         f"{counts.get(status, 0)} {word}" for status, word in (("fail", "failed"), ("warn", "warn"))
     )
-    return f"{len(checks)} findings of checks, {shares}: bench trust --suite {suite} shows them"
+    return f"{len(checks)} findings of checks, {shares}: bench trust {run} shows them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from click.shell_completion import CompletionItem
 
 from bench.spec import TOOLKITS
 from bench.suite_files import known_suites
+
+#: The folder of results where none is named.
+RESULTS = Path("results")
+
+#: Where a command keeps which plug-ins it was given.
+_PLUGINS = "bench.plugins"
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -51,7 +58,7 @@ suite_option = click.option(
     help="A shipped suite (`bench ls suites`) or a path to a .toml file.",
 )  # fmt: skip
 results_option = click.option(
-    "--results", type=_FOLDER, default=Path("results"), show_default=True, metavar="DIR",
+    "--results", type=_FOLDER, default=RESULTS, show_default=True, metavar="DIR",
     help="The folder of results.",
 )  # fmt: skip
 out_option = click.option(
@@ -77,6 +84,19 @@ def _load_plugins(ctx: click.Context, param: click.Parameter, files: tuple[Path,
 
         for file in files:
             load_plugin(file)
+        ctx.meta[_PLUGINS] = files
+
+
+def same_run(suite: str, results: Path) -> str:
+    """Return the options by which another command finds a run of the present one: suite, results, plug-ins."""
+    context = click.get_current_context(silent=True)
+    plugins = context.meta.get(_PLUGINS, ()) if context else ()
+    words = ["--suite", suite]
+    if results != RESULTS:
+        words += ["--results", str(results)]
+    for file in plugins:
+        words += ["--plugin", str(file)]
+    return shlex.join(words)
 
 
 plugin_option = click.option(

@@ -75,6 +75,8 @@ def as_pictures(threat: CheckedThreat) -> Finding:
     sentence = f"{n - k} of {n} kept images that broke the model still do as 8-bit pictures"
     if fewer:
         sentence += "; the rest depend on differences smaller than a picture file can hold"
+        if threat.drawn:  # draws are seeded by the image, so a rounded one has others
+            sentence += ", or on what the model draws"
     return Finding(
         status="warn" if fewer else "pass",
         sentence=sentence,
