@@ -136,12 +136,11 @@ class Display:
         self.task = self.progress.add_task("", total=sum(self.images.values()))
 
     def _further(self, plan: Plan) -> None:
-        """Show which attacks are added, because checks call for them."""
+        """Show that attacks are added that the suite does not ask for."""
         self.titles |= {key: f"{cell.title()} (auto)" for key, cell in plan.cells.items()}
         self.images |= {key: len(plan.images_of(cell)) for key, cell in plan.cells.items()}
-        self.note(
-            f"checks call for {len(plan.cells)} more: attacks of the suite may have been misled"
-        )
+        figures = "one figure" if len(plan.cells) == 1 else f"{len(plan.cells)} figures"
+        self.note(f"adaptive is added for {figures}, where the suite's own attacks may be too weak")
         if self.task is None:
             self.task = self.progress.add_task("", total=0)
         self.progress.update(self.task, total=sum(self.images.values()))

@@ -113,6 +113,10 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     from bench.store.results import load_results
 
     scope, limits = _scope(options), limits_of(options)
+    if options["trust"] == "off" and options["trust_budget"] is not None:
+        raise SpecError(
+            "--trust-budget goes with --trust quick or full; --trust off adds no attack"
+        )
     as_written, asked = _suites(suite, options)
     _check_study(suite)
     store = _store(options["results"], options["dry_run"])

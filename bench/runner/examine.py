@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.measure.outcomes import Outcomes
-from bench.runner.auto import plan_of, rows_to_attack
-from bench.runner.checked_run import checked_run
+from bench.runner.auto import Row, every_row_to_attack, plan_of, rows_to_attack
+from bench.runner.checked_run import CheckedRun, checked_run
 from bench.runner.execute import ALL_MISSING, Event, Outcome, Scope, execute
 from bench.runner.manifest import cell_facts
 from bench.runner.plan import Plan
@@ -83,10 +83,12 @@ def examine(
     found = checked_run(plan, results, data)
     counts = make_checks(found, store, reopened(store, run), effort.level)
     made = replace(found.results, checked=checked(store.root, events(store, run)))
-    rows = rows_to_attack(found, run_findings(Outcomes(made)), effort.level)
-    if not rows or scope.overwrite == "never":
+    if scope.overwrite == "never":
         return Examined(run=run, counts=counts)
-    further = plan_of(plan, found, rows, effort.passes)
+    called = rows_to_attack(found, run_findings(Outcomes(made)), effort.level)
+    further = _further(plan, found, called, effort.passes, store)
+    if not further.cells:
+        return Examined(run=run, counts=counts)
     done = results.cells.loc[results.cells["status"] == "done", "cell"]
     if set(further.cells) <= set(done):
         return Examined(run=run, counts=counts)
@@ -95,6 +97,21 @@ def examine(
         further, store, scope, on_event=on_event, request=_request(store, run, further)
     )
     return Examined(run=outcome.run, counts=counts, outcome=outcome)
+
+
+def _further(
+    plan: Plan, run: CheckedRun, called: Sequence[Row], passes: int | None, store: Store
+) -> Plan:
+    """Return a plan of the attack on the rows where it is called for, and where an earlier run made it.
+
+    What an attack has found once is not forgotten because this run looks less closely.
+    """
+    everywhere = plan_of(plan, run, every_row_to_attack(run), passes)
+    wanted = plan_of(plan, run, called, passes).cells.keys()
+    cells = {
+        key: cell for key, cell in everywhere.cells.items() if key in wanted or store.is_done(key)
+    }
+    return replace(everywhere, cells=cells)
 
 
 def _request(store: Store, run: str, further: Plan) -> Mapping[str, Any]:

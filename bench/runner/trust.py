@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bench.adapters.generators import device_of, seeded
 from bench.registry import is_ours
@@ -147,7 +147,8 @@ class _Account:
 def make_checks(run: CheckedRun, store: Store, log: RunLog, level: Level) -> CheckCounts:
     """Make the checks of the models and threats of a run, and log what they found.
 
-    What was made before is not made again. Those of models come first, then check by check those of all
+    What was made before is not made again, and is not forgotten: at level `quick`, those that an earlier run
+    made at level `full` count too. Those of models come first, then check by check those of all
     threats, so that what time is left for is the same for all of them.
 
     Args:
@@ -164,7 +165,8 @@ def make_checks(run: CheckedRun, store: Store, log: RunLog, level: Level) -> Che
     not_made: list[dict[str, Any]] = []
     kept: list[str] = []
     made = before = 0
-    for item in _items(run, level):
+    wanted = ("quick", "full") if level == "full" else ("quick",)
+    for item in _items(run):
         if item.title in stopped:
             continue
         key = found_key(item.made_on)
@@ -172,6 +174,8 @@ def make_checks(run: CheckedRun, store: Store, log: RunLog, level: Level) -> Che
         if record is not None:
             kept.append(key)
             before += 1
+        elif item.check.level not in wanted:
+            continue
         elif account.allows(item.check):
             record = _record(item)
             write_found(store.root, key, record)
@@ -181,7 +185,8 @@ def make_checks(run: CheckedRun, store: Store, log: RunLog, level: Level) -> Che
         else:
             not_made.append({**facts(item.check), "level": item.check.level, **item.about()})
             continue
-        account.add(item.check, record["seconds"])
+        if item.check.level in wanted:
+            account.add(item.check, record["seconds"])
         if item.check.required and any(found["status"] == "fail" for found in record["findings"]):
             stopped.add(item.title)
     if kept:
@@ -193,12 +198,12 @@ def make_checks(run: CheckedRun, store: Store, log: RunLog, level: Level) -> Che
     )
 
 
-def _items(run: CheckedRun, level: Level) -> Iterator[_Item]:
+def _items(run: CheckedRun) -> Iterator[_Item]:
     """Yield the checks of a run's models, then those of its threats, the cheap ones first."""
-    for check in _checks("model", level):
+    for check in _checks("model"):
         for title in run.models:
             yield _Item(check=check, run=run, title=title)
-    checks = _checks("threat", level)
+    checks = _checks("threat")
     if not checks:
         return
     near_zero = run.bounds["verdict.near-zero"]
@@ -214,11 +219,10 @@ def _items(run: CheckedRun, level: Level) -> Iterator[_Item]:
             yield _Item(check=check, run=run, title=str(row["model"]), row=row)
 
 
-def _checks(needs: Needs, level: Level) -> list[Check]:
-    """Return the checks of a kind that are made at a level, quick ones first."""
-    wanted = ("quick", "full") if level == "full" else ("quick",)
+def _checks(needs: Needs) -> list[Check]:
+    """Return the checks of a kind, quick ones first."""
     found = [check for check in all_checks().values() if check.needs == needs]
-    return [check for one in wanted for check in found if check.level == one]
+    return [check for one in get_args(Level) for check in found if check.level == one]
 
 
 def _record(item: _Item) -> dict[str, Any]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import build
+import pandas as pd
 import pytest
+
+from bench.report.sections.claims import what_is_left
 
 FGSM = {"name": "fgsm", "norm": "linf", "eps": "0.1", "toolkits": ["torchattacks"]}
 CLAIM = {
@@ -62,6 +66,7 @@ def test_what_is_left_is_said_by_run_claims_and_report(invoke, suite):
 @pytest.mark.parametrize(("words", "why"), [
     (("--budget", "5m"), "--budget goes with --decide"),
     (("--images-up-to", "5"), "--images-up-to goes with --decide"),
+    (("--trust", "off", "--trust-budget", "100"), "--trust-budget goes with --trust quick or full"),
     (("--decide", "--budget", "5"), "--budget 5: write a time such as 90s, 30m or 2h"),
     (("--decide", "--budget", "0s"), "--budget 0s: write a time"),
     (("--decide", "--images-up-to", "few"), "--images-up-to few: write a number from 1, or all"),
@@ -72,3 +77,11 @@ def test_options_that_do_not_go_together_are_refused(invoke, suite, words, why):
     found = invoke("run", "--suite", "pair.toml", *words, cwd=suite)
     assert found.returncode == 2
     assert why in " ".join(found.stderr.split())
+
+
+def test_what_cannot_be_judged_is_not_counted_as_decided():
+    compared = pd.DataFrame({"verdict": ["not judged", "holds"], "measure": "robust_accuracy"})
+    results = SimpleNamespace(added=SimpleNamespace(ended="images", budget=60.0, left=""))
+    assert what_is_left(results, compared) == (
+        "0 of 2 comparisons undecided, 1 not judged, which more images do not help"
+    )

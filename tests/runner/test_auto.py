@@ -117,6 +117,8 @@ def test_at_full_effort_every_figure_that_may_be_too_high_is_attacked(plan, regi
     assert set(zip(added["model"], added["eps"], strict=True)) == {
         ("digits/mlp", "0.05"), ("digits/cnn", "0.05"),
     }  # fmt: skip
+    quick = examine(plan, store, execute(plan, store).run, SHORT)  # what it found is not forgotten
+    assert (quick.outcome.computed, set(quick.outcome.kept)) == ((), set(added["cell"]))
 
 
 def test_a_suite_that_makes_the_attack_itself_is_given_no_other(misled, tmp_path):

@@ -131,6 +131,9 @@ def test_full_checks_are_made_only_where_they_are_asked_for(made):
     assert found == []
     full, _, called = made(level="full")
     assert (full.made, called) == (1, ["deep"])
+    quick, _, called = made(level="quick")
+    # what was found is not forgotten
+    assert (quick.made, quick.kept, called) == (0, full.made + full.kept, ["deep"])
 
 
 def test_what_there_is_no_time_for_is_left_out_and_said(made, monkeypatch):

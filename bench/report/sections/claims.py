@@ -15,7 +15,7 @@ from bench.report.labels import THREAT
 from bench.report.rules import SectionRule
 from bench.store.results import Results
 from bench.trust.claim_measures.registry import claim_measures_by_name
-from bench.trust.verdicts import UNDECIDED
+from bench.trust.verdicts import UNDECIDED, UNJUDGED
 
 _CAPTION = (
     "Each claim, tested on the same images: under its own attack (that of the study), and under the strongest, "
@@ -75,6 +75,9 @@ def what_is_left(results: Results, compared: pd.DataFrame) -> str:
         return ""
     undecided = compared[compared["verdict"] == UNDECIDED]
     said = f"{len(undecided)} of {formatting.plural(len(compared), 'comparison')} undecided"
+    unjudged = int((compared["verdict"] == UNJUDGED).sum())
+    if unjudged:
+        said += f", {unjudged} not judged, which more images do not help"
     measures = claim_measures_by_name()
     others = sorted({
         measures[name].noun for name in undecided["measure"] if not measures[name].at_any_time
