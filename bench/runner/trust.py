@@ -68,7 +68,8 @@ class CheckCounts:
         words = f"checks: {self.made} made, {self.kept} kept, {self.seconds:.1f} s in all"
         if not self.not_made:
             return words
-        return f"{words}; {self.not_made} not made: {100 * self.share:.0f} % of the time was spent"
+        most = f"{100 * self.share:.0f} % of the attacks' time"
+        return f"{words}; {self.not_made} not made, since checks may take {most}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -206,16 +206,16 @@ def _unmade(row: Mapping[Any, Any], broken: pd.DataFrame, results: Results) -> s
     if not _checked(row, results):
         return ""
     left = [
-        str(one["title"])
+        named(str(one["check"]))
         for one in checked.not_made
         # What goes beyond the usual checks makes no figure worse for want of time.
         if one.get("level") != "full"
         and len(about(pd.DataFrame([{**one, "cell": ""}]).astype({"eps": "float64"}), row))
     ]
-    left += [str(title) for title in broken["title"]]
+    left += [named(str(check)) for check in broken["check"]]
     if not left:
         return None
-    return f"not made: {_told(list(dict.fromkeys(left)), ', ')}"
+    return f"checks not made: {_told(list(dict.fromkeys(left)), ', ')}"
 
 
 def _reasons(findings: pd.DataFrame) -> list[str]:
@@ -224,8 +224,13 @@ def _reasons(findings: pd.DataFrame) -> list[str]:
     for found in findings.to_dict("records"):
         subject = f" of {found['subject']}" if found["subject"] else ""
         said, _, _ = found["sentence"].partition(": ")
-        reasons.append(f"{found['check'].replace('-', ' ')}{subject}: {said}")
+        reasons.append(f"{named(found['check'])}{subject}: {said}")
     return reasons
+
+
+def named(check: str) -> str:
+    """Return the name of a check as tables have it, such as `eight bits`."""
+    return check.replace("-", " ")
 
 
 def _told(reasons: list[str], between: str = "; ") -> str:

@@ -82,12 +82,12 @@ LEFT_OUT = {"check": "slow", "title": "it is slow", "model": "a", "norm": "linf"
         # ---- what was not made ----
         ([], {"level": ""}, ("not checked", "", 0)),
         ([], {}, ("not checked", "", 0)),
-        ([PASS], {"not_made": [LEFT_OUT]}, ("not checked", "not made: it is slow", 0)),
+        ([PASS], {"not_made": [LEFT_OUT]}, ("not checked", "checks not made: slow", 0)),
         ([PASS], {"not_made": [{**LEFT_OUT, "norm": "l2"}]}, ("believable", "", 0)),
         ([PASS], {"not_made": [{**LEFT_OUT, "level": "full"}]}, ("believable", "", 0)),
         ([PASS], {"not_made": [{**LEFT_OUT, "model": "b"}]}, ("believable", "", 0)),
         ([found("warn")], {"not_made": [LEFT_OUT]}, ("doubtful", "toy: said", 0)),
-        ([found("fail", f"{ITSELF_FAILED}: x")], {}, ("not checked", "not made: toy", 1)),
+        ([found("fail", f"{ITSELF_FAILED}: x")], {}, ("not checked", "checks not made: toy", 1)),
         # ---- where adaptive was tried ----
         ([PASS, LIES], {}, ("invalid", "gradient of network: zero", 1)),
         ([PASS, LIES], {"cells": [ADAPTIVE]}, ("doubtful", f"{UPPER}; gradient of network: zero", 0)),

@@ -13,6 +13,7 @@ from bench.report.findings import Findings
 from bench.report.labels import MODEL, THREAT, TRUST, robust_accuracy, threat_of
 from bench.report.rules import SectionRule
 from bench.store.results import Results
+from bench.trust.headline_trust import named
 from bench.trust.run_findings import TOLD
 
 #: Of more findings than this, those of one check share a row.
@@ -240,15 +241,20 @@ def effort(checks: pd.DataFrame, results: Results) -> str:
     checked = results.checked
     if not checked.level:
         return f"{words[0]} Checks of models and threats were not made (--trust quick makes them)."
-    seconds = float(results.rows["seconds"].fillna(0).sum())
-    share = f" ({100 * checked.seconds / seconds:.0f} % of the attacks' time)" if seconds else ""
+    seconds = float(results.without_added().rows["seconds"].fillna(0).sum())
+    share = (
+        f" ({100 * checked.seconds / seconds:.0f} % of the time of the suite's attacks)"
+        if seconds
+        else ""
+    )
     words.append(
         f"The checks of models and threats ({checked.level}) took {checked.seconds:.1f} s{share}."
     )
     if checked.not_made:
-        titles = dict.fromkeys(str(one["title"]) for one in checked.not_made)
+        names = dict.fromkeys(named(str(one["check"])) for one in checked.not_made)
         words.append(
-            f"For want of time {len(checked.not_made)} were not made: {'; '.join(titles)}."
+            f"For want of time {len(checked.not_made)} were not made ({', '.join(names)}); "
+            f"bench trust --full has more."
         )
     return " ".join(words)
 
