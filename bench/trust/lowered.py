@@ -105,7 +105,7 @@ def bound(threat: CheckedThreat, check: str) -> str:
 def attack_to_add(threat: CheckedThreat, name: str, **parameters: Scalar) -> str:
     """Return what to write in a suite so that it makes an attack."""
     words = {"name": name, "norm": threat.norm, "eps": threat.eps_text, **parameters}
-    return f"add [[attacks]] {written(words)} to the suite"
+    return f"add to the suite an [[attacks]] table with {written(words)}"
 
 
 def written(words: Mapping[str, Scalar]) -> str:

@@ -263,7 +263,7 @@ def names(cells: Iterable[TriedCell], most: int = 3) -> str:
 def added(at: Tried, attack: str) -> str:
     """Return the line by which a suite makes one more attack within a radius."""
     asked = f'name = "{attack}", norm = "{at.norm}", eps = "{at.eps_text}"'
-    return f"add [[attacks]] {asked} to the suite"
+    return f"add to the suite an [[attacks]] table with {asked}"
 
 
 def looked_at(at: Tried, cell: TriedCell) -> str:

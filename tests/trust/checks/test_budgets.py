@@ -63,7 +63,7 @@ def test_a_single_step_alone_makes_a_figure_doubtful():
         "the only attack along a gradient is a single step (fgsm), and several break more in most models"
     )
     assert finding.remedy == (
-        'add [[attacks]] name = "pgd", norm = "linf", eps = "8/255" to the suite'
+        'add to the suite an [[attacks]] table with name = "pgd", norm = "linf", eps = "8/255"'
     )
 
 

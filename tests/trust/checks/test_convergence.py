@@ -39,7 +39,7 @@ def test_where_no_attack_took_steps_pgd_does():
         "no attack of the run takes steps along the gradient; pgd with 40 breaks "
     )
     assert finding.remedy == (
-        'add [[attacks]] name = "pgd", norm = "linf", eps = "0.1", steps = 40 to the suite'
+        'add to the suite an [[attacks]] table with name = "pgd", norm = "linf", eps = "0.1", steps = 40'
     )
 
 
@@ -119,7 +119,8 @@ def test_the_scores_alone_show_a_hidden_gradient():
         "Square, which goes by the scores alone (500 queries), breaks "
     )
     assert (
-        finding.remedy == 'add [[attacks]] name = "square", norm = "linf", eps = "0.2" to the suite'
+        finding.remedy
+        == 'add to the suite an [[attacks]] table with name = "square", norm = "linf", eps = "0.2"'
     )
 
 

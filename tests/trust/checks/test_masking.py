@@ -27,7 +27,7 @@ def test_noise_finds_what_a_hidden_gradient_hides():
         finding.sentence
     )
     assert finding.remedy == (
-        'add [[attacks]] name = "adaptive", norm = "linf", eps = "0.25" to the suite'
+        'add to the suite an [[attacks]] table with name = "adaptive", norm = "linf", eps = "0.25"'
     )
 
 

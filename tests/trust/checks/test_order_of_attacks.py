@@ -61,7 +61,7 @@ def test_asking_for_answers_must_not_break_what_gradients_do_not():
         "a gradient (pgd) breaks: gradients do not lead to all there is"
     )
     assert finding.remedy == (
-        'add [[attacks]] name = "adaptive", norm = "linf", eps = "0.1" to the suite'
+        'add to the suite an [[attacks]] table with name = "adaptive", norm = "linf", eps = "0.1"'
     )
 
 

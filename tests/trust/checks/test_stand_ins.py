@@ -41,7 +41,7 @@ def test_a_stand_in_that_leads_nowhere_is_a_doubt_and_calls_for_more():
     assert "which stand-ins for its gradient did not show" in finding.sentence
     assert finding.value > 0.5
     assert finding.remedy == (
-        'add [[attacks]] name = "adaptive", norm = "linf", eps = "0.2" to the suite'
+        'add to the suite an [[attacks]] table with name = "adaptive", norm = "linf", eps = "0.2"'
     )
 
 
