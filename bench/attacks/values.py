@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
-from bench.errors import SpecError
+from bench.errors import SpecError, UnsupportedAttack
 from bench.registry import unknown
 from bench.spec import GOALS, ITSELF, Norm, Scalar, number, whole
 
@@ -20,12 +20,12 @@ def norm_of(attack: Attack, norm: str) -> Norm:
     """Return one of an attack's norms.
 
     Raises:
-        SpecError: the attack has no such norm.
+        UnsupportedAttack: the attack has no such norm.
     """
     for known in attack.norms:
         if known == norm:
             return known
-    raise SpecError(f"{attack.name} has no norm {norm!r}; it has {', '.join(attack.norms)}")
+    raise UnsupportedAttack(f"{attack.name} has no norm {norm!r}; it has {', '.join(attack.norms)}")
 
 
 def _amount_text(value: Scalar, what: str) -> str:

@@ -140,7 +140,11 @@ class Display:
         self.titles |= {key: f"{cell.title()} (auto)" for key, cell in plan.cells.items()}
         self.images |= {key: len(plan.images_of(cell)) for key, cell in plan.cells.items()}
         figures = "one figure" if len(plan.cells) == 1 else f"{len(plan.cells)} figures"
-        self.note(f"adaptive is added for {figures}, where the suite's own attacks may be too weak")
+        most = max(int(cell.attack.parameter("passes")) for cell in plan.cells.values())
+        self.note(
+            f"adaptive is added for {figures}, where the suite's own attacks may be too weak: up to {most:,} "
+            f"passes for each image; --trust-budget makes it fewer"
+        )
         if self.task is None:
             self.task = self.progress.add_task("", total=0)
         self.progress.update(self.task, total=sum(self.images.values()))

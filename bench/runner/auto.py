@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.attacks.catalogue import available, resolve
+from bench.attacks.catalogue import resolve, row_of
 from bench.measure.threats import same_radius
 from bench.runner.checked_run import CheckedRun, RunModel
 from bench.runner.plan import Plan
@@ -47,7 +47,7 @@ def every_row_to_attack(run: CheckedRun) -> list[Row]:
         row
         for row in run.headline.to_dict("records")
         if row["model"] in run.models
-        and available(REMEDY, row["norm"])
+        and row["norm"] in row_of(REMEDY).norms
         and not cannot_be_overstated(row, near_zero)
         and not _asked_for(run, row)
     ]

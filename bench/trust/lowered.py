@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bench.attacks.catalogue import row_of
 from bench.measure.statistics import wilson
 from bench.spec import Scalar
 from bench.trust.checked_threat import CheckedThreat
@@ -106,6 +107,13 @@ def attack_to_add(threat: CheckedThreat, name: str, **parameters: Scalar) -> str
     """Return what to write in a suite so that it makes an attack."""
     words = {"name": name, "norm": threat.norm, "eps": threat.eps_text, **parameters}
     return f"add to the suite an [[attacks]] table with {written(words)}"
+
+
+def adaptive_to_add(threat: CheckedThreat) -> str:
+    """Return how to attack a model whose gradient may mislead other attacks."""
+    if threat.norm in row_of("adaptive").norms:
+        return attack_to_add(threat, "adaptive")
+    return "attack it in linf or l2 too, where `adaptive` finds errors without following a gradient"
 
 
 def written(words: Mapping[str, Scalar]) -> str:

@@ -233,7 +233,7 @@ def slow():
 def test_a_short_try_beside_a_long_run_does_not_become_its_table(folder, cache):
     (folder / "slow.py").write_text(SLOW)
     words = [sys.executable, "-m", "bench.cli.main", "run", "--suite", "s.toml", "--plugin",
-             "slow.py", "--json", "--display", "none"]  # fmt: skip
+             "slow.py", "--json", "--display", "none", "--trust", "off"]  # fmt: skip
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     long = subprocess.Popen(
         [*words, "--batch-size", "1", "--images", "60", "--overwrite", "always"],

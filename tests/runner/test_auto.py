@@ -19,6 +19,8 @@ from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store
 from bench.trust.added_attacks import added_attacks
+from bench.trust.checks.registry import ITSELF_FAILED
+from bench.trust.run_findings import run_findings
 
 FGSM = {"name": "fgsm", "norm": "linf", "eps": ["0.05", "0.5"], "toolkits": ["native"]}
 FEW = {"name": "deepfool", "norm": "linf", "steps": 5, "toolkits": ["native"], "images": 20}
@@ -28,11 +30,11 @@ CLAIM = {
 }  # fmt: skip
 
 
-def plan_of(folder, *attacks):
+def plan_of(folder, *attacks, claims=(CLAIM,)):
     path = folder / "auto.toml"
     path.write_text(build.suite(
         title="Added", images=24, models=["digits/mlp", "digits/cnn"], attacks=list(attacks),
-        claims=[CLAIM],
+        claims=list(claims),
     ))  # fmt: skip
     return make_plan(load_suite(str(path)), setting=Setting(batch_size=24))
 
@@ -140,3 +142,26 @@ def test_an_attack_that_was_added_and_fails_is_a_failed_cell(plan, misled, monke
     found = Outcomes(load_results(tmp_path, "auto", run=made.run))
     (told,) = added_attacks(found, headline(found)).to_dict("records")
     assert (told["cell"], told["spent"] == told["spent"]) == (key, False)
+
+
+SPARSE = [
+    {"name": "one-pixel", "norm": "l0", "eps": "1", "generations": 3, "toolkits": ["native"]},
+    {"name": "fmn", "norm": "l1", "steps": 20},
+    {"name": "fab", "norm": "l1", "eps": "2", "steps": 5},
+]
+
+
+def test_in_norms_without_the_attack_all_checks_are_made_and_nothing_is_added(cache, tmp_path):
+    plan = plan_of(tmp_path, *SPARSE, claims=())
+    store = open_store(tmp_path / "results")
+    run = examine(plan, store, execute(plan, store).run, Effort(level="full", passes=50))
+    assert run.outcome is None
+    results = load_results(tmp_path / "results", "auto", run=run.run)
+    assert {"l0", "l1"} <= set(headline(Outcomes(results))["norm"])
+    findings = run_findings(Outcomes(results))
+    broken = findings["sentence"].str.startswith(ITSELF_FAILED)
+    assert (
+        list(findings.loc[broken, ["check", "norm", "sentence"]].itertuples(index=False)) == []
+    ), findings[broken].to_csv()
+    remedies = findings.loc[findings["norm"].isin(["l0", "l1"]), "remedy"]
+    assert not remedies.str.contains('name = "adaptive"').any()

@@ -12,7 +12,7 @@ from bench.spec import Loss
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.masking import few
 from bench.trust.checks.registry import Check, Finding, Status
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, bound, lowered, not_applicable, not_attacked
 from bench.trust.watch import one_line
 
 _LOSSES: tuple[Loss, ...] = ("ce", "margin", "dlr")
@@ -78,7 +78,7 @@ def _of_dead(threat: CheckedThreat, dead: dict[Loss, torch.Tensor]) -> Finding:
         if _asked_for_answers(threat) and status == "fail":
             status = "warn"
             parts.append("the run also made attacks that need no gradient")
-        remedy = attack_to_add(threat, "adaptive")
+        remedy = adaptive_to_add(threat)
     return Finding(
         status=status,
         sentence="; ".join(parts),
@@ -175,7 +175,7 @@ def _of_falls(threat: CheckedThreat, n: int, k: int) -> Finding:
         sentence=sentence,
         value=k / n,
         bound=f"the lower end of the 95 % interval of the others at most {bounds['uphill.note']:.0%}",
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from bench.attacks.native.noise import noise
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.registry import Check, Finding, Status
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, bound, lowered, not_applicable, not_attacked
 
 #: How many images a check of a few passes attacks, and of a model that is asked many times for each answer.
 _IMAGES, _IMAGES_DRAWN = 64, 16
@@ -47,7 +47,7 @@ def noise_finds(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=drop.share,
         bound=bound(threat, "noise"),
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 
@@ -98,7 +98,7 @@ def unbounded(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=share,
         bound=f"at most {most:.1%}: the commonest class and three standard errors",
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 

@@ -19,7 +19,7 @@ from bench.spec import AttackSpec, Toolkit
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.convergence import strongest
 from bench.trust.checks.registry import Check, Finding, Status
-from bench.trust.lowered import attack_to_add, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, not_applicable, not_attacked
 
 #: Images, inner points of each, the share of the radius that these fill, and random points that are tried.
 _IMAGES, _INNER, _SHARE, _RANDOM = 16, 200, 0.8, 200
@@ -186,7 +186,7 @@ def _verdict(threat: CheckedThreat, attack: str, counts: tuple[int, int, int]) -
         sentence=sentence,
         value=found / planted,
         bound=f"at least {least:.0%}, by the upper end of its 95 % interval",
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 

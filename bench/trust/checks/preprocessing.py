@@ -12,7 +12,7 @@ from bench.attacks.native.adaptive.first_product import FirstProduct, TiedNetwor
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.masking import few
 from bench.trust.checks.registry import Check, Finding
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, bound, lowered, not_applicable, not_attacked
 from bench.trust.watch import one_line
 
 #: From this cosine on, two gradients are the same.
@@ -56,7 +56,7 @@ def straight_through(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=drop.share,
         bound=bound(threat, "straight-through"),
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 

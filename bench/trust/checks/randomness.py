@@ -11,7 +11,14 @@ from bench.measure.statistics import mcnemar
 from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.registry import Check, Finding
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import (
+    adaptive_to_add,
+    attack_to_add,
+    bound,
+    lowered,
+    not_applicable,
+    not_attacked,
+)
 
 #: How many images are attacked: each answer takes many draws.
 _IMAGES = 16
@@ -111,7 +118,7 @@ def same_draws(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=(m - k) / n,
         bound=f"not above 0 in McNemar's test at {threat.model.bounds['same-draws.p']:g}",
-        remedy=attack_to_add(threat, "adaptive") if worse else "",
+        remedy=adaptive_to_add(threat) if worse else "",
     )
 
 

@@ -6,7 +6,7 @@ from bench.errors import UnsupportedAttack
 from bench.measure.access import EXACT, SURROGATE, WHOLE, access_of
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.registry import Check, Finding
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, bound, lowered, not_applicable, not_attacked
 
 #: How many images are attacked: few, since a vote or a forest takes long to ask.
 _IMAGES = 16
@@ -42,7 +42,7 @@ def stand_ins(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=drop.share,
         bound=bound(threat, "stand-ins"),
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 

@@ -13,7 +13,7 @@ from bench.measure.threats import same_radius
 from bench.spec import MINIMAL
 from bench.trust.checked_threat import CheckedThreat
 from bench.trust.checks.registry import Check, Finding, Status
-from bench.trust.lowered import attack_to_add, bound, lowered, not_applicable, not_attacked
+from bench.trust.lowered import adaptive_to_add, bound, lowered, not_applicable, not_attacked
 
 #: How many cells are looked into, and how many images are predicted together here, in a run many more.
 _CELLS, _TOGETHER = 8, 7
@@ -119,7 +119,7 @@ def from_other_models(threat: CheckedThreat) -> Finding:
         sentence=sentence,
         value=drop.share,
         bound=bound(threat, "transfer"),
-        remedy="" if status == "pass" else attack_to_add(threat, "adaptive"),
+        remedy="" if status == "pass" else adaptive_to_add(threat),
     )
 
 
