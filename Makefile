@@ -15,7 +15,7 @@ test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --benchmark-disable $(TESTS)
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --benchmark-disable
 
 # With the lowest version of every requirement, torch among them: a download of gigabytes.
 lowest: $(VENV)/.installed

@@ -258,7 +258,7 @@ ROWS = (
         access="whole",
         parameters={"passes": Parameter("count", 3000, least=50)},
         note="for models whose gradients lie, a cascade on the images that withstood what came before: gradients "
-        "of all surfaces, gradients past what has none, mean gradients around a point, the scores, a "
-        "substitute, and the decisions alone; sees the whole model",
+        "of all surfaces, gradients past what has none and of networks inside, mean gradients around a point, the "
+        "scores, a substitute, and the decisions alone; sees the whole model",
     ),
 )

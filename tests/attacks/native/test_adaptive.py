@@ -168,6 +168,28 @@ def test_gradients_go_past_a_preparation_that_stops_them(prepare: Any) -> None:
     assert settled(cascade._straight_through, defended, x, y, 120) == len(x)
 
 
+class Confirms(nn.Module):
+    """What a network decides, said with full confidence by something without a gradient."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        decided = self.net(x).argmax(1).detach().numpy()
+        return torch.eye(2)[torch.from_numpy(decided)]
+
+
+def test_the_network_inside_is_attacked_where_nothing_flows_through_what_is_around_it() -> None:
+    net, x, y = oracles.two_classes("linf", [0.5 * EPS] * 4)
+    defended = Confirms(net)
+    right = ~wrong(defended, x, y)
+    assert right.sum() >= 2
+    x, y = x[right], y[right]
+    assert settled(cascade._own_gradients, defended, x, y, 120) == 0
+    assert settled(cascade._straight_through, defended, x, y, 120) == len(x)
+
+
 def test_mean_gradients_see_past_ripples() -> None:
     net, x, y = oracles.two_classes("linf", [0.7 * EPS] * 4)
 

@@ -18,6 +18,7 @@ from bench.attacks.native.adaptive.ball import Ball
 from bench.attacks.native.adaptive.budget import Budget
 from bench.attacks.native.adaptive.decision_only import walk
 from bench.attacks.native.adaptive.first_product import FirstProduct, Link, TiedNetwork, link_of
+from bench.attacks.native.adaptive.inner_networks import InnerNetworks
 from bench.attacks.native.adaptive.losses import Aim
 from bench.attacks.native.adaptive.model import Model
 from bench.attacks.native.adaptive.scores_only import differences, squares
@@ -112,25 +113,31 @@ def _passages(survivors: Survivors, net: nn.Module) -> Iterator[View]:
     """Yield views of a network in which gradients flow past what stops them."""
     model, budget = survivors.model, survivors.budget
     classes = survivors.ranked.shape[1] + 1
-    link = _link(survivors, net)
+    link, inner = _looked_into(survivors, net, classes)
     ways: list[nn.Module] = [StraightThrough(net, classes)]
     if link is not None:
         ways += [TiedNetwork(net, link, alone=alone) for alone in (True, False)]
-    for way in ways:
+    for way in [*ways, *inner]:
         yield View(probe=budget.probe(way), generator=survivors.generator, draws=model.draws)
 
 
-def _link(survivors: Survivors, net: nn.Module) -> Link | None:
-    """Return how the first product of a network is tied to the image; None if it is not, or only by itself."""
+def _looked_into(
+    survivors: Survivors, net: nn.Module, classes: int
+) -> tuple[Link | None, list[nn.Module]]:
+    """Return how the first product of a network is tied to the image, and the networks that it runs inside.
+
+    None and none where it is not, or only by itself, and where it fails.
+    """
     rows = survivors.rows()
     x = survivors.x[rows.to(survivors.x.device)]
     probe = survivors.budget.probe(net)
+    inside = InnerNetworks(net, x, classes)
     try:
-        with FirstProduct() as first, probe.playing(rows.tolist()):
-            probe(x.clone().requires_grad_())
+        with FirstProduct() as first, inside, probe.playing(rows.tolist()):
+            scores = probe(x.clone().requires_grad_())
     except Exception:  # a model is anybody's code
-        return None
-    return link_of(x, first)
+        return None, []
+    return link_of(x, first), inside.beside(scores)
 
 
 def _averaged(survivors: Survivors, rows: torch.Tensor) -> None:
