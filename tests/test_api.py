@@ -22,6 +22,7 @@ def block(language, containing):
     return next(text for text in blocks if containing in text)
 
 
+@pytest.mark.slow
 @real
 def test_the_python_calls_of_the_readme_word_for_word():
     names: dict = {}

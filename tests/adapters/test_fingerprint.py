@@ -198,6 +198,7 @@ def test_what_differs_between_machines_and_calls_is_no_part():
     assert fingerprint(net) == first == fingerprint(other)
 
 
+@pytest.mark.slow
 def test_circles_and_long_chains_end():
     net = Holder()
     net.held = [net, {"net": net}, {Plain(net)}]

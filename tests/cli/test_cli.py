@@ -256,6 +256,7 @@ def test_a_failed_cell_exits_1_and_the_rest_is_reported(invoke, done, tmp_path):
         assert f"{count} of {count} attacks did not run" in line
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
     import signal
 

@@ -92,6 +92,7 @@ def study(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_a_section_of_a_plugin_is_in_every_format(study):
     done = call(
         "report", "--suite", "toy-study", "--plugin", "study.py", "--plugin", "section.py",
@@ -175,6 +176,7 @@ def test_an_incomplete_folder_is_no_study(folder):
     assert "has no suite.toml; put one there" in done.stderr
 
 
+@pytest.mark.slow
 def test_code_beside_a_suite_that_no_plugin_named_is_not_run(study):
     (study / "toy_study" / "report.py").write_text("raise SystemExit('it was run')\n")
     done = call(

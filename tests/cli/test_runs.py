@@ -53,6 +53,7 @@ def recorded(folder, format="csv"):
     return json.loads((folder / "reports" / "s.json").read_text())["formats"][format]
 
 
+@pytest.mark.slow
 def test_a_filtered_try_leaves_the_fuller_report_unless_it_is_forced(invoke, folder):
     whole, said = run(invoke, folder)
     before = (folder / "reports" / "s-headline.csv").read_bytes()
@@ -162,6 +163,7 @@ def namesakes(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_two_suites_of_one_name_each_find_their_own_run(invoke, namesakes):
     for name in ("a", "b"):
         process = invoke(

@@ -82,6 +82,7 @@ def test_a_run_with_a_broken_family_ends_with_1_and_it_is_listed(broken, tmp_pat
     assert records["digits/mlp"]["surfaces"] == ["network"]
 
 
+@pytest.mark.slow
 def test_the_example_in_the_readme_can_be_trusted(broken, tmp_path):
     plugin, _ = broken("epochs=1", "epochs=1")
     done = call("validate", "digits/means", "--plugin", plugin, cwd=tmp_path)

@@ -208,6 +208,7 @@ def test_latex_takes_every_file_of_a_run(odd: Results, tmp_path: Path) -> None:
         check(path.read_text("utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", [defences, local_learning], ids=["defences", "local-learning"])
 def test_latex_takes_every_file_of_a_study(
     study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

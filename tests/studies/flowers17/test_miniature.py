@@ -11,6 +11,7 @@ from bench.train import substitutes
 LOGISTIC, FOREST = "digits/features-cnn-logistic", "digits/features-cnn-forest"
 
 
+@pytest.mark.slow
 def test_a_forest_and_its_twin_with_a_gradient_are_attacked_in_every_way(tmp_path, monkeypatch):
     monkeypatch.setenv(
         "BENCH_CACHE", str(tmp_path / "cache")
