@@ -26,9 +26,10 @@ from bench.report.labels import attack_asked
 from bench.runner.cache import CleanPredictions
 from bench.runner.cell import check_images, compute_chunk
 from bench.runner.examine import Effort, examine
-from bench.runner.execute import Overwrite, Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Overwrite, Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.runner.task import Part, Task, whole_surface

@@ -57,6 +57,10 @@ class AttackError(BenchError):
     """A toolkit failed while attacking; the cell fails, the run goes on."""
 
 
+class WorkerError(BenchError):
+    """A process that computes cells for a run died."""
+
+
 class StoreError(BenchError):
     """Results that cannot be written or read; always fatal."""
 

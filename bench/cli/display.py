@@ -112,8 +112,8 @@ class Display:
         self.titles: dict[str, str] = {}
         self.images: dict[str, int] = {}
         self.seen = 0
-        self.within = 0
-        self.taken_over: list[str] = []
+        self.within: dict[str, int] = {}  # by cell, of which workers compute several at once
+        self.taken_over: dict[str, list[str]] = {}
 
     def note(self, line: str) -> None:
         """Show a line about what is going on."""
@@ -164,24 +164,23 @@ class Display:
         if self.as_json and kind in ("taken over", "kept", "done", "failed"):
             click.echo(json.dumps({**event, "title": title}))
         if kind == "start":
-            self.within, self.taken_over = 0, []
             self.progress.update(self.task, description=title)
         elif kind == "taken over":
-            self.taken_over.append(
+            self.taken_over.setdefault(event["cell"], []).append(
                 f", {event['images']} images taken over from {event['from'][:12]}"
             )
         elif kind == "chunk":
-            self.within += event["images"]
+            self.within[event["cell"]] = self.within.get(event["cell"], 0) + event["images"]
             self.progress.advance(self.task, event["images"])
         else:
             self.seen += 1
-            self.progress.advance(self.task, self.images[event["cell"]] - self.within)
-            self.within = 0
+            within = self.within.pop(event["cell"], 0)
+            self.progress.advance(self.task, self.images[event["cell"]] - within)
             if kind == "failed":
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: FAILED: {event['error']}")
             elif self.mode == "plain":
                 tail = "kept" if kind == "kept" else f"{event['seconds']:.1f} s"
-                tail += "".join(self.taken_over if kind == "done" else ())
+                tail += "".join(self.taken_over.pop(event["cell"], ()))
                 self.note(f"[{self.seen}/{len(self.titles)}] {title}: {tail}")
 
     def _of_added_images(self, event: Mapping[str, Any]) -> None:

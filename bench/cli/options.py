@@ -87,14 +87,19 @@ def _load_plugins(ctx: click.Context, param: click.Parameter, files: tuple[Path,
         ctx.meta[_PLUGINS] = files
 
 
+def plugins() -> tuple[Path, ...]:
+    """Return the plug-ins that the present command was given."""
+    context = click.get_current_context(silent=True)
+    files: tuple[Path, ...] = context.meta.get(_PLUGINS, ()) if context else ()
+    return files
+
+
 def same_run(suite: str, results: Path) -> str:
     """Return the options by which another command finds a run of the present one: suite, results, plug-ins."""
-    context = click.get_current_context(silent=True)
-    plugins = context.meta.get(_PLUGINS, ()) if context else ()
     words = ["--suite", suite]
     if results != RESULTS:
         words += ["--results", str(results)]
-    for file in plugins:
+    for file in plugins():
         words += ["--plugin", str(file)]
     return shlex.join(words)
 

@@ -23,12 +23,13 @@ from bench.cli.options import (
     trust_budget_option,
 )
 from bench.cli.run_decide import add_images, decide_options, limits_of
+from bench.cli.run_workers import computing, narrowing, workers_option
 from bench.errors import PrerequisiteError, SpecError
 from bench.spec import whole
 
 if TYPE_CHECKING:
-    from bench.runner.execute import Scope
     from bench.runner.plan import Plan
+    from bench.runner.scope import Scope
     from bench.spec import Suite
     from bench.store.store import Store
 
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 @results_option
 @out_option
 @force_option
+@workers_option
 @click.option("--shard", metavar="I/N", help="Compute only the I-th of N shares of the cells.")
 @click.option(
     "--overwrite", type=click.Choice(["never", "missing", "failed", "always"]), default="missing",
@@ -139,7 +141,10 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
             print_plan(plan, store, expected, options["as_json"])
             return
         display.begin(plan, expected)
-        outcome = execute(plan, store, scope, on_event=display, wanted=wanted)
+        outcome = execute(
+            plan, store, scope, on_event=display, wanted=wanted,
+            compute=computing(asked, plan, scope, expected.total, options),
+        )  # fmt: skip
         last = outcome.run
         if limits is not None:
             last = add_images(plan, store, last, limits, scope, display)
@@ -165,7 +170,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
 
 def _scope(options: Mapping[str, Any]) -> Scope:
     """Return which cells are to be computed, having checked it before anything is loaded."""
-    from bench.runner.execute import Scope, parse_shard
+    from bench.runner.scope import Scope, parse_shard
 
     parse_shard(options["shard"])
     return Scope(
@@ -199,22 +204,10 @@ def _check_study(suite: str) -> None:
 def _planned(
     asked: Suite, as_written: Suite, options: Mapping[str, Any], note: Callable[[str], None]
 ) -> Plan:
-    from bench.runner.loading import Setting
     from bench.runner.plan import make_plan
-    from bench.runner.selection import Selection
 
     return make_plan(
-        asked,
-        Selection(
-            models=options["models"],
-            attacks=options["attacks"],
-            toolkits=options["toolkits"],
-            images=options["images"],
-        ),
-        Setting(batch_size=options["batch_size"], device=options["device"], data=options["data"]),
-        whole=as_written,
-        train=not options["dry_run"],
-        note=note,
+        asked, *narrowing(options), whole=as_written, train=not options["dry_run"], note=note
     )
 
 

@@ -14,8 +14,8 @@ from bench.spec import whole
 if TYPE_CHECKING:
     from bench.cli.display import Display
     from bench.runner.decide import Limits
-    from bench.runner.execute import Scope
     from bench.runner.plan import Plan
+    from bench.runner.scope import Scope
     from bench.store.store import Store
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

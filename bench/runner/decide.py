@@ -15,10 +15,12 @@ from math import isnan
 from typing import Any
 
 from bench.measure.outcomes import Outcomes
-from bench.runner.execute import Event, Outcome, Scope, execute
+from bench.runner.compute import Event
+from bench.runner.execute import Outcome, execute
 from bench.runner.grown import grown, most_images
 from bench.runner.next_images import Growing, Step, by_time, in_words, next_step, on_some_cell
 from bench.runner.plan import Plan
+from bench.runner.scope import Scope
 from bench.store.added import Added, Ended, MoreImages
 from bench.store.identity import cell_key
 from bench.store.results import load_results

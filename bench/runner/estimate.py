@@ -164,7 +164,7 @@ def estimate(plan: Plan, store: Store, wanted: Collection[str], *, anew: bool = 
         plan: the plan to run.
         store: the results folder.
         wanted: keys of the cells to compute.
-        anew: whether no rows are taken over, see `bench.runner.execute.Scope`.
+        anew: whether no rows are taken over, see `bench.runner.scope.Scope`.
     """
     classes = {
         work(plan.cells[key]): plan.adapters[plan.cells[key].model].spec.num_classes

@@ -10,9 +10,11 @@ from typing import Any
 from bench.measure.outcomes import Outcomes
 from bench.runner.auto import Row, every_row_to_attack, plan_of, rows_to_attack
 from bench.runner.checked_run import CheckedRun, checked_run
-from bench.runner.execute import ALL_MISSING, Event, Outcome, Scope, execute
+from bench.runner.compute import Event
+from bench.runner.execute import Outcome, execute
 from bench.runner.manifest import cell_facts
 from bench.runner.plan import Plan
+from bench.runner.scope import ALL_MISSING, Scope
 from bench.runner.trust import CheckCounts, TrustLevel, make_checks
 from bench.store.findings import checked
 from bench.store.results import load_results

@@ -1,38 +1,29 @@
-"""Running a plan: finished cells are kept, missing ones are computed and saved chunk by chunk."""
+"""Running a plan: finished cells are kept, missing ones are computed, and the run is logged."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from itertools import chain
+from typing import Any
 
-import torch
-
-from bench.errors import PrerequisiteError, SpecError, StoreError
-from bench.registry import users_code
 from bench.runner.answers import check_answers, earlier_versions
-from bench.runner.cache import RunCache
-from bench.runner.cell import PICTURES, check_images, compute_chunk, part_of, task_of
-from bench.runner.fits import fitted
-from bench.runner.kinds import KINDS
-from bench.runner.manifest import cell_facts, made_by, manifest
+from bench.runner.compute import Event, failed, one_by_one, pictures_of
+from bench.runner.manifest import manifest
 from bench.runner.plan import Plan
-from bench.runner.substitutes import substitute_of
-from bench.runner.taken_over import Siblings, siblings_in, spans, take_over
-from bench.runner.task import Chunk, Task
-from bench.spec import Cell, whole
+from bench.runner.scope import ALL_MISSING, Scope, parse_shard
+from bench.spec import Cell
 from bench.store.added import Added
-from bench.store.identity import cell_key, identity
-from bench.store.parts import Arrays
+from bench.store.identity import cell_key
 from bench.store.runlog import RunLog, start_run
-from bench.store.siblings import begin
 from bench.store.store import Store
 
-Overwrite = Literal["never", "missing", "failed", "always"]
-Event = dict[str, Any]
+#: How cells are computed: a generator of their events.
+Computing = Callable[[Plan, Store, Scope, Sequence[str]], Generator[Event]]
+
+#: Events that are shown, and not logged.
+_PASSING = ("start", "chunk", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,45 +34,6 @@ class Outcome:
     computed: tuple[str, ...]
     kept: tuple[str, ...]
     failed: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Which cells of a plan a run computes, and how many of the images tried it keeps.
-
-    Attributes:
-        overwrite: `missing` computes all unfinished cells, including failed ones; `failed` only failed
-            ones; `always` everything again; `never` nothing.
-        shard: `I/N` to compute only the I-th of N shares of the cells.
-        keep_all: keep all images tried instead of the first 16 of a cell.
-    """
-
-    overwrite: Overwrite = "missing"
-    shard: str | None = None
-    keep_all: bool = False
-
-    @property
-    def anew(self) -> bool:
-        """Whether chunks that the store has are computed again."""
-        return self.overwrite == "always" or self.keep_all
-
-
-ALL_MISSING = Scope()
-
-
-def parse_shard(text: str | None) -> tuple[int, int] | None:
-    """Return (I, N) of `I/N`.
-
-    Raises:
-        SpecError: not of that form, or I outside 1 to N.
-    """
-    if text is None:
-        return None
-    part, slash, of = text.partition("/")
-    share, shares = whole(part), whole(of)
-    if not (slash and share and shares and share <= shares):
-        raise SpecError(f"--shard {text}: write I/N with 1 <= I <= N, such as 1/4")
-    return share, shares
 
 
 def todo(plan: Plan, store: Store, scope: Scope) -> list[str]:
@@ -112,14 +64,7 @@ def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
         return False
     # If all images are to be kept, a cell that kept fewer is not finished.
     record = store.record(key) or {}
-    return not keep_all or int(record["pictures"]) >= _pictures(plan, plan.cells[key], keep_all)
-
-
-def _pictures(plan: Plan, cell: Cell, keep_all: bool) -> int:
-    """Return how many images tried a cell keeps: none if another cell keeps the same images."""
-    if cell.source() != cell or not KINDS[cell.kind].pictures:
-        return 0
-    return len(plan.images_of(cell)) if keep_all else PICTURES
+    return not keep_all or int(record["pictures"]) >= pictures_of(plan, plan.cells[key], keep_all)
 
 
 def execute(
@@ -131,6 +76,7 @@ def execute(
     wanted: Collection[str] | None = None,
     added: Added | None = None,
     request: Mapping[str, Any] | None = None,
+    compute: Computing = one_by_one,
 ) -> Outcome:
     """Compute the missing cells of a plan and log the run.
 
@@ -143,6 +89,7 @@ def execute(
             cells.
         added: what the log says of images that were added to undecided comparisons, if any were.
         request: the first line of the log, where it is not that of the plan.
+        compute: computes the cells: one by one in this process, or in several.
 
     Raises:
         StoreError: rows cannot be saved (nothing saved before is lost), or a model's answers changed
@@ -162,104 +109,25 @@ def execute(
     kept = tuple(key for key in others if key not in wanted and store.is_done(key))
     for key in kept:
         _tell(log, on_event, {"event": "kept", "cell": key})
-    computed, failed = [], []
-    run_cache, siblings = (
-        RunCache(plan.adapters),
-        siblings_in(plan, store, () if scope.anew else wanted),
+    ended: dict[str, list[str]] = {"done": [], "failed": []}
+    sound = [key for key in wanted if plan.cells[key].model not in refused]
+    spoilt = (
+        failed(store, key, refused[plan.cells[key].model])
+        for key in wanted
+        if plan.cells[key].model in refused
     )
-    for key in wanted:
-        cell = plan.cells[key]
-        on_event({"event": "start", "cell": key, "title": cell.title()})
-        began = time.perf_counter()
-        try:
-            if cell.model in refused:
-                raise refused[cell.model]
-            for event in _compute(siblings, key, run_cache, scope):
-                if event["event"] == "chunk":
-                    on_event(event)
-                else:
-                    _tell(log, on_event, event)
-        except (StoreError, PrerequisiteError):
-            raise
-        except Exception as error:
-            store.fail(key, error)
-            failed.append(key)
-            reason = f"{type(error).__name__}: {error}"
-            _tell(log, on_event, {"event": "failed", "cell": key, "error": reason})
-            continue
-        computed.append(key)
-        seconds = round(time.perf_counter() - began, 3)
-        _tell(log, on_event, {"event": "done", "cell": key, "seconds": seconds})
+    with closing(compute(plan, store, scope, sound)) as events:
+        for event in chain(spoilt, events):
+            if event["event"] in _PASSING:
+                on_event(event)
+                continue
+            _tell(log, on_event, event)
+            if event["event"] in ended:
+                ended[event["event"]].append(event["cell"])
     log.append({"event": "end"})
-    return Outcome(log.run, tuple(computed), kept, tuple(failed))
+    return Outcome(log.run, tuple(ended["done"]), kept, tuple(ended["failed"]))
 
 
 def _tell(log: RunLog, on_event: Callable[[Event], None], event: Event) -> None:
     log.append(event)
     on_event(event)
-
-
-def _compute(siblings: Siblings, key: str, run_cache: RunCache, scope: Scope) -> Iterator[Event]:
-    """Compute the chunks of a cell that are not saved yet, yielding an event for each and what was taken over."""
-    plan, store = siblings.plan, siblings.store
-    cell = plan.cells[key]
-    adapter, images = plan.adapters[cell.model], plan.images_of(cell)
-    check_images(adapter, images.first(1).images, images.labels[:1])
-    keep = _pictures(plan, cell, scope.keep_all)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    begin(store, key, identity(cell))
-    done: set[int] = set()
-    if not scope.anew:
-        done = store.done_chunks(key)
-        for giver, count, starts in take_over(siblings, key, done, keep):
-            yield {"event": "taken over", "cell": key, "from": giver, "images": count}
-            done |= starts
-    task, facts = _task(siblings, key, run_cache, anew=scope.overwrite == "always")
-    for start, stop in sorted(spans(len(images), cell.batch_size)):
-        if start not in done:
-            with users_code():
-                chunk = compute_chunk(task, part_of(cell, images, adapter, start))
-            arrays = _kept(chunk, start, min(stop, keep))
-            store.write_chunk(key, start, stop, chunk.rows, arrays, made_by(plan.device))
-        yield {"event": "chunk", "cell": key, "images": stop - start}
-    record = {
-        **cell_facts(key, cell, adapter.spec.family),
-        **facts,
-        "identity": identity(cell),
-        "rows": len(images),
-        "started": started,
-        **made_by(plan.device),
-    }
-    store.finish(key, record)
-
-
-def _task(
-    siblings: Siblings, key: str, run_cache: RunCache, *, anew: bool
-) -> tuple[Task, dict[str, Any]]:
-    """Return the task of a cell, and what is recorded of its substitute and of its perturbation."""
-    plan, cell = siblings.plan, siblings.plan.cells[key]
-    substitute, perturbation, facts = None, None, {}
-    if cell.substitute is not None:
-        adapter = plan.adapters[cell.model]
-        with users_code():
-            trained = substitute_of(cell, adapter, plan.substitutes[key], run_cache.substitutes)
-        substitute, facts["substitute"] = trained.net, trained.facts()
-    if cell.fit is not None:
-        source = dataclasses.replace(plan.sources[key], substitute=substitute)
-        perturbation, facts["fit"] = fitted(
-            cell, source, siblings.store, key, run_cache.fits, anew=anew
-        )
-    return task_of(cell, run_cache, perturbation, substitute), facts
-
-
-def _kept(chunk: Chunk, start: int, stop: int) -> Arrays:
-    """Return what is kept beside the rows of a chunk: its trace, and the pictures of the images up to `stop`."""
-    if stop <= start:
-        return Arrays(None, chunk.trace)
-    few = slice(0, stop - start)
-    pictures = {
-        "index": torch.arange(start, stop),
-        "x": chunk.x[few].cpu().float(),
-        "x_adv": chunk.x_adv[few].cpu().float(),
-    }
-    return Arrays(pictures, chunk.trace)

@@ -7,8 +7,9 @@ from torch import nn
 import bench
 from bench.errors import StoreError
 from bench.runner.answers import check_answers, earlier_versions
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.store import open_store

@@ -10,9 +10,10 @@ from torch import nn
 import bench
 from bench.errors import SpecError
 from bench.runner import attack as attacks
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results

@@ -6,12 +6,13 @@ import build
 import pytest
 
 from bench.measure.outcomes import Outcomes
+from bench.runner import compute as execution
 from bench.runner import decide as module
-from bench.runner import execute as execution
 from bench.runner.decide import Limits, decide
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results

@@ -8,10 +8,11 @@ from torch import nn
 import bench
 from bench.errors import AttackError, SpecError, StoreError
 from bench.runner import attack as attacks
-from bench.runner import execute as running
-from bench.runner.execute import Scope, execute, parse_shard, todo
+from bench.runner import compute as running
+from bench.runner.execute import execute, todo
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope, parse_shard
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results

@@ -15,11 +15,12 @@ from bench.report.labels import attack_names
 from bench.report.measured import measure
 from bench.report.sections.transfer import transfer_table
 from bench.report.write import write_report
-from bench.runner import execute as running
+from bench.runner import compute as running
 from bench.runner import fits
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.fits import picture

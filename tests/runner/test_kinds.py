@@ -13,9 +13,10 @@ from bench.errors import SpecError
 from bench.measure.outcomes import Outcomes
 from bench.registry import load_plugin
 from bench.runner.estimate import estimate
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.kinds import KINDS, Kind
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.suite import load_suite
 from bench.spec import ROW_KINDS, RowKind
 from bench.store.results import load_results

@@ -10,9 +10,10 @@ import bench
 from bench.adapters.random import RandomAdapter
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results

@@ -13,13 +13,14 @@ from torch import nn
 
 import bench
 from bench.runner import cell as cells
-from bench.runner import execute as running
+from bench.runner import compute as running
 from bench.runner import taken_over
 from bench.runner.estimate import estimate
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.grown import grown
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import ALL_MISSING, Scope
 from bench.runner.suite import load_suite
 from bench.store.store import open_store
 
@@ -77,7 +78,7 @@ def few(monkeypatch):
     monkeypatch.setattr("bench.train.substitutes._LAST", 2)
 
 
-def computed(plan, store, scope=running.ALL_MISSING):
+def computed(plan, store, scope=ALL_MISSING):
     """Run a plan, and return the number of images computed and the events of what was taken over."""
     parts, events, compute = [], [], running.compute_chunk
 

@@ -9,7 +9,7 @@ import pytest
 
 import bench
 from bench.errors import StoreError
-from bench.runner import execute as running
+from bench.runner import compute as running
 from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
@@ -136,10 +136,8 @@ def test_attacks_without_a_trace_pay_nothing(plan, searches, tmp_path):
     assert load_results(tmp_path / "r", "traced").trace(searches[1]) is None
 
 
-def test_a_cell_that_is_not_done_has_no_trace(plan, searches, tmp_path, monkeypatch):
-    store = open_store(tmp_path / "r")
-    monkeypatch.setattr(running, "todo", lambda *args: [])
-    execute(plan, store)
+def test_a_cell_that_is_not_done_has_no_trace(plan, searches, tmp_path):
+    execute(plan, open_store(tmp_path / "r"), wanted=[])
     assert load_results(tmp_path / "r", "traced").trace(searches[0][0]) is None
 
 

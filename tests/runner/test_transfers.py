@@ -12,8 +12,9 @@ from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.report.measured import measure
 from bench.runner.estimate import estimate
-from bench.runner.execute import Scope, execute, todo
+from bench.runner.execute import execute, todo
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.store.results import load_results

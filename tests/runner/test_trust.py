@@ -11,9 +11,10 @@ import bench
 from bench.runner import trust
 from bench.runner.checked_run import checked_run
 from bench.runner.examine import Effort, examine
-from bench.runner.execute import Scope, execute
+from bench.runner.execute import execute
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
+from bench.runner.scope import Scope
 from bench.runner.suite import load_suite
 from bench.store.results import load_results
 from bench.store.store import open_store

@@ -1,0 +1,72 @@
+"""Units of work: cells that judge the same images, and the order in which workers take them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bench.runner.plan import Plan
+from bench.store.identity import cell_key
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Cells that one worker computes, told by their keys.
+
+    Attributes:
+        models: the titles of the models under attack.
+        keys: the cells, in the plan's order.
+    """
+
+    models: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def units_of(plan: Plan, wanted: Sequence[str]) -> list[Unit]:
+    """Return the units of some cells of a plan: those of cells that judge the same images are together."""
+    groups: dict[str, list[str]] = {}
+    for key in wanted:
+        groups.setdefault(cell_key(plan.cells[key].source()), []).append(key)
+    return [
+        Unit(tuple(dict.fromkeys(plan.cells[key].model.title() for key in keys)), tuple(keys))
+        for keys in groups.values()
+    ]
+
+
+class Queue:
+    """Units that wait for a worker; one that has loaded their models takes them first."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._waiting: dict[tuple[str, ...], deque[Unit]] = {}
+        for unit in units:
+            self._waiting.setdefault(unit.models, deque()).append(unit)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, loaded: tuple[str, ...], elsewhere: Collection[tuple[str, ...]]) -> Unit | None:
+        """Return the next unit, which leaves the queue; None if none waits.
+
+        Args:
+            loaded: the models that the worker has loaded; no other has to load them for it.
+            elsewhere: those that the other workers have loaded, which are left to them as long as there are
+                others; then the worker helps where most is left.
+        """
+        if not self._waiting:
+            return None
+        free = [models for models in self._waiting if models not in elsewhere]
+        if loaded in self._waiting:
+            models = loaded
+        elif free:
+            models = free[0]
+        else:
+            models = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        unit = self._waiting[models].popleft()
+        if not self._waiting[models]:
+            del self._waiting[models]
+        return unit
+
+    def put_back(self, unit: Unit) -> None:
+        """Let a unit be the next of its models."""
+        self._waiting.setdefault(unit.models, deque()).appendleft(unit)

@@ -1,0 +1,122 @@
+"""One worker process: it loads models and data by their names, and computes the units of work that it is sent.
+
+`bench.runner.workers` starts it and tells what goes over the connection. Nothing live is sent: a worker makes
+the plan again, of the models of its unit alone, and its cells have the same keys there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import sys
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from bench.errors import BenchError, PrerequisiteError, StoreError
+from bench.registry import load_plugin
+from bench.runner.compute import one_by_one
+from bench.runner.loading import Setting
+from bench.runner.plan import Plan, make_plan
+from bench.runner.scope import Scope
+from bench.runner.selection import Selection
+from bench.runner.units import Unit
+from bench.spec import Suite
+from bench.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a worker has to know once: how the plan was made, and where rows go.
+
+    Attributes:
+        suite: with what the command says in place of its words.
+        selection: the part of it that is run.
+        setting: how and where cells are computed.
+        plugins: the user's files that were loaded.
+        results: the results folder.
+        scope: which cells are computed, and how many images are kept.
+        threads: how many threads a worker computes on.
+    """
+
+    suite: Suite
+    selection: Selection
+    setting: Setting
+    plugins: tuple[Path, ...]
+    results: Path
+    scope: Scope
+    threads: int
+
+
+def work(connection: Connection) -> None:
+    """Compute the units that come over a connection until it closes."""
+    order: Order = connection.recv()
+    torch.set_num_threads(order.threads)
+    try:
+        for plugin in order.plugins:
+            load_plugin(plugin)
+        store, units = Store(order.results), _coming(connection)
+        known = _Known(order)
+        while True:
+            connection.send({"event": "idle"})
+            _compute(connection, known, store, units.get())
+    except (StoreError, PrerequisiteError) as error:
+        connection.send({"event": "stop", "error": type(error).__name__, "message": str(error)})
+
+
+def _coming(connection: Connection) -> queue.SimpleQueue[Unit]:
+    """Return a queue of the units that come; when the other side is gone, the process ends at once."""
+    units: queue.SimpleQueue[Unit] = queue.SimpleQueue()
+
+    def receive() -> None:
+        while True:
+            try:
+                units.put(connection.recv())
+            except (EOFError, OSError):
+                os._exit(1)
+
+    threading.Thread(target=receive, daemon=True).start()
+    return units
+
+
+class _Known:
+    """The plan of the last unit's models: the next one is often of the same."""
+
+    def __init__(self, order: Order) -> None:
+        self._order, self.scope = order, order.scope
+        self._models: tuple[str, ...] = ()
+        self._plan: Plan | None = None
+
+    def plan(self, models: tuple[str, ...]) -> Plan | None:
+        """Return the plan of some models of the suite; None if they cannot be had in this process."""
+        if models != self._models:
+            order, self._models = self._order, models
+            part = dataclasses.replace(order.selection, models=models)
+            try:
+                self._plan = make_plan(order.suite, part, order.setting)
+            except (StoreError, PrerequisiteError):
+                raise
+            except BenchError:
+                self._plan = None
+        return self._plan
+
+
+def _compute(connection: Connection, known: _Known, store: Store, unit: Unit) -> None:
+    """Compute the cells of a unit and send what happens, first which of them are others in this process."""
+    plan = known.plan(unit.models)
+    cells = {} if plan is None else plan.cells
+    others = [key for key in unit.keys if key not in cells]
+    if others:
+        connection.send({"event": "differ", "cells": others})
+    if plan is not None:
+        same = [key for key in unit.keys if key in cells]
+        for event in one_by_one(plan, store, known.scope, same):
+            connection.send(event)
+
+
+if __name__ == "__main__":
+    work(Connection(int(sys.argv[1])))

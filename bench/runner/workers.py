@@ -1,0 +1,249 @@
+"""Computing cells in several processes on one machine.
+
+Each worker (`bench.runner.worker`) is sent one unit of work after the other, and sends back the events of
+its cells; rows it writes itself, since the store takes many writers. What is said over its connection:
+
+    to it    an `Order`, then `Unit`s
+    from it  {"event": "idle"}                       it waits for a unit
+             the events of `bench.runner.compute.one_by_one`
+             {"event": "differ", "cells": [...]}     its plan has no such cells: a model is another one there
+             {"event": "stop", "error", "message"}   it cannot go on, and the run ends
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+
+import bench.errors
+from bench.errors import WorkerError
+from bench.runner.compute import Event, failed, one_by_one
+from bench.runner.plan import Plan
+from bench.runner.scope import Scope
+from bench.runner.units import Queue, Unit, units_of
+from bench.runner.worker import Order
+from bench.store.store import Store
+
+#: How often a cell is tried that kills its worker.
+_TRIES = 2
+
+#: Work of fewer seconds is done before workers have loaded their models.
+_WORTH = 60.0
+
+#: Bytes of memory that a worker may need.
+_MEMORY = 2 * 2**30
+
+#: Seconds that a worker has to end when it is told to.
+_PATIENCE = 5.0
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class _Worker:
+    """A process, the number of its place among the workers, what it has loaded, and what it has to do."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    place: int
+    began: bool = False
+    loaded: tuple[str, ...] = ()
+    left: list[str] = field(default_factory=list)
+
+    def give(self, unit: Unit) -> None:
+        self.loaded, self.left = unit.models, list(unit.keys)
+        with contextlib.suppress(OSError):  # it has died, which is heard next
+            self.connection.send(unit)
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self.connection.close()
+        self.process.terminate()
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def worker_count(seconds: float, cuda_devices: int) -> int:
+    """Return how many workers are fastest where nobody says: one a GPU, or one a core.
+
+    Networks as small as those of the suites gain next to nothing from a second thread, so that a process a core
+    is nearly as many times faster; but it takes seconds to start.
+
+    Args:
+        seconds: that the work is expected to take one process.
+        cuda_devices: how many GPUs the run may use; 0 on the CPU.
+    """
+    if seconds < _WORTH:
+        return 1
+    if cuda_devices:
+        return cuda_devices
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores(), memory // _MEMORY))
+
+
+def cuda_devices() -> tuple[str, ...]:
+    """Return the CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` has them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(filter(None, (name.strip() for name in named.split(","))))
+    return tuple(str(number) for number in range(torch.cuda.device_count()))
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Ledger:
+    """What is left to do, and what became of cells whose worker died."""
+
+    def __init__(self, store: Store, units: Sequence[Unit]) -> None:
+        self.queue, self._store = Queue(units), store
+        self.here: list[str] = []
+        self._deaths: Counter[str] = Counter()
+
+    def told(self, worker: _Worker, event: Event) -> Iterator[Event]:
+        """Note what a worker says, and yield it if it is for the run."""
+        if event["event"] == "stop":
+            raise getattr(bench.errors, event["error"])(event["message"])
+        if event["event"] == "differ":
+            self.here += event["cells"]
+            worker.left = [key for key in worker.left if key not in event["cells"]]
+            return
+        if event["event"] in ("done", "failed"):
+            worker.left.remove(event["cell"])
+        yield event
+
+    def died(self, worker: _Worker) -> Iterator[Event]:
+        """Put back what a worker that died had to do; a cell that has killed two fails.
+
+        Raises:
+            WorkerError: it died before it could work.
+        """
+        worker.end()
+        how = _how(worker.process.returncode)
+        if not worker.began:
+            raise WorkerError(f"a worker {how} as it started; compute with --workers 1")
+        left = worker.left
+        if left:
+            self._deaths[left[0]] += 1
+            if self._deaths[left[0]] == _TRIES:
+                why = WorkerError(f"its worker {how}, {_TRIES} times")
+                yield failed(self._store, left.pop(0), why)
+        if left:
+            self.queue.put_back(Unit(worker.loaded, tuple(left)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Computes the cells of a plan in several processes.
+
+    Attributes:
+        order: what each of them has to know.
+        count: how many there are at most.
+        devices: the CUDA devices that they share, by number; empty for the CPU.
+    """
+
+    order: Order
+    count: int
+    devices: tuple[str, ...] = ()
+
+    def __call__(
+        self, plan: Plan, store: Store, scope: Scope, wanted: Sequence[str]
+    ) -> Generator[Event]:
+        """Compute cells and yield what happens, as `bench.runner.compute.one_by_one`.
+
+        Raises:
+            StoreError: rows cannot be saved.
+            PrerequisiteError: something that a cell needs is missing.
+            WorkerError: no worker can be started.
+        """
+        units = units_of(plan, wanted)
+        ledger = _Ledger(store, units)
+        workers: dict[Connection, _Worker] = {}
+        try:
+            for place in range(min(self.count, len(units))):
+                self._start(workers, place)
+            while workers:
+                for connection in wait(list(workers)):
+                    assert isinstance(connection, Connection)
+                    yield from self._heard(workers, connection, ledger)
+        finally:
+            for worker in workers.values():
+                worker.end()
+        if ledger.here:
+            yield {"event": "note", "note": _differing(plan, ledger.here)}
+            yield from one_by_one(plan, store, scope, ledger.here)
+
+    def _heard(
+        self, workers: dict[Connection, _Worker], connection: Connection, ledger: _Ledger
+    ) -> Iterator[Event]:
+        """Answer a worker that says something or has died, and yield what is for the run."""
+        worker = workers[connection]
+        try:
+            event = connection.recv()
+        except (EOFError, OSError):
+            del workers[connection]
+            yield from ledger.died(worker)
+            if ledger.queue:
+                self._start(workers, worker.place)
+            return
+        if event["event"] != "idle":
+            yield from ledger.told(worker, event)
+            return
+        worker.began = True
+        elsewhere = [one.loaded for one in workers.values() if one is not worker]
+        unit = ledger.queue.take(worker.loaded, elsewhere)
+        if unit is None:
+            del workers[connection]
+            worker.end()
+        else:
+            worker.give(unit)
+
+    def _start(self, workers: dict[Connection, _Worker], place: int) -> None:
+        ours, theirs = socket.socketpair()
+        root = str(Path(bench.errors.__file__).parents[1])
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
+            "OMP_NUM_THREADS": str(self.order.threads),
+        }
+        if self.devices:
+            env["CUDA_VISIBLE_DEVICES"] = self.devices[place % len(self.devices)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.runner.worker", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL, stdout=2, env=env, pass_fds=[theirs.fileno()],
+            start_new_session=True,  # a Ctrl-C is for the command, which ends its workers
+        )  # fmt: skip
+        theirs.close()
+        connection = Connection(ours.detach())
+        workers[connection] = _Worker(process=process, connection=connection, place=place)
+        with contextlib.suppress(OSError):
+            connection.send(self.order)
+
+
+def _how(code: int) -> str:
+    """Return in words how a process ended."""
+    if code == -signal.SIGKILL:
+        return "was killed, perhaps for want of memory"
+    return f"died ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
+
+
+def _differing(plan: Plan, keys: Sequence[str]) -> str:
+    titles = ", ".join(dict.fromkeys(plan.cells[key].model.title() for key in keys))
+    return (
+        f"{titles}: another model in each process, as one whose weights are drawn without a seed; its cells are "
+        f"computed without workers"
+    )
