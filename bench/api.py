@@ -13,7 +13,15 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacked import Attacked
-from bench.attacks.catalogue import access, is_fitted, refusal, resolve, row_kind, row_of
+from bench.attacks.catalogue import (
+    access,
+    is_external,
+    is_fitted,
+    refusal,
+    resolve,
+    row_kind,
+    row_of,
+)
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
@@ -137,6 +145,8 @@ def attack(
     spec = resolve(name, norm, _plain(eps), plain)
     if not row_kind(name).attacks:
         raise SpecError(f"{name} is no attack; {row_of(name).instead}")
+    if is_external(name):
+        raise SpecError(f"{name} is no attack to be made; {row_of(name).instead}")
     why = refusal(spec, toolkit)
     if why is not None:
         raise UnsupportedAttack(why)

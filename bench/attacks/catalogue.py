@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.attacks.row import Attack, Parity
-from bench.attacks.rows import ATTACKS, MEASUREMENTS
+from bench.attacks.rows import ATTACKS, EXTERNAL, MEASUREMENTS
 from bench.attacks.toolkits import remedy
 from bench.attacks.values import goal_parameters, norm_of, parameter_value, radius_text
 from bench.errors import SpecError
@@ -46,9 +46,9 @@ def row_of(name: str) -> Attack:
     Raises:
         SpecError: no such attack.
     """
-    row = ATTACKS.get(name) or MEASUREMENTS.get(name)
+    row = EXTERNAL if is_external(name) else ATTACKS.get(name) or MEASUREMENTS.get(name)
     if row is None:
-        raise unknown("attack", name, [*ATTACKS, *MEASUREMENTS])
+        raise unknown("attack", name, [*ATTACKS, EXTERNAL.name, *MEASUREMENTS])
     return row
 
 
@@ -180,6 +180,11 @@ def is_fitted(name: str) -> bool:
     return "fit" in row_of(name).parameters
 
 
+def is_external(name: str) -> bool:
+    """Return whether it is no attack to be made, but images that others made."""
+    return name == EXTERNAL.name
+
+
 def is_evidence(name: str) -> bool:
     """Return whether withstanding an attack is evidence that an image is robust under its threat."""
     return name not in ATTACKS or ATTACKS[name].evidence
@@ -192,7 +197,7 @@ def fit_images(spec: AttackSpec, data: str) -> ImageSet:
 
 
 def access(name: str) -> str:
-    """Return what an attack uses of a model: `white` (gradients), `score` or `decision`."""
+    """Return what an attack uses of a model, see `Attack.access`."""
     return row_of(name).access
 
 
@@ -203,7 +208,7 @@ def row_kind(name: str) -> RowKind:
 
 def listing() -> list[dict[str, Any]]:
     """Return one dictionary per attack, for tables and `--json`; see `record`."""
-    return [record(attack) for attack in ATTACKS.values()]
+    return [record(attack) for attack in (*ATTACKS.values(), EXTERNAL)]
 
 
 def record(attack: Attack) -> dict[str, Any]:

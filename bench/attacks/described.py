@@ -39,6 +39,7 @@ MEANINGS: Mapping[str, str] = {
     "fab beta": "share of the way from the clean image that is kept after a success",
     "fab-t beta": "share of the way from the clean image that is kept after a success",
     "fab_t": "whether fab-t is one of the attacks",
+    "file": "the file of the images",
     "fit": "split and number of images that the perturbation is fitted on",
     "fitted_on": "the model whose perturbation is applied; `itself` for the model attacked",
     "fmn step_size": "length of the first step; it decays to a hundredth",
@@ -125,7 +126,8 @@ def _parameters(attack: Attack) -> list[dict[str, Any]]:
             for entry in attack.refusals
             if entry.toolkit == kit and entry.parameter == name
         }
-        default = "eps / 4" if rule.default == QUARTER_OF_EPS else rule.default
+        default: Scalar | None = "eps / 4" if rule.default == QUARTER_OF_EPS else rule.default
+        default = None if rule.kind == "file" else default
         meant = rule.meaning or meaning(attack.name, name)
         parameters.append(_parameter(name, meant, _values(rule), default, refused))
     return parameters
@@ -155,6 +157,7 @@ def _values(rule: Parameter) -> str:
         "target": "a rule or a class",
         "fit": "such as train 1000",
         "model": "a name",
+        "file": ".pt, .npz, .npy, or a folder of PNG",
     }[rule.kind]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "choice", "target", "fit", "model"]
+WordKind = Literal["count", "amount", "flag", "choice", "target", "fit", "model", "file"]
 NeedKind = Literal["classes", "candidates", "square-images", "square", "odd-square", "pairs"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -24,7 +24,7 @@ class Parameter:
     Attributes:
         kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
             `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of
-            its images (`train 1000`), `model` the name of a model, or `itself`.
+            its images (`train 1000`), `model` the name of a model, or `itself`, `file` the path of a file, which must be given.
         default: its value if none is given.
         least: the smallest value allowed; for an amount, None means anything above 0.
         constant_cost: the parameter is a count, such as of iterations, but cost does not scale with it.
@@ -134,7 +134,7 @@ class Attack:
         norms: the norms it exists for, each with the toolkits that have it.
         minimal: whether it searches for the nearest adversarial image and takes no radius.
         access: what it uses of a model: `whole` everything, inside and out; `white` one of its surfaces;
-            `score` its scores; `decision` its decisions.
+            `score` its scores; `decision` its decisions; `none` nothing that is known here.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
         on_request: toolkits that run it only if a suite names them.
         absent: why a toolkit that seems to have it does not.
@@ -154,7 +154,7 @@ class Attack:
     norms: Mapping[Norm, tuple[Toolkit, ...]]
     note: str
     minimal: bool = False
-    access: Literal["whole", "white", "score", "decision"] = "white"
+    access: Literal["whole", "white", "score", "decision", "none"] = "white"
     rows: str = "attack"
     every_class: bool = False
     image_by_image: tuple[Toolkit, ...] = ()

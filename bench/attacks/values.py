@@ -89,6 +89,12 @@ def _model(value: Scalar, what: str) -> str:
     return value.strip()
 
 
+def _file(value: Scalar, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SpecError(f'{what}: name the file of the images, as in file = "adversarial.pt"')
+    return value.strip()
+
+
 def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | None) -> Scalar:
     """Return the value of a parameter in one spelling.
 
@@ -101,7 +107,7 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
     Raises:
         SpecError: it is out of range, or of the wrong type.
     """
-    checked = {"target": _target, "fit": _fit, "model": _model}.get(rule.kind)
+    checked = {"target": _target, "fit": _fit, "model": _model, "file": _file}.get(rule.kind)
     if checked is not None:
         return checked(value, what)
     if rule.kind == "flag":

@@ -1,4 +1,4 @@
-"""The files that `bench attack` leaves: names that no other picture has, and images without loss."""
+"""The files that `bench attack` and `bench export` leave: names that no other has, and images without loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def attacked_files(image: NDArray[np.float32]) -> dict[str, bytes]:
     }
 
 
-def write_beside(folder: Path, begin: str, contents: Mapping[str, bytes]) -> list[Path]:
+def write_beside(
+    folder: Path, begin: str, contents: Mapping[str, bytes], elsewhere: str = ELSEWHERE
+) -> list[Path]:
     """Write files that belong together, under names that no file with another content has.
 
     Where one has, all names get a number, `-2`, `-3` and so on. Files of the same content are left.
@@ -41,6 +43,7 @@ def write_beside(folder: Path, begin: str, contents: Mapping[str, bytes]) -> lis
         folder: where they go; created if it is missing.
         begin: how all names begin.
         contents: of each file, by how its name ends.
+        elsewhere: the option that names another folder, for messages.
 
     Returns:
         The files, in the order of `contents`.
@@ -54,7 +57,7 @@ def write_beside(folder: Path, begin: str, contents: Mapping[str, bytes]) -> lis
         paths = _named(folder, begin, contents, turn)
     for path, content in paths.items():
         if not path.exists():
-            atomic_write(path, content, ELSEWHERE)
+            atomic_write(path, content, elsewhere)
     return list(paths)
 
 

@@ -91,6 +91,7 @@ _ACCESS = {
     "white": "gradients of the model",
     "score": "the scores of the model alone",
     "decision": "the decisions of the model alone",
+    "none": "nothing: the images are made already",
 }
 
 

@@ -12,6 +12,8 @@ from bench.cli.attack import attack
 from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.export import export
+from bench.cli.judge import judge
 from bench.cli.ls import ls
 from bench.cli.parity import parity
 from bench.cli.report import report
@@ -57,7 +59,7 @@ def cli() -> None:
 
 
 for command in (
-    run, report, trust, claims, parity, compare, attack, train, validate, ls, show, doctor,
+    run, report, trust, claims, parity, compare, attack, judge, export, train, validate, ls, show, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -12,6 +12,7 @@ import rich_click as click
 from bench.cli.options import plugin_option, results_option
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    HANDED_IN_SURFACE,
     WHOLE_MODEL_SURFACE,
     SubstituteName,
     row_kind_named,
@@ -71,6 +72,8 @@ def show(cell: str, results: Path, as_json: bool) -> None:
 def _surface(about: Mapping[str, Any]) -> str:
     if about["surface"] == BLACK_BOX_SURFACE:
         return "none: the attack sees the answers of the model alone"
+    if about["surface"] == HANDED_IN_SURFACE:
+        return "none: the images were handed in"
     if about["surface"] == WHOLE_MODEL_SURFACE:
         return (
             "whole model: the attack sees its gradients, what is inside, its scores and decisions"

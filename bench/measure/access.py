@@ -13,17 +13,18 @@ from bench.measure.outcomes import Outcomes
 from bench.measure.threats import data_sets, threats_by_data
 from bench.spec import BLACK_BOX_SURFACE, ITSELF, SubstituteName
 
-WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS = (
-    "whole", "exact", "surrogate", "substitute", "transfer", "scores", "decisions",
+WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS, UNKNOWN = (
+    "whole", "exact", "surrogate", "substitute", "transfer", "scores", "decisions", "unknown",
 )  # fmt: skip
-#: The kinds of access, from knowing the most about a model to knowing the least.
-ACCESSES = (WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
+#: The kinds of access, from knowing the most about a model to knowing the least; of images that others made
+#: nobody knows.
+ACCESSES = (WHOLE, EXACT, SURROGATE, SUBSTITUTE, TRANSFER, SCORES, DECISIONS, UNKNOWN)
 #: What the worst case over all of them is called in `access_curves`.
 WORST = "worst case"
 
 #: The surfaces that are the model itself.
 _ITSELF = ("network", "exact")
-_BY_ANSWERS = {"score": SCORES, "decision": DECISIONS}
+_BY_CATALOGUE = {"score": SCORES, "decision": DECISIONS, "none": UNKNOWN}
 
 
 def access_of(cell: Mapping[Hashable, Any]) -> str:
@@ -31,7 +32,7 @@ def access_of(cell: Mapping[Hashable, Any]) -> str:
 
     `whole` tries whatever a model offers; `exact` climbs the model's own gradient and `surrogate` that of a stand-in made with inside knowledge;
     `substitute` that of a network trained on the model's answers; `transfer` tries images that were made on
-    another model; `scores` and `decisions` ask the model alone.
+    another model; `scores` and `decisions` ask the model alone; of images that others made it is `unknown`.
 
     Args:
         cell: a row of `bench.store.results.Results.cells`.
@@ -41,8 +42,8 @@ def access_of(cell: Mapping[Hashable, Any]) -> str:
         return TRANSFER
     if SubstituteName.read(cell["surface"]) is not None:
         return SUBSTITUTE
-    if cell["access"] in _BY_ANSWERS:
-        return _BY_ANSWERS[cell["access"]]
+    if cell["access"] in _BY_CATALOGUE:
+        return _BY_CATALOGUE[cell["access"]]
     if cell["access"] == "whole":
         return SCORES if cell["surface"] == BLACK_BOX_SURFACE else WHOLE
     return EXACT if cell["surface"] in _ITSELF else SURROGATE

@@ -6,6 +6,7 @@ When an image counts as broken or robust: `bench.measure.outcomes` and `bench.me
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from bench.measure.validity import (
     shortfall,
     unseen_noise,
 )
-from bench.spec import BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE
+from bench.spec import BLACK_BOX_SURFACE, HANDED_IN_SURFACE, WHOLE_MODEL_SURFACE
 
 _NAN = float("nan")
 _COLUMNS = (
@@ -189,16 +190,18 @@ def _strongest(
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         return f"{shown} (tie of {len(best)})"
     strongest = best.iloc[0]
-    if strongest["auto"]:
+    if strongest["auto"] or strongest["surface"] == HANDED_IN_SURFACE:
         return _named(strongest)
-    white_box = surfaces - {BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE}
+    white_box = surfaces - {BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE, HANDED_IN_SURFACE}
     several = strongest["surface"] in white_box and len(white_box) > 1
     surface = f", {strongest['surface']}" if several else ""
     return f"{strongest['attack']} ({strongest['toolkit']}{surface})"
 
 
 def _named(cell: Mapping[Any, Any]) -> str:
-    """Return the name of an attack, which says so where nobody asked for it."""
+    """Return the name of an attack, which says so where nobody asked for it; that of a file with its images."""
+    if cell["surface"] == HANDED_IN_SURFACE:
+        return f"{cell['attack']} ({Path(cell['parameters']['file']).name})"
     return f"{cell['attack']} (auto)" if cell["auto"] else str(cell["attack"])
 
 

@@ -102,8 +102,8 @@ def contests(outcomes: Outcomes, called: Mapping[str, str]) -> list[Contest]:
     """Return what can be compared: models that several attacks attack in one norm.
 
     One attack by several toolkits is none: parity compares these. Attacks with a goal of their own, noise
-    and those that left out images count in `Contest.best` alone; so do universal perturbations
-    and attacks through a substitute, whose rows do not hold all passes that they cost.
+    and those that left out images count in `Contest.best` alone; so do universal perturbations,
+    attacks through a substitute and images that others made, whose rows do not hold all passes that they cost.
 
     Args:
         outcomes: of the run.
@@ -113,7 +113,8 @@ def contests(outcomes: Outcomes, called: Mapping[str, str]) -> list[Contest]:
     cells = cells[cells["status"] == "done"]
     fitted = cells["parameters"].map(lambda given: "fitted_on" in given).astype(bool)
     through = cells["surface"].map(lambda name: SubstituteName.read(name) is not None).astype(bool)
-    scored = cells["shows_robust"] & ~fitted & ~through
+    outside = cells["access"] == "none"
+    scored = cells["shows_robust"] & ~fitted & ~through & ~outside
     cells = cells.assign(attack=cells["cell"].map(called), scored=scored)
     found = []
     for (model, norm), every in cells.groupby(["model", "norm"], sort=False):

@@ -24,6 +24,7 @@ from bench.spec import (
     ATTACKING,
     BLACK_BOX_SURFACE,
     EXPECTED_SURFACE,
+    HANDED_IN_SURFACE,
     NOISELESS_SURFACE,
     ONE_DRAW_SURFACE,
     WHOLE_MODEL_SURFACE,
@@ -67,11 +68,14 @@ def black_box(surfaces: Collection[str]) -> str:
     """Return what of a model's answers alone attacks on these surfaces went by; empty if others went by more.
 
     An attack through a substitute is evidence as any black-box attack is, and so are images crafted on another
-    model: they are made without the gradient of the model, which decides about the images that come of it.
+    model: they are made without the gradient of the model, which decides about the images that come of it. By
+    what images that others handed in were made is not known.
     """
+    if set(surfaces) == {HANDED_IN_SURFACE}:
+        return "images handed in only"
     substitutes = [name for name in surfaces if SubstituteName.read(name) is not None]
     others = [name for name in surfaces if transfer_source(name) is not None]
-    if set(surfaces) - {BLACK_BOX_SURFACE, *substitutes, *others}:
+    if set(surfaces) - {BLACK_BOX_SURFACE, HANDED_IN_SURFACE, *substitutes, *others}:
         return ""
     if BLACK_BOX_SURFACE in surfaces or (substitutes and others):
         return "black-box attacks only"

@@ -12,6 +12,7 @@ import torch
 from bench.attacks.catalogue import every_parameter, row_kind
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import AttackResult, apply, run_attack
+from bench.data.handed_in import HandedIn
 from bench.errors import SpecError
 from bench.runner.confidence_reduction import bisect_to_boundary
 from bench.runner.judge import (
@@ -38,6 +39,9 @@ from bench.runner.perturbed import (
 )
 from bench.runner.task import BlackBox, Chunk, Part, Source, Task, rows_of
 from bench.spec import SIZES, Adapter, AttackSpec, Prediction, Random, Toolkit
+
+#: Why images of an attack that others made are no evidence.
+NOT_HANDED_IN = "no image handed in"
 
 _NORMS = ("l0", "l1", "l2", "linf")
 #: What is found out beside the verdict.
@@ -120,6 +124,8 @@ def _tried(
         # A perturbation that was fitted without a clip is measured without it too.
         clips = every_parameter(task.spec.name, dict(task.spec.parameters)).get("clip", True)
         return _of(apply(source.perturbation, part.x, keep_unclipped=not clips), at)
+    if source.handed_in is not None:
+        return _of(_handed_in(source.handed_in, part), at)
     if source.crafted is not None:
         if part.start not in source.crafted:
             whole_part = Batch(part.x, part.y, target)
@@ -132,6 +138,14 @@ def _tried(
     if task.spec.goal == "confidence-reduction":
         tried = bisect_to_boundary(task.adapter, attempt, tried)
     return tried
+
+
+def _handed_in(images: HandedIn, part: Part) -> AttackResult:
+    """Return the images that others made as what an attack returns; where there are none, that is the reason."""
+    x_adv, there = images.instead_of(part.x, part.start)
+    none = torch.zeros(len(part.x), dtype=torch.int64)
+    why = [None if handed_in else NOT_HANDED_IN for handed_in in there]
+    return AttackResult(x_adv, none, none.clone(), None, 0.0, why)
 
 
 def _craft(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.attacks.catalogue import access, row_kind
+from bench.attacks.catalogue import access, is_external, row_kind
 from bench.model_names import MODELS
 from bench.runner.cell_inputs import CellInputs
 from bench.runner.kinds import KINDS
@@ -12,6 +12,7 @@ from bench.runner.substitutes import other_split
 from bench.runner.task import whole_surface
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    HANDED_IN_SURFACE,
     Adapter,
     AttackRequest,
     ModelRequest,
@@ -32,6 +33,8 @@ def surfaces_under(
     if refused is not None:
         left_out[f"{request.title()} {refused}"] = None
         return ()
+    if is_external(attack.spec.name):
+        return (HANDED_IN_SURFACE,)
     if access(attack.spec.name) == "whole":
         return (whole_surface(adapter),)
     if access(attack.spec.name) != "white":

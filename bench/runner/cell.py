@@ -10,6 +10,7 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.attacks.catalogue import row_kind
+from bench.data.handed_in import HandedIn
 from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, SpecError
 from bench.runner.cache import RunCache
@@ -72,6 +73,7 @@ def task_of(
     run_cache: RunCache,
     perturbation: torch.Tensor | None = None,
     substitute: torch.nn.Module | None = None,
+    handed_in: HandedIn | None = None,
 ) -> Task:
     """Return the task of a cell.
 
@@ -80,6 +82,7 @@ def task_of(
         run_cache: clean predictions and crafted images of the run.
         perturbation: (C, H, W), what a fitted attack adds to every image.
         substitute: the network that is attacked in place of the model.
+        handed_in: the images that others made.
     """
     source = cell.source()
     return Task(
@@ -92,6 +95,7 @@ def task_of(
             crafted=None if cell.crafted_on is None else run_cache.crafted(cell_key(source)),
             perturbation=perturbation,
             substitute=substitute,
+            handed_in=handed_in,
         ),
         named={
             "cell": cell_key(cell),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
+from bench.attacks.catalogue import is_external
+from bench.data.datasets import load
+from bench.data.handed_in import HandedIn, read_handed_in
 from bench.data.labelled import LabelledImages
 from bench.errors import AdapterError, PrerequisiteError
 from bench.model_names import members_of, weights_names
@@ -30,6 +36,7 @@ class CellInputs:
         toolkits: the toolkits to use; empty for all.
         together: returns how many images of a model are attacked together where the suite does not say.
         setting: how and where the cells are computed.
+        note: called with each line that a user has to know of files that were read.
     """
 
     suite: Suite
@@ -41,6 +48,7 @@ class CellInputs:
     toolkits: Sequence[str]
     together: Callable[[ModelRequest], int]
     setting: Setting
+    note: Callable[[str], None]
 
     def source(self, spec: AttackSpec, request: ModelRequest, surface: str) -> FitSource:
         """Return the model and images that an attack is fitted on."""
@@ -58,6 +66,16 @@ class CellInputs:
         whole_split = images.of("all")
         root = data_dir(self.setting.data)
         return substitute_source(name, whole_split, self.suite.seed, root)
+
+    def handed_in(self, spec: AttackSpec, adapter: Adapter) -> HandedIn | None:
+        """Return the images that others made, of an attack that tries these; None of any other."""
+        if not is_external(spec.name):
+            return None
+        split = self.image_set(adapter, "all")
+        known = handed_in_for(spec, adapter.spec.input_shape, split, self.setting.data)
+        for line in known.notes:
+            self.note(line)
+        return known
 
     def named(self, name: str) -> ModelRequest:
         """Return the model with a title, whether or not the suite lists it."""
@@ -88,3 +106,40 @@ def made_of(request: ModelRequest) -> tuple[ModelRequest, ...]:
 def weights_of(request: ModelRequest) -> tuple[str, ...]:
     """Return the names of the models whose weights a model uses: those of its members, or one."""
     return weights_names(request.name, dict(request.options))
+
+
+def handed_in_for(
+    spec: AttackSpec,
+    shape: tuple[int, int, int],
+    split: ImageSet,
+    data: str | os.PathLike[str] | None,
+) -> HandedIn:
+    """Return the images that others made, beside those of the split that they were made from.
+
+    Args:
+        spec: the attack `external`, which names their file.
+        shape: (C, H, W), of an image as the model takes it.
+        split: of a data set.
+        data: the data folder.
+
+    Raises:
+        SpecError: as in `bench.data.handed_in.read_handed_in`.
+        PrerequisiteError: the data set is missing.
+    """
+    path, radius = Path(str(spec.parameter("file"))), spec.radius
+    assert radius is not None
+    read_when = path.stat().st_mtime_ns if path.exists() else 0
+    return _read(path, read_when, shape, split, (spec.norm, radius), data_dir(data))
+
+
+@lru_cache(maxsize=4)
+def _read(
+    path: Path,
+    read_when: int,
+    shape: tuple[int, int, int],
+    split: ImageSet,
+    budget: tuple[str, float],
+    data: Path,
+) -> HandedIn:
+    """Read a file once for the models and radii that its images are judged under; `read_when` it last changed."""
+    return read_handed_in(path, load(split.data, split.split, data), shape, budget)

@@ -23,7 +23,7 @@ from bench.runner.substitutes import substitute_of
 from bench.runner.taken_over import Siblings, siblings_in, spans, take_over
 from bench.runner.task import Chunk, Task
 from bench.spec import Cell
-from bench.store.identity import identity
+from bench.store.identity import cell_key, identity
 from bench.store.parts import Arrays
 from bench.store.siblings import begin
 from bench.store.store import Store
@@ -33,7 +33,8 @@ Event = dict[str, Any]
 
 def pictures_of(plan: Plan, cell: Cell, keep_all: bool) -> int:
     """Return how many images tried a cell keeps: none if another cell keeps the same images."""
-    if cell.source() != cell or not KINDS[cell.kind].pictures:
+    elsewhere = cell.source() != cell and cell_key(cell.source()) in plan.cells
+    if elsewhere or not KINDS[cell.kind].pictures:
         return 0
     return len(plan.images_of(cell)) if keep_all else PICTURES
 
@@ -117,7 +118,8 @@ def _task(
         perturbation, facts["fit"] = fitted(
             cell, source, siblings.store, key, run_cache.fits, anew=anew
         )
-    return task_of(cell, run_cache, perturbation, substitute), facts
+    handed_in = None if cell.handed_in is None else plan.handed_in[cell.handed_in]
+    return task_of(cell, run_cache, perturbation, substitute, handed_in), facts
 
 
 def _kept(chunk: Chunk, start: int, stop: int) -> Arrays:

@@ -22,7 +22,7 @@ from bench.runner.substitutes import substitute_key
 from bench.runner.taken_over import siblings_in
 from bench.runner.task import own_surface
 from bench.runner.training import counted
-from bench.spec import BLACK_BOX_SURFACE, Cell, ModelRequest
+from bench.spec import BLACK_BOX_SURFACE, HANDED_IN_SURFACE, Cell, ModelRequest
 from bench.store.identity import canonical_json, cell_key
 from bench.store.store import Store
 
@@ -308,7 +308,7 @@ def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: s
         began, used = time.perf_counter(), time.thread_time()
         if timed is not None:
             passes_at_once = timed(adapter, x[:count])
-        elif surface == BLACK_BOX_SURFACE or not adapter.surfaces():
+        elif surface in (BLACK_BOX_SURFACE, HANDED_IN_SURFACE) or not adapter.surfaces():
             adapter.predict(x[:count])
         else:
             adapter.gradient(x[:count], y[:count], surface=own_surface(adapter, surface))

@@ -16,6 +16,7 @@ from bench.attacks.catalogue import (
 )
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
+from bench.data.handed_in import HandedIn
 from bench.errors import AdapterError, UnsupportedAttack
 from bench.runner.attack_surfaces import is_elsewhere, surfaces_under
 from bench.runner.cell_inputs import CellInputs, weights_of
@@ -23,6 +24,7 @@ from bench.runner.fits import FitSource, other_model
 from bench.runner.substitutes import SubstituteSource
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    HANDED_IN_SURFACE,
     ITSELF,
     Adapter,
     AttackRequest,
@@ -45,12 +47,14 @@ class ExpandedCells:
         cells: cell by key; cells that judge the same images are adjacent.
         sources: by key of a cell with a fitted attack, what the attack is fitted on.
         substitutes: by key of a cell attacked through a substitute, what that is trained on.
+        handed_in: images that others made, by the hash of their content.
         left_out: in words, what the suite asks for but cannot be run, and why.
     """
 
     cells: dict[str, Cell]
     sources: dict[str, FitSource]
     substitutes: dict[str, SubstituteSource]
+    handed_in: dict[str, HandedIn]
     left_out: tuple[str, ...]
 
 
@@ -66,12 +70,16 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     cells: dict[str, Cell] = {}
     sources: dict[str, FitSource] = {}
     substitutes: dict[str, SubstituteSource] = {}
+    handed_in: dict[str, HandedIn] = {}
     for request, adapter in adapters.items():
         fingerprint = inputs.fingerprint(request)
         for attack, able in runners:
             if not attack.is_on(request):
                 continue
             images = inputs.image_set(adapter, attack.images)
+            made = inputs.handed_in(attack.spec, adapter)
+            if made is not None:
+                handed_in[made.content] = made
             for spec, surface, source in _ways(attack, request, adapter, inputs, left_out):
                 learnt = inputs.substitute(surface, images)
                 for toolkit in _fit_for(attack, able, adapter if source is None else source.adapter,
@@ -92,6 +100,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         if _asks_itself(spec, surface)
                         else crafted_on(request, surface),
                         substitute=None if learnt is None else learnt.named(),
+                        handed_in=None if made is None else made.content,
                     )
                     key = cell_key(cell)
                     cells[key] = cell
@@ -100,8 +109,9 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                     if learnt is not None:
                         substitutes[key] = learnt
     return ExpandedCells(
-        cells=grouped(cells), sources=sources, substitutes=substitutes, left_out=tuple(left_out)
-    )
+        cells=grouped(cells), sources=sources, substitutes=substitutes, handed_in=handed_in,
+        left_out=tuple(left_out),
+    )  # fmt: skip
 
 
 def grouped(cells: Mapping[str, Cell]) -> dict[str, Cell]:
@@ -125,8 +135,11 @@ def _crafted_on(request: ModelRequest, surface: str, inputs: CellInputs) -> Craf
 
 
 def _asks_itself(spec: AttackSpec, surface: str) -> bool:
-    """Return whether an attack asks the model itself, or only applies a perturbation."""
-    asks = surface == BLACK_BOX_SURFACE or SubstituteName.read(surface) is not None
+    """Return whether an attack asks the model itself, or only applies what is made already."""
+    asks = (
+        surface in (BLACK_BOX_SURFACE, HANDED_IN_SURFACE)
+        or SubstituteName.read(surface) is not None
+    )
     return asks or is_fitted(spec.name)
 
 

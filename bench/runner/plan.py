@@ -11,6 +11,7 @@ from typing import Any
 from bench.addresses.address import is_address
 from bench.attacks.catalogue import is_fitted
 from bench.data.datasets import load
+from bench.data.handed_in import HandedIn
 from bench.data.labelled import LabelledImages
 from bench.errors import (
     AdapterError,
@@ -52,6 +53,7 @@ class Plan:
         left_out: in words, what the suite asks for but cannot be run, and why.
         sources: by key of a cell with a fitted attack, what the attack is fitted on.
         substitutes: by key of a cell attacked through a substitute, what that is trained on.
+        handed_in: images that others made, by the hash of their content.
         behaviours: the observed behaviour of users' models.
         fingerprints: those of the models under attack.
         sketch: whether the plan is only for display: nothing was trained or embedded for it.
@@ -76,6 +78,7 @@ class Plan:
     left_out: tuple[str, ...]
     sources: dict[str, FitSource] = field(default_factory=dict)
     substitutes: dict[str, SubstituteSource] = field(default_factory=dict)
+    handed_in: dict[str, HandedIn] = field(default_factory=dict)
     sketch: bool = False
     later: tuple[Cell, ...] = ()
     untrained: tuple[str, ...] = ()
@@ -142,7 +145,7 @@ def make_plan(
     inputs = CellInputs(
         suite=suite, by_title=by_title, absent=absent, loaded=loader.adapter,
         fingerprint=loader.fingerprint, images=images, toolkits=selection.toolkits,
-        together=lambda request: loader.together(request, setting), setting=setting,
+        together=lambda request: loader.together(request, setting), setting=setting, note=note,
     )  # fmt: skip
     expanded = make_cells(inputs, adapters)
     died = (f"{name}: {why}" for name, why in absent.died.items() if name not in absent.broken)
@@ -166,6 +169,7 @@ def make_plan(
         left_out=left_out,
         sources=expanded.sources,
         substitutes=expanded.substitutes,
+        handed_in=expanded.handed_in,
         sketch=not train,
         later=tuple(cell for cell in expanded.cells.values() if is_later(cell)),
         untrained=absent.untrained,

@@ -11,6 +11,7 @@ import torch
 
 from bench.attacks.catalogue import access
 from bench.attacks.run_attack import AttackResult
+from bench.data.handed_in import HandedIn
 from bench.errors import SpecError
 from bench.registry import unknown
 from bench.runner.cache import Clean, CleanPredictions
@@ -150,6 +151,7 @@ class Source:
             that it gets right.
         perturbation: (C, H, W), fitted before, which is added to every image; else None.
         substitute: images to logits, in place of a surface of the model; else None.
+        handed_in: the images that others made; else None.
     """
 
     surface: str
@@ -157,6 +159,7 @@ class Source:
     crafted: dict[int, AttackResult] | None = None
     perturbation: torch.Tensor | None = None
     substitute: torch.nn.Module | None = None
+    handed_in: HandedIn | None = None
 
     @property
     def adapter(self) -> Adapter:

@@ -28,10 +28,13 @@ def units_of(plan: Plan, wanted: Sequence[str]) -> list[Unit]:
     groups: dict[str, list[str]] = {}
     for key in wanted:
         groups.setdefault(cell_key(plan.cells[key].source()), []).append(key)
-    return [
-        Unit(tuple(dict.fromkeys(plan.cells[key].model.title() for key in keys)), tuple(keys))
-        for keys in groups.values()
-    ]
+    units = []
+    for source, keys in groups.items():
+        # The cell that crafted the images is in the plan of a worker where it is in the whole one.
+        cells = [source, *keys] if source in plan.cells else keys
+        titles = dict.fromkeys(plan.cells[key].model.title() for key in cells)
+        units.append(Unit(tuple(titles), tuple(keys)))
+    return units
 
 
 class Queue:

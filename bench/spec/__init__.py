@@ -41,6 +41,7 @@ from bench.spec.models import (
     configuration,
 )
 from bench.spec.numbers import (
+    by_eight_bits,
     eps_text,
     number,
     scalar,
@@ -63,6 +64,7 @@ from bench.spec.words import (
     BLACK_BOX_SURFACE,
     EXPECTED_SURFACE,
     GOALS,
+    HANDED_IN_SURFACE,
     ITSELF,
     NOISELESS_SURFACE,
     NORMS,
@@ -87,6 +89,7 @@ __all__ = [
     "EXPECTED_SURFACE",
     "FIXED",
     "GOALS",
+    "HANDED_IN_SURFACE",
     "ITSELF",
     "MINIMAL",
     "NOISELESS_SURFACE",
@@ -129,6 +132,7 @@ __all__ = [
     "SubstituteName",
     "Suite",
     "Toolkit",
+    "by_eight_bits",
     "configuration",
     "eps_text",
     "measuring",

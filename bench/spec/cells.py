@@ -51,6 +51,7 @@ class Cell:
         crafted_on: whose surface it is, where several models judge the same images, this one's or
             another's; None where the model is attacked by itself.
         substitute: the network whose surface it is, where one is trained on the model's answers; else None.
+        handed_in: of images that others made, the hash of their content; else None.
     """
 
     model: ModelRequest
@@ -66,6 +67,7 @@ class Cell:
     fit: FittedOn | None = None
     crafted_on: CraftedOn | None = None
     substitute: Substitute | None = None
+    handed_in: str | None = None
 
     def source(self) -> Cell:
         """Return the cell in which the images tried are crafted: this one, or the other model's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
@@ -68,3 +69,10 @@ def scalar(text: str) -> Scalar:
     if count is not None:
         return count
     return float(text) if _DECIMAL.fullmatch(text) else text
+
+
+def by_eight_bits(norm: str, values: int) -> float:
+    """Return how far 8 bits move an image of so many values at most, in a norm; some round down, not to the nearest."""
+    most = 1 / 255
+    by_norm = {"linf": most, "l2": most * math.sqrt(values), "l1": most * values}
+    return by_norm.get(norm, 0.0)

@@ -34,8 +34,12 @@ BLACK_BOX_SURFACE = "predict"
 #: The surface named in rows of attacks that see the whole model: its surfaces, what is inside, its answers.
 WHOLE_MODEL_SURFACE = "whole model"
 
-#: Surfaces that go without saying: the network itself, its answers, and the whole of it.
-PLAIN_SURFACES = frozenset({"network", BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE})
+#: The surface named in rows of images that others made (`external`): nothing of the model is climbed.
+HANDED_IN_SURFACE = "handed in"
+
+#: Surfaces that go without saying: the network itself, its answers, the whole of it, and
+#: nothing of it.
+PLAIN_SURFACES = frozenset({"network", BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE, HANDED_IN_SURFACE})
 
 #: The word `fitted_on` of a perturbation that is fitted on the model it is tested on.
 ITSELF = "itself"

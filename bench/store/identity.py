@@ -36,7 +36,8 @@ def identity(cell: Cell) -> dict[str, Any]:
     Device, host and library versions are left out on purpose: they are recorded beside the rows, but an
     upgrade does not make all results worthless. The source of a fit is included only for fitted attacks,
     a substitute only where one is attacked, and the model that images are crafted on only if it is another
-    than the judge, so that the keys of all other cells stay the same.
+    than the judge, so that the keys of all other cells stay the same. Images that others made are known by
+    their content, wherever their file lies.
     """
     optional: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
@@ -45,6 +46,10 @@ def identity(cell: Cell) -> dict[str, Any]:
         optional["substitute"] = dataclasses.asdict(cell.substitute)
     if cell.crafted_on is not None:
         optional["climbed"] = _model(cell.crafted_on.model, cell.crafted_on.fingerprint)
+    words = dict(cell.attack.parameters)
+    if cell.handed_in is not None:
+        optional["handed_in"] = cell.handed_in
+        words.pop("file", None)
     return optional | {
         "version": IDENTITY_VERSION,
         "kind": cell.kind,
@@ -53,7 +58,7 @@ def identity(cell: Cell) -> dict[str, Any]:
             "name": cell.attack.name,
             "norm": cell.attack.norm,
             "eps": cell.attack.eps,
-            "words": dict(cell.attack.parameters),
+            "words": words,
         },
         "toolkit": cell.toolkit,
         "surface": cell.surface,

@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 
 from bench.attacks.rows import ATTACKS
-from bench.measure.access import DECISIONS, EXACT, SCORES, SUBSTITUTE, TRANSFER, with_access
+from bench.measure.access import (
+    DECISIONS,
+    EXACT,
+    SCORES,
+    SUBSTITUTE,
+    TRANSFER,
+    UNKNOWN,
+    with_access,
+)
 from bench.measure.outcomes import Flags, Group, Outcomes, broken
 from bench.measure.threats import same_radius, threats
 from bench.spec import FIXED, MINIMAL
@@ -145,7 +153,7 @@ class Tried:
     @cached_property
     def gradient(self) -> Cells:
         """The untargeted attacks that follow a gradient of the model or of a surface made for it."""
-        others = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
+        others = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS, UNKNOWN)
         return [cell for cell in self.untargeted if cell.access not in others]
 
     @cached_property

@@ -6,10 +6,10 @@ import pytest
 
 from bench.attacks import described
 from bench.attacks.catalogue import available, refusal, resolve
-from bench.attacks.rows import ATTACKS, CERTIFY
+from bench.attacks.rows import ATTACKS, CERTIFY, EXTERNAL
 from bench.errors import SpecError
 
-EVERY = [*ATTACKS.values(), CERTIFY]
+EVERY = [*ATTACKS.values(), CERTIFY, EXTERNAL]
 
 
 @pytest.mark.parametrize("attack", EVERY, ids=lambda attack: attack.name)
@@ -20,7 +20,8 @@ def test_every_parameter_has_a_meaning_and_its_default(attack):
     for one in told:
         assert one["meaning"].strip()
         if one["name"] != "eps":
-            default = attack.parameters[one["name"]].default
+            rule = attack.parameters[one["name"]]
+            default = None if rule.kind == "file" else rule.default
             assert one["default"] == ("eps / 4" if default == "eps/4" else default)
 
 

@@ -93,6 +93,7 @@ CHANGES = [
     {"fit": FITTED_ON},
     {"crafted_on": CRAFTED_ON},
     {"substitute": SUBSTITUTE},
+    {"handed_in": "cafe"},
 ]
 
 
@@ -131,6 +132,14 @@ def test_images_crafted_on_another_model_are_another_cell(change: dict[str, obje
     assert cell_key(dataclasses.replace(CELL, crafted_on=other)) != cell_key(crafted)
     assert crafted.source().model == CRAFTED_ON.model
     assert CELL.source() == CELL
+
+
+def test_images_that_were_handed_in_are_known_by_their_content_and_not_by_their_file() -> None:
+    made = AttackSpec(name="external", norm="linf", eps="8/255", parameters=(("file", "a.pt"),))
+    moved = dataclasses.replace(made, parameters=(("file", "b/c.npz"),))
+    cell = dataclasses.replace(CELL, attack=made, handed_in="cafe")
+    assert cell_key(dataclasses.replace(cell, attack=moved)) == cell_key(cell)
+    assert cell_key(dataclasses.replace(cell, handed_in="fade")) != cell_key(cell)
 
 
 def test_every_field_of_a_cell_is_tried() -> None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from bench.attacks.row import Attack, Parameter
 from bench.attacks.rows import fixed, minimal, queries, sparse
-from bench.spec import Scalar, number
+from bench.spec import NORMS, Scalar, number
 
 ATTACKS: Mapping[str, Attack] = MappingProxyType(
     {row.name: row for row in (*fixed.ROWS, *minimal.ROWS, *sparse.ROWS, *queries.ROWS)}
@@ -43,6 +43,17 @@ CERTIFY = Attack(
     instead="call model.certify(x, n0=..., n=..., alpha=...)",
     note="the radius within which a smoothed model keeps its decision: a class chosen from n0 noisy "
     "copies, its share bounded by n others, wrong with probability alpha",
+)
+
+#: Images that others made, which are judged as an attack's are. No toolkit makes them, so no driver has it.
+EXTERNAL = Attack(
+    name="external",
+    norms=dict.fromkeys(NORMS, ("native",)),
+    access="none",
+    parameters={"file": Parameter("file", "")},
+    irreducible="its images are made already",
+    instead="use bench judge, or ask for it in a suite file",
+    note="adversarial images that others made, read from a file and judged as they are there",
 )
 
 #: Measurements that an `[[attacks]]` table may name although they attack nothing and no driver has them;

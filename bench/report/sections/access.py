@@ -17,6 +17,7 @@ from bench.measure.access import (
     SUBSTITUTE,
     SURROGATE,
     TRANSFER,
+    UNKNOWN,
     WHOLE,
     WORST,
 )
@@ -36,10 +37,11 @@ _CALLED = {
     TRANSFER: "transferred from another model",
     SCORES: "its scores alone",
     DECISIONS: "its labels alone",
+    UNKNOWN: "not known: images from outside",
     WORST: "worst case of all attacks",
 }
 #: In the order of their looks; kinds that were added later come last, so that others keep theirs.
-_LOOKS = (*(kind for kind in ACCESSES if kind != WHOLE), WHOLE)
+_LOOKS = (*(kind for kind in ACCESSES if kind not in (WHOLE, UNKNOWN)), WHOLE, UNKNOWN)
 #: The kinds of access that make a figure worth its place: a plain network is attacked through itself.
 _TELLING = (SURROGATE, SUBSTITUTE, TRANSFER)
 #: Panels side by side, in a figure, and the height of each in inches.
@@ -181,6 +183,7 @@ def _caption(points: pd.DataFrame, norm: str) -> str:
         SUBSTITUTE: "a trained substitute: a network trained on the model's answers",
         TRANSFER: "transferred: images that were made on another model",
         SCORES: "its scores or its labels alone: asking the model, without any gradient",
+        UNKNOWN: "not known: images that others made",
     }
     there = set(points["access"])
     if DECISIONS in there:

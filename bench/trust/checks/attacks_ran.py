@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.measure.access import DECISIONS, SCORES, SUBSTITUTE, TRANSFER
+from bench.measure.access import DECISIONS, SCORES, SUBSTITUTE, TRANSFER, UNKNOWN
 from bench.measure.outcomes import Outcomes
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.tried import Cells, Tried, in_short, tried
 
-_WITHOUT_GRADIENT = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS)
+_WITHOUT_GRADIENT = (SUBSTITUTE, TRANSFER, SCORES, DECISIONS, UNKNOWN)
 
 
 def attacks_ran(outcomes: Outcomes) -> list[Finding]:

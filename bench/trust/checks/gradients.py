@@ -94,7 +94,9 @@ def _asked_for_answers(threat: CheckedThreat) -> bool:
     if cells.empty:
         return False
     return bool(
-        ((cells["access"] != "white") & (cells["flag"] == "") & cells["shows_robust"]).any()
+        (
+            ~cells["access"].isin(["white", "none"]) & (cells["flag"] == "") & cells["shows_robust"]
+        ).any()
     )
 
 

@@ -1,0 +1,152 @@
+"""Images out of a run and in again: `bench export` and `bench judge`."""
+
+from __future__ import annotations
+
+import json
+
+import build
+import numpy as np
+import pytest
+import torch
+
+from bench.measure.headline import headline
+from bench.measure.outcomes import Outcomes
+from bench.registry import load_plugin
+from bench.runner.execute import Scope, execute
+from bench.runner.plan import make_plan
+from bench.runner.suite import load_suite
+from bench.store.results import load_results
+from bench.store.store import open_store
+
+COUNT = 40
+PLUGIN = """
+import bench, digits_network
+
+@bench.register_model("small", data="digits")
+def small():
+    return bench.wrap(digits_network.shipped(), 10, (1, 8, 8))
+"""
+SUITE = build.suite(
+    ["small"],
+    [
+        {"name": "fgsm", "norm": "linf", "eps": ["0.05", "0.1"], "toolkits": ["native"]},
+        {"name": "pgd", "norm": "linf", "eps": "0.1", "steps": 10, "toolkits": ["torchattacks"]},
+    ],
+    images=COUNT,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "own.py").write_text(PLUGIN)
+    (tmp_path / "s.toml").write_text(SUITE)
+    return tmp_path
+
+
+def run(folder, keep_all=True):
+    """Run the suite without a report and return its headline by radius."""
+    load_plugin(folder / "own.py")
+    plan = make_plan(load_suite(str(folder / "s.toml")))
+    outcome = execute(plan, open_store(folder / "results"), Scope(keep_all=keep_all))
+    found = headline(Outcomes(load_results(folder / "results", "s", run=outcome.run)))
+    return {row["eps_text"]: row for row in found.to_dict("records")}
+
+
+def judged(invoke, folder, file, *words, eps="0.1", code=0):
+    process = invoke(
+        "judge", "small", file, "--norm", "linf", "--eps", eps, "--plugin", "own.py", "--json",
+        *words, cwd=folder,
+    )  # fmt: skip
+    assert process.returncode == code, process.stdout + process.stderr
+    shown, images = (json.loads(line) for line in process.stdout.splitlines())
+    return shown, images, process.stderr
+
+
+def test_what_is_exported_is_judged_the_same(invoke, folder):
+    told = invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)
+    assert told.returncode == 3
+    figures = run(folder, keep_all=False)
+    told = invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)
+    assert told.returncode == 3
+    assert "kept only some of the images they tried; the same bench run with --keep all" in (
+        told.stderr
+    )
+    assert run(folder) == figures
+    for layout in ("npz", "robustbench"):
+        told = invoke(
+            "export", "--suite", "s.toml", "--adversarial", f"out/{layout}", "--format", layout,
+            cwd=folder,
+        )  # fmt: skip
+        assert told.returncode == 0, told.stderr
+        files = told.stdout.split()
+        assert [file.rpartition("/")[2].rpartition(".")[0] for file in files] == [
+            "small-linf-0.05", "small-linf-0.1",
+        ]  # fmt: skip
+        for file, eps in zip(files, ("0.05", "0.1"), strict=True):
+            shown, images, said = judged(invoke, folder, file, eps=eps)
+            for figure in ("n", "clean_accuracy", "robust_accuracy", "low", "high"):
+                assert shown[figure] == figures[eps][figure]
+            assert shown["flag"].startswith("images handed in only")
+            withstood = round(COUNT * shown["robust_accuracy"])
+            assert images["withstood"] == withstood
+            assert images["broken"] + images["wrong before"] == COUNT - withstood
+            assert "bench report --suite judge-small-linf-0-" in said
+
+
+def test_pictures_hold_their_list_and_are_never_written_over(invoke, folder):
+    run(folder)
+    words = ("export", "--suite", "s.toml", "--adversarial", "out", "--format", "png")
+    first = invoke(*words, cwd=folder).stdout.split()
+    assert invoke(*words, cwd=folder).stdout.split() == first
+    (folder / first[1] / "00003.png").write_bytes(b"mine")
+    second = invoke(*words, cwd=folder).stdout.split()
+    assert second == [first[0], f"{first[1]}-2"]
+    assert (folder / first[1] / "00003.png").read_bytes() == b"mine"
+    lines = (folder / second[1] / "manifest.csv").read_text().splitlines()
+    assert lines[0] == "file,index,label,attack,toolkit,adv_label,broken"
+    assert len(lines) == COUNT + 1
+    # The digits are no whole 255ths, so that pictures of them lie beyond the budget wherever it was spent.
+    shown, images, _ = judged(invoke, folder, second[1], code=1)
+    assert shown["robust_accuracy"] is None
+    assert images["over budget, by no more than 8 bits round"] > COUNT / 2
+
+
+def test_a_judged_file_has_a_report_and_its_cell_is_kept(invoke, folder):
+    run(folder)
+    invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)
+    file = folder / "out" / "small-linf-0.1.npz"
+    judged(invoke, folder, file)
+    torch.save(torch.from_numpy(np.load(file)["x_adv"]), folder / "same.pt")
+    cells = {path.name for path in folder.glob("results/cells/*/*")}
+    shown, _, _ = judged(invoke, folder, "same.pt")
+    assert shown["worst"] == "external (same.pt)"
+    assert {path.name for path in folder.glob("results/cells/*/*")} == cells
+    report = invoke(
+        "report", "--suite", "judge-same", "--format", "csv", "--out", "rep", cwd=folder
+    )
+    assert report.returncode == 0, report.stderr
+    assert "external (same.pt)" in (folder / "rep" / "judge-same-headline.csv").read_text()
+    (key,) = (key for key in cells if "handed_in" in (
+        json.loads((folder / f"results/cells/{key[:2]}/{key}/cell.json").read_text())["identity"]
+    ))  # fmt: skip
+    screen = invoke("show", key, cwd=folder)
+    assert "none: the images were handed in" in screen.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("small", "none.pt", "--norm", "linf", "--eps", "0.1"), 2, "none.pt: no such file"),
+        (("small", "a.npy", "--norm", "linf", "--eps", "8"), 2, "eps=8 is out of range"),
+        (("smal", "a.npy", "--norm", "linf", "--eps", "0.1"), 2, "did you mean small"),
+        (("small", "a.npy", "--norm", "linf", "--eps", "0.1", "--split", "dev"), 2, "no split 'dev'"),
+        (("small", "a.npy", "--norm", "linf", "--eps", "0.1"), 2, "shape (3, 5, 5)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_a_line(invoke, folder, words, code, message):
+    np.save(folder / "a.npy", np.zeros((3, 5, 5), dtype=np.float32))
+    process = invoke("judge", *words, "--plugin", "own.py", cwd=folder)
+    assert process.returncode == code
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not (folder / "results").exists()
