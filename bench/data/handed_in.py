@@ -30,7 +30,7 @@ class HandedIn:
 
     Attributes:
         images: float32 (N, C, H, W), in [0, 1] as far as they are valid.
-        places: int64 (N,), the place of the clean image of each in the split; no two are the same.
+        places: int64 (N,), the place of the clean image of each in the split, ascending.
         content: hash of both; it identifies the images wherever their file lies.
         notes: what was done to read them, a line each.
     """
@@ -88,7 +88,8 @@ def read_handed_in(
     shaped, forms = _channels_first(path, file.images, shape)
     images, scales = _scaled(path, shaped)
     kept, places, orders = _placed(path, images, file, clean, budget)
-    images = images[kept].contiguous()
+    order = places.argsort()  # so that the order in the file makes no difference
+    images, places = images[kept[order]].contiguous(), places[order]
     if not any(_lengths(images, places, clean, "linf").nonzero().tolist()):
         raise SpecError(
             f"{path}: its images are the clean ones of the split, none is changed; give the attacked ones"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -75,6 +76,8 @@ class TriedCell:
     @property
     def name(self) -> str:
         """Return what the cell is called in a sentence, such as `pgd (torchattacks, soft-knn)`."""
+        if self.access == UNKNOWN:
+            return f"{self.attack} ({Path(str(self.parameters['file'])).name})"
         surface = "" if self.surface in _PLAIN else f", {self.surface}"
         return f"{self.attack} ({self.toolkit}{surface})"
 

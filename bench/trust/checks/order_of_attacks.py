@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bench.measure.access import UNKNOWN
 from bench.measure.outcomes import Outcomes
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding, Status
@@ -175,6 +176,31 @@ def autoattack_beats_others(outcomes: Outcomes) -> list[Finding]:
     )  # fmt: skip
 
 
+def own_attacks_beat_images_from_outside(outcomes: Outcomes) -> list[Finding]:
+    """Find the threats under which images that others made break what no attack of the run does."""
+    share = Bounds(outcomes.results.bounds)["external.only-external"]
+    compared, findings = 0, []
+    for at in tried(outcomes):
+        outside = [cell for cell in at.cells if cell.access == UNKNOWN]
+        own = [cell for cell in at.cells if cell.access != UNKNOWN]
+        both = None if at.random else sides(at, own, outside)
+        if both is None:
+            continue
+        compared += 1
+        if both.alone > allowed(share, both.n):
+            remedy = f"make a stronger attack within this radius ({names(own)} did not find them)"
+            findings.append(both.finding(
+                "warn",
+                f"the images of {both.worst.name} break {both.alone} of {images(both.n)} that no attack of the run "
+                "breaks, so its attacks are not strong enough for this model",
+                share, added(at, REMEDY) if at.norm in ("linf", "l2") else remedy,
+            ))  # fmt: skip
+    return in_short(
+        findings, compared, "the attacks of the run break what images from outside break",
+        "no model was both attacked and shown images from outside within one radius",
+    )  # fmt: skip
+
+
 def more_steps_keep_what_fewer_broke(outcomes: Outcomes) -> list[Finding]:
     """Find attacks that lose, with more steps, images that they broke with fewer."""
     share = Bounds(outcomes.results.bounds)["more-steps.lost"]
@@ -233,6 +259,10 @@ TRANSFERRED = Check(
 AUTOATTACK = Check(
     id="autoattack", title="AutoAttack breaks what other attacks break", needs="rows",
     run=autoattack_beats_others,
+)  # fmt: skip
+OUTSIDE = Check(
+    id="only-external", title="attacks break what images from outside break", needs="rows",
+    run=own_attacks_beat_images_from_outside,
 )  # fmt: skip
 MORE_STEPS = Check(
     id="more-steps", title="more steps lose no image", needs="rows",

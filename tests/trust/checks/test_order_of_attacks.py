@@ -9,6 +9,7 @@ from bench.trust.checks.order_of_attacks import (
     AUTOATTACK,
     BLACK_BOX,
     MORE_STEPS,
+    OUTSIDE,
     SEVERAL_STEPS,
     TRANSFERRED,
 )
@@ -105,6 +106,24 @@ def test_others_must_not_break_what_autoattack_does_not():
         "is not enough for this model"
     )
     assert each(AUTOATTACK, (complete, pgd("0.1", range(18, 60)))) == ["pass"]
+
+
+def test_images_from_outside_must_not_break_what_no_attack_does():
+    outside = build.cell(
+        "m", "external", "0.1", range(40, 100), toolkit="native", surface="handed in", access="none",
+        parameters={"file": "theirs/adv.pt"},
+    )  # fmt: skip
+    finding = one(OUTSIDE, pgd("0.1", range(60)), fgsm("0.1", range(70)), outside)
+    assert (finding.status, finding.value) == ("warn", 30 / 200)
+    assert finding.sentence == (
+        "the images of external (adv.pt) break 30 of 200 images that no attack of the run breaks, so its attacks are "
+        "not strong enough for this model"
+    )
+    assert one(OUTSIDE, pgd("0.1", range(98)), outside).status == "pass"
+    assert one(OUTSIDE, outside).status == "not applicable"
+    # How they were made is not known: they stand on no side of these.
+    assert one(BLACK_BOX, pgd("0.1", []), outside).status == "not applicable"
+    assert one(TRANSFERRED, pgd("0.1", []), outside).status == "not applicable"
 
 
 def test_more_steps_must_not_lose_images():
