@@ -73,6 +73,10 @@ def export(
             "file": str(path), "model": model, "threat": threat(norm, eps), "images": len(found.index),
             "robust accuracy (%)": percent(row["robust_accuracy"]),
         })  # fmt: skip
+    if figures.empty:
+        say(
+            "the run has no robust accuracy, since its suite names no eps, so there are no images to write"
+        )
     print_table(written, to=sys.stderr)
     if len(written) < len(figures) or not written:
         ctx.exit(1)

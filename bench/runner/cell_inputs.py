@@ -36,7 +36,7 @@ class CellInputs:
         toolkits: the toolkits to use; empty for all.
         together: returns how many images of a model are attacked together where the suite does not say.
         setting: how and where the cells are computed.
-        note: called with each line that a user has to know of files that were read.
+        note: called with each line that a user has to know of how a file was read.
     """
 
     suite: Suite
@@ -72,10 +72,7 @@ class CellInputs:
         if not is_external(spec.name):
             return None
         split = self.image_set(adapter, "all")
-        known = handed_in_for(spec, adapter.spec.input_shape, split, self.setting.data)
-        for line in known.notes:
-            self.note(line)
-        return known
+        return handed_in_for(spec, adapter.spec.input_shape, split, self.setting.data)
 
     def named(self, name: str) -> ModelRequest:
         """Return the model with a title, whether or not the suite lists it."""

@@ -78,8 +78,10 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                 continue
             images = inputs.image_set(adapter, attack.images)
             made = inputs.handed_in(attack.spec, adapter)
-            if made is not None:
+            if made is not None and made.content not in handed_in:
                 handed_in[made.content] = made
+                for line in made.notes:
+                    inputs.note(line)
             for spec, surface, source in _ways(attack, request, adapter, inputs, left_out):
                 learnt = inputs.substitute(surface, images)
                 for toolkit in _fit_for(attack, able, adapter if source is None else source.adapter,

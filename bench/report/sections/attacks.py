@@ -20,6 +20,7 @@ from bench.report.labels import (
     TOOLKIT,
     surface_column,
     threat_of,
+    toolkit_of,
 )
 from bench.report.rules import SectionRule
 from bench.spec import GOALS, ONE_DRAW_SURFACE
@@ -51,7 +52,7 @@ def attack_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         MODEL: "model",
         ATTACK: lambda row: called[row.cell],
         THREAT: threat_of,
-        TOOLKIT: "toolkit",
+        TOOLKIT: toolkit_of,
         **surface_column(found),
         COUNT: lambda row: formatting.count(row.attacked),
         Column("success (%)", "rate"): lambda row: formatting.rate(row.success_rate, row.low, row.high),

@@ -11,7 +11,7 @@ from bench.report.blocks import Column, Say, Section, Table, Text, tabulate
 from bench.report.findings import Findings
 from bench.report.labels import ATTACK, MODEL, THREAT, TOOLKIT, data_name, surface_column, threat_of
 from bench.report.rules import SectionRule
-from bench.spec import SubstituteName, transfer_source
+from bench.spec import HANDED_IN_SURFACE, SubstituteName, transfer_source
 
 _FORWARDS, _BACKWARDS = Column("forwards", "number"), Column("backwards", "number")
 _MILLISECONDS = Column("ms", "number")
@@ -24,19 +24,28 @@ def section(findings: Findings) -> Section:
     else:
         fitted = len(findings.measured.transfer) > 0
         table = cost_table(findings.measured.attacks, findings.attack_names, fitted)
-    block = Text(text="No cell has finished.") if table.frame.empty else table
+    block = Text(text=_without_cost(findings)) if table.frame.empty else table
     return Section(label="cost", title="Cost", blocks=(block,))
+
+
+def _without_cost(findings: Findings) -> str:
+    """Return why no attack has a cost."""
+    if (findings.measured.attacks["surface"] == HANDED_IN_SURFACE).any():
+        return "What the images that were handed in cost is not known."
+    return "No cell has finished."
 
 
 def cost_table(found: pd.DataFrame, called: Mapping[str, str], fitted: bool = False) -> Table:
     """Return a row a cell that ran: passes through the model and time, per attacked image.
+
+    None of images that were handed in, whose cost is not known.
 
     Args:
         found: of `bench.measure.attack_rates.attack_rates`.
         called: what each cell's attack is called.
         fitted: whether some perturbation was fitted first.
     """
-    found = found[found["status"] == "done"]
+    found = found[(found["status"] == "done") & (found["surface"] != HANDED_IN_SURFACE)]
     elsewhere = " Fitting a universal perturbation is counted in its own table." if fitted else ""
     if found["surface"].map(_is_another_model).any():
         elsewhere = (

@@ -10,7 +10,16 @@ import pandas as pd
 from bench.report import formatting
 from bench.report.blocks import Column, Say, Section, Table, tabulate
 from bench.report.findings import Findings
-from bench.report.labels import ATTACK, COUNT, MODEL, THREAT, TOOLKIT, surface_column, threat_of
+from bench.report.labels import (
+    ATTACK,
+    COUNT,
+    MODEL,
+    THREAT,
+    TOOLKIT,
+    surface_column,
+    threat_of,
+    toolkit_of,
+)
 from bench.report.rules import SectionRule
 
 
@@ -44,7 +53,7 @@ def perturbation_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         MODEL: "model",
         ATTACK: lambda row: called[row.cell],
         THREAT: threat_of,
-        TOOLKIT: "toolkit",
+        TOOLKIT: toolkit_of,
         **surface_column(found),
         COUNT: lambda row: formatting.count(row.attacked),
         Column("fooled (%)", "pair"): lambda row: _pair(
