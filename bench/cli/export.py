@@ -28,7 +28,8 @@ _ELSEWHERE = "--adversarial OUT"
 @click.option(
     "--format", "layout", type=click.Choice(FORMATS), default="npz", show_default=True,
     help="npz and pt hold x_adv, y and index; png rounds to 8 bits, with a manifest.csv; robustbench is a bare "
-    "tensor, autoattack a dictionary with adv_complete, both in .pt; madry a .npy as the challenges take it.",
+    "tensor, autoattack a dictionary with adv_complete, torchattacks one with adv_inputs and labels, all in .pt; madry a "
+    ".npy as the challenges take it.",
 )  # fmt: skip
 @click.option(
     "--run", metavar="ID",

@@ -111,6 +111,27 @@ def test_pictures_hold_their_list_and_are_never_written_over(invoke, folder):
     assert images["over budget, by no more than 8 bits round"] > COUNT / 2
 
 
+def test_a_run_without_a_figure_has_no_images(invoke, folder):
+    nearest = {"name": "deepfool", "norm": "linf", "toolkits": ["native"]}
+    (folder / "s.toml").write_text(build.suite(["small"], [nearest], images=4))
+    run(folder)
+    told = invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "no robust accuracy, since its suite names no eps" in told.stderr
+    aimed = {
+        "name": "fgsm",
+        "norm": "linf",
+        "eps": "0.1",
+        "targeted": "next",
+        "toolkits": ["native"],
+    }
+    (folder / "s.toml").write_text(build.suite(["small"], [aimed], images=4))
+    run(folder)
+    told = invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "small at linf 0.1: INVALID, so there are no images to write" in told.stderr
+
+
 def test_a_judged_file_has_a_report_and_its_cell_is_kept(invoke, folder):
     run(folder)
     invoke("export", "--suite", "s.toml", "--adversarial", "out", cwd=folder)

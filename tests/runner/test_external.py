@@ -157,6 +157,17 @@ def test_they_count_in_the_worst_case_in_claims_and_in_checks(tmp_path, monkeypa
     assert ran["status"].tolist() == ["pass"]
 
 
+def test_how_a_file_was_read_is_said_once(tmp_path, monkeypatch, attacked):
+    monkeypatch.chdir(tmp_path)
+    torch.save(attacked[2] * 255, "adv.pt")
+    said = []
+    text = build.suite(["small", "again"], [external(eps=[0.1, 0.2])], images=COUNT)
+    (tmp_path / "s.toml").write_text(text)
+    plan = make_plan(load_suite(str(tmp_path / "s.toml")), note=said.append)
+    assert len(plan.cells) == 4
+    assert said == ["adv.pt: values up to 255 were divided by 255"]
+
+
 def test_what_a_suite_may_not_say(tmp_path, monkeypatch, attacked):
     monkeypatch.chdir(tmp_path)
     torch.save(attacked[2], "adv.pt")
