@@ -35,7 +35,7 @@ from bench.store.fits import check_perturbation
 from bench.store.parts import (
     MEND,
     Arrays,
-    check_arrays,
+    check_part,
     read_arrays,
     read_part,
     sound_parts,
@@ -135,8 +135,7 @@ class Store:
             if record is None:
                 return False
             for part in record["parts"]:
-                read_part(self.folder(key), part)
-                check_arrays(self.folder(key), part)
+                check_part(self.folder(key), part)
             check_perturbation(self.folder(key), record.get("fit"))
         except StoreError as error:
             _log.warning("%s", error)
