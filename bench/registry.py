@@ -55,13 +55,24 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
 
 
+#: An error lists so many names at most.
+_MANY = 30
+
+
 def unknown(kind: str, name: str, known: list[str]) -> SpecError:
     """Return the error for an unknown name, with the most similar known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     # Names that contain the given one are hints too: `cnn` may mean `cifar10/cnn`.
     near += [longer for longer in known if name in longer and longer not in near][: 3 - len(near)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(sorted(known))}"
+    hint = f"did you mean {', '.join(near)}?" if near else f"known: {_listed(sorted(known))}"
     return UnknownName(f"no {kind} named {name!r}; {hint}")
+
+
+def _listed(names: list[str]) -> str:
+    """Return names in a line; of very many the first and how many more there are."""
+    if len(names) <= _MANY:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more; see `bench ls`"
 
 
 def literal(globs: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

@@ -90,3 +90,10 @@ def test_a_plug_in_that_ends_the_program_is_told_what_one_does(tmp_path):
     (tmp_path / "ends.py").write_text("import sys\nsys.exit(3)\n")
     with pytest.raises(SpecError, match=r"line 2: it ends the program .* only registers things"):
         load_plugin(tmp_path / "ends.py")
+
+
+def test_of_very_many_names_the_first_are_listed_and_the_rest_counted():
+    said = str(unknown("model", "zzz", [f"n{number:03d}" for number in range(200)]))
+    assert "n000, n001" in said
+    assert said.endswith("and 170 more; see `bench ls`")
+    assert len(said) < 400
