@@ -23,6 +23,7 @@ from bench.cli.options import (
     trust_budget_option,
 )
 from bench.cli.run_decide import add_images, decide_options, limits_of
+from bench.cli.run_merge import merge_folders, merge_option
 from bench.cli.run_workers import computing, narrowing, workers_option
 from bench.errors import PrerequisiteError, SpecError
 from bench.spec import whole
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 @out_option
 @force_option
 @workers_option
+@merge_option
 @click.option("--shard", metavar="I/N", help="Compute only the I-th of N shares of the cells.")
 @click.option(
     "--overwrite", type=click.Choice(["never", "missing", "failed", "always"]), default="missing",
@@ -119,6 +121,8 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         raise SpecError(
             "--trust-budget goes with --trust quick or full; --trust off adds no attack"
         )
+    if options["merge"] and options["dry_run"]:
+        raise SpecError("--merge writes into the results folder; --dry-run writes nothing")
     as_written, asked = _suites(suite, options)
     _check_study(suite)
     store = _store(options["results"], options["dry_run"])
@@ -131,6 +135,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     if hindered is not None:
         say(f"{hindered}; the headline will be printed all the same")
     with make_display(options["display"], options["as_json"]) as display:
+        conflicts = merge_folders(store, options["merge"], display.note)
         display.note(f"{asked.title}: loading models and images")
         plan = _planned(asked, as_written, options, display.note)
         wanted = todo(plan, store, scope)
@@ -162,7 +167,7 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
     for why in plan.broken.values():
         say(f"not attacked: {why}")
     told = against(measured.headline, measured.checks, results)
-    if failed or plan.broken or told:
+    if failed or plan.broken or told or conflicts:
         ctx.exit(1)
     if not written:
         ctx.exit(PrerequisiteError.exit_code)
