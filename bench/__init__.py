@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.api import load_data as load_data
     from bench.api import run as run
     from bench.attacked import Attacked as Attacked
+    from bench.attacks.users import register_attack as register_attack
     from bench.comparison import compare as compare
     from bench.finished_run import Run as Run
     from bench.model_names import register_family as register_family
@@ -52,6 +53,7 @@ _PUBLIC = {
     "load_data": "bench.api",
     "load_model": "bench.zoo",
     "load_trunk": "bench.zoo",
+    "register_attack": "bench.attacks.users",
     "register_check": "bench.trust.checks.registry",
     "register_family": "bench.model_names",
     "register_kind": "bench.runner.kinds",

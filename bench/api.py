@@ -15,6 +15,7 @@ from bench.adapters.generators import device_of
 from bench.attacked import Attacked
 from bench.attacks.catalogue import (
     access,
+    available,
     is_external,
     is_fitted,
     refusal,
@@ -29,7 +30,7 @@ from bench.data.datasets import load
 from bench.data.table import class_names
 from bench.errors import SpecError, UnsupportedAttack
 from bench.finished_run import Run
-from bench.registry import load_plugin, unknown
+from bench.registry import load_installed, load_plugin, unknown
 from bench.report.labels import attack_asked
 from bench.runner.cache import CleanPredictions
 from bench.runner.cell import check_images, compute_chunk
@@ -44,8 +45,8 @@ from bench.runner.task import Part, Task, whole_surface
 from bench.runner.trust import TrustLevel
 from bench.spec import (
     BLACK_BOX_SURFACE,
+    EVERY_TOOLKIT,
     ITSELF,
-    TOOLKITS,
     Adapter,
     AttackSpec,
     Norm,
@@ -94,7 +95,7 @@ def attack(
     name: str,
     *,
     norm: Norm,
-    toolkit: Toolkit,
+    toolkit: Toolkit | None = None,
     eps: float | str | None = None,
     surface: str | TrainedSubstitute | None = None,
     seed: int = 0,
@@ -113,7 +114,8 @@ def attack(
         y: true labels, integers (N,), likewise.
         name: an attack; `bench ls attacks` lists them.
         norm: l0, l1, l2 or linf.
-        toolkit: art, foolbox, torchattacks or native.
+        toolkit: art, foolbox, torchattacks, native, or plugin for an attack of your own; None for the only one
+            that has the attack.
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
         surface: which of the model's surfaces to attack; None for the first. Or a network trained on the
             model's answers, from `bench.train_substitute`.
@@ -129,8 +131,9 @@ def attack(
         UnsupportedAttack: the toolkit does not have the attack or does not support a parameter.
         AttackError: the toolkit failed.
     """
-    if toolkit not in TOOLKITS:
-        raise unknown("toolkit", toolkit, list(TOOLKITS))
+    toolkit = _only_toolkit(name, norm) if toolkit is None else toolkit
+    if toolkit not in EVERY_TOOLKIT:
+        raise unknown("toolkit", toolkit, list(EVERY_TOOLKIT))
     if not isinstance(model, Adapter):
         raise SpecError(
             f"attack: the model is a {type(model).__name__}; make it one of the benchmark's with "
@@ -183,6 +186,14 @@ def attack(
         attack_asked(name, plain, classes),
         classes,
     )
+
+
+def _only_toolkit(name: str, norm: str) -> Toolkit:
+    """Return the toolkit that has an attack for a norm, where it is a single one."""
+    having = available(name, norm)
+    if len(having) > 1:
+        raise SpecError(f"{name} {norm} is in {', '.join(having)}; name one of them as toolkit")
+    return having[0]
 
 
 def _first_surface(model: Adapter, name: str) -> str:
@@ -280,7 +291,7 @@ def run(
         data: the data folder.
         results: the store's folder.
         overwrite: never, missing, failed or always.
-        plugin: a Python file that registers models.
+        plugin: a Python file that registers models, attacks and so on.
         trust: which checks of models and threats are made: `quick`, `full` or `off`.
         trust_budget: passes for each image of the attack that is added where checks call for it; None for as
             many as it takes by itself.
@@ -288,6 +299,7 @@ def run(
     Raises:
         BenchError: as on the command line; a failed cell is no error but a row of `cells`.
     """
+    load_installed()
     if plugin is not None:
         load_plugin(plugin)
     wanted, published = load_suite(os.fspath(suite)), published_file(os.fspath(suite))

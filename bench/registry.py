@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -193,12 +195,49 @@ class Registry:
 
     def __getitem__(self, name: str) -> Entry:
         entry = self._entries.get(name) or self.derived(name)
+        if entry is None and load_installed():
+            entry = self._entries.get(name) or self.derived(name)
         if entry is None:
             raise unknown(self.kind, name, list(self._entries))
         return entry
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+
+#: By this entry point an installed package names a module, or a function of one, that registers things.
+ENTRY_POINT = "crossfire.plugins"
+
+_LOADED: set[EntryPoint] = set()
+
+
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINT))
+
+
+def load_installed() -> bool:
+    """Load the plug-ins of installed packages that are not loaded yet; return whether there were any.
+
+    Raises:
+        SpecError: one of them fails; the message names its package.
+    """
+    new = [entry for entry in _installed() if entry not in _LOADED]
+    _LOADED.update(new)  # before they are loaded, since they may look names up themselves
+    for entry in new:
+        try:
+            with users_code():
+                loaded = entry.load()
+                if not isinstance(loaded, ModuleType):
+                    loaded()
+        except (Exception, SystemExit) as error:  # anybody's code
+            package = entry.dist.name if entry.dist else entry.value
+            what = str(error) if isinstance(error, BenchError) else first_line(error)
+            raise SpecError(
+                f"the plug-in {entry.name} of the installed package {package} failed: {where(error)}: {what}; "
+                f"repair it, or run: pip uninstall {package}"
+            ) from error
+    return bool(new)
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,8 @@ from hypothesis import settings
 from scenes import tiny
 
 from bench import suite_files
-from bench.attacks.rows import MEASUREMENTS
+from bench.attacks.rows import ATTACKS, MEASUREMENTS
+from bench.attacks.users import USERS
 from bench.cli.main import cli
 from bench.model_names import MODELS
 from bench.report import rules
@@ -45,7 +46,8 @@ def one_thread():
 def registry(monkeypatch):
     """Forget at the end what a test registers, and the plug-ins it loads."""
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
-    tables = [(table, dict(table)) for table in (FAMILIES, RECIPES, KINDS, ROW_KINDS, MEASUREMENTS)]
+    held = (FAMILIES, RECIPES, KINDS, ROW_KINDS, MEASUREMENTS, ATTACKS, USERS)
+    tables = [(table, dict(table)) for table in held]
     monkeypatch.setattr(check_registry, "_REGISTERED", {})
     monkeypatch.setattr(rules, "_REGISTERED", {})
     monkeypatch.setattr(suite_files, "_REGISTERED", [])

@@ -1,4 +1,4 @@
-"""A study, a figure with its section, a family, a kind of rows and a check, all from outside.
+"""A study, a figure with its section, a family, an attack, a kind of rows and a check, all from outside.
 
 What a user may add is one file or one folder each. Here they come together in one run, with no change to
 the package and nothing patched: each is listed, is in the run, and is in its report.
@@ -7,6 +7,7 @@ the package and nothing patched: each is listed, is in the run, and is in its re
 import csv
 import json
 
+import own_attack
 import own_family
 import own_kind
 import pymupdf
@@ -79,6 +80,12 @@ eps      = "0.2"
 toolkits = ["torchattacks"]
 
 [[attacks]]
+name   = "invert"
+norm   = "linf"
+eps    = "0.2"
+models = ["digits/means"]
+
+[[attacks]]
 name = "mean-logit"
 norm = "l2"
 """
@@ -90,8 +97,8 @@ toy,1,digits,means,fgsm,linf,0.2,accuracy,12.5,%,
 """
 
 PLUGINS = {
-    "family.py": own_family.PLUGIN, "kind.py": own_kind.PLUGIN, "section.py": SECTION,
-    "check.py": CHECK, "study.py": STUDY,
+    "family.py": own_family.PLUGIN, "attack.py": own_attack.PLUGIN, "kind.py": own_kind.PLUGIN,
+    "section.py": SECTION, "check.py": CHECK, "study.py": STUDY,
 }  # fmt: skip
 NAMED = [word for name in PLUGINS for word in ("--plugin", name)]
 
@@ -122,7 +129,8 @@ def run(folder):
 @pytest.mark.parametrize(
     ("what", "key", "name"),
     [
-        ("suites", "name", "toy-study"), ("models", "name", "digits/means"), ("checks", "id", "shifted"),
+        ("suites", "name", "toy-study"), ("models", "name", "digits/means"), ("attacks", "name", "invert"),
+        ("checks", "id", "shifted"),
     ],
 )  # fmt: skip
 def test_each_is_listed_where_its_plug_in_is_named_and_nowhere_else(
@@ -144,11 +152,11 @@ def test_a_run_says_how_much_checks_found_and_how_to_see_it(run):
     assert line.endswith(f"bench trust --suite toy-study {' '.join(NAMED)} shows them")
 
 
-def test_the_run_holds_rows_of_the_family_and_of_the_kind(run, folder):
+def test_the_run_holds_rows_of_the_family_the_attack_and_the_kind(run, folder):
     cells = list((folder / "results" / "cells").glob("**/cell.json"))
     records = [json.loads(path.read_text()) for path in cells]
     assert {record["family"] for record in records} == {"means"}
-    assert {record["attack"] for record in records} == {"fgsm", "mean-logit"}
+    assert {record["attack"] for record in records} == {"fgsm", "invert", "mean-logit"}
     assert all(record["rows"] == 20 for record in records)
 
 

@@ -13,11 +13,11 @@ from bench.attacks.rows import ATTACKS, EXTERNAL, MEASUREMENTS
 from bench.attacks.toolkits import remedy
 from bench.attacks.values import goal_parameters, norm_of, parameter_value, radius_text
 from bench.errors import SpecError
-from bench.registry import unknown
+from bench.registry import load_installed, unknown
 from bench.spec import (
+    EVERY_TOOLKIT,
     FIXED,
     MINIMAL,
-    TOOLKITS,
     AttackSpec,
     Goal,
     ImageSet,
@@ -46,10 +46,16 @@ def row_of(name: str) -> Attack:
     Raises:
         SpecError: no such attack.
     """
-    row = EXTERNAL if is_external(name) else ATTACKS.get(name) or MEASUREMENTS.get(name)
+    row = _known(name)
+    if row is None and load_installed():
+        row = _known(name)
     if row is None:
         raise unknown("attack", name, [*ATTACKS, EXTERNAL.name, *MEASUREMENTS])
     return row
+
+
+def _known(name: str) -> Attack | None:
+    return EXTERNAL if is_external(name) else ATTACKS.get(name) or MEASUREMENTS.get(name)
 
 
 def resolve(
@@ -117,21 +123,21 @@ def _later(attack: Attack) -> dict[str, Scalar]:
 def every_parameter(name: str, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return the parameters of an attack, including those left out at their default (`Parameter.later`).
 
+    Those of an attack that is not known are as they are: of a user's, whose plug-in is not named when results
+    are read.
+
     Args:
         name: of the attack.
         parameters: those of an `AttackSpec` or of a stored cell.
-
-    Raises:
-        SpecError: no such attack.
     """
-    return _later(row_of(name)) | dict(parameters)
+    row = _known(name)
+    return dict(parameters) if row is None else _later(row) | dict(parameters)
 
 
 def parameter(spec: AttackSpec, name: str) -> Any:
     """Return the value of one parameter, or its default if it is left out of the attack.
 
     Raises:
-        SpecError: no such attack.
         KeyError: the attack has no such parameter.
     """
     return every_parameter(spec.name, dict(spec.parameters))[name]
@@ -154,8 +160,8 @@ def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     `bench.attacks.needs`.
     """
     attack = row_of(spec.name)
-    if toolkit not in TOOLKITS:
-        return str(unknown("toolkit", toolkit, list(TOOLKITS)))
+    if toolkit not in EVERY_TOOLKIT:
+        return str(unknown("toolkit", toolkit, list(EVERY_TOOLKIT)))
     if toolkit not in attack.norms.get(spec.norm, ()):
         reason = attack.absent.get(toolkit)
         return f"{toolkit} has no {spec.name} for {spec.norm}" + (f": {reason}" if reason else "")
@@ -219,7 +225,7 @@ def record(attack: Attack) -> dict[str, Any]:
     lacks. `kind` is `fixed` or `minimal`, or the kind of rows for a measurement that attacks nothing.
     """
     kind = row_kind_named(attack.rows)
-    where = {kit: norms for kit in TOOLKITS if (norms := _norms_of(attack, kit))}
+    where = {kit: norms for kit in EVERY_TOOLKIT if (norms := _norms_of(attack, kit))}
     return {
         "name": attack.name,
         "norms": list(attack.norms),

@@ -5,6 +5,7 @@ Nothing here imports torch or a toolkit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -147,6 +148,8 @@ def _values(rule: Parameter) -> str:
     if rule.kind == "count":
         return "a whole number" if rule.least is None else f"a whole number from {rule.least:g}"
     if rule.kind == "amount":
+        if rule.least == -math.inf:
+            return "a number"
         low = "above 0" if rule.least is None else f"from {rule.least:g}"
         amount = low if rule.below is None else f"{low}, below {rule.below:g}"
         return " or ".join([*rule.choices, amount])

@@ -15,7 +15,7 @@ from bench.attacks.job import Batch, Job, Perturbation
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
 from bench.errors import AttackError, BenchError, PrerequisiteError, SpecError, UnsupportedAttack
-from bench.spec import AttackSpec, Toolkit
+from bench.spec import PLUGIN, AttackSpec, Toolkit
 
 _RANGE_SLACK = 1e-6
 
@@ -134,7 +134,7 @@ def run_attack(
         raise
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
-    taken = _iterations(spec, len(x)) if probe.iterations is None else probe.iterations
+    taken = _iterations(spec, toolkit, len(x)) if probe.iterations is None else probe.iterations
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
     return AttackResult(
         x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped, probe.trace
@@ -300,10 +300,11 @@ def _timed(attack: Any, job: Job) -> tuple[torch.Tensor, float]:
     return x_adv.detach().float().contiguous(), time.perf_counter() - began
 
 
-def _iterations(spec: AttackSpec, count: int) -> torch.Tensor | None:
+def _iterations(spec: AttackSpec, toolkit: Toolkit, count: int) -> torch.Tensor | None:
     parameters = dict(spec.parameters)
     if (
-        catalogue.is_minimal(spec.name)
+        (toolkit == PLUGIN and "steps" not in parameters)
+        or catalogue.is_minimal(spec.name)
         or catalogue.access(spec.name) == "whole"
         or parameters.get("restarts", 1) != 1
         or "queries" in parameters

@@ -21,7 +21,7 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
 
 def installed(toolkit: Toolkit) -> bool:
     """Return whether a toolkit can be imported, without importing it."""
-    return toolkit == "native" or here(_PACKAGES[toolkit][0])
+    return toolkit not in _PACKAGES or here(_PACKAGES[toolkit][0])
 
 
 def here(package: str) -> bool:

@@ -18,7 +18,7 @@ from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
 from bench.errors import PrerequisiteError, SpecError, UnsupportedAttack
 from bench.registry import unknown
-from bench.spec import NORMS, TOOLKITS, AttackSpec, ModelSpec, Norm, Scalar, Toolkit, whole
+from bench.spec import EVERY_TOOLKIT, NORMS, AttackSpec, ModelSpec, Norm, Scalar, Toolkit, whole
 
 #: Parameters that are an error for an attack that does not have them, and those that name a class.
 _AIMS, _CLASSES = ("targeted", "source", "goal"), ("targeted", "source")
@@ -150,9 +150,9 @@ def _asked(
         or not any(_has(other, parameter) for other in names)
     }
     spec = resolve(name, norm or words.norm or usual_norm(name), eps, given)
-    toolkit = next((kit for kit in TOOLKITS if kit == words.toolkit), None)
+    toolkit = next((kit for kit in EVERY_TOOLKIT if kit == words.toolkit), None)
     if words.toolkit is not None and toolkit is None:
-        raise unknown("toolkit", words.toolkit, list(TOOLKITS))
+        raise unknown("toolkit", words.toolkit, list(EVERY_TOOLKIT))
     why = None if toolkit is None else refusal(spec, toolkit)
     if why is not None:
         raise UnsupportedAttack(why)

@@ -145,16 +145,18 @@ def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
     """Print which toolkit has an attack in which norms, then in words what each is and lacks."""
     from bench.cli.display import print_list, print_table
     from bench.cli.screen import fits, width_of
-    from bench.spec import TOOLKITS
+    from bench.spec import EVERY_TOOLKIT, PLUGIN
 
+    kits = [
+        kit for kit in EVERY_TOOLKIT if kit != PLUGIN or any(kit in one["where"] for one in records)
+    ]
     known = [
         {"attack": record["name"], "kind": record["kind"], "access": record["access"],
          "targeted": "yes" if record["targeted"] else ""}
         for record in records
     ]  # fmt: skip
     norms = [
-        {kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in TOOLKITS}
-        for record in records
+        {kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in kits} for record in records
     ]
     rows = [one | where for one, where in zip(known, norms, strict=True)]
     if not fits(rows, width_of(sys.stdout)):

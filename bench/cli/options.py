@@ -79,9 +79,10 @@ device_option = click.option(
 
 
 def _load_plugins(ctx: click.Context, param: click.Parameter, files: tuple[Path, ...]) -> None:
-    if files and not ctx.resilient_parsing:  # no code is run for a completion
-        from bench.registry import load_plugin
+    if not ctx.resilient_parsing:  # no code is run for a completion
+        from bench.registry import load_installed, load_plugin
 
+        load_installed()
         for file in files:
             load_plugin(file)
         ctx.meta[_PLUGINS] = files
@@ -107,7 +108,7 @@ def same_run(suite: str, results: Path) -> str:
 plugin_option = click.option(
     "--plugin", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     multiple=True, callback=_load_plugins, expose_value=False,
-    help="A Python file that registers models, studies or sections of your own; it is run first. May be "
+    help="A Python file that registers models, attacks, studies or sections of your own; it is run first. May be "
     "given more than once.",
 )  # fmt: skip
 

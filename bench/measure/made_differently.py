@@ -22,6 +22,7 @@ _CALLED = {
     "images count": IMAGES,
     "images checksum": "content of the images",
     "batch_size": "images attacked together",
+    "code": "code of the attack",
 }
 #: What two identities differ in: what it is called, and both values.
 Differing = Mapping[str, tuple[str, str]]

@@ -12,8 +12,8 @@ from bench.errors import SpecError
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.registry import unknown
 from bench.spec import (
+    EVERY_TOOLKIT,
     NORMS,
-    TOOLKITS,
     AttackRequest,
     Claim,
     Figure,
@@ -207,8 +207,8 @@ def _setting(
         if field.startswith("with.")
     }
     batch_size, toolkit = given.pop(_BATCH_SIZE, None), given.pop(_TOOLKIT, None)
-    if toolkit is not None and toolkit not in TOOLKITS:
-        raise SpecError(f"{where}.with: {unknown('toolkit', str(toolkit), list(TOOLKITS))}")
+    if toolkit is not None and toolkit not in EVERY_TOOLKIT:
+        raise SpecError(f"{where}.with: {unknown('toolkit', str(toolkit), list(EVERY_TOOLKIT))}")
     if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
         raise SpecError(f"{where}.with: batch_size {batch_size!r}: write a whole number from 1")
     if PERTURBATION_FIGURES[figure].kind in _OF_FITS and not is_fitted(name):
@@ -272,7 +272,7 @@ def fits(attack: AttackRequest, setting: Setting) -> bool:
     return (
         dict(setting.parameters).items() <= every.items()
         and setting.batch_size in (None, attack.batch_size)
-        and (setting.toolkit is None or setting.toolkit in (attack.toolkits or TOOLKITS))
+        and (setting.toolkit is None or setting.toolkit in (attack.toolkits or EVERY_TOOLKIT))
     )
 
 
@@ -286,7 +286,7 @@ def _absent(setting: Setting, attacks: Sequence[AttackRequest]) -> str:
         if str(value) not in values:
             return f"no {called} of the suite has {name} {value}; it has {', '.join(values)}"
     sizes = [attack.batch_size for attack in at if attack.batch_size is not None]
-    kits = [kit for attack in at for kit in attack.toolkits or TOOLKITS]
+    kits = [kit for attack in at for kit in attack.toolkits or EVERY_TOOLKIT]
     for name, one, known in (
         (_BATCH_SIZE, setting.batch_size, sizes), (_TOOLKIT, setting.toolkit, kits),
     ):  # fmt: skip

@@ -16,6 +16,7 @@ from bench.attacks.catalogue import (
 )
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import shortfall
+from bench.attacks.users import attack_code
 from bench.data.handed_in import HandedIn
 from bench.errors import AdapterError, UnsupportedAttack
 from bench.runner.attack_surfaces import is_elsewhere, surfaces_under
@@ -67,6 +68,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
     ]
     checksums = {wanted: images.checksum() for wanted, images in inputs.images.items()}
     crafted_on = cache(lambda request, surface: _crafted_on(request, surface, inputs))
+    code = cache(attack_code)
     cells: dict[str, Cell] = {}
     sources: dict[str, FitSource] = {}
     substitutes: dict[str, SubstituteSource] = {}
@@ -103,6 +105,7 @@ def make_cells(inputs: CellInputs, adapters: Mapping[ModelRequest, Adapter]) -> 
                         else crafted_on(request, surface),
                         substitute=None if learnt is None else learnt.named(),
                         handed_in=None if made is None else made.content,
+                        code=code(spec.name),
                     )
                     key = cell_key(cell)
                     cells[key] = cell

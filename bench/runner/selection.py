@@ -15,7 +15,7 @@ from bench.registry import literal, unknown
 from bench.runner.claim_checks import check_settings
 from bench.runner.suite import look_up
 from bench.runner.suite_claims import check_models
-from bench.spec import TOOLKITS, ModelRequest, Suite
+from bench.spec import EVERY_TOOLKIT, ModelRequest, Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _check_filters(
 
 
 def _check_toolkit(name: str) -> None:
-    if name not in TOOLKITS:
-        raise unknown("toolkit", name, list(TOOLKITS))
+    if name not in EVERY_TOOLKIT:
+        raise unknown("toolkit", name, list(EVERY_TOOLKIT))
     if not installed(name):
         raise PrerequisiteError(f"{name} is not installed; run: {install_command(name)}")

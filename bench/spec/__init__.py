@@ -62,6 +62,7 @@ from bench.spec.suites import (
 from bench.spec.transfers import transfer_source
 from bench.spec.words import (
     BLACK_BOX_SURFACE,
+    EVERY_TOOLKIT,
     EXPECTED_SURFACE,
     GOALS,
     HANDED_IN_SURFACE,
@@ -70,6 +71,7 @@ from bench.spec.words import (
     NORMS,
     ONE_DRAW_SURFACE,
     PLAIN_SURFACES,
+    PLUGIN,
     TOOLKITS,
     WHOLE_MODEL_SURFACE,
     Count,
@@ -86,6 +88,7 @@ __all__ = [
     "ATTACKING",
     "BLACK_BOX_SURFACE",
     "COLUMNS",
+    "EVERY_TOOLKIT",
     "EXPECTED_SURFACE",
     "FIXED",
     "GOALS",
@@ -96,6 +99,7 @@ __all__ = [
     "NORMS",
     "ONE_DRAW_SURFACE",
     "PLAIN_SURFACES",
+    "PLUGIN",
     "ROW",
     "ROW_KINDS",
     "SIZES",

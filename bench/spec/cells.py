@@ -52,6 +52,7 @@ class Cell:
             another's; None where the model is attacked by itself.
         substitute: the network whose surface it is, where one is trained on the model's answers; else None.
         handed_in: of images that others made, the hash of their content; else None.
+        code: of a user's attack, a digest of its code; None for Crossfire's own.
     """
 
     model: ModelRequest
@@ -68,6 +69,7 @@ class Cell:
     crafted_on: CraftedOn | None = None
     substitute: Substitute | None = None
     handed_in: str | None = None
+    code: str | None = None
 
     def source(self) -> Cell:
         """Return the cell in which the images tried are crafted: this one, or the other model's."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Norm = Literal["l0", "l1", "l2", "linf"]
-Toolkit = Literal["art", "foolbox", "torchattacks", "native"]
+#: What runs an attack: a library, Crossfire itself (`native`), or the function of a user (`plugin`).
+Toolkit = Literal["art", "foolbox", "torchattacks", "native", "plugin"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 #: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.
@@ -18,7 +19,10 @@ Scalar = bool | int | float | str
 Count = int | Literal["all"]
 
 NORMS: tuple[Norm, ...] = get_args(Norm)
-TOOLKITS: tuple[Toolkit, ...] = get_args(Toolkit)
+PLUGIN: Toolkit = "plugin"
+EVERY_TOOLKIT: tuple[Toolkit, ...] = get_args(Toolkit)
+#: Those that Crossfire comes with.
+TOOLKITS: tuple[Toolkit, ...] = tuple(kit for kit in EVERY_TOOLKIT if kit != PLUGIN)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 
 #: The surface of a random model on which a gradient is that of a single draw, and the one on which it

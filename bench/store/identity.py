@@ -35,9 +35,9 @@ def identity(cell: Cell) -> dict[str, Any]:
 
     Device, host and library versions are left out on purpose: they are recorded beside the rows, but an
     upgrade does not make all results worthless. The source of a fit is included only for fitted attacks,
-    a substitute only where one is attacked, and the model that images are crafted on only if it is another
-    than the judge, so that the keys of all other cells stay the same. Images that others made are known by
-    their content, wherever their file lies.
+    a substitute only where one is attacked, code only of users' attacks, and the model that images are
+    crafted on only if it is another than the judge, so that the keys of all other cells stay the same. Images
+    that others made are known by their content, wherever their file lies.
     """
     optional: dict[str, Any] = {} if cell.fit is None else {"fit": dataclasses.asdict(cell.fit)}
     if cell.attack.goal == "confidence-reduction":
@@ -50,6 +50,8 @@ def identity(cell: Cell) -> dict[str, Any]:
     if cell.handed_in is not None:
         optional["handed_in"] = cell.handed_in
         words.pop("file", None)
+    if cell.code is not None:
+        optional["code"] = cell.code
     return optional | {
         "version": IDENTITY_VERSION,
         "kind": cell.kind,

@@ -32,7 +32,7 @@ from bench.spec import (
 from bench.trust.checked_model import CheckedModel
 
 #: In which order toolkits are tried where a check names none.
-_PREFERRED: tuple[Toolkit, ...] = ("native", "torchattacks", "foolbox", "art")
+_PREFERRED: tuple[Toolkit, ...] = ("native", "torchattacks", "foolbox", "art", "plugin")
 
 
 class Tried(NamedTuple):

@@ -1,5 +1,6 @@
 """Rows that a cell takes over from the same cell on another number of images."""
 
+import dataclasses
 import json
 import shutil
 
@@ -159,6 +160,12 @@ def test_toolkits_start_from_the_same_points(planned, tmp_path):
     first, second = plan.cells.values()
     assert first.toolkit != second.toolkit
     assert cells.chunk_seed(first, 8) == cells.chunk_seed(second, 8) != cells.chunk_seed(first, 0)
+
+
+def test_an_attack_of_other_code_makes_the_same_draws(planned):
+    cell = next(iter(planned(10, [PGD]).cells.values()))
+    written, rewritten = (dataclasses.replace(cell, code=code) for code in ("feed", "beef"))
+    assert cells.chunk_seed(written, 0) == cells.chunk_seed(rewritten, 0)
 
 
 def test_everything_is_computed_again_where_that_is_asked_for(planned, tmp_path):

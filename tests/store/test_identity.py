@@ -94,6 +94,7 @@ CHANGES = [
     {"crafted_on": CRAFTED_ON},
     {"substitute": SUBSTITUTE},
     {"handed_in": "cafe"},
+    {"code": "fedc"},
 ]
 
 
