@@ -59,6 +59,12 @@ class Run:
         """Return one row per claim of the suite, with its verdict; none if it makes no claims."""
         return claims(self.results, comparisons(Outcomes(self.results.without_added())))
 
+    def _repr_html_(self) -> str:
+        """Return headline, verdicts, curves and claims as a notebook shows them."""
+        from bench.report.notebook import run_html  # takes seconds to import, since it draws
+
+        return run_html(self.results, self.headline(), self.claims())
+
     def report(
         self,
         out: str | os.PathLike[str] = "reports",

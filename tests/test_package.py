@@ -284,6 +284,7 @@ def test_the_wheel_holds_everything_and_works_away_from_the_checkout(tmp_path):
         assert inside in names, inside
     for wanted in ("bench/report/render/report.typ", "bench/report/render/tables.typ",
                    "bench/suites/digits.toml", "bench/studies/dml/published.csv", "bench/py.typed",
+                   "bench/starter/my_suite.toml",
                    "bench/models/weights/cifar10/cnn.safetensors"):  # fmt: skip
         assert wanted in names, wanted
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)

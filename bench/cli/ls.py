@@ -145,11 +145,9 @@ def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
     """Print which toolkit has an attack in which norms, then in words what each is and lacks."""
     from bench.cli.display import print_list, print_table
     from bench.cli.screen import fits, width_of
-    from bench.spec import EVERY_TOOLKIT, PLUGIN
+    from bench.spec import EVERY_TOOLKIT
 
-    kits = [
-        kit for kit in EVERY_TOOLKIT if kit != PLUGIN or any(kit in one["where"] for one in records)
-    ]
+    kits = [kit for kit in EVERY_TOOLKIT if any(kit in record["where"] for record in records)]
     known = [
         {"attack": record["name"], "kind": record["kind"], "access": record["access"],
          "targeted": "yes" if record["targeted"] else ""}

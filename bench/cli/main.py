@@ -13,6 +13,7 @@ from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.export import export
+from bench.cli.init import init
 from bench.cli.judge import judge
 from bench.cli.ls import ls
 from bench.cli.parity import parity
@@ -51,7 +52,8 @@ class Bench(click.RichGroup):
 def cli() -> None:
     """Measure how hard an image classifier is to fool.
 
-    Start with `bench run --suite digits`; it needs no download.
+    Start with `bench run --suite digits`; it needs no download. For a model or an attack of your own,
+    start with `bench init`.
 
     Exit codes: 0 done, 1 some cells failed or a gate is not met, 2 wrong usage, 3 something is
     missing (the message names the command that helps), 130 interrupted.
@@ -59,7 +61,8 @@ def cli() -> None:
 
 
 for command in (
-    run, report, trust, claims, parity, compare, attack, judge, export, train, validate, ls, show, doctor,
+    run, report, trust, claims, parity, compare, attack, judge, export, train, validate, init, ls, show,
+    doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""How figures are drawn: at their final size, in one style, and saved as PDF.
+"""How figures are drawn: at their final size, in one style, and saved as PDF or, for notebooks, SVG.
 
 No pyplot: figures are objects, and every setting holds inside `style` only.
 """
@@ -74,6 +74,7 @@ def style() -> Iterator[None]:
         "lines.linewidth": 1.1,
         "lines.markersize": 3.8,
         "pdf.fonttype": 42,
+        "svg.hashsalt": "crossfire",  # same rows, same bytes
     }
     with mpl.rc_context(settings):
         yield
@@ -109,4 +110,11 @@ def to_pdf(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PDF file."""
     file = io.BytesIO()
     figure.savefig(file, format="pdf", metadata={"CreationDate": None})  # same rows, same bytes
+    return file.getvalue()
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Return a figure as the bytes of an SVG file on white, with its letters as outlines: no font is needed."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", facecolor="white", metadata={"Date": None})
     return file.getvalue()

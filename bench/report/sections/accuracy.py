@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
@@ -48,7 +49,30 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Figure]:
         points: of `bench.measure.curves.curve`.
         asked: what `headline` returned; its radii get markers and ticks.
     """
-    drawn = []
+    return [
+        Figure(pdf=one.content, wide=one.wide, caption=one.caption)
+        for one in drawn_accuracy(points, asked, to_pdf)
+    ]
+
+
+class Drawn(NamedTuple):
+    """A drawing as a file of some format, whether it is wide, and what stands under it."""
+
+    content: bytes
+    wide: bool
+    caption: str
+
+
+def drawn_accuracy(
+    points: pd.DataFrame, asked: pd.DataFrame, save: Callable[[Canvas], bytes]
+) -> Iterator[Drawn]:
+    """Yield worst-case accuracy against eps, a drawing a norm of the run.
+
+    Args:
+        points: of `bench.measure.curves.curve`.
+        asked: what `headline` returned.
+        save: returns a drawing as a file.
+    """
     for norm in points["norm"].unique():
         lines = _marked(points[points["norm"] == norm], asked[asked["norm"] == norm])
         radii = asked.loc[asked["norm"] == norm, ["eps", "eps_text"]].drop_duplicates("eps")
@@ -57,9 +81,8 @@ def accuracy_figures(points: pd.DataFrame, asked: pd.DataFrame) -> list[Figure]:
         with style():
             figure = canvas(*size(names))
             draw_accuracy(figure.subplots(), lines, shown)
-            pdf = to_pdf(figure)
-        drawn.append(Figure(pdf=pdf, wide=is_wide(names), caption=caption(lines, shown)))
-    return drawn
+            content = save(figure)
+        yield Drawn(content, is_wide(names), caption(lines, shown))
 
 
 def _measured(lines: pd.DataFrame, asked: Collection[float]) -> bool:
