@@ -147,11 +147,10 @@ def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
     from bench.cli.screen import fits, width_of
     from bench.spec import EVERY_TOOLKIT
 
-    kits = [kit for kit in EVERY_TOOLKIT if any(kit in record["where"] for record in records)]
+    kits = [kit for kit in EVERY_TOOLKIT if any(kit in one["where"] for one in records)]
     known = [
-        {"attack": record["name"], "kind": record["kind"], "access": record["access"],
-         "targeted": "yes" if record["targeted"] else ""}
-        for record in records
+        {"attack": one["name"], "kind": one["kind"], "access": one["access"],
+         "targeted": "yes" if one["targeted"] else ""} for one in records
     ]  # fmt: skip
     norms = [
         {kit: " ".join(sorted(record["where"].get(kit, ()))) for kit in kits} for record in records

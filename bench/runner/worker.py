@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from bench.errors import BenchError, PrerequisiteError, StoreError
-from bench.registry import load_plugin
+from bench.registry import load_installed, load_plugin
 from bench.runner.compute import one_by_one
 from bench.runner.loading import Setting
 from bench.runner.plan import Plan, make_plan
@@ -57,6 +57,7 @@ def work(connection: Connection) -> None:
     order: Order = connection.recv()
     torch.set_num_threads(order.threads)
     try:
+        load_installed()
         for plugin in order.plugins:
             load_plugin(plugin)
         store, units = Store(order.results), _coming(connection)
