@@ -19,26 +19,42 @@ from bench.spec import Norm
 _NO_GRAPH = "does not require grad"
 
 
-class Labels(torch.nn.Module):
-    """A model that gives its decisions alone: int64 (N,), -1 where it abstains."""
+class Answers(torch.nn.Module):
+    """What a user's attack is given of a model: its answers, through which gradients flow, and no way to its parts.
 
-    def __init__(self, probe: Probe) -> None:
+    So the function cannot change the model for what comes after it: `train()` reaches nothing.
+    """
+
+    def __init__(self, ask: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.probe = probe
+        self._ask = ask
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the labels of images (N, C, H, W)."""
+        """Return the answers to images (N, C, H, W)."""
+        return self._ask(x)
+
+
+def _answers(probe: Probe, access: str) -> Answers:
+    """Return logits (N, classes), or of an attack by decisions labels (N,), -1 where the model abstains."""
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = probe(x)
+        return scores
+
+    def labels(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            scores: torch.Tensor = self.probe(x)
-        labels = scores.argmax(1)
-        if getattr(self.probe.net, "may_abstain", False):
-            labels = labels.masked_fill(labels == scores.shape[1] - 1, -1)
-        return labels
+            scores = logits(x)
+        named = scores.argmax(1)
+        if getattr(probe.net, "may_abstain", False):
+            named = named.masked_fill(named == scores.shape[1] - 1, -1)
+        return named
+
+    return Answers(labels if access == "decision" else logits)
 
 
 def _run(job: Job) -> torch.Tensor:
     spec, own, row = job.spec, USERS[job.spec.name], ROWS[job.spec.name]
-    model = Labels(job.probe) if row.access == "decision" else job.probe
+    model = _answers(job.probe, row.access)
     handed: dict[str, Any] = {"norm": spec.norm, "target": job.target}
     named = {word: handed[word] for word in own.handed} | {
         word: spec.amount(word) if rule.kind == "amount" else spec.parameter(word)

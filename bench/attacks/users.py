@@ -90,7 +90,7 @@ def register_attack(
     * `model` is called with images (M, C, H, W) in [0, 1]. Under `white` access it returns float32 logits
       (M, classes) through which gradients flow, under `score` scores without a gradient (with a column more
       for models that may abstain), under `decision` labels, int64 (M,), -1 where the model abstains. Its forward
-      and backward passes are counted for each image. It is in eval mode, its weights are frozen.
+      and backward passes are counted for each image. It decides in eval mode; its modules cannot be reached.
     * `x`, float32 (N, C, H, W) in [0, 1], and `y`, int64 (N,), are copies, on the model's device.
     * `eps` is the radius, a float in units of [0, 1]. A minimal-norm attack is called without it.
     * Its own parameters have a default each, which says what they take: true or false, a whole number, a number

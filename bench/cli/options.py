@@ -9,7 +9,7 @@ from pathlib import Path
 import rich_click as click
 from click.shell_completion import CompletionItem
 
-from bench.spec import TOOLKITS
+from bench.spec import EVERY_TOOLKIT
 from bench.suite_files import known_suites
 
 #: The folder of results where none is named.
@@ -49,7 +49,7 @@ def _attacks() -> list[str]:
 complete_suites = completion(_suites)
 complete_models = completion(_models)
 complete_attacks = completion(_attacks)
-complete_toolkits = completion(lambda: list(TOOLKITS))
+complete_toolkits = completion(lambda: list(EVERY_TOOLKIT))
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -26,8 +26,8 @@ PICTURES = 16
 def chunk_seed(cell: Cell, start: int) -> int:
     """Return the seed of a chunk.
 
-    It does not depend on the toolkit, so that random starts agree, nor on the code of a user's attack, nor on how many images the cell has, so
-    that a larger set has the same rows of the images that both have.
+    It does not depend on the toolkit, so that random starts agree, nor on the code of a user's attack, nor on
+    how many images the cell has, so that a larger set has the same rows of the images that both have.
     """
     source = dataclasses.replace(cell.source(), attack=plain(cell.attack), code=None)
     named = {

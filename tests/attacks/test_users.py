@@ -68,6 +68,27 @@ def test_passes_are_counted_for_each_image():
     assert rows["backwards"].tolist() == [1, 1, 1]
 
 
+def test_the_function_cannot_change_the_model_for_what_comes_after_it():
+    """In training mode, batch norm would take up the images that an attack tries."""
+    net = torch.nn.Sequential(
+        torch.nn.BatchNorm2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 10)
+    ).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+
+    def trains(model, x, y, eps):
+        model.train()
+        model(x)
+        assert list(model.parameters()) == []
+        return x
+
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    whole = bench.wrap(net, 10, (1, 8, 8))
+    bench.register_attack("trains", norms=["linf"])(trains)
+    bench.attack(whole, x, net(x).argmax(1), "trains", norm="linf", eps="0.1")
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not net.training
+
+
 def test_steps_of_a_parameter_of_that_name_are_its_iterations():
     def in_steps(model, x, y, eps, steps=4):
         return outward(model, x, y, eps)
