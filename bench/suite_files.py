@@ -136,9 +136,16 @@ def suite_path(named: str) -> Path:
     return known[named]
 
 
+def made_suites(results: Path) -> Path:
+    """Return the folder of the suites that were made for single models, in a folder of results."""
+    return results / "suites"
+
+
 def suite_name(path: Path) -> str:
-    """Return the name of the suite in a file; that of a study is its folder's, `-` for `_`."""
-    return path.resolve().parent.name.replace("_", "-") if path.name == _SUITE else path.stem
+    """Return the name of the suite in a file, or a name as it is; that of a study is its folder's, `-` for `_`."""
+    if path.name == _SUITE:
+        return path.resolve().parent.name.replace("_", "-")
+    return path.name.removesuffix(".toml")
 
 
 def published_file(named: str) -> Path | None:

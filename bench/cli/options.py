@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 from click.shell_completion import CompletionItem
 
 from bench.spec import EVERY_TOOLKIT
-from bench.suite_files import known_suites
+from bench.suite_files import known_suites, made_suites
 
 #: The folder of results where none is named.
 RESULTS = Path("results")
@@ -53,12 +54,29 @@ complete_toolkits = completion(lambda: list(EVERY_TOOLKIT))
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
-suite_option = click.option(
-    "--suite", required=True, metavar="NAME|FILE", shell_complete=complete_suites,
-    help="A shipped suite (`bench ls suites`) or a path to a .toml file.",
-)  # fmt: skip
+
+def _file_of(ctx: click.Context, param: click.Parameter, named: str | None) -> str | None:
+    """Return the file of a suite that was made for a single model; another suite as it is named."""
+    if named is None or named.endswith(".toml") or named in known_suites():
+        return named
+    file = made_suites(ctx.params["results"]) / f"{named}.toml"
+    return str(file) if file.is_file() else named
+
+
+def _suite_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--suite", required=required, metavar="NAME|FILE", shell_complete=complete_suites,
+        callback=_file_of,
+        help="A shipped suite (`bench ls suites`), one that `bench run MODEL` made, or a path to a .toml file.",
+    )  # fmt: skip
+
+
+suite_option = _suite_option(required=True)
+#: Of `bench run`, which takes a model in its place.
+suite_or_model_option = _suite_option(required=False)
+# Eager, since the folder says which suites there are.
 results_option = click.option(
-    "--results", type=_FOLDER, default=RESULTS, show_default=True, metavar="DIR",
+    "--results", type=_FOLDER, default=RESULTS, show_default=True, metavar="DIR", is_eager=True,
     help="The folder of results.",
 )  # fmt: skip
 out_option = click.option(
@@ -97,7 +115,8 @@ def plugins() -> tuple[Path, ...]:
 
 def same_run(suite: str, results: Path) -> str:
     """Return the options by which another command finds a run of the present one: suite, results, plug-ins."""
-    words = ["--suite", suite]
+    made = Path(suite).parent == made_suites(results)
+    words = ["--suite", Path(suite).stem if made else suite]
     if results != RESULTS:
         words += ["--results", str(results)]
     for file in plugins():

@@ -13,22 +13,23 @@ from bench.cli.options import (
     complete_attacks,
     complete_models,
     complete_toolkits,
-    data_option,
     device_option,
     force_option,
     out_option,
     plugin_option,
     results_option,
-    suite_option,
+    suite_or_model_option,
     trust_budget_option,
 )
 from bench.cli.run_decide import add_images, decide_options, limits_of
 from bench.cli.run_merge import merge_folders, merge_option
+from bench.cli.run_model import asked_for, keep, model_options
 from bench.cli.run_workers import computing, narrowing, workers_option
 from bench.errors import PrerequisiteError, SpecError
 from bench.spec import whole
 
 if TYPE_CHECKING:
+    from bench.runner.made_suite import MadeSuite
     from bench.runner.plan import Plan
     from bench.runner.scope import Scope
     from bench.spec import Suite
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@suite_option
+@suite_or_model_option
+@model_options
 @click.option(
     "--model", "models", multiple=True, metavar="GLOB", shell_complete=complete_models,
     help="Only models whose name matches; may be given more than once.",
@@ -72,7 +74,6 @@ if TYPE_CHECKING:
     "Default: 100, but fewer large images, as 10 of 224x224.",
 )  # fmt: skip
 @device_option
-@data_option
 @results_option
 @out_option
 @force_option
@@ -103,8 +104,12 @@ if TYPE_CHECKING:
     help="How progress is shown on stderr. Default: rich on a terminal, else plain.",
 )  # fmt: skip
 @click.pass_context
-def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
-    """Run a suite; the same command again goes on where it stopped.
+def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **options: Any) -> None:
+    """Run a suite, or a few strong attacks on MODEL; the same command again goes on where it stopped.
+
+    MODEL, a name (`bench ls models`) or an address such as timm:resnet18.a1_in1k, goes with --norm and --eps, as
+    in `bench run cifar10/cnn --norm linf --eps 8/255`. The suite that is made for it is printed and kept in
+    the results folder, where `--suite` finds it by its name.
 
     Cells that are done are kept, whatever the order or the machine they were made on. At the end
     the headline is printed and the report is written to `reports/` (`--out`), but not over that of a
@@ -123,9 +128,12 @@ def run(ctx: click.RichContext, /, suite: str, **options: Any) -> None:
         )
     if options["merge"] and options["dry_run"]:
         raise SpecError("--merge writes into the results folder; --dry-run writes nothing")
-    as_written, asked = _suites(suite, options)
+    suite, made, options = asked_for(model, suite, options)
+    as_written, asked = _suites(suite, made, options)
     _check_study(suite)
     store = _store(options["results"], options["dry_run"])
+    if made is not None:
+        keep(made, options["dry_run"])
     from bench.cli.display import make_display, say
     from bench.report.findings import find
     from bench.report.measured import measure
@@ -183,15 +191,17 @@ def _scope(options: Mapping[str, Any]) -> Scope:
     )
 
 
-def _suites(suite: str, options: Mapping[str, Any]) -> tuple[Suite, Suite]:
+def _suites(suite: str, made: MadeSuite | None, options: Mapping[str, Any]) -> tuple[Suite, Suite]:
     """Return a suite as its file says it, and with what the command says in place of its words."""
     from bench.runner.override import Overrides
-    from bench.runner.suite import load_suite
+    from bench.runner.suite import load_suite, read_suite
 
     changes = Overrides(
         eps=options["eps"], steps=options["steps"], seed=options["seed"],
         attacks=options["attacks"],
     )  # fmt: skip
+    if made is not None:  # its file is written once all else is known to be right
+        return read_suite(made.path, made.text), read_suite(made.path, made.text, changes)
     return load_suite(suite), load_suite(suite, changes)
 
 

@@ -90,15 +90,22 @@ def load_suite(named: str, over: Overrides = AS_IT_IS) -> Suite:
     path = suite_path(named)
     try:
         # Some editors put a byte order mark at the start of a file.
-        parsed = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        _check_fields(path, parsed)
-        content = _Suite.model_validate(parsed)
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path}: broken TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not a UTF-8 text file") from error
+    return read_suite(path, text, over)
+
+
+def read_suite(path: Path, text: str, over: Overrides = AS_IT_IS) -> Suite:
+    """Return a suite from the text of a file, which need not be there yet; otherwise as `load_suite`."""
+    try:
+        parsed = tomllib.loads(text)
+        _check_fields(path, parsed)
+        content = _Suite.model_validate(parsed)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: broken TOML: {error}") from error
     except ValidationError as error:
         raise SpecError(_in_words(path, error)) from error
     for name in _listed(content.data):

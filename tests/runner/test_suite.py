@@ -7,7 +7,7 @@ import bench
 from bench.attacks.rows import ATTACKS
 from bench.errors import SpecError
 from bench.runner.suite import load_suite
-from bench.suite_files import known_suites
+from bench.suite_files import known_suites, suite_name
 
 GOOD = """\
 title  = "T"
@@ -237,3 +237,16 @@ def test_an_unknown_attack_may_be_a_plug_in_s_and_an_unknown_parameter_is_not(tm
     with pytest.raises(SpecError) as error:
         load_suite(written(tmp_path, GOOD.replace("steps ", "stepps ")))
     assert hint not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("mine.toml", "mine"),
+        ("net-0.1.toml", "net-0.1"),
+        ("net-0.1", "net-0.1"),  # a name, as runs record it
+        ("my_study/suite.toml", "my-study"),
+    ],
+)
+def test_a_suite_has_the_name_of_its_file_whatever_dots_are_in_it(file, name):
+    assert suite_name(Path(file)) == name
