@@ -11,6 +11,7 @@ import bench
 from bench.cli.attack import attack
 from bench.cli.claims import claims
 from bench.cli.compare import compare
+from bench.cli.convert import convert
 from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.init import init
@@ -61,8 +62,8 @@ def cli() -> None:
 
 
 for command in (
-    run, report, trust, claims, parity, compare, attack, judge, export, train, validate, init, ls, show,
-    doctor,
+    run, report, trust, claims, parity, compare, convert, attack, judge, export, train, validate,
+    init, ls, show, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 
