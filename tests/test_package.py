@@ -51,6 +51,7 @@ BELOW = {
         "adapters",
     },
     "report": {"trust", "measure", "attacks", "store", "data"},
+    "trackers": {"report", "store"},
     "studies": {"report", "trust", "measure", "attacks", "store", "data", "models"},
 }
 TOOLKITS = {"art", "foolbox", "torchattacks"}

@@ -45,8 +45,9 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _extras() -> list[dict[str, Any]]:
-    """Return what models by address need, and whether it is here."""
+    """Return what models by address and trackers need, and whether it is here."""
     from bench.addresses.address import EXTRAS, SCHEMES
+    from bench.trackers.table import TRACKERS, installed
 
     found = []
     for extra, packages in EXTRAS.items():
@@ -60,6 +61,12 @@ def _extras() -> list[dict[str, Any]]:
             else f"for models at {schemes} run: pip install 'crossfire-bench[{extra}]'"
         )
         found.append(_finding(extra, "ok" if here else "note", words))
+    for tracker in TRACKERS:
+        here, use = installed(tracker), f"for bench run --tracker {tracker}"
+        words = (
+            f"installed, {use}" if here else f"{use} run: pip install 'crossfire-bench[{tracker}]'"
+        )
+        found.append(_finding(tracker, "ok" if here else "note", words))
     return found
 
 

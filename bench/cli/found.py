@@ -11,6 +11,7 @@ import rich_click as click
 
 from bench.cli.options import same_run
 from bench.cli.stored import about
+from bench.cli.track import track
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _whose(found: Mapping[Any, Any]) -> str:
 
 
 def finish(findings: Findings, options: Mapping[str, Any]) -> bool:
-    """Print what a run that ended has found, and write its report; return False where it cannot be."""
+    """Print what a run that ended has found, write its report and log it; return False where either fails."""
     from bench.cli.display import say
     from bench.report.sections.claims import what_is_left
 
@@ -65,21 +66,33 @@ def finish(findings: Findings, options: Mapping[str, Any]) -> bool:
     undecided = what_is_left(results, findings.comparisons)
     if undecided:
         say(undecided)
+    paths: dict[str, list[Path]] = {}
     try:
         paths, left = _report(findings, options)
     except StoreError as error:
         say(f"error: {error}")
-        return False
+        written = False
+    else:
+        _say_written(paths, left, results, options["as_json"])
+        written = True
+    return track(results, measured, paths, options) and written
+
+
+def _say_written(
+    paths: Mapping[str, list[Path]], left: str | None, results: Results, as_json: bool
+) -> None:
+    """Say which files a report has, or why another one was left in its place."""
+    from bench.cli.display import say
+
     if left is not None:
         say(f"{left} and was left; write with --force, or elsewhere with --out DIR")
-    if options["as_json"]:
+    if as_json:
         named = {kind: [str(path) for path in made] for kind, made in paths.items()}
         event = {"event": "report", "run": results.run, "asked": results.asked, **named}
         click.echo(json.dumps(event | ({} if left is None else {"left": left})))
     for made in paths.values():
         for path in made:
             say(f"wrote {path}")
-    return True
 
 
 def _report(

@@ -9,7 +9,8 @@ import rich_click as click
 
 from bench.cli.options import force_option, out_option, plugin_option, results_option, suite_option
 from bench.cli.stored import stored
-from bench.errors import SpecError
+from bench.cli.track import track, tracker_option
+from bench.errors import PrerequisiteError, SpecError
 
 FORMATS = ("pdf", "csv", "latex")
 
@@ -27,10 +28,13 @@ FORMATS = ("pdf", "csv", "latex")
 )  # fmt: skip
 @out_option
 @force_option
+@tracker_option
 @plugin_option
+@click.pass_context
 def report(
-    suite: str, results: Path, formats: str, run: str | None, out: Path, force: bool
-) -> None:
+    ctx: click.Context, /, suite: str, results: Path, formats: str, run: str | None, out: Path,
+    force: bool, trackers: tuple[str, ...],
+) -> None:  # fmt: skip
     """Write the report of a run of a suite again; computes nothing.
 
     The run is the last that was started of the suite as its file is now, filtered or not; which that
@@ -55,9 +59,13 @@ def report(
         raise SpecError(f"{left} and is left; write with --force, or elsewhere with --out DIR")
     check_folder(out, "the report", "--out DIR")
     measured = measure(found)
-    for paths in write_report(found, out, wanted, published_file(suite), measured).values():
+    written = write_report(found, out, wanted, published_file(suite), measured)
+    for paths in written.values():
         for path in paths:
             click.echo(path)
     # On stderr: a line of stdout is a file.
     radii = radius_table(measured.radii, attack_names(found)).frame
     print_table(radii.to_dict("records"), to=sys.stderr)
+    options = {"trackers": trackers, "out": out, "suite": suite, "results": results}
+    if not track(found, measured, written, options):
+        ctx.exit(PrerequisiteError.exit_code)

@@ -25,6 +25,7 @@ from bench.cli.run_decide import add_images, decide_options, limits_of
 from bench.cli.run_merge import merge_folders, merge_option
 from bench.cli.run_model import asked_for, keep, model_options
 from bench.cli.run_workers import computing, narrowing, workers_option
+from bench.cli.track import tracker_option
 from bench.errors import PrerequisiteError, SpecError
 from bench.spec import whole
 
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     "time, or all (60 %).",
 )  # fmt: skip
 @trust_budget_option
+@tracker_option
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
