@@ -124,18 +124,10 @@ def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **optio
     from bench.store.results import load_results
 
     scope, limits = _scope(options), limits_of(options)
-    if options["trust"] == "off" and options["trust_budget"] is not None:
-        raise SpecError(
-            "--trust-budget goes with --trust quick or full; --trust off adds no attack"
-        )
-    if options["merge"] and options["dry_run"]:
-        raise SpecError("--merge writes into the results folder; --dry-run writes nothing")
     suite, made, options = asked_for(model, suite, options)
     as_written, asked = _suites(suite, made, options)
     _check_study(suite)
-    store = _store(options["results"], options["dry_run"])
-    if made is not None:
-        keep(made, options["dry_run"])
+    store = _store(options["results"], options["dry_run"], made)
     from bench.cli.display import make_display, say
     from bench.report.findings import find
     from bench.report.measured import measure
@@ -184,10 +176,16 @@ def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **optio
 
 
 def _scope(options: Mapping[str, Any]) -> Scope:
-    """Return which cells are to be computed, having checked it before anything is loaded."""
+    """Return which cells are to be computed, having checked this before anything is loaded."""
     from bench.runner.scope import Scope, parse_shard
 
     parse_shard(options["shard"])
+    if options["trust"] == "off" and options["trust_budget"] is not None:
+        raise SpecError(
+            "--trust-budget goes with --trust quick or full; --trust off adds no attack"
+        )
+    if options["merge"] and options["dry_run"]:
+        raise SpecError("--merge writes into the results folder; --dry-run writes nothing")
     return Scope(
         overwrite=options["overwrite"], shard=options["shard"], keep_all=options["keep"] == "all"
     )
@@ -228,16 +226,22 @@ def _planned(
     )
 
 
-def _store(results: Path, dry_run: bool) -> Store:
-    """Return the store, having tried that it can be written to; a dry run makes and writes nothing."""
+def _store(results: Path, dry_run: bool, made: MadeSuite | None) -> Store:
+    """Return the store, with the suite that was made for a model; a dry run makes and writes nothing.
+
+    It is tried whether the store can be written to.
+    """
     from bench.store.files import check_folder
     from bench.store.store import Store, open_store
 
     if dry_run:
         there = (results / "store.json").exists()
-        return open_store(results, create=False) if there else Store(results)
-    store = open_store(results)
-    check_folder(results / "runs", "results")
+        store = open_store(results, create=False) if there else Store(results)
+    else:
+        store = open_store(results)
+        check_folder(results / "runs", "results")
+    if made is not None:
+        keep(made, dry_run)
     return store
 
 

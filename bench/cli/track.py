@@ -55,8 +55,7 @@ def track(
             say(f"logged to {tracker}: {log_to(tracker, run)}")
         except PrerequisiteError as error:
             failed = True
-            again = (
-                f"bench report {same_run(options['suite'], options['results'])} --tracker {tracker}"
-            )
+            same = same_run(options["suite"], options["results"])
+            again = f"bench report {same} --run {run.run} --tracker {tracker}"
             say(f"error: {error}; nothing is lost, log it later with: {again}")
     return not failed

@@ -109,7 +109,8 @@ def test_a_run_is_finished_before_its_tracker_fails_and_is_logged_later(
     assert [event["event"] for event in events].count("headline") == 1
     assert all((tmp_path / file).is_file() for file in [*events[-1]["csv"], *events[-1]["pdf"]])
     (error,) = [line for line in failed.stderr.splitlines() if line.startswith("error: ")]
-    again = "bench report --suite torchscript-net-pt-data-digits-linf-0-1 --tracker mlflow"
+    suite, named = "torchscript-net-pt-data-digits-linf-0-1", events[-1]["run"]
+    again = f"bench report --suite {suite} --run {named} --tracker mlflow"
     assert error.endswith(f"nothing is lost, log it later with: {again}")
     monkeypatch.delenv("FAKE_DOWN")
     later = invoke(*again.split()[1:], "--format", "csv", cwd=tmp_path)
