@@ -11,7 +11,7 @@ import digits_network
 import pytest
 import yaml
 
-GATE = Path(__file__).parents[2] / "examples" / "gate.yml"
+GATE = Path(__file__).parents[1] / "examples" / "gate.yml"
 MODEL = """\
 from pathlib import Path
 
@@ -59,13 +59,18 @@ def checked_out(folder, light):
 
 
 def run(step, folder):
-    """Run the command of a step as GitHub does, and return the finished process."""
+    """Run the command of a step as GitHub does, with this checkout's `bench`, and return the finished process."""
+    command = folder / "bin" / "bench"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m bench.cli.main "$@"\n')
+    command.chmod(0o755)
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=folder / step.get("working-directory", "."),
         env={
             **os.environ, "EVALUATE": QUICKLY, "OMP_NUM_THREADS": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(GATE.parents[1]),
+            "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
