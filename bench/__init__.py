@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.attacked import Attacked as Attacked
     from bench.attacks.users import register_attack as register_attack
     from bench.comparison import compare as compare
+    from bench.data.users import register_data as register_data
     from bench.finished_run import Run as Run
     from bench.model_names import register_family as register_family
     from bench.model_names import register_model as register_model
@@ -55,6 +56,7 @@ _PUBLIC = {
     "load_trunk": "bench.zoo",
     "register_attack": "bench.attacks.users",
     "register_check": "bench.trust.checks.registry",
+    "register_data": "bench.data.users",
     "register_family": "bench.model_names",
     "register_kind": "bench.runner.kinds",
     "register_model": "bench.model_names",

@@ -26,7 +26,8 @@ from bench.attacks.catalogue import (
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import fit as fit_perturbation
 from bench.batches import as_images, as_labels
-from bench.data.datasets import load
+from bench.data.datasets import load_set
+from bench.data.orders import drawn_order
 from bench.data.table import class_names
 from bench.errors import SpecError, UnsupportedAttack
 from bench.finished_run import Run
@@ -49,6 +50,7 @@ from bench.spec import (
     ITSELF,
     Adapter,
     AttackSpec,
+    ImageSet,
     Norm,
     Scalar,
     Toolkit,
@@ -70,21 +72,23 @@ def load_data(
     split: str = "test",
     images: int | None = None,
     root: str | os.PathLike[str] | None = None,
+    order: str = "",
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images, float32 (N, C, H, W) in [0, 1], and labels, int64 (N,), in file order.
+    """Return images, float32 (N, C, H, W) in [0, 1], and labels, int64 (N,).
 
     Args:
-        name: a data set; `bench ls datasets` lists them. Or `folder:PATH`, any folder of class folders
-            (`bench.data.folders`).
+        name: a data set or an address of one, such as `folder:PATH`; `bench ls datasets` lists both.
         split: `train`, `test`, or another that the data set has (`validation`).
         images: how many, from the first on; None for all.
         root: the data folder; None for `BENCH_DATA`, else the cache.
+        order: which come first: `random 3` or `balanced 3`, drawn with a seed; empty for the order of the file.
 
     Raises:
-        SpecError: no such data set or split.
+        SpecError: no such data set, split or order.
         PrerequisiteError: the data set is missing and cannot be downloaded.
     """
-    part = load(name, split, root).first(images)
+    wanted = ImageSet(data=name, split=split, order=drawn_order(order) if order else "")
+    part = load_set(wanted, root).first(images)
     return part.images, part.labels
 
 

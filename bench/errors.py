@@ -29,6 +29,10 @@ class KindError(SpecError):
     """A function of a user's kind of rows fails or returns something it must not."""
 
 
+class DataError(SpecError):
+    """A function that reads a user's data set fails or returns something it must not."""
+
+
 class UnsupportedAttack(SpecError):
     """An attack, norm or word that the named toolkit does not have or cannot honour."""
 

@@ -15,6 +15,8 @@ from bench import suite_files
 from bench.attacks.rows import ATTACKS, MEASUREMENTS
 from bench.attacks.users import USERS
 from bench.cli.main import cli
+from bench.data.table import DATASETS
+from bench.data.users import READERS
 from bench.model_names import MODELS
 from bench.report import rules
 from bench.runner.kinds import KINDS
@@ -45,7 +47,9 @@ def one_thread():
 @pytest.fixture
 def registry(monkeypatch):
     """Forget at the end what a test registers, and the plug-ins it loads."""
-    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    for names in (MODELS, READERS):
+        monkeypatch.setattr(names, "_entries", dict(names._entries))
+    monkeypatch.setattr(DATASETS, "_listed", dict(DATASETS._listed))
     held = (FAMILIES, RECIPES, KINDS, ROW_KINDS, MEASUREMENTS, ATTACKS, USERS)
     tables = [(table, dict(table)) for table in held]
     monkeypatch.setattr(check_registry, "_REGISTERED", {})

@@ -248,8 +248,13 @@ def _source(file: Path) -> Source | None:
 
 
 def _datasets() -> list[dict[str, Any]]:
+    from bench.data.address import DATA_SCHEMES
     from bench.data.table import DATASETS
 
+    addresses: list[dict[str, Any]] = [
+        {"name": scheme.form, "shape": None, "classes": None, "splits": [], "note": scheme.note}
+        for scheme in DATA_SCHEMES.values()
+    ]
     return [
         {
             "name": entry.name,
@@ -259,7 +264,7 @@ def _datasets() -> list[dict[str, Any]]:
             "note": entry.note,
         }
         for entry in DATASETS.values()
-    ]
+    ] + addresses
 
 
 def _toolkits() -> list[dict[str, Any]]:

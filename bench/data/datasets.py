@@ -1,4 +1,4 @@
-"""The data sets: scikit-learn's embedded digits, torchvision's MNIST, Fashion-MNIST and CIFAR-10, flowers and photographs.
+"""Reading data sets: scikit-learn's embedded digits, those of torchvision, flowers, photographs, addresses, users' own.
 
 torchvision reads and, where a set is missing, downloads; its folder layout is the one expected in
 `BENCH_DATA`.
@@ -6,6 +6,7 @@ torchvision reads and, where a set is missing, downloads; its folder layout is t
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from functools import cache
@@ -14,14 +15,17 @@ from typing import Any
 
 import torch
 
+from bench.data.address import images_at, is_data_address
 from bench.data.flowers import flowers, flowers_present
-from bench.data.folders import folder_images
 from bench.data.labelled import LabelledImages
+from bench.data.orders import places_of
 from bench.data.photographs import labelled_files, photographs
-from bench.data.table import DATASETS, FOLDER
+from bench.data.table import DATASETS
+from bench.data.users import READERS, users_images
 from bench.errors import PrerequisiteError, SpecError
 from bench.paths import data_dir
 from bench.registry import unknown
+from bench.spec import ImageSet
 
 
 def _digits(split: str, root: Path) -> LabelledImages:
@@ -48,23 +52,29 @@ _READERS: dict[str, Callable[[str, Path], LabelledImages]] = {
 }
 
 
-def _torchvision(class_name: str, split: str, root: Path) -> LabelledImages:
+def _torchvision(name: str, class_name: str, split: str, root: Path) -> LabelledImages:
     import torchvision.datasets
 
     kind = getattr(torchvision.datasets, class_name)
+    by_name = "split" in inspect.signature(kind).parameters
+    chosen: dict[str, Any] = {"split": split} if by_name else {"train": split == "train"}
     try:
-        dataset = kind(root, train=split == "train", download=False)
+        dataset = kind(root, **chosen, download=False)
     except RuntimeError:
-        dataset = _download(kind, class_name, split, root)
+        dataset = _download(kind, class_name, chosen, root)
     raw = torch.as_tensor(dataset.data)
-    raw = raw.unsqueeze(1) if raw.ndim == 3 else raw.permute(0, 3, 1, 2)
-    return LabelledImages(raw.contiguous(), torch.as_tensor(dataset.targets).long())
+    if raw.ndim == 3:
+        raw = raw.unsqueeze(1)
+    elif tuple(raw.shape[1:]) != DATASETS[name].input_shape:
+        raw = raw.permute(0, 3, 1, 2)
+    labels = dataset.targets if hasattr(dataset, "targets") else dataset.labels
+    return LabelledImages(raw.contiguous(), torch.as_tensor(labels).long())
 
 
-def _download(kind: Any, class_name: str, split: str, root: Path) -> Any:
+def _download(kind: Any, class_name: str, chosen: dict[str, Any], root: Path) -> Any:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        return kind(root, train=split == "train", download=True)
+        return kind(root, **chosen, download=True)
     except (OSError, RuntimeError) as error:
         raise PrerequisiteError(
             f"{class_name} is not in {root} and could not be downloaded ({error}); where there is "
@@ -86,7 +96,7 @@ def present(name: str, root: Path) -> bool:
     if name == "natural":
         labelled_files(root / name, DATASETS[name])
     if class_name is None:
-        return True
+        return True  # or of a user, whose function knows
     import torchvision.datasets
 
     try:
@@ -98,19 +108,28 @@ def present(name: str, root: Path) -> bool:
 
 @cache
 def _read(name: str, split: str, root: Path) -> LabelledImages:
-    if name.startswith(FOLDER):
-        return folder_images(name, split)
+    if is_data_address(name):
+        found: LabelledImages = images_at(name, split)
+        return found
+    if name in READERS:
+        return users_images(name, split)
     class_name = DATASETS[name].torchvision
     if class_name is None:
         return _READERS[name](split, root)
-    return _torchvision(class_name, split, root)
+    return _torchvision(name, class_name, split, root)
+
+
+@cache
+def _ordered(name: str, split: str, order: str, root: Path) -> LabelledImages:
+    whole = _read(name, split, root)
+    return whole.picked(places_of(order, whole.labels))
 
 
 def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:
     """Return a split of a data set, downloading it if it is missing.
 
     Args:
-        name: one of `DATASETS`, or a folder (`bench.data.folders`).
+        name: one of `DATASETS`, or an address (`bench.data.address`).
         split: `train`, `test`, or another that the data set has.
         root: the data folder; None for `BENCH_DATA`, else the cache.
 
@@ -118,9 +137,36 @@ def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> L
         SpecError: no such data set or split.
         PrerequisiteError: the data set is missing and cannot be downloaded, or is damaged; or a folder holds
             files that are no photographs.
+        DataError: the function of a user's data set fails.
     """
     if name not in DATASETS:
         raise unknown("data set", name, list(DATASETS))
     if split not in DATASETS[name].splits:
         raise SpecError(f"{name} has no split {split!r}; it has {', '.join(DATASETS[name].splits)}")
     return _read(name, split, data_dir(root).resolve())
+
+
+def load_set(wanted: ImageSet, root: str | os.PathLike[str] | None = None) -> LabelledImages:
+    """Return the images of a set in their order, however many of them are wanted: the split, or those listed.
+
+    Raises:
+        SpecError: as in `load`.
+        PrerequisiteError: as in `load`.
+    """
+    whole = load(wanted.data, wanted.split, root)
+    if not wanted.order:
+        return whole
+    return _ordered(wanted.data, wanted.split, wanted.order, data_dir(root).resolve())
+
+
+def load_examples(name: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:
+    """Return the images on which models of a data set are tried: its test split, or else its last.
+
+    Raises:
+        SpecError: no such data set.
+        PrerequisiteError: as in `load`.
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, list(DATASETS))
+    splits = list(DATASETS[name].splits)
+    return load(name, "test" if "test" in splits else splits[-1], root)

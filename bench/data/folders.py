@@ -8,18 +8,18 @@ are read.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.data.address import DataAddress
 from bench.data.splits import stratified
-from bench.data.table import FOLDER, Dataset
+from bench.data.table import Dataset
 from bench.errors import PrerequisiteError, SpecError
 
 if TYPE_CHECKING:
-    from bench.data.labelled import LabelledFiles
+    from bench.data.labelled import LabelledLater
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -29,81 +29,88 @@ _SHARES = {"train": 5, "validation": 1, "test": 2}
 #: A photograph is too small if it would have to be enlarged by more than this.
 _ENLARGED = 4
 
-_SETTING = re.compile(r"(size|seed)=([0-9]{1,9})", re.ASCII)
 _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Folder:
     """A folder with its settings.
 
     Attributes:
+        path: absolute.
         size: side of the square images, in pixels.
         seed: of the shuffle behind the splits.
     """
 
-    folder: Path
+    path: Path
     size: int = 224
     seed: int = 0
 
     @classmethod
-    def read(cls, name: str) -> Address:
-        """Return the parts of a name.
+    def read(cls, name: str) -> Folder:
+        """Return the folder at an address.
 
         Raises:
             SpecError: it does not have the form above.
         """
-        path, _, settings = name.removeprefix(FOLDER).partition("?")
-        given: dict[str, int] = {}
-        for setting in filter(None, settings.split("&")):
-            match = _SETTING.fullmatch(setting)
-            if match is None or match[1] in given or (match[1] == "size" and int(match[2]) < 1):
-                raise SpecError(
-                    f"{name}: {setting!r} is no setting of a folder; write folder:PATH?size=64&seed=1"
-                )
-            given[match[1]] = int(match[2])
-        if not path:
-            raise SpecError(f"{name}: name the folder: folder:PATH")
-        return cls(Path(path).expanduser().absolute(), **given)
+        address = DataAddress.read(name)
+        given = {setting: int(value) for setting, value in address.settings.items()}
+        return cls(Path(address.place).expanduser().absolute(), **given)
 
 
-def folder_facts(name: str) -> Dataset:
+def facts(name: str) -> Dataset:
     """Return the facts of a folder as a data set.
 
     Raises:
         SpecError: a name of another form, no such folder, or one without classes or with an empty class.
     """
-    address = Address.read(name)
-    files = _files(address.folder)
-    drawn = stratified(list(files.values()), _SHARES, address.seed)
+    folder = Folder.read(name)
+    splits = _drawn(folder)
     return Dataset(
-        name, (3, address.size, address.size), tuple(files),
-        {split: len(images) for split, images in drawn.items()}, None,
-        f"photographs in {address.folder}", address.folder.name,
+        name, (3, folder.size, folder.size), tuple(class_files(folder.path)),
+        {split: len(images) for split, images in splits.items()}, None,
+        f"photographs in {folder.path}", folder.path.name,
     )  # fmt: skip
 
 
-def folder_images(name: str, split: str) -> LabelledFiles:
+def files(name: str, split: str) -> list[str]:
+    """Return the files of a split, relative to the folder."""
+    return [file for file, _ in _drawn(Folder.read(name))[split]]
+
+
+def images(name: str, split: str) -> LabelledLater:
     """Return a split of a folder. Files are only looked at here; images are read when they are asked for.
 
     Raises:
-        SpecError: as in `folder_facts`.
+        SpecError: as in `facts`.
         PrerequisiteError: files that are no photographs, or too small.
     """
     import torch
 
-    from bench.data.labelled import LabelledFiles
+    from bench.data.labelled import LabelledLater, SquareFiles
 
-    address = Address.read(name)
-    drawn = stratified(list(_files(address.folder).values()), _SHARES, address.seed)[split]
-    files = [address.folder / file for file, _ in drawn]
-    _check(name, files, address)
-    return LabelledFiles(files, torch.tensor([label for _, label in drawn]), address.size)
+    folder = Folder.read(name)
+    drawn = _drawn(folder)[split]
+    paths = [folder.path / file for file, _ in drawn]
+    _check(name, paths, folder)
+    return LabelledLater(
+        SquareFiles(paths, folder.size), torch.tensor([label for _, label in drawn])
+    )
 
 
 @cache
-def _files(folder: Path) -> dict[str, list[str]]:
-    """Return the files of each class, relative to the folder, both sorted by name."""
+def _drawn(folder: Folder) -> dict[str, list[tuple[str, int]]]:
+    """Return the files of each split with their labels."""
+    return stratified(list(class_files(folder.path).values()), _SHARES, folder.seed)
+
+
+@cache
+def class_files(folder: Path) -> dict[str, list[str]]:
+    """Return the files of each class, relative to the folder, both sorted by name.
+
+    Raises:
+        SpecError: no such folder, or one without classes or with an empty class.
+    """
     if not folder.is_dir():
         raise SpecError(f"{folder} is no folder; name one with a folder for each class")
     classes = sorted(
@@ -131,12 +138,12 @@ def _of_class(folder: Path, name: str) -> list[str]:
     )
 
 
-def _check(name: str, files: list[Path], address: Address) -> None:
+def _check(name: str, files: list[Path], folder: Folder) -> None:
     """Raise one line that names the files that are no photographs, or too small, by their first bytes."""
     faults = [
-        f"{file.relative_to(address.folder)} ({fault})"
+        f"{file.relative_to(folder.path)} ({fault})"
         for file in files
-        if (fault := _fault(file, address.size))
+        if (fault := _fault(file, folder.size))
     ]
     if faults:
         raise PrerequisiteError(

@@ -1,4 +1,4 @@
-"""Labelled images: held in memory, or read from their files when they are asked for."""
+"""Labelled images: held in memory, or read from where they lie when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 
@@ -21,7 +21,7 @@ class LabelledImages:
     """Images in their stored form, and their labels.
 
     Attributes:
-        raw: uint8 (N, C, H, W).
+        raw: uint8 (N, C, H, W); or float32, where images are stored in [0, 1].
         labels: int64 (N,).
         top: the value of `raw` that means 1.0.
     """
@@ -43,7 +43,7 @@ class LabelledImages:
         return self.pixels(rows).float() / self.top
 
     def pixels(self, rows: Rows) -> torch.Tensor:
-        """Return some of the images in their stored form, uint8 (N, C, H, W)."""
+        """Return some of the images in their stored form, (N, C, H, W)."""
         return self.raw[rows]
 
     def shape(self) -> tuple[int, ...]:
@@ -51,8 +51,12 @@ class LabelledImages:
         return tuple(self.pixels(slice(0, 1)).shape[1:])
 
     def first(self, count: int | None) -> LabelledImages:
-        """Return the first `count` images in file order; all of them for None."""
+        """Return the first `count` images in their order; all of them for None."""
         return LabelledImages(self.raw[:count], self.labels[:count], self.top)
+
+    def picked(self, places: torch.Tensor) -> LabelledImages:
+        """Return the images at some places (N,), in that order."""
+        return LabelledImages(self.raw[places], self.labels[places], self.top)
 
     def on(self, device: torch.device) -> LabelledImages:
         """Return the same images, held on a device where they are held in memory."""
@@ -66,58 +70,122 @@ class LabelledImages:
         return digest.hexdigest()[:16]
 
 
-class LabelledFiles(LabelledImages):
-    """Colour photographs that stay in their files until they are asked for, so that any number fits."""
+class Stored(Protocol):
+    """Images where they lie, each known by its place there."""
 
-    __slots__ = ("files", "side")
+    @property
+    def title(self) -> str:
+        """What these images are and how they are read, in a few words, for their checksum."""
+        ...
 
-    files: Sequence[Path]
-    side: int
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image, (C, H, W)."""
+        ...
 
-    def __init__(self, files: Sequence[Path], labels: torch.Tensor, side: int) -> None:
-        """Keep the names of the files.
+    def read(self, place: int) -> torch.Tensor:
+        """Return an image, uint8 (C, H, W).
+
+        Raises:
+            PrerequisiteError: it cannot be read any more.
+        """
+        ...
+
+    def content(self, place: int) -> bytes:
+        """Return what an image is made from, such as the bytes of its file."""
+        ...
+
+
+class LabelledLater(LabelledImages):
+    """Images that stay where they lie until they are asked for, so that any number fits."""
+
+    __slots__ = ("places", "stored")
+
+    stored: Stored
+    places: Sequence[int]
+
+    def __init__(
+        self, stored: Stored, labels: torch.Tensor, places: Sequence[int] | None = None
+    ) -> None:
+        """Keep where the images lie.
 
         Args:
-            files: of the photographs.
+            stored: the images.
             labels: int64 (N,).
-            side: of the square images, in pixels; see `bench.data.squares.read_square`.
+            places: of each image among those stored; None for all of them in their order.
         """
-        for name, value in (("files", files), ("labels", labels), ("side", side), ("top", 255)):
+        places = range(len(labels)) if places is None else places
+        for name, value in (
+            ("stored", stored), ("labels", labels), ("places", places), ("top", 255),
+        ):  # fmt: skip
             object.__setattr__(self, name, value)
 
     @property
     def raw(self) -> torch.Tensor:
-        """Return all images, uint8 (N, 3, side, side): everything is read."""
+        """Return all images, uint8 (N, C, H, W): everything is read."""
         return self.pixels(slice(None))
 
     def pixels(self, rows: Rows) -> torch.Tensor:
-        """Return some of the images, read from their files now, uint8 (N, 3, side, side).
+        """Return some of the images, read now, uint8 (N, C, H, W).
 
         Raises:
-            PrerequisiteError: a file cannot be read any more.
+            PrerequisiteError: one cannot be read any more.
         """
-        places = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
-        read = [read_square(self.files[place], self.side) for place in places]
+        chosen = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
+        read = [self.stored.read(self.places[one]) for one in chosen]
         device = torch.device("cpu") if isinstance(rows, slice) else rows.device
-        empty = torch.empty(0, 3, self.side, self.side, dtype=torch.uint8)
+        empty = torch.empty(0, *self.stored.shape, dtype=torch.uint8)
         return (torch.stack(read) if read else empty).to(device)
 
     def shape(self) -> tuple[int, ...]:
         """Return the shape of an image, (C, H, W)."""
-        return tuple(self.pixels(slice(0, 1)).shape[1:])
+        return self.stored.shape
 
-    def first(self, count: int | None) -> LabelledFiles:
+    def first(self, count: int | None) -> LabelledLater:
         """Return the first `count` images; all of them for None."""
-        return LabelledFiles(self.files[:count], self.labels[:count], self.side)
+        return LabelledLater(self.stored, self.labels[:count], self.places[:count])
 
-    def on(self, device: torch.device) -> LabelledFiles:
-        """Return the same files, with their labels on a device."""
-        return LabelledFiles(self.files, self.labels.to(device), self.side)
+    def picked(self, places: torch.Tensor) -> LabelledLater:
+        """Return the images at some places (N,), in that order."""
+        there = [self.places[one] for one in places.tolist()]
+        return LabelledLater(self.stored, self.labels[places], there)
+
+    def on(self, device: torch.device) -> LabelledLater:
+        """Return the same images, with their labels on a device."""
+        return LabelledLater(self.stored, self.labels.to(device), self.places)
 
     def checksum(self) -> str:
-        """Return a text that changes with any file, with a label or with the size of the images."""
-        digest = hashlib.sha256(f"files {len(self)} {self.side}".encode())
-        for file in self.files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        """Return a text that changes with what any image is made from, how it is read, or a label."""
+        kind, _, how = self.stored.title.partition(" ")
+        digest = hashlib.sha256(f"{kind} {len(self)} {how}".encode())
+        for place in self.places:
+            digest.update(hashlib.sha256(self.stored.content(place)).digest())
         digest.update(self.labels.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class SquareFiles:
+    """Files of photographs, read as squares, see `bench.data.squares.read_square`.
+
+    Attributes:
+        files: of the photographs.
+        side: of the square images, in pixels.
+    """
+
+    files: Sequence[Path]
+    side: int
+
+    @property
+    def title(self) -> str:
+        return f"files {self.side}"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (3, self.side, self.side)
+
+    def read(self, place: int) -> torch.Tensor:
+        return read_square(self.files[place], self.side)
+
+    def content(self, place: int) -> bytes:
+        return self.files[place].read_bytes()

@@ -20,7 +20,7 @@ def stratified(
         shares: the share of each split, in any unit; the last split gets what rounding leaves.
         seed: of the shuffle.
     """
-    drawn = [sorted(files, key=lambda name: _place(seed, name)) for files in names]
+    drawn = [sorted(files, key=lambda name: place_drawn(seed, name)) for files in names]
     splits, whole, start = {}, sum(shares.values()), 0
     for split, share in shares.items():
         parts = [
@@ -38,5 +38,6 @@ def stratified(
     return splits
 
 
-def _place(seed: int, name: str) -> str:
+def place_drawn(seed: int, name: str) -> str:
+    """Return the text by which a name is sorted into a shuffle."""
     return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

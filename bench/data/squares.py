@@ -30,5 +30,10 @@ def read_square(file: Path, side: int) -> torch.Tensor:
         raise PrerequisiteError(
             f"{file} cannot be read as an image ({error}); copy it here again, or remove it"
         ) from error
-    square = ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)
+    square = cut_square(upright, side)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+
+
+def cut_square(upright: Image.Image, side: int) -> Image.Image:
+    """Return the square in the middle of a picture, scaled as in `read_square`."""
+    return ImageOps.fit(upright, (side, side), Image.Resampling.BICUBIC)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, overload
 
-from bench.errors import SpecError
+from bench.data.address import facts_at, is_data_address
+from bench.errors import BenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Dataset:
         torchvision: the class in `torchvision.datasets` that reads and downloads it; None for a set that
             Crossfire reads itself.
         means: the mean of the training images in each channel, in [0, 1]; empty if not known.
+        models_of: the data set whose models classify these images, too, such as `cifar10`; empty for none.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Dataset:
     note: str
     title: str
     means: tuple[float, ...] = ()
+    models_of: str = ""
 
 
 class ImageNetClasses(Sequence[str]):
@@ -62,6 +65,20 @@ _FASHION = (
 _CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+_CIFAR100_TEXT = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
+_CIFAR100 = tuple(name.replace("_", " ") for name in _CIFAR100_TEXT.split())
+_STL10 = (
+    "airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck",
+)  # fmt: skip
 _FLOWERS = (
     "daffodil", "snowdrop", "lily of the valley", "bluebell", "crocus", "iris", "tiger lily", "tulip",
     "fritillary", "sunflower", "daisy", "colt's foot", "dandelion", "cowslip", "buttercup", "windflower",
@@ -69,31 +86,31 @@ _FLOWERS = (
 )  # fmt: skip
 _MNIST_SPLITS = {"train": 60_000, "test": 10_000}
 
-#: How the name of a folder of class folders begins, which is a data set too.
-FOLDER = "folder:"
-
 
 class DataSets(Mapping[str, Dataset]):
-    """The data sets by name. Those listed are Crossfire's; any `folder:PATH` is one too.
+    """The data sets by name. Those listed are Crossfire's and users' own; an address is one too (`bench.data.address`).
 
-    Asking for a folder that cannot be a data set raises a SpecError that says why, `get` apart.
+    Asking for an address at which there is no data set raises an error that says why, `get` apart.
     """
 
     def __init__(self, listed: Iterable[Dataset]) -> None:
         self._listed = {entry.name: entry for entry in listed}
 
-    def __getitem__(self, name: str) -> Dataset:
-        if name.startswith(FOLDER):
-            from bench.data.folders import folder_facts
+    def add(self, entry: Dataset) -> None:
+        """List a data set."""
+        self._listed[entry.name] = entry
 
-            return folder_facts(name)
+    def __getitem__(self, name: str) -> Dataset:
+        if is_data_address(name):
+            facts: Dataset = facts_at(name)
+            return facts
         return self._listed[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a data set; the default where there is none, or a folder that is not here any more."""
+        """Return a data set; the default where there is none, or an address of one that is not here any more."""
         try:
             return self[name]
-        except (KeyError, SpecError):
+        except (KeyError, BenchError):
             return default
 
     def __iter__(self) -> Iterator[str]:
@@ -124,6 +141,19 @@ DATASETS = DataSets(
             (0.4914, 0.4822, 0.4465),
         ),
         Dataset(
+            "cifar100", (3, 32, 32), _CIFAR100, {"train": 50_000, "test": 10_000}, "CIFAR100",
+            "32x32 colour photographs, 100 classes", "CIFAR-100", (0.5071, 0.4865, 0.4409),
+        ),
+        Dataset(
+            "svhn", (3, 32, 32), _TEN, {"train": 73_257, "test": 26_032}, "SVHN",
+            "32x32 photographs of house numbers; the digit in the middle", "SVHN",
+            (0.4377, 0.4438, 0.4728),
+        ),
+        Dataset(
+            "stl10", (3, 96, 96), _STL10, {"train": 5_000, "test": 8_000}, "STL10",
+            "96x96 colour photographs", "STL-10", (0.4467, 0.4398, 0.4066),
+        ),
+        Dataset(
             "flowers17", (3, 128, 128), _FLOWERS, {"train": 850, "validation": 170, "test": 340}, None,
             "128x128 photographs of flowers; the middle square, scaled", "Oxford Flowers-17",
             (0.4412, 0.4372, 0.2902),
@@ -136,6 +166,19 @@ DATASETS = DataSets(
         ),
     )
 )  # fmt: skip
+
+
+def fits(images: str, model: str) -> bool:
+    """Return whether the models of a data set classify the images of a data set: its own, or some made for them.
+
+    Args:
+        images: the data set that the images are of.
+        model: the data set that the models are of.
+    """
+    if images == model:
+        return True
+    known = DATASETS.get(images)
+    return known is not None and known.models_of == model
 
 
 def class_names(data: str, count: int) -> Sequence[str]:

@@ -29,7 +29,7 @@ Differing = Mapping[str, tuple[str, str]]
 
 _COUNT, _CONTENT = "images count", "images checksum"
 #: Where these differ, image 7 of one run is not image 7 of the other.
-_OTHER_IMAGES = ("images data", "images split", "content of the images")
+_OTHER_IMAGES = ("images data", "images split", "images order", "content of the images")
 #: Parts of an identity that are in the name of the attack already.
 _TOLD = ("attack eps",)
 

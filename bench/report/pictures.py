@@ -122,9 +122,11 @@ def _column(
 
 
 def classes_of(results: Results, model: str) -> Sequence[str]:
-    """Return the class names of a model's data set; none where it is not one of ours."""
-    known = DATASETS.get(next(known["data"] for known in results.models if known["model"] == model))
-    return known.classes if known else ()
+    """Return the class names of a model's data set; none where neither the log nor Crossfire knows them."""
+    logged = next(one for one in results.models if one["model"] == model)
+    known = DATASETS.get(logged["data"])
+    names: Sequence[str] = known.classes if known else logged.get("classes", ())
+    return names
 
 
 def image_of(kept: Kept, name: str, index: int) -> NDArray[np.float32]:

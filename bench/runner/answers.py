@@ -18,6 +18,7 @@ from bench.adapters.abilities import KnownAs
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.outputs import mistaken
 from bench.data.labelled import LabelledImages
+from bench.data.table import fits
 from bench.errors import AdapterError, BenchError, StoreError
 from bench.model_names import all_ours
 from bench.registry import users_code
@@ -117,7 +118,9 @@ def _users(plan: Plan) -> dict[ModelRequest, str]:
 
 def _asked(plan: Plan, adapter: Adapter) -> torch.Tensor:
     """Return the images that a model is queried on, (N, C, H, W)."""
-    sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
+    sets = [
+        images for wanted, images in plan.images.items() if fits(wanted.data, adapter.spec.data)
+    ]
     first: LabelledImages = max(sets, key=len).first(_IMAGES)
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand((_NOISE, *adapter.spec.input_shape), generator=generator)

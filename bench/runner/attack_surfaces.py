@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.attacks.catalogue import access, is_external, row_kind
+from bench.data.table import fits
 from bench.model_names import MODELS
 from bench.runner.cell_inputs import CellInputs
 from bench.runner.kinds import KINDS
@@ -81,7 +82,7 @@ def _elsewhere(
             left_out[f"{attacked.data} {why}"] = None
         elif source is not None and source != request.title():
             other = inputs.named(source)
-            if MODELS[other.name].facts["data"] != attacked.data:
+            if not fits(attacked.data, MODELS[other.name].facts["data"]):
                 continue  # a suite of several data sets
             absence = inputs.why_no_source(other)
             if absence is None:

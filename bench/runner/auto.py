@@ -91,10 +91,7 @@ def _cells(
         counted = cells[cells["shows_robust"] & (cells["flag"] == "")]
         count = int(counted["images"].min()) if len(counted) else int(row["n"])
         sizes = counted["batch_size"] if len(counted) else run.results.cells["batch_size"]
-        images = ImageSet(
-            data=model.adapter.spec.data, split=protocol["split"],
-            count=min(count, len(model.images)),
-        )  # fmt: skip
+        images = dataclasses.replace(model.attacked, count=min(count, len(model.images)))
         if images not in checksums:
             checksums[images] = model.images.first(images.count).checksum()
         cell = Cell(

@@ -12,6 +12,7 @@ from bench.attacks.catalogue import is_external
 from bench.data.datasets import load
 from bench.data.handed_in import HandedIn, read_handed_in
 from bench.data.labelled import LabelledImages
+from bench.data.table import fits
 from bench.errors import AdapterError, PrerequisiteError
 from bench.model_names import members_of, weights_names
 from bench.paths import data_dir
@@ -90,9 +91,9 @@ class CellInputs:
         return None if self.loaded(request).surfaces() else "it has no gradient"
 
     def image_set(self, adapter: Adapter, count: Count | None) -> ImageSet:
-        """Return the images of a model's data set, as many as the attack (else the suite) asks for."""
+        """Return the images that a model is attacked on, as many as the attack (else the suite) asks for."""
         data = adapter.spec.data
-        return next(images for images in self.suite.images if images.data == data).of(count)
+        return next(images for images in self.suite.images if fits(images.data, data)).of(count)
 
 
 def made_of(request: ModelRequest) -> tuple[ModelRequest, ...]:

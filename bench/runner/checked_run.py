@@ -14,12 +14,13 @@ import torch
 
 from bench.adapters.generators import device_of
 from bench.data.labelled import LabelledImages
+from bench.data.table import fits
 from bench.measure.headline import headline, worst_case
 from bench.measure.outcomes import Outcomes, broken
 from bench.measure.threats import same_radius
 from bench.runner.further import attack_further
 from bench.runner.plan import Plan
-from bench.spec import MINIMAL, Adapter, ModelRequest
+from bench.spec import MINIMAL, Adapter, ImageSet, ModelRequest
 from bench.store.results import Results
 from bench.trust.behaviour import Behaviour
 from bench.trust.bounds import Bounds
@@ -36,13 +37,15 @@ class RunModel:
         adapter: the form in which it is judged.
         fingerprint: its own.
         behaviour: as observed before the first attack; None where nobody did.
-        images: the largest of the image sets that it is attacked on.
+        attacked: the largest of the image sets that it is attacked on.
+        images: of that.
     """
 
     request: ModelRequest
     adapter: Adapter
     fingerprint: str
     behaviour: Behaviour | None
+    attacked: ImageSet
     images: LabelledImages
 
     @cached_property
@@ -100,19 +103,19 @@ class CheckedRun:
         """The models for checks that need one, by title; what they compute is kept."""
         return {
             title: CheckedModel(
-                model.adapter, model.adapter.spec.data, self.data, self.bounds, model.behaviour
+                model.adapter, model.attacked.data, self.data, self.bounds, model.behaviour
             )
             for title, model in self.models.items()
         }
 
     def checksum(self, title: str) -> str:
         """Return a text that changes with the images that a model is attacked on."""
-        return self._checksums[self.models[title].adapter.spec.data]
+        return self._checksums[self.models[title].attacked.data]
 
     @cached_property
     def _checksums(self) -> Mapping[str, str]:
         """The checksum of the images of each data set."""
-        images = {model.adapter.spec.data: model.images for model in self.models.values()}
+        images = {model.attacked.data: model.images for model in self.models.values()}
         return {data: of_data.checksum() for data, of_data in images.items()}
 
     def cells_at(self, row: Mapping[Any, Any]) -> pd.DataFrame:
@@ -194,8 +197,13 @@ def _models(plan: Plan) -> Iterator[tuple[str, RunModel]]:
     """Yield the models of a plan by title."""
     for request in plan.suite.models:
         adapter = plan.adapters[request]
-        own = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
+        own = {
+            wanted: images
+            for wanted, images in plan.images.items()
+            if fits(wanted.data, adapter.spec.data)
+        }
         if own:
+            largest = max(own, key=lambda wanted: len(own[wanted]))
             yield (
                 request.title(),
                 RunModel(
@@ -203,6 +211,7 @@ def _models(plan: Plan) -> Iterator[tuple[str, RunModel]]:
                     adapter=adapter,
                     fingerprint=plan.fingerprints[request],
                     behaviour=plan.behaviours.get(request),
-                    images=max(own, key=len),
+                    attacked=largest,
+                    images=own[largest],
                 ),
             )

@@ -14,6 +14,7 @@ import torch
 from bench.adapters.abilities import MayWait
 from bench.adapters.generators import device_of, seeded
 from bench.attacks.catalogue import row_of
+from bench.data.table import fits
 from bench.errors import StoreError
 from bench.runner.cell import fit_identity
 from bench.runner.kinds import KINDS
@@ -291,7 +292,9 @@ def _stored(store: Store, device: str, classes: Mapping[Work, int]) -> dict[Work
 def _measured(plan: Plan, model: ModelRequest, surface: str, batch: int, kind: str) -> Pass:
     """Return the time of a pass through a model: a gradient, an answer or a noisy copy."""
     adapter = plan.adapters[model]
-    sets = [images for wanted, images in plan.images.items() if wanted.data == adapter.spec.data]
+    sets = [
+        images for wanted, images in plan.images.items() if fits(wanted.data, adapter.spec.data)
+    ]
     few = max(sets, key=len).first(batch)
     device = device_of(adapter)
     x, y = few.images.to(device), few.labels.to(device)

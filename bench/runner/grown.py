@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from bench.adapters.abilities import KeepsApart
-from bench.data.datasets import load
+from bench.data.datasets import load_set
 from bench.errors import SpecError
 from bench.runner.expand_cells import grouped
 from bench.runner.plan import Plan, images_in
@@ -17,7 +17,7 @@ from bench.store.identity import cell_key
 def most_images(plan: Plan, cell: Cell) -> int:
     """Return how many images a cell can have: those of the split that its model was not fitted on."""
     images = cell.images
-    every = len(load(images.data, images.split, plan.data))
+    every = len(load_set(images, plan.data))
     adapter = plan.adapters[cell.model]
     apart = adapter.attackable if isinstance(adapter, KeepsApart) else None
     if apart is None or (apart.data, apart.split) != (images.data, images.split):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 
 from bench.adapters.abilities import Judged, KeepsApart, Remembers
-from bench.data.datasets import load
-from bench.data.table import DATASETS
+from bench.data.datasets import load_examples
+from bench.data.table import DATASETS, fits
 from bench.errors import AdapterError, PrerequisiteError, SpecError
 from bench.model_names import MODELS, all_ours, members_of
 from bench.runner.memory import fitting
@@ -115,17 +115,17 @@ class Loader:
             adapter = load_model(request.name, options, device=self.device, data=self.data)
         else:
             adapter = sketched(request, device=self.device, data=self.data)
-        _check_fits(self.suite, request, adapter)
+        attacked = _attacked_images(self.suite, request)
+        _check_fits(self.suite, request, adapter, attacked)
         try:
             # Before the first prediction, since some networks store what they last computed.
             fingerprint = adapter.fingerprint()
         except AdapterError as error:
             raise AdapterError(f"{request.title()}: {error}") from error
-        facts = MODELS[request.name].facts
         if all_ours(request.name, options):
             # Crossfire's own models behave; to observe them takes up to 0.15 s each, a smoothed one far more.
             return adapter, fingerprint
-        watched = load(facts["data"], "test", self.data).first(IMAGES).images
+        watched = load_examples(attacked.data, self.data).first(IMAGES).images
         adapter, self.behaviours[request] = judged(adapter, watched)
         for line in self.behaviours[request].notes():
             self.note(f"{request.title()}: {line}")
@@ -160,14 +160,24 @@ def resolve_device(named: str) -> str:
     return named
 
 
-def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter) -> None:
-    """Raise if a model does not take the images that the suite attacks, or stores them itself."""
+def _attacked_images(suite: Suite, request: ModelRequest) -> ImageSet:
+    """Return the only image set of a suite that a model classifies."""
     registered = MODELS[request.name].facts["data"]
-    attacked = next((images for images in suite.images if images.data == registered), None)
-    if attacked is None:
+    found = [images for images in suite.images if fits(images.data, registered)]
+    if not found:
         sets = ", ".join(images.data for images in suite.images)
         raise SpecError(f"{request.name} classifies {registered}, suite {suite.name} is {sets}")
-    data = DATASETS[registered]
+    if len(found) > 1:
+        sets = " and ".join(images.data for images in found)
+        raise SpecError(
+            f"{request.name} classifies the images of {sets}; write a suite for each of them"
+        )
+    return found[0]
+
+
+def _check_fits(suite: Suite, request: ModelRequest, adapter: Adapter, attacked: ImageSet) -> None:
+    """Raise if a model does not take the images that the suite attacks, or stores them itself."""
+    data = DATASETS[attacked.data]
     if tuple(adapter.spec.input_shape) != data.input_shape:
         raise AdapterError(
             f"{request.name} takes images of shape {tuple(adapter.spec.input_shape)}, "
@@ -193,8 +203,17 @@ def _check_apart(
     suite: Suite, request: ModelRequest, attacked: ImageSet, attackable: ImageSet
 ) -> None:
     """Raise if a suite attacks images of a split that a model was fitted on."""
-    if (attacked.data, attacked.split) != (attackable.data, attackable.split):
+    if not fits(attacked.data, attackable.data):
         return
+    same = attacked.data == attackable.data
+    if same and attacked.split != attackable.split:
+        return
+    if not same or attacked.order:
+        # Which of these images the model was fitted on is not known.
+        raise SpecError(
+            f"{request.title()} is fitted on images of {attackable.data} {attackable.split}; attack images of that "
+            f"data set, and in the order of the file"
+        )
     sets = [attacked.of(attack.images) for attack in suite.attacks if attack.is_on(request)]
     free = attackable.count or 0
     if any(images.count is None or images.count > free for images in sets):

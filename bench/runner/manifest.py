@@ -17,10 +17,13 @@ import torch
 from bench.adapters.abilities import TellsFacts, WeighsMembers
 from bench.addresses.address import is_address, loaded_with
 from bench.attacks.catalogue import access, attacking_kind, row_of
+from bench.data.address import is_data_address
+from bench.data.table import DATASETS, fits
+from bench.data.users import READERS
 from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
-from bench.spec import Adapter, Cell, ModelRequest, Suite
+from bench.spec import Adapter, Cell, ModelRequest, Suite, in_short
 from bench.store.added import Added
 from bench.train.cards import learning_curves, poisoning, read_card, snapshots_file, weights_folder
 from bench.train.families import family_named
@@ -95,6 +98,7 @@ def manifest(plan: Plan, shard: str | None, added: Added | None = None) -> dict[
         "protocol": {
             "data": [wanted.data for wanted in suite.images],
             "split": suite.images[0].split,
+            **_orders(suite),
             "images": _images(plan),
             "seed": suite.seed,
             "batch_size": _batch_size(plan),
@@ -107,6 +111,7 @@ def manifest(plan: Plan, shard: str | None, added: Added | None = None) -> dict[
         ],
         "models": [
             _model_facts(request, plan.adapters[request], plan.behaviours.get(request, Behaviour()))
+            | _data_facts(plan.adapters[request], suite)
             | {"threats": _threats(request, suite)}
             for request in suite.models
         ],
@@ -117,6 +122,12 @@ def manifest(plan: Plan, shard: str | None, added: Added | None = None) -> dict[
         "shard": shard,
         **({} if added is None else {"decide": added.logged()}),
     }
+
+
+def _orders(suite: Suite) -> dict[str, str]:
+    """Return which images come first, where that is not the order of the file."""
+    order = in_short(suite.images[0].order)
+    return {"order": order} if order else {}
 
 
 def _batch_size(plan: Plan) -> int | list[int]:
@@ -192,13 +203,23 @@ def _model_facts(request: ModelRequest, adapter: Adapter, behaviour: Behaviour) 
         "model": request.title(),
         "request": {"name": request.name, "options": dict(request.options)},
         "family": adapter.spec.family,
-        "data": adapter.spec.data,
         "clean_accuracy": card.get("clean_accuracy"),
         "options": family.options_named(request.name),
         "f_score": card.get("f_score"),
         "random": behaviour.random,
         "notes": behaviour.notes(),
     }
+
+
+def _data_facts(adapter: Adapter, suite: Suite) -> dict[str, Any]:
+    """Return the data set that a model is attacked on; of one that Crossfire does not list, its classes too.
+
+    Whoever reads the log may not have that data set.
+    """
+    name = next(images.data for images in suite.images if fits(images.data, adapter.spec.data))
+    known = DATASETS[name]
+    own = is_data_address(name) or name in READERS
+    return {"data": name, **({"classes": list(known.classes)} if own else {})}
 
 
 def _threats(request: ModelRequest, suite: Suite) -> list[list[str | None]]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from bench.addresses.address import is_address
 from bench.attacks.catalogue import is_fitted
-from bench.data.datasets import load
+from bench.data.datasets import load_set
 from bench.data.handed_in import HandedIn
 from bench.data.labelled import LabelledImages
+from bench.data.table import fits
 from bench.errors import (
     AdapterError,
     FamilyError,
@@ -30,7 +31,7 @@ from bench.runner.selection import Selection, narrowed
 from bench.runner.sketch import Outline, is_later
 from bench.runner.substitutes import SubstituteSource
 from bench.runner.training import Absent, train_first
-from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite, transfer_source
+from bench.spec import ITSELF, Adapter, Cell, ImageSet, ModelRequest, Suite, listed, transfer_source
 from bench.store.identity import suite_content
 from bench.train.pretrained import PRETRAINED
 from bench.train.trainings import trainings
@@ -193,7 +194,7 @@ def _image_sets(
         for attack in suite.attacks
         for images in suite.images
         if any(
-            MODELS[model.name].facts["data"] == images.data and attack.is_on(model)
+            fits(images.data, MODELS[model.name].facts["data"]) and attack.is_on(model)
             for model in suite.models
         )
     ]
@@ -207,11 +208,11 @@ def images_in(wanted: ImageSet, data: str | os.PathLike[str] | None) -> Labelled
         SpecError: the split has fewer.
         PrerequisiteError: the data set is missing.
     """
-    labelled = load(wanted.data, wanted.split, data)
+    labelled = load_set(wanted, data)
     if (wanted.count or 0) > len(labelled):
+        of = "the list" if listed(wanted.order) else f"{wanted.data} {wanted.split}"
         raise SpecError(
-            f"{wanted.count} images were asked for, {wanted.data} {wanted.split} has {len(labelled)}; "
-            f"use --images all"
+            f"{wanted.count} images were asked for, {of} has {len(labelled)}; use --images all"
         )
     return labelled.first(wanted.count)
 

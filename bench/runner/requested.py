@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from bench.data.datasets import load
+from bench.data.datasets import load_set
 from bench.spec import AttackRequest, ImageSet, Suite
 
 
@@ -49,4 +49,4 @@ def asked_of(
 
 def _count(images: ImageSet, attack: AttackRequest, data: str | os.PathLike[str] | None) -> int:
     wanted = images.of(attack.images)
-    return len(load(wanted.data, wanted.split, data)) if wanted.count is None else wanted.count
+    return len(load_set(wanted, data)) if wanted.count is None else wanted.count

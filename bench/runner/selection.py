@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bench.addresses.address import is_address
 from bench.attacks.toolkits import install_command, installed
+from bench.data.table import fits
 from bench.errors import PrerequisiteError, SpecError
 from bench.model_names import MODELS, check_options
 from bench.registry import literal, unknown
@@ -53,7 +54,7 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
         ModelRequest(name=name)
         for name in MODELS
         if not MODELS[name].facts["ours"]
-        and MODELS[name].facts["data"] in sets
+        and _fits_one(MODELS[name].facts["data"], sets)
         and name not in listed
     ]
     all_models = [*suite.models, *plugged, *_addressed(suite, models)]
@@ -82,7 +83,11 @@ def narrowed(suite: Suite, selection: Selection) -> Suite:
     if not kept_models:
         raise SpecError(f"suite {suite.name} makes none of these attacks on these models")
     sets_used = {MODELS[request.name].facts["data"] for request in kept_models}
-    image_sets = [image_set for image_set in suite.images if image_set.data in sets_used]
+    image_sets = [
+        image_set
+        for image_set in suite.images
+        if any(fits(image_set.data, data) for data in sets_used)
+    ]
     image_sets = image_sets or list(suite.images)
     if images is not None:
         count = None if images == "all" else int(images)
@@ -106,11 +111,16 @@ def _addressed(suite: Suite, named: Sequence[str]) -> list[ModelRequest]:
     wanted = [name for name in dict.fromkeys(named) if is_address(name) and name not in listed]
     sets = [image_set.data for image_set in suite.images]
     for name in wanted:
-        if MODELS[name].facts["data"] not in sets:
+        if not _fits_one(MODELS[name].facts["data"], sets):
             raise SpecError(
                 f"--model: {name} classifies {MODELS[name].facts['data']}, suite {suite.name} is {', '.join(sets)}"
             )
     return [ModelRequest(name=name) for name in wanted]
+
+
+def _fits_one(data: str, sets: Sequence[str]) -> bool:
+    """Return whether the models of a data set classify the images of one of some data sets."""
+    return any(fits(images, data) for images in sets)
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bench.data.datasets import load
+from bench.data.datasets import load, load_set
 from bench.data.labelled import LabelledImages
 from bench.data.table import DATASETS
 from bench.paths import cache_dir
@@ -81,7 +81,7 @@ def substitute_source(
     return SubstituteSource(
         name=name,
         seeds=LabelledImages(pool.pixels(few), pool.labels[few], pool.top),
-        held_out=load(attacked.data, attacked.split, root).first(_HELD_OUT),
+        held_out=load_set(attacked, root).first(_HELD_OUT),
     )
 
 

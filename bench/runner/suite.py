@@ -12,16 +12,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.attacks.catalogue import access, resolve, row_of
-from bench.data.table import DATASETS
 from bench.errors import SpecError, UnknownName
 from bench.registry import literal, unknown
 from bench.runner.claims_without_attacks import check_trainings
 from bench.runner.override import AS_IT_IS, Overrides
 from bench.runner.suite_claims import ClaimTable, checked_claim
+from bench.runner.suite_images import NamedImages
 from bench.spec import (
     AttackRequest,
     AttackSpec,
-    ImageSet,
     ModelRequest,
     Norm,
     Scalar,
@@ -67,7 +66,10 @@ class _Suite(BaseModel):
     title: Annotated[str, Field(min_length=1)]
     data: str | Annotated[list[str], Field(min_length=1)]
     split: Annotated[str, Field(min_length=1)] = "test"
-    images: Annotated[int, Field(ge=1)] | Literal["all"] = 200
+    images: (
+        Annotated[int, Field(ge=1)] | Literal["all"] | Annotated[str, Field(pattern=r"\.txt$")]
+    ) = 200
+    order: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     models: Annotated[list[_Model], Field(min_length=1)]
     attacks: Annotated[list[_Attack], Field(min_length=1)]
@@ -108,15 +110,10 @@ def read_suite(path: Path, text: str, over: Overrides = AS_IT_IS) -> Suite:
         raise SpecError(f"{path}: broken TOML: {error}") from error
     except ValidationError as error:
         raise SpecError(_in_words(path, error)) from error
-    for name in _listed(content.data):
-        if name not in DATASETS:
-            raise SpecError(f"{path}: data: {unknown('data set', name, list(DATASETS))}")
-        if content.split not in DATASETS[name].splits:
-            splits = ", ".join(DATASETS[name].splits)
-            raise SpecError(
-                f"{path}: split: {name} has no split {content.split!r}; it has {splits}"
-            )
-    count = None if content.images == "all" else content.images
+    asked = NamedImages(
+        path=path, data=_listed(content.data), split=content.split, images=content.images, order=content.order,
+    )  # fmt: skip
+    images = asked.sets()
     models = tuple(
         model for i, table in enumerate(content.models) for model in _models(path, i, table)
     )
@@ -141,9 +138,7 @@ def read_suite(path: Path, text: str, over: Overrides = AS_IT_IS) -> Suite:
     return Suite(
         name=suite_name(path),
         title=over.title(content.title),
-        images=tuple(
-            ImageSet(data=name, split=content.split, count=count) for name in _listed(content.data)
-        ),
+        images=images,
         seed=content.seed if over.seed is None else over.seed,
         models=models,
         attacks=attacks,

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bench.data.datasets import load
+from bench.data.datasets import load_set
 from bench.data.labelled import LabelledImages
 from bench.runner.plan import Plan
+from bench.spec import ImageSet, in_short
 from bench.store.fits import read_fit, write_fit
 from bench.store.identity import identity, sibling_key
 from bench.store.siblings import (
@@ -46,7 +47,7 @@ class Siblings:
 
     Attributes:
         found: by the key that siblings share.
-        same_images: by data, split and count, what is known of whether a sibling's images are those that
+        same_images: by data, split, order and count, what is known of whether a sibling's images are those that
             the data folder has.
     """
 
@@ -61,7 +62,8 @@ class Siblings:
         return [one for one in others if one.key != key and self._same(one)]
 
     def _same(self, sibling: Sibling) -> bool:
-        named = tuple(sibling.images[part] for part in ("data", "split", "count", "checksum"))
+        parts = ("data", "split", "order", "count", "checksum")
+        named = tuple(sibling.images.get(part) for part in parts)
         if named not in self.same_images:
             # All images of the sibling are compared, since a chunk has no checksum of its own.
             self.same_images[named] = self.images(sibling).checksum() == named[-1]
@@ -70,7 +72,11 @@ class Siblings:
     def images(self, sibling: Sibling) -> LabelledImages:
         """Return the images that the data folder has in the place of a sibling's."""
         data, split, count = (sibling.images[part] for part in ("data", "split", "count"))
-        return load(data, split, self.plan.data).first(count)
+        orders = {in_short(images.order): images.order for images in self.plan.images}
+        # Its order is that of the planned cell, which has the same key without count.
+        order = orders[sibling.images.get("order", "")]
+        wanted = ImageSet(data=data, split=split, count=count, order=order)
+        return load_set(wanted, self.plan.data).first(count)
 
     def left(self, key: str) -> int:
         """Return how many images of a planned cell are in no whole chunk of a finished sibling."""

@@ -47,6 +47,11 @@ from bench.spec.numbers import (
     scalar,
     whole,
 )
+from bench.spec.orders import (
+    in_short,
+    list_order,
+    listed,
+)
 from bench.spec.substitutes import (
     Substitute,
     SubstituteName,
@@ -139,6 +144,9 @@ __all__ = [
     "by_eight_bits",
     "configuration",
     "eps_text",
+    "in_short",
+    "list_order",
+    "listed",
     "measuring",
     "number",
     "predicting",

@@ -13,14 +13,20 @@ from bench.spec.words import Count, Expected, Figure, Norm, Scalar, Toolkit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSet:
-    """The first `count` images of a split, in file order; None means all of them."""
+    """The first `count` images of a split in an order; None means all of them.
+
+    Attributes:
+        order: which come first, see `bench.data.orders`; empty for the order of the file. A list may have
+            fewer images than the split.
+    """
 
     data: str
     split: str
     count: int | None = None
+    order: str = ""
 
     def of(self, count: Count | None) -> ImageSet:
-        """Return the first `count` images of the same split; None for the same images."""
+        """Return the first `count` images of the same split and order; None for the same images."""
         if count is None:
             return self
         return dataclasses.replace(self, count=None if count == "all" else count)

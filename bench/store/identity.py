@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import SpecError
-from bench.spec import Cell, ModelRequest, Suite
+from bench.spec import Cell, ModelRequest, Suite, in_short
 
 #: To be increased when the meaning of a cell changes, so that rows with the old meaning are never reused.
 IDENTITY_VERSION = 1
@@ -69,6 +69,7 @@ def identity(cell: Cell) -> dict[str, Any]:
             "split": cell.images.split,
             "count": cell.images.count,
             "checksum": cell.checksum,
+            **({"order": in_short(cell.images.order)} if cell.images.order else {}),
         },
         "seed": cell.seed,
         "batch_size": cell.batch_size,
@@ -78,9 +79,13 @@ def identity(cell: Cell) -> dict[str, Any]:
 def without_count(named: Mapping[str, Any]) -> dict[str, Any]:
     """Return an identity without how many images there are and what they contain.
 
-    Cells that agree in it are siblings: they differ only in how many images of one split they have.
+    Cells that agree in it are siblings: they differ only in how many images of one split they have, in one order.
     """
-    images = {part: named["images"][part] for part in ("data", "split")}
+    images = {
+        part: named["images"][part]
+        for part in ("data", "split", "order")
+        if part in named["images"]
+    }
     return {**named, "images": images}
 
 

@@ -73,7 +73,8 @@ class Results:
             pictures of that shape), `curves` (learning curves, see `bench.train.cards.learning_curves`;
             None or missing where there are none), `poison` (likewise, see `bench.train.cards.poisoning`),
             `threats` (norm and eps of the attacks that the suite makes on it, eps None for minimal-norm ones;
-            missing in old logs), and other facts of the adapter.
+            missing in old logs), `classes` (names of the classes of a data set that Crossfire does not list), and
+            other facts of the adapter.
         asked_images: of the cells that the run gave more images than the suite asks for, how many it asks
             for, by cell.
         trainings: those that the suite names, attacked or not, one dict each: `name`, `configuration` (the

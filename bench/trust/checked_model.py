@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 
 from bench.adapters.generators import device_of
-from bench.data.datasets import load
+from bench.data.datasets import load_examples
 from bench.spec import Adapter, Prediction
 from bench.trust.behaviour import IMAGES, Behaviour, judged
 from bench.trust.bounds import Bounds
@@ -40,7 +40,7 @@ class CheckedModel:
 
     @cached_property
     def _examples(self) -> tuple[torch.Tensor, torch.Tensor]:
-        part = load(self.data, "test", self.root).first(_IMAGES)
+        part = load_examples(self.data, self.root).first(_IMAGES)
         device = device_of(self.adapter)
         return part.images.to(device), part.labels.to(device)
 

@@ -77,7 +77,7 @@ def test_checksum_follows_files_and_size(birds):
     part = load(name, "train").first(2)
     first = part.checksum()
     assert load(f"folder:{birds}?size=9", "train").first(2).checksum() != first
-    Image.new("RGB", (40, 30), (1, 2, 3)).save(part.files[1])
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(part.stored.files[1])
     assert part.checksum() != first
 
 

@@ -212,13 +212,16 @@ BUFFERS = Check(
 
 
 def clean_accuracy(model: CheckedModel) -> Finding:
-    """Compare the accuracy with that on the model's card, else with chance, within three standard errors."""
+    """Compare the accuracy with that on the model's card, else with chance, within three standard errors.
+
+    A card is of the model's own data set: of other images for its models, such as corrupted ones, it says nothing.
+    """
     n, spec = len(model.labels), model.judge.spec
     accuracy = int((model.prediction.labels == model.labels).sum()) / n
     sentence = f"{accuracy:.1%} of the first {n} test images"
     folder = weights_folder(spec.name)
     card = read_card(folder, spec.name) if folder else None
-    declared = card["clean_accuracy"] if card else None
+    declared = card["clean_accuracy"] if card and model.data == spec.data else None
     if declared is not None:
         slack = 3 * math.sqrt(declared * (1 - declared) / n)
         return Finding(
