@@ -76,6 +76,11 @@ class Chosen:
         return [(name, severity) for name in self.corruptions for severity in self.severities]
 
 
+def is_corrupted(name: str) -> bool:
+    """Return whether the name of a data set is an address of corrupted images."""
+    return name.startswith("cifar10-c:")
+
+
 def facts(name: str) -> Dataset:
     """Return the facts of the images at an address; files are only looked at.
 
@@ -91,6 +96,10 @@ def facts(name: str) -> Dataset:
             f"(https://zenodo.org/records/2535967) and name the folder with its .npy files"
         )
     labels = _array(chosen.folder / "labels.npy")
+    if labels.ndim != 1 or len(labels) % len(SEVERITIES):
+        raise PrerequisiteError(
+            f"{chosen.folder / 'labels.npy'} has shape {labels.shape}, and not (50000,); unpack CIFAR-10-C.tar again"
+        )
     return Dataset(
         name, _CIFAR10.input_shape, _CIFAR10.classes,
         {"test": len(labels) // len(SEVERITIES) * len(chosen.versions)}, None,

@@ -115,6 +115,17 @@ def data(protocol: Mapping[str, Any]) -> str:
     return ", ".join(protocol["data"])
 
 
+def ordered(protocol: Mapping[str, Any], images: str) -> str:
+    """Return which images a run has, told how many: `first 200 images`, `200 images drawn with seed 3`."""
+    kind, _, rest = str(protocol.get("order", "")).partition(" ")
+    return {
+        "": f"first {images}",
+        "random": f"{images} drawn with seed {rest}",
+        "balanced": f"{images} drawn with seed {rest}, the classes in turn",
+        "list": f"first {images} in a list of {rest.partition(' ')[0]}",
+    }[kind]
+
+
 def parameters(given: Mapping[str, object]) -> str:
     """Return the parameters of an attack in one line: `random_start yes, steps 10`."""
     return ", ".join(f"{name} {parameter_value(value)}" for name, value in sorted(given.items()))

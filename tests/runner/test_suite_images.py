@@ -146,9 +146,11 @@ def test_a_report_says_which_images_they_are(suite, tmp_path):
         execute(planned(loaded), store)
         facts = protocol(load_results(store.root, "drawn", suite_content(loaded)))
         said[name] = next(fact.text for fact in facts if fact.name == "Data")
-    assert said["list"].startswith("digits, split test, of a list of 3, first 3 images")
+    assert said["list"].startswith(
+        "digits, split test, first 3 images (smoke: n < 100) in a list of 3"
+    )
     assert said["drawn"].startswith(
-        "digits, split test, drawn with seed 2, the classes in turn: 4 images"
+        "digits, split test, 4 images (smoke: n < 100) drawn with seed 2, the classes in turn"
     )
 
 

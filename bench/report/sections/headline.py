@@ -68,6 +68,7 @@ def headline_table(results: Results, found: pd.DataFrame) -> Table:
     """
     protocol = results.protocol
     images = formatting.plural(protocol["images"], "image")
+    counted = f"{images} of {formatting.data(protocol)} ({protocol['split']})"
     columns: dict[Column, Say] = {
         MODEL: "model",
         THREAT: threat_of,
@@ -82,9 +83,8 @@ def headline_table(results: Results, found: pd.DataFrame) -> Table:
     return tabulate(
         found,
         columns,
-        "Clean and robust accuracy with 95 % Wilson intervals, on the first "
-        f"{images} of {formatting.data(protocol)} ({protocol['split']}). An image counts as robust only "
-        "if it withstood every valid attack of the threat (worst case per image).",
+        f"Clean and robust accuracy with 95 % Wilson intervals, on the {formatting.ordered(protocol, counted)}. An image "
+        "counts as robust only if it withstood every valid attack of the threat (worst case per image).",
     )
 
 

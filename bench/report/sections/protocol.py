@@ -56,7 +56,7 @@ def protocol(results: Results) -> list[Fact]:
     facts = [
         Fact(
             "Data",
-            f"{formatting.data(asked)}, split {asked['split']}, {_which(asked.get('order', ''))}{counted}",
+            f"{formatting.data(asked)}, split {asked['split']}, {formatting.ordered(asked, counted)}",
         ),
         Fact("Models", _models(results)),
         Fact("Trunks", _trunks(results)),
@@ -70,17 +70,6 @@ def protocol(results: Results) -> list[Fact]:
         Fact("Left out", "; ".join(results.left_out)),
     ]
     return [fact for fact in facts if fact.text]
-
-
-def _which(order: str) -> str:
-    """Return which images of the split come first, in words before their number."""
-    kind, _, rest = order.partition(" ")
-    return {
-        "": "first ",
-        "random": f"drawn with seed {rest}: ",
-        "balanced": f"drawn with seed {rest}, the classes in turn: ",
-        "list": f"of a list of {rest.partition(' ')[0]}, first ",
-    }[kind]
 
 
 def _attacks(cells: pd.DataFrame) -> list[str]:
