@@ -45,29 +45,29 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _extras() -> list[dict[str, Any]]:
-    """Return what models by address and trackers need, and whether it is here."""
+    """Return what models and data sets by address and trackers need, and whether it is here."""
     from bench.addresses.address import EXTRAS, SCHEMES
-    from bench.trackers.table import TRACKERS, installed
+    from bench.data.address import DATA_SCHEMES
+    from bench.trackers.table import TRACKERS
 
     found = []
     for extra, packages in EXTRAS.items():
         schemes = " and ".join(
             f"{name}:" for name, scheme in SCHEMES.items() if scheme.extra == extra
         )
-        here = all(map(_installed, packages.values()))
-        words = (
-            f"installed, for models at {schemes}"
-            if here
-            else f"for models at {schemes} run: pip install 'crossfire-bench[{extra}]'"
-        )
-        found.append(_finding(extra, "ok" if here else "note", words))
-    for tracker in TRACKERS:
-        here, use = installed(tracker), f"for bench run --tracker {tracker}"
-        words = (
-            f"installed, {use}" if here else f"{use} run: pip install 'crossfire-bench[{tracker}]'"
-        )
-        found.append(_finding(tracker, "ok" if here else "note", words))
+        found.append(_extra(extra, list(packages.values()), f"models at {schemes}"))
+    for name, data in DATA_SCHEMES.items():
+        if data.package:
+            found.append(_extra(name, [data.package], f"data sets at {name}:"))
+    for tracker, package in TRACKERS.items():
+        found.append(_extra(tracker, [package], f"bench run --tracker {tracker}"))
     return found
+
+
+def _extra(name: str, packages: list[str], of: str) -> dict[str, Any]:
+    if all(map(_installed, packages)):
+        return _finding(name, "ok", f"installed, for {of}")
+    return _finding(name, "note", f"for {of} run: pip install 'crossfire-bench[{name}]'")
 
 
 def _installed(distribution: str) -> bool:

@@ -27,14 +27,14 @@ class DataScheme:
             `files(name, split)` returns their names, which lists of images may give.
         takes: the form of the value of each setting.
         note: what is there.
-        extra: what it needs beside the package itself; empty for nothing.
+        package: what it needs beside Crossfire, which the extra of its name brings; empty for nothing.
     """
 
     form: str
     module: str
     takes: Mapping[str, str]
     note: str
-    extra: str = ""
+    package: str = ""
 
     def code(self) -> ModuleType:
         """Return its module, imported at first use."""
@@ -66,7 +66,7 @@ DATA_SCHEMES: Mapping[str, DataScheme] = {
         form="hf-data:OWNER/NAME?size=64&image=img&label=label&models=cifar10",
         module="bench.data.hf_data",
         takes={"size": _SIDE, "image": r".+", "label": r".+", "config": r".+", "models": r"\S+"},
-        note="a data set of Hugging Face, or a folder that one was saved to", extra="hf-data",
+        note="a data set of Hugging Face, or a folder that one was saved to", package="datasets",
     ),
 }  # fmt: skip
 

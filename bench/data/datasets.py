@@ -111,18 +111,10 @@ def _read(name: str, split: str, root: Path) -> LabelledImages:
     if is_data_address(name):
         found: LabelledImages = images_at(name, split)
         return found
-    if name in READERS:
-        return users_images(name, split)
     class_name = DATASETS[name].torchvision
     if class_name is None:
         return _READERS[name](split, root)
     return _torchvision(name, class_name, split, root)
-
-
-@cache
-def _ordered(name: str, split: str, order: str, root: Path) -> LabelledImages:
-    whole = _read(name, split, root)
-    return whole.picked(places_of(order, whole.labels))
 
 
 def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:
@@ -143,6 +135,8 @@ def load(name: str, split: str, root: str | os.PathLike[str] | None = None) -> L
         raise unknown("data set", name, list(DATASETS))
     if split not in DATASETS[name].splits:
         raise SpecError(f"{name} has no split {split!r}; it has {', '.join(DATASETS[name].splits)}")
+    if name in READERS:
+        return users_images(name, split)
     return _read(name, split, data_dir(root).resolve())
 
 
@@ -154,9 +148,7 @@ def load_set(wanted: ImageSet, root: str | os.PathLike[str] | None = None) -> La
         PrerequisiteError: as in `load`.
     """
     whole = load(wanted.data, wanted.split, root)
-    if not wanted.order:
-        return whole
-    return _ordered(wanted.data, wanted.split, wanted.order, data_dir(root).resolve())
+    return whole.picked(places_of(wanted.order, whole.labels)) if wanted.order else whole
 
 
 def load_examples(name: str, root: str | os.PathLike[str] | None = None) -> LabelledImages:

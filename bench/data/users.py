@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.data.models_of import like
@@ -90,12 +91,18 @@ def users_images(name: str, split: str) -> LabelledImages:
     Raises:
         DataError: its function fails, or returns something that is no such images and labels.
     """
+    return _read_by(READERS[name].load(), name, split)
+
+
+@cache  # of a function that is defined again, as in a notebook, anew
+def _read_by(read: Callable[[str], Any], name: str, split: str) -> LabelledImages:
     from bench.data.checked_arrays import labelled
 
-    entry, known = READERS[name], DATASETS[name]
-    owner = Owner(title=f"data set {name!r}", origin=entry.origin(), error=DataError)
+    known = DATASETS[name]
+    origin = Entry(read, {}).origin()
+    owner = Owner(title=f"data set {name!r}", origin=origin, error=DataError)
     with owner.blamed("function"):
-        found = entry.load()(split)
+        found = read(split)
     if not isinstance(found, tuple) or len(found) != 2:
         raise owner.refused("function", found, "a pair of images and labels")
     try:

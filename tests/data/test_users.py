@@ -44,6 +44,16 @@ def test_tensors_and_models_of_another_data_set(register):
     assert load("tensors", "test").labels.tolist() == [9, 0, 1, 2]
 
 
+def test_a_function_that_is_defined_again_is_read_again(register):
+    for value in (0, 255):
+
+        def read(split, value=value):
+            return np.full((4, 8, 8), value, dtype=np.uint8), [0, 1, 1, 0]
+
+        register(read, "again")
+        assert load("again", "test").raw.unique().tolist() == [value]
+
+
 def test_models_are_tried_on_the_last_split_where_there_is_no_test(register):
     register(lambda split: (np.zeros((4, 8, 8), np.uint8), [0, 1, 1, {"a": 0, "b": 1}[split]]), "two",
              splits={"a": 4, "b": 4})  # fmt: skip
