@@ -1,1 +1,1 @@
-"""Data sets as (name, split) to images and labels."""
+"""Data sets as (name or address, split) to images and labels."""

@@ -2,7 +2,7 @@
 
 They are the split `test`, class by class in the order of the folders' names, which is that of the labels. An
 image is scaled (bicubic) until its shorter side is 256/224 of its size, and the square in its middle is
-kept, as for `natural`. Models of `natural` classify them where they have 224 pixels. RobustBench's 5,000
+kept, as for `natural`. The first images of a suite are all of one class, unless it has `order = "balanced"`. Models of `natural` classify them where they have 224 pixels. RobustBench's 5,000
 images are `images = "imagenet_test_image_ids.txt"` in a suite, with RobustBench's own list of their names.
 Imports no torch until images are read.
 """

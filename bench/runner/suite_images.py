@@ -45,7 +45,8 @@ class NamedImages:
             known = DATASETS[name]
         except KeyError:
             raise SpecError(
-                f"{self.path}: data: {unknown('data set', name, list(DATASETS))}"
+                f"{self.path}: data: {unknown('data set', name, list(DATASETS))}; if it comes from a plug-in, name that "
+                f"with --plugin FILE"
             ) from None
         except BenchError as error:
             raise type(error)(f"{self.path}: data: {error}") from error

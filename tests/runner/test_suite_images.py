@@ -11,6 +11,7 @@ import bench
 from bench.data.datasets import load
 from bench.data.orders import places_of
 from bench.errors import PrerequisiteError, SpecError
+from bench.measure.made_differently import are_other_images, differing_identity
 from bench.report.sections.protocol import protocol
 from bench.runner.execute import execute
 from bench.runner.grown import grown, most_images
@@ -78,6 +79,8 @@ def test_an_order_is_part_of_a_key_and_of_a_suite_only_where_there_is_one(suite)
     )
     assert len({cell_key(one) for one in (cell, drawn, other)}) == 3
     assert len({sibling_key(identity(one)) for one in (cell, drawn, other)}) == 3
+    images_of = [identity(one) for one in (cell, drawn)]
+    assert are_other_images(differing_identity(*images_of))
     contents = {
         suite_content(suite(images=10, order=order)) for order in ("", "random", "random 1")
     }
