@@ -248,23 +248,9 @@ def _source(file: Path) -> Source | None:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from bench.data.address import DATA_SCHEMES
-    from bench.data.table import DATASETS
+    from bench.data.listing import listing
 
-    addresses: list[dict[str, Any]] = [
-        {"name": scheme.form, "shape": None, "classes": None, "splits": [], "note": scheme.note}
-        for scheme in DATA_SCHEMES.values()
-    ]
-    return [
-        {
-            "name": entry.name,
-            "shape": list(entry.input_shape),
-            "classes": len(entry.classes),
-            "splits": [f"{name} {count}" for name, count in entry.splits.items()],
-            "note": entry.note,
-        }
-        for entry in DATASETS.values()
-    ] + addresses
+    return listing()
 
 
 def _toolkits() -> list[dict[str, Any]]:

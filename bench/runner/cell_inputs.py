@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.attacks.catalogue import is_external
-from bench.data.datasets import load
+from bench.data.datasets import load_set
 from bench.data.handed_in import HandedIn, read_handed_in
 from bench.data.labelled import LabelledImages
 from bench.data.table import fits
@@ -140,4 +140,4 @@ def _read(
     data: Path,
 ) -> HandedIn:
     """Read a file once for the models and radii that its images are judged under; `read_when` it last changed."""
-    return read_handed_in(path, load(split.data, split.split, data), shape, budget)
+    return read_handed_in(path, load_set(split, data), shape, budget)

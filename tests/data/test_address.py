@@ -1,6 +1,7 @@
 import pytest
 
 from bench.data.address import DATA_SCHEMES, DataAddress, is_data_address
+from bench.data.listing import listing
 from bench.data.table import DATASETS, fits
 from bench.errors import SpecError
 
@@ -44,3 +45,9 @@ def test_models_fit_their_own_data_set_and_images_made_for_them():
     assert fits("cifar10", "cifar10")
     assert not fits("cifar10", "cifar100")
     assert not fits("npz:nowhere.npz", "cifar10")
+
+
+def test_the_listing_has_every_data_set_and_every_form_of_address():
+    listed = {entry["name"]: entry for entry in listing()}
+    assert list(listed) == [*DATASETS, *(scheme.form for scheme in DATA_SCHEMES.values())]
+    assert listed["stl10"]["splits"] == ["train 5000", "test 8000"]
