@@ -23,7 +23,7 @@ def listing() -> list[dict[str, Any]]:
         }
         for entry in DATASETS.values()
     ]
-    addresses = [
+    addresses: list[dict[str, Any]] = [
         {"name": scheme.form, "shape": None, "classes": None, "splits": [], "note": scheme.note}
         for scheme in DATA_SCHEMES.values()
     ]
