@@ -43,14 +43,22 @@ def plan_again(
         raise SpecError(
             f"--model {', '.join(models)}: no model of the run; it has {', '.join(titles)}"
         )
-    counts = results.cells["images"].dropna()
-    images = int(counts.max()) if len(counts) else int(results.protocol["images"])
-    plan = make_plan(load_suite(suite), Selection(models=wanted, images=images), setting, note=note)
+    part = Selection(models=wanted, images=_images(results))
+    plan = make_plan(load_suite(suite), part, setting, note=note)
     changed = {request for request in plan.suite.models if _differs(plan, request, results)}
     for request in changed:
         note(f"{request.title()} has changed since {results.run} was run, and is not checked")
     kept = tuple(request for request in plan.suite.models if request not in changed)
     return dataclasses.replace(plan, suite=dataclasses.replace(plan.suite, models=kept))
+
+
+def _images(results: Results) -> int | str | None:
+    """Return the number of images that a run was asked for in place of its suite's; None where it took these."""
+    pairs = (results.asked or {}).get("images", [])
+    if all(asked == of for asked, of in pairs):
+        return None
+    counts = {int(asked) for asked, _ in pairs}
+    return counts.pop() if len(counts) == 1 else "all"  # data sets differ in how many are all
 
 
 def _differs(plan: Plan, request: ModelRequest, results: Results) -> bool:
