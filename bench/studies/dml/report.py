@@ -7,7 +7,8 @@ them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from bench.report.drawing import PUBLISHED, TEXT_WIDTH, canvas, percent_axis, st
 from bench.report.findings import Findings
 from bench.report.labels import data_name
 from bench.report.study import Study
-from bench.spec import eps_text
+from bench.spec import WHOLE_MODEL_SURFACE, eps_text
 from bench.studies.dml.embedding import embedding_figure
 
 _DL_BAR, _DML_BAR = "#9970ab", "#a6dba0"  # pale enough for a whisker in front
@@ -35,11 +36,13 @@ _PANELS = (
 _FIRST_CHART = {"mnist": 1, "fashion-mnist": 5, "cifar10": 9}
 _OPTIMISERS = {"adam": "Adam", "sgd": "SGD"}
 _VOTE = "-knn1-cosine"  # of the bar charts
-_LINES = {  # dashes and marker of a surface's line
+_LINES: dict[str, tuple[Any, str]] = {  # dashes and marker of a surface's line
     "soft-knn": ((0, (4, 1.5)), "s"),
     "nearest-other": ((0, (1, 1)), "^"),
     "metric-loss": ((0, (5, 1.5, 1, 1.5)), "D"),
+    WHOLE_MODEL_SURFACE: ("-", "P"),
 }
+_COLUMNS = 5  # of the legend
 
 
 def _called(model: str) -> str:
@@ -177,7 +180,9 @@ def _surfaces(findings: Findings) -> Figure | None:
             axes.set_title(f"{loss} loss, {_OPTIMISERS[optimiser]}", fontsize=8, pad=3)
         for axes in panels[-1]:
             axes.set_xlabel(r"$\varepsilon$", labelpad=1)
-        figure.legend(handles=_keys(), loc="outside upper center", ncols=5, frameon=False)
+        keys = _keys(set(lines["surface"]))
+        columns = len(keys) if len(keys) <= _COLUMNS else math.ceil(len(keys) / 2)
+        figure.legend(handles=keys, loc="outside upper center", ncols=columns, frameon=False)
         pdf = to_pdf(figure)
     return Figure(
         name="surfaces",
@@ -232,7 +237,8 @@ def _tick(eps: float) -> str:
     return "0" if eps == 0 else eps_text(eps)
 
 
-def _keys() -> list[Line2D]:
+def _keys(surfaces: Collection[str]) -> list[Line2D]:
+    """Return the keys of the lines: of the surfaces, those that attacks of the run followed."""
     bold = [
         Line2D([], [], color=colour, marker=marker, label=label, **_BOLD)
         for colour, marker, label in (
@@ -250,6 +256,7 @@ def _keys() -> list[Line2D]:
             **_THIN,
         )
         for surface, (dashes, marker) in _LINES.items()
+        if surface in surfaces
     ]
     return [*bold, *thin]
 

@@ -37,6 +37,18 @@ def test_two_images_of_a_single_step_are_always_allowed_and_more_on_a_surrogate(
     assert each(SEVERAL_STEPS, *cases[:2], bounds=bounds) == ["pass", "pass"]
 
 
+def test_an_attack_that_looks_for_the_nearest_image_may_pass_by_others():
+    nearest = build.cell("m", "deepfool", None, range(40), distance=dict.fromkeys(range(40), 0.05))
+    finding = one(SEVERAL_STEPS, fgsm("0.1", range(50)), nearest)
+    assert finding.status == "warn"
+    assert finding.sentence == (
+        "the single step of fgsm (torchattacks) breaks 10 of 200 images that deepfool does not, which looks for the "
+        "nearest image and may pass by others; no attack of several steps uses the whole radius"
+    )
+    assert 'name = "pgd"' in finding.remedy
+    assert one(SEVERAL_STEPS, fgsm("0.1", range(50)), nearest, pgd("0.1", [])).status == "fail"
+
+
 def test_images_that_another_attack_of_several_steps_breaks_are_not_missed():
     cells = fgsm("0.1", range(50)), pgd("0.1", []), pgd("0.1", range(50), toolkit="art")
     finding = one(SEVERAL_STEPS, *cells, fgsm("0.2", range(50)))
@@ -83,6 +95,16 @@ def test_where_asking_breaks_many_more_the_gradient_lies():
         (square, weak, near),
         (square, weak, far),  # breaks nothing within 0.1
     ) == ["pass", "warn", "warn", "pass", "fail"]
+
+
+def test_in_l0_a_search_among_pixels_may_find_more_than_a_gradient():
+    searched, sparse = (
+        build.cell("m", name, eps, broken, norm="l0", access=access)
+        for name, eps, broken, access in (
+            ("one-pixel", "3", range(101), "score"), ("sparsefool", None, range(20), "white"),
+        )
+    )  # fmt: skip
+    assert one(BLACK_BOX, searched, sparse).status == "not applicable"
 
 
 def test_images_of_another_network_must_not_break_what_gradients_do_not():
