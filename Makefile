@@ -29,12 +29,12 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p bench
 
-# torchattacks is installed without its requirements, which would hold back requests; pyproject.toml
-# has all that it imports.
+# torchattacks is installed without its requirements, which would hold back requests, and adv-lib without visdom,
+# which fails to install; pyproject.toml has all else that they import.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[dev]'
-	$(PIP) --no-deps torchattacks
+	$(PIP) --no-deps torchattacks adv-lib
 	touch $@
 
 clean:

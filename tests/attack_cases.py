@@ -48,6 +48,14 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "fgsm-radius": {"scan": 20},
     "ifgsm-radius": {"step_size": 0.02, "steps": 30},
     "brendel-bethge": {"steps": 5, "step_size": 0.2},
+    "superdeepfool": {"rounds": 5, "steps": 10},
+    "trust-region": {"steps": 30, "region": 0.02},
+    "pdpgd": {"steps": 40, "weight": 1, "weight_step": 0.3},
+    "pdgd": {"steps": 40, "weight": 1, "weight_step": 0.3},
+    "alma": {"steps": 40},
+    "cw-linf": {"c": 0.1, "steps": 10, "step_size": 0.1, "shrink": 0.7},
+    "sigma-zero": {"steps": 30},
+    "vfga": {"steps": 40, "samples": 4},
 }
 
 

@@ -54,7 +54,7 @@ BELOW = {
     "trackers": {"report", "store"},
     "studies": {"report", "trust", "measure", "attacks", "store", "data", "models"},
 }
-TOOLKITS = {"art", "foolbox", "torchattacks"}
+TOOLKITS = {"art", "foolbox", "torchattacks", "adv_lib"}
 
 
 def folders():
@@ -190,21 +190,31 @@ def required(names):
     return found
 
 
-def test_all_that_torchattacks_imports_is_required_by_us():
-    """It is installed without its requirements, since it pins a requests that it never imports."""
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@pytest.mark.parametrize(
+    ("name", "package", "stood_in_for"),
+    [("torchattacks", "torchattacks", set()), ("adv-lib", "adv_lib", {"visdom"})],
+)
+def test_all_that_it_imports_is_required_by_us(name, package, stood_in_for):
+    """It is installed without its requirements.
+
+    torchattacks pins a requests that it never imports, and adv-lib's visdom fails to install. Its
+    distutils is part of setuptools, where Python no longer has it.
+    """
     owners = importlib.metadata.packages_distributions()
-    code = [path for path in importlib.metadata.files("torchattacks") if path.suffix == ".py"]
+    code = [path for path in importlib.metadata.files(name) if path.suffix == ".py"]
     imported = {
         name.split(".")[0]
         for path in code
-        if path.parts[0] == "torchattacks"  # not the stale robustbench that lies beside it
+        if path.parts[0] == package  # not the stale robustbench that lies beside it
         for name in absolute_imports(path.locate())
-    } - {*sys.stdlib_module_names, "torchattacks"}
+    } - {*sys.stdlib_module_names, package, "distutils", *stood_in_for}
     assert imported >= {"numpy", "torch"}
     ours = required(Requirement(line).name for line in project()["dependencies"])
-    assert "torchattacks" not in ours
-    for name in imported:
-        assert ours & {canonicalize_name(owner) for owner in owners[name]}, name
+    assert name not in ours
+    assert "setuptools" in ours
+    for module in imported:
+        assert ours & {canonicalize_name(owner) for owner in owners[module]}, module
 
 
 def absolute_imports(path):

@@ -276,7 +276,7 @@ def expected_parity(spec: AttackSpec, left: Toolkit, right: Toolkit) -> Parity:
         SpecError: the catalogue has no entry for this pair.
     """
     for entry in row_of(spec.name).parity:
-        if entry.norm not in (None, spec.norm):
+        if entry.norm not in (None, spec.norm) or entry.toolkit not in (None, left, right):
             continue
         if entry.pair in (None, (left, right)):
             return entry.parity

@@ -15,10 +15,12 @@ from bench.spec import TOOLKITS, Scalar
 
 #: The meaning of a parameter; `ATTACK PARAMETER` where it means something else for one attack.
 MEANINGS: Mapping[str, str] = {
+    "adaptive": "whether the region grows and shrinks by how well the model is taken for linear in it",
     "adaptive passes": "forward and backward passes for each image, at most",
     "alpha": "probability that a certified radius is wrong",
     "alpha_max": "largest weight of the clean image in a step",
     "apgd_t": "whether apgd-t, which needs four classes, is one of the attacks",
+    "alma decay": "weight of the past in the running means of the gradient and of its square",
     "autoattack steps": "steps of apgd-ce, apgd-t and fab-t",
     "autoattack queries": "queries of square",
     "batch": "images that are attacked together during the fit; 1 as published",
@@ -30,6 +32,9 @@ MEANINGS: Mapping[str, str] = {
     "certify n": "noisy copies that bound the share of the class",
     "clip": "when the image is clipped to [0, 1]: after each of the steps, or once at the end (overshoot 0.01)",
     "confidence": "margin by which the wrong class must lead, in logits",
+    "cw-linf c": "weight of the margin at the start; it doubles until the label changes",
+    "cw-linf step_size": "learning rate of Adam",
+    "cw-linf steps": "gradient steps for each bound and c, at most",
     "cw step_size": "learning rate of Adam",
     "decay": "weight of the gradients of earlier steps",
     "delta": "share of the images to fit on that may stay unfooled",
@@ -41,6 +46,7 @@ MEANINGS: Mapping[str, str] = {
     "fab-t beta": "share of the way from the clean image that is kept after a success",
     "fab_t": "whether fab-t is one of the attacks",
     "file": "the file of the images",
+    "first_step": "length of the first step, in the norm of the attack",
     "fit": "split and number of images that the perturbation is fitted on",
     "fitted_on": "the model whose perturbation is applied; `itself` for the model attacked",
     "fmn step_size": "length of the first step; it decays to a hundredth",
@@ -63,15 +69,23 @@ MEANINGS: Mapping[str, str] = {
     "overshoot": "how far beyond the boundary a step goes, as a share of its length",
     "p_init": "share of the pixels in the first square",
     "passes": "largest number of passes over the images to fit on",
+    "pdgd step_size": "learning rate of Adam; it decays to a hundredth",
+    "pdpgd step_size": "learning rate of Adam; it decays to a hundredth",
     "population": "candidates of the differential evolution, for each image",
     "project": "radius of the ball that the steps stay in; 1 for the whole box",
     "queries": "queries per image",
     "random_start": "whether the first image is drawn at random from the ball",
+    "region": "length of the longest step at first, in the norm of the attack",
     "restarts": "how often the attack is run, each time from a new draw; an image once fooled is kept",
     "rotations": "rotations on the grid",
+    "rounds": "largest number of rounds of DeepFool",
+    "samples": "random changes of a value that are tried in each direction",
     "salt-and-pepper steps": "largest number of draws",
     "scan": "equal steps up to max_eps that are tried before the bisection",
     "search_steps": "steps of the search over c",
+    "shrink": "share of the linf norm reached that becomes the next bound",
+    "sigma": "how sharp the stand-in for l0 is: a change of the root of sigma counts as half a value",
+    "sigma-zero step_size": "learning rate of Adam; it decays to a tenth",
     "source_step": "first length of a step towards the image, relative to the distance",
     "spherical_step": "first length of a step along the sphere, relative to the distance",
     "square queries": "queries per image in each restart",
@@ -79,10 +93,17 @@ MEANINGS: Mapping[str, str] = {
     "steps": "gradient steps",
     "stop": "what ends the search: `class`, that the best candidate has another class, or the wanted one; a "
     "number, that the probability of the label is below it, or that of the wanted class above it",
+    "superdeepfool search_steps": "steps of the bisection at the end",
+    "superdeepfool steps": "gradient steps of DeepFool in each round, at most",
     "targeted": "the class to reach: none for any other, next, least-likely, random, or a class",
     "targets": "classes that are targeted in turn, the likeliest first",
     "theta": "amount added to a value",
+    "threshold": "smallest change that is kept, at first",
+    "threshold_step": "by how much the threshold grows or shrinks in a step, as a share of the learning rate",
     "translations": "shifts on the grid, along each side",
+    "weight": "weight of the distance against that of the margin, at first",
+    "weight_step": "learning rate of the weight; it decays to a tenth",
+    "vfga steps": "values that are changed, at most",
     "universal clip": "whether images are clipped to [0, 1] during the fit",
     "universal steps": "steps of DeepFool on one image; its result is not used if it needs them all",
 }
@@ -117,8 +138,10 @@ def meaning(attack: str, parameter: str) -> str:
 def _parameters(attack: Attack) -> list[dict[str, Any]]:
     parameters = []
     if not attack.minimal:
-        pixels = set(attack.norms) == {"l0"}
-        values = "a whole number from 1" if pixels else "above 0; linf: at most 1"
+        pixels, norms = set(attack.norms) == {"l0"}, "above 0; linf: at most 1"
+        values = "a whole number from 1" if pixels else norms
+        if not pixels and "l0" in attack.norms:
+            values += "; l0: a whole number of pixels"
         parameters.append(_parameter("eps", _PIXELS if pixels else _EPS, values, None, {}))
     for name, rule in attack.parameters.items():
         refused: dict[str, str] = {

@@ -196,6 +196,8 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("adaptive", "l2"): _adaptive,
     ("noise", "linf"): _noise,
     ("noise", "l2"): _noise,
+    ("noise", "l1"): _noise,
+    ("noise", "l0"): _noise,
     ("deepfool", "l2"): _deepfool,
     ("deepfool", "linf"): _deepfool,
     ("l-bfgs", "l2"): _lbfgs,

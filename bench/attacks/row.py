@@ -119,11 +119,16 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The parity of one pair of toolkits; None for any pair. The first match counts."""
+    """The parity of one pair of toolkits, of every pair with one of them, or of any pair.
+
+    The first match counts. Of a parity with a direction (`norm`), only `pair` says which side is left; of
+    one with a `toolkit` the bounds have to be the same both ways.
+    """
 
     parity: Parity
     pair: tuple[Toolkit, Toolkit] | None = None
     norm: Norm | None = None
+    toolkit: Toolkit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ class Attack:
         access: what it uses of a model: `whole` everything, inside and out; `white` one of its surfaces;
             `score` its scores; `decision` its decisions; `none` nothing that is known here.
         rows: the name of the kind of its rows (`RowKind`): attacks on images, or measurements.
-        on_request: toolkits that run it only if a suite names them.
+        on_request: toolkits that run it only if a suite names them, or in a norm that no other has.
         absent: why a toolkit that seems to have it does not.
         irreducible: why its goal cannot be less confidence in the label; empty if it can.
         packages: what must be installed besides a toolkit, by a name that pip and Python share.

@@ -110,7 +110,7 @@ def run_attack(
     x, y, target = batch
     _check_request(spec, toolkit, target, _shape(x), num_classes)
     images = _checked(x)
-    driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
+    driver = _driver(toolkit)
     try:
         driver.prepare()
         warm = getattr(driver, "WARM", {}).get((spec.name, spec.norm))
@@ -139,6 +139,11 @@ def run_attack(
     return AttackResult(
         x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped, probe.trace
     )  # fmt: skip
+
+
+def _driver(toolkit: Toolkit) -> Any:
+    """Return the module that runs the attacks of a toolkit."""
+    return importlib.import_module(f"bench.attacks.{toolkit.replace('-', '_')}_driver")
 
 
 def _unmoved(x: torch.Tensor, x_adv: torch.Tensor) -> torch.Tensor:
@@ -202,7 +207,7 @@ def fit(
     images, labels = images[right], y[right]
     if not len(images):
         raise SpecError(f"{spec.name}: the model gets none of the {len(x)} images right to fit on")
-    driver: Any = importlib.import_module(f"bench.attacks.{toolkit}_driver")
+    driver = _driver(toolkit)
     try:
         driver.prepare()
         with attacked(model, images, seed) as probe:

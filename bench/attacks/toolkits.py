@@ -16,7 +16,13 @@ _PACKAGES: dict[Toolkit, tuple[str, str]] = {
     "foolbox": ("foolbox", "foolbox==3.3.4"),
     # It pins requests to a version of 2020 that it never imports; Crossfire requires its other packages.
     "torchattacks": ("torchattacks", "--no-deps torchattacks==3.5.1"),
+    # It requires visdom, which fails to install and only draws its curves.
+    "adv-lib": ("adv_lib", "--no-deps adv-lib==0.2.8"),
 }
+
+#: Toolkits that a user adds to Crossfire. Their attacks are left out where they are missing, but a suite that
+#: names one of them cannot do without it.
+ADDED: tuple[Toolkit, ...] = ("adv-lib",)
 
 
 def installed(toolkit: Toolkit) -> bool:

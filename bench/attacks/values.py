@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 
 from bench.attacks.row import QUARTER_OF_EPS, Attack, Parameter
@@ -13,6 +14,10 @@ from bench.spec import GOALS, ITSELF, Norm, Scalar, number, whole
 _FIT = re.compile(r"(\S+) +([1-9][0-9]*)", re.ASCII)
 #: The largest value of a count parameter.
 _MOST = 10**9
+#: A radius of each norm, for messages.
+_RADII: Mapping[Norm, str] = {
+    "l0": "3 (pixels)", "l1": "'5'", "l2": "'0.5'", "linf": "'8/255'"
+}  # fmt: skip
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 
@@ -52,7 +57,7 @@ def radius_text(attack: Attack, norm: Norm, eps: float | str | None) -> str | No
             )
         return None
     if eps is None:
-        raise SpecError(f"{attack.name} needs eps, the radius in {norm}, such as '8/255'")
+        raise SpecError(f"{attack.name} needs eps, the radius in {norm}, such as {_RADII[norm]}")
     text = _amount_text(eps, f"{attack.name}: eps")
     value = number(text)
     if value <= 0 or (norm == "linf" and value > 1):

@@ -80,7 +80,7 @@ def _installed(distribution: str) -> bool:
 
 def _toolkits() -> list[dict[str, Any]]:
     from bench.attacks.catalogue import optional
-    from bench.attacks.toolkits import here, install_command, installed
+    from bench.attacks.toolkits import ADDED, here, install_command, installed
     from bench.runner.manifest import versions
     from bench.spec import TOOLKITS
 
@@ -88,6 +88,8 @@ def _toolkits() -> list[dict[str, Any]]:
     found = [
         _finding(toolkit, "ok", known.get(toolkit, "its attacks are our own"))
         if installed(toolkit)
+        else _finding(toolkit, "note", f"for more attacks run: {install_command(toolkit)}")
+        if toolkit in ADDED
         else _finding(toolkit, "missing", f"run: {install_command(toolkit)}")
         for toolkit in TOOLKITS
     ]

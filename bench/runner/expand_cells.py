@@ -15,10 +15,10 @@ from bench.attacks.catalogue import (
     row_of,
 )
 from bench.attacks.needs import unmet
-from bench.attacks.toolkits import shortfall
+from bench.attacks.toolkits import ADDED, shortfall
 from bench.attacks.users import attack_code
 from bench.data.handed_in import HandedIn
-from bench.errors import AdapterError, UnsupportedAttack
+from bench.errors import AdapterError, PrerequisiteError, UnsupportedAttack
 from bench.runner.attack_surfaces import is_elsewhere, surfaces_under
 from bench.runner.cell_inputs import CellInputs, weights_of
 from bench.runner.fits import FitSource, other_model
@@ -202,6 +202,7 @@ def _runners(
     Raises:
         UnsupportedAttack: the suite names a toolkit that does not have the attack or does not support
             one of its parameters. If it names none, such a toolkit is added to `left_out`.
+        PrerequisiteError: the suite names a toolkit that users add and that is not installed.
     """
     spec = attack.spec
     for toolkit in attack.toolkits or _default_toolkits(spec):
@@ -213,6 +214,8 @@ def _runners(
                 raise UnsupportedAttack(why)
             left_out[why] = None
         elif (lacking := shortfall(row_of(spec.name), toolkit)) is not None:
+            if attack.toolkits is not None and toolkit in ADDED:
+                raise PrerequisiteError(lacking)
             left_out[lacking] = None
         else:
             yield toolkit
@@ -220,8 +223,8 @@ def _runners(
 
 def _default_toolkits(spec: AttackSpec) -> list[Toolkit]:
     """Return the toolkits that run an attack if a suite names none."""
-    on_request = row_of(spec.name).on_request
-    return [kit for kit in available(spec.name, spec.norm) if kit not in on_request]
+    on_request, having = row_of(spec.name).on_request, available(spec.name, spec.norm)
+    return [kit for kit in having if kit not in on_request] or list(having)
 
 
 def _fit_for(

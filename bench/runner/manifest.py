@@ -20,6 +20,7 @@ from bench.attacks.catalogue import access, attacking_kind, row_of
 from bench.data.address import is_data_address
 from bench.data.table import DATASETS, fits
 from bench.data.users import READERS
+from bench.attacks.toolkits import ADDED
 from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan
@@ -53,6 +54,7 @@ _VERSIONED = {
     "art": "adversarial-robustness-toolbox",
     "foolbox": "foolbox",
     "torchattacks": "torchattacks",
+    "adv-lib": "adv-lib",
     "torch": "torch",
     "numpy": "numpy",
 }
@@ -67,7 +69,8 @@ def versions() -> dict[str, str]:
         try:
             installed[name] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            installed[name] = "absent"
+            if name not in ADDED:
+                installed[name] = "absent"
     return installed
 
 

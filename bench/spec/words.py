@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 Norm = Literal["l0", "l1", "l2", "linf"]
 #: What runs an attack: a library, Crossfire itself (`native`), or the function of a user (`plugin`).
-Toolkit = Literal["art", "foolbox", "torchattacks", "native", "plugin"]
+Toolkit = Literal["art", "foolbox", "torchattacks", "adv-lib", "native", "plugin"]
 Loss = Literal["ce", "margin", "dlr"]
 Goal = Literal["misclassification", "targeted", "source-target", "confidence-reduction"]
 #: What is read off adversarial radii: R of the fitted logistic, or what presumes no shape.

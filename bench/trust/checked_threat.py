@@ -32,7 +32,9 @@ from bench.spec import (
 from bench.trust.checked_model import CheckedModel
 
 #: In which order toolkits are tried where a check names none.
-_PREFERRED: tuple[Toolkit, ...] = ("native", "torchattacks", "foolbox", "art", "plugin")
+_PREFERRED: tuple[Toolkit, ...] = (
+    "native", "torchattacks", "foolbox", "art", "adv-lib", "plugin",
+)  # fmt: skip
 
 
 class Tried(NamedTuple):

@@ -54,7 +54,9 @@ def test_one_amount_has_one_spelling() -> None:
     [
         (("pdg", "linf", "8/255"), "pgd"),
         (("fgsm", "l2", "8/255"), "fgsm has no norm 'l2'; it has linf"),
-        (("pgd", "linf"), "needs eps"),
+        (("pgd", "linf"), "needs eps, the radius in linf, such as '8/255'"),
+        (("one-pixel", "l0"), "needs eps, the radius in l0, such as 3 (pixels)"),
+        (("fab", "l1"), "needs eps, the radius in l1, such as '5'"),
         (("cw", "l2", "8/255"), "takes no eps"),
         (("pgd", "linf", "8/0"), "eps"),
         (("pgd", "linf", 0), "above 0"),
@@ -165,13 +167,13 @@ def test_listing_says_what_the_table_says() -> None:
     assert rows["cw"] == {
         "name": "cw",
         "norms": ["l2"],
-        "toolkits": ["art", "foolbox", "torchattacks"],
+        "toolkits": ["art", "foolbox", "torchattacks", "adv-lib"],
         "kind": "minimal",
         "access": "white",
         "targeted": True,
         "goals": list(GOALS),
         "note": ATTACKS["cw"].note,
-        "where": {"art": ["l2"], "foolbox": ["l2"], "torchattacks": ["l2"]},
+        "where": {kit: ["l2"] for kit in ("art", "foolbox", "torchattacks", "adv-lib")},
         "absent": {},
         "unavailable": {},
     }
@@ -207,7 +209,7 @@ def test_install_commands_pin_what_the_project_pins() -> None:
     for toolkit in TOOLKITS:
         command = kits.install_command(toolkit)
         requirement = command.removeprefix("pip install ").removeprefix("--no-deps ")
-        if toolkit == "torchattacks":
+        if toolkit in ("torchattacks", "adv-lib"):
             assert command == f"pip install --no-deps {requirement}"
             assert not any(toolkit in needed for needed in project["dependencies"])
         else:
@@ -217,7 +219,7 @@ def test_install_commands_pin_what_the_project_pins() -> None:
 
 
 def test_the_catalogue_imports_neither_torch_nor_a_toolkit() -> None:
-    heavy = "{'torch', 'art', 'foolbox', 'torchattacks', 'numpy'}"
+    heavy = "{'torch', 'art', 'foolbox', 'torchattacks', 'adv_lib', 'numpy'}"
     code = f"import sys, bench.attacks.catalogue; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -16,7 +16,7 @@ from bench.spec import BLACK_BOX_SURFACE
 
 #: Budgets at which every attack reaches its goal, so that what is said of a success is tested.
 EPS = {"linf": "0.3", "l2": "2", "l1": "10", "l0": "8"}
-NOISE_EPS = {"linf": "0.8", "l2": "6"}
+NOISE_EPS = {"linf": "0.8", "l2": "6", "l1": "60", "l0": "40"}
 #: Two images of class 0, to which class 6 is the nearest, and two others.
 IMAGES, SOURCE, TARGET = [0, 1, 9, 3], 0, 6
 

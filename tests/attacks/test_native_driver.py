@@ -38,3 +38,27 @@ def test_points_fill_the_ball_evenly(norm) -> None:
     radii = points.norm(p=order, dim=1)
     assert radii.max() <= 1 + 1e-6
     assert (radii < 0.5).float().mean() == pytest.approx(0.25, abs=0.03)
+
+
+def test_l1_noise_has_its_sum_where_nothing_is_clipped() -> None:
+    delta = noise(torch.full_like(X, 0.5), "l1", 0.4, seed=1) - 0.5
+    assert torch.allclose(delta.abs().flatten(1).sum(1), torch.tensor(0.4), atol=1e-5)
+    assert abs(delta.sign().mean()) < 0.05
+    # Of a uniform point of the sphere of d values the mean of each is 1/d of the sum.
+    assert delta.abs().mean() == pytest.approx(0.4 / 36, abs=1e-5)
+    assert not torch.equal(noise(X, "l1", 3, seed=1), noise(X, "l1", 3, seed=2))
+
+
+def test_l0_noise_changes_so_many_pixels_to_colours_at_the_bounds() -> None:
+    grey = torch.full((300, 3, 4, 4), 0.5)
+    shown = noise(grey, "l0", 5, seed=1)
+    moved = (shown != grey).any(1)
+    assert (moved.flatten(1).sum(1) == 5).all()
+    assert set(shown[(shown != grey)].tolist()) == {0.0, 1.0}
+    assert (shown != grey).all(1).equal(moved)
+    # Each of 16 places in 5 of 16 draws.
+    assert moved.float().mean(0).min() > 0.2
+    assert torch.equal(shown, noise(grey, "l0", 5, seed=1))
+    assert torch.equal(
+        noise(grey, "l0", 99, seed=1) != grey, torch.ones_like(grey, dtype=torch.bool)
+    )

@@ -26,7 +26,12 @@ CLASSES = 5
 RESISTING = 1
 #: Attacks that may miss what they could find, with the few steps of a test.
 CHANCE = ("noise", "square", "one-pixel", "boundary", "hopskipjump", "spatial", "salt-and-pepper")
-REPEATED = [case for case in CASES if "restarts" in ATTACKS[case[0]].parameters]
+REPEATED = [
+    case
+    for case in CASES
+    if "restarts" in ATTACKS[case[0]].parameters
+    and catalogue.refusal(quick(*case[:2], restarts=3), case[2]) is None
+]
 AIMED = [
     case
     for case in CASES

@@ -54,9 +54,10 @@ def test_passes_are_no_fewer_than_the_attacks_of_the_digits_suite_take():
             if spec.name == "deepfool":  # it ends sooner or later, by the image
                 assert said / 4 <= int(tried.backwards.max()) <= 4 * said, (spec.title(), toolkit)
                 continue
-            assert int(tried.backwards.max()) <= said, (spec.title(), toolkit)
+            more = 1 if toolkit == "adv-lib" else 0  # it looks at what the last step came to
+            assert int(tried.backwards.max()) <= said + more, (spec.title(), toolkit)
             if not catalogue.is_minimal(spec.name):
-                assert int(tried.forwards.max()) <= said <= int(tried.backwards.max()) + 1
+                assert int(tried.forwards.max()) - more <= said <= int(tried.backwards.max()) + 1
 
 
 def test_a_gradient_for_every_class_counts_as_often_as_there_are_classes():

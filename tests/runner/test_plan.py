@@ -156,6 +156,24 @@ def test_a_toolkit_that_is_not_installed_is_left_out_unless_asked_for(
         make_plan(suite, Selection(toolkits=[absent]))
 
 
+def test_a_suite_that_names_an_added_toolkit_cannot_do_without_it(tmp_path, monkeypatch):
+    """Others leave out what it alone has, in a line."""
+    sparse = {"name": "sigma-zero", "norm": "l0"}
+    path = tmp_path / "sparse.toml"
+    path.write_text(build.suite(["digits/mlp"], [FGSM, sparse]))
+    assert [cell.toolkit for cell in make_plan(load_suite(str(path))).cells.values()][3:] == [
+        "adv-lib"
+    ]
+    monkeypatch.setattr(toolkits, "installed", lambda kit: kit != "adv-lib")
+    why = "adv-lib is not installed; run: pip install --no-deps adv-lib==0.2.8"
+    plan = make_plan(load_suite(str(path)))
+    assert len(plan.cells) == 3
+    assert plan.left_out == (why,)
+    path.write_text(build.suite(["digits/mlp"], [FGSM, {**sparse, "toolkits": ["adv-lib"]}]))
+    with pytest.raises(PrerequisiteError, match=f"^{why}$"):
+        make_plan(load_suite(str(path)))
+
+
 def test_devices():
     assert resolve_device("cpu") == "cpu"
     assert resolve_device("auto") in ("cpu", "cuda")
@@ -307,6 +325,10 @@ def test_a_toolkit_that_runs_an_attack_on_request_runs_it_where_a_suite_names_it
 
     assert toolkits_of() == ["art", "foolbox", "torchattacks"]
     assert toolkits_of(toolkits=["native", "art"]) == ["native", "art"]
+    # Where no other has the norm it need not be named.
+    other = {"name": "apgd-ce", "steps": 5}
+    assert toolkits_of(**other) == ["art", "torchattacks"]
+    assert toolkits_of(**other, norm="l1") == ["adv-lib"]
 
 
 def test_a_model_whose_published_weights_are_not_here_is_left_out_and_the_others_run(

@@ -41,17 +41,37 @@ def ball_point(x: torch.Tensor, norm: Norm, eps: float, seed: int) -> torch.Tens
 def noise(x: torch.Tensor, norm: Norm, eps: float, seed: int) -> torch.Tensor:
     """Return images with noise added, clipped to [0, 1].
 
-    Uniform in [-eps, eps] for linf; for l2 a Gaussian direction of length eps, which clipping may
-    shorten.
+    Uniform in [-eps, eps] for linf; for l2 a Gaussian direction of length eps, for l1 a point drawn uniformly
+    from the sphere, both of which clipping may shorten; for l0 eps pixels drawn at random, each value of which
+    becomes 0 or 1.
 
     Args:
         x: images, float32 (N, C, H, W) in [0, 1].
-        norm: `linf` or `l2`.
+        norm: any; in l0 eps is a whole number of pixels.
         eps: the radius.
         seed: of the draw, made on the CPU so that devices agree.
     """
+    generator = torch.Generator().manual_seed(seed)
+    if norm == "l0":
+        return _pixels(x, int(eps), generator)
     if norm == "linf":
-        delta = ball_point(x, norm, eps, seed)
+        delta = _uniform(x, eps, generator).to(x.device)
     else:
-        delta = (eps * _gaussian(x, torch.Generator().manual_seed(seed))).to(x.device)
+        direction = (_laplace if norm == "l1" else _gaussian)(x, generator)
+        delta = (eps * direction).to(x.device)
     return (x + delta).clamp(0, 1)
+
+
+def _laplace(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return random directions of length 1 in l1, uniform on its sphere."""
+    draw = torch.empty(x.shape).exponential_(generator=generator)
+    signs = torch.randint(0, 2, x.shape, generator=generator) * 2 - 1
+    return signs * draw / _column(draw.flatten(1).sum(1), draw)
+
+
+def _pixels(x: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Return images of which `count` random pixels have random colours at the bounds of [0, 1]."""
+    order = torch.rand(len(x), x[0, 0].numel(), generator=generator).argsort(1).argsort(1)
+    drawn = (order < count).view(len(x), 1, *x.shape[2:]).to(x.device)
+    colours = torch.randint(0, 2, x.shape, generator=generator).to(x)
+    return torch.where(drawn, colours, x)

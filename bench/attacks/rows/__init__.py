@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.attacks.row import Attack, Parameter
-from bench.attacks.rows import fixed, minimal, queries, sparse
+from bench.attacks.rows import fixed, minimal, penalty, queries, sparse
 from bench.spec import NORMS, Scalar, number
 
 #: Every attack by its name; `bench.register_attack` adds those of users.
 ATTACKS: dict[str, Attack] = {
-    row.name: row for row in (*fixed.ROWS, *minimal.ROWS, *sparse.ROWS, *queries.ROWS)
+    row.name: row for rows in (fixed, minimal, penalty, sparse, queries) for row in rows.ROWS
 }
 
 

@@ -13,8 +13,17 @@ from bench.attacks.row import (
     identical,
     verdict,
 )
-from bench.attacks.rows.common import EOT, RESTARTS, STEP_SIZE, STEPS, TARGETED, THREE
-from bench.spec import ITSELF
+from bench.attacks.rows.common import (
+    ADV_LIB,
+    EOT,
+    RESTARTS,
+    STEP_SIZE,
+    STEPS,
+    TARGETED,
+    THREE,
+    as_adv_lib,
+)
+from bench.spec import ITSELF, Norm
 
 _ONE_GRADIENT = "takes one gradient a step"
 _EOT_REFUSED = Refusal("torchattacks", "eot", 1, _ONE_GRADIENT)
@@ -24,7 +33,12 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
     # `alike` was set from the agreement seen on 24 to 36 images, as for Square.
     return Attack(
         name=name,
-        norms={"linf": ("art", "torchattacks"), "l2": ("art", "torchattacks")},
+        norms={
+            "linf": ("art", "torchattacks", *ADV_LIB),
+            "l2": ("art", "torchattacks", *ADV_LIB),
+            "l1": ADV_LIB,
+        },
+        on_request=ADV_LIB,
         parameters={
             "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
@@ -48,6 +62,10 @@ _FAB = {
     "eta": Parameter("amount", 1.05, least=1),
     "beta": Parameter("amount", 0.9, most=1),
 }
+_FAB_ALIKE = as_adv_lib(
+    verdict("the same projections; torchattacks stops at the first image within eps", 0.95)
+)
+_THREE_NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 _TARGETS = Parameter("count", 9, least=1)
 
 ROWS = (
@@ -87,7 +105,8 @@ ROWS = (
     ),
     Attack(
         name="pgd",
-        norms={"linf": THREE, "l2": THREE},
+        norms={"linf": (*THREE, *ADV_LIB), "l2": THREE},
+        on_request=ADV_LIB,
         parameters={
             "steps": STEPS,
             "step_size": STEP_SIZE,
@@ -96,8 +115,14 @@ ROWS = (
             "eot": EOT,
             "targeted": TARGETED,
         },
-        refusals=(Refusal("torchattacks", "eot", 1, _ONE_GRADIENT, norm="l2"),),
+        refusals=(
+            Refusal("torchattacks", "eot", 1, _ONE_GRADIENT, norm="l2"),
+            Refusal("adv-lib", "eot", 1, _ONE_GRADIENT),
+        ),
         parity=(
+            as_adv_lib(
+                verdict("adv-lib draws its own start, and keeps the last image that fooled", 0.95)
+            ),
             Agreement(
                 identical("the same steps; a random start is drawn once for all toolkits"),
                 norm="linf",
@@ -141,30 +166,34 @@ ROWS = (
     ),
     Attack(
         name="fab",
-        norms={
-            "linf": ("torchattacks",),
-            "l2": ("torchattacks",),
-            "l1": ("torchattacks",),
-        },
+        norms=dict.fromkeys(_THREE_NORMS, ("torchattacks", *ADV_LIB)),
+        on_request=ADV_LIB,
         every_class=True,
         parameters=_FAB,
+        parity=(_FAB_ALIKE,),
         note="projections on the nearest linearised boundary, drawn back by beta to the image; what "
         "lies beyond eps does not count; a gradient for every class a step",
     ),
     Attack(
         name="fab-t",
-        norms={
-            "linf": ("torchattacks",),
-            "l2": ("torchattacks",),
-            "l1": ("torchattacks",),
-        },
+        norms=dict.fromkeys(_THREE_NORMS, ("torchattacks", *ADV_LIB)),
+        on_request=ADV_LIB,
         parameters={**_FAB, "targets": _TARGETS},
+        refusals=(
+            Refusal("adv-lib", "restarts", 1, "begins anew only once it has tried every class"),
+        ),
+        parity=(_FAB_ALIKE,),
         note="FAB towards each of the classes most likely next in turn, at most `targets` of them; a "
         "gradient a step",
     ),
     Attack(
         name="apgd-t",
-        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
+        norms={
+            "linf": ("torchattacks", *ADV_LIB),
+            "l2": ("torchattacks", *ADV_LIB),
+            "l1": ADV_LIB,
+        },
+        on_request=ADV_LIB,
         parameters={
             "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
@@ -172,6 +201,14 @@ ROWS = (
             "targets": _TARGETS,
         },
         absent={"art": "its ratio of differences of logits knows no target"},
+        parity=(
+            as_adv_lib(
+                verdict(
+                    "adv-lib's ratio sets the target against the likeliest other class, and not the label",
+                    0.9,
+                )
+            ),
+        ),
         needs=(
             Need(kind="classes", least=4, why="compares the first logit with the third and fourth"),
         ),

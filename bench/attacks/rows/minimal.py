@@ -13,7 +13,7 @@ from bench.attacks.row import (
     norm,
     verdict,
 )
-from bench.attacks.rows.common import TARGETED, THREE
+from bench.attacks.rows.common import ADV_LIB, TARGETED, THREE, alike, as_adv_lib
 from bench.spec import Norm, Toolkit
 
 _ART_CW = (
@@ -22,6 +22,10 @@ _ART_CW = (
 )
 #: The same steps fool the same images, except for rounding.
 _SAME = 0.02
+
+#: Toolkits whose DeepFool takes adv-lib's steps, and whose C&W its optimiser.
+_STEPPING: tuple[Toolkit, ...] = ("foolbox", "native")
+_BY_ADAM: tuple[Toolkit, ...] = ("foolbox", "torchattacks")
 
 _MEASURES = "it measures how far away the label changes"
 _SURE = {"least_confidence": Parameter("amount", 0, least=0, below=1)}
@@ -59,7 +63,8 @@ def _ead(
 ROWS = (
     Attack(
         name="deepfool",
-        norms={"l2": (*THREE, "native"), "linf": ("foolbox", "native")},
+        norms={"l2": (*THREE, "native", "adv-lib"), "linf": ("foolbox", "native", "adv-lib")},
+        on_request=ADV_LIB,
         minimal=True,
         image_by_image=("torchattacks",),
         parameters={
@@ -69,7 +74,8 @@ ROWS = (
             "clip": Parameter("choice", "steps", choices=("steps", "end"), later=True),
         },
         refusals=tuple(
-            Refusal(toolkit, "clip", "steps", "clips the image at every step") for toolkit in THREE
+            Refusal(toolkit, "clip", "steps", "clips the image at every step")
+            for toolkit in (*THREE, *ADV_LIB)
         ),
         needs=(
             Need(
@@ -78,6 +84,7 @@ ROWS = (
                 why="mixes up classes when it tries fewer than all",
             ),
             Need(kind="candidates", toolkit="torchattacks", why="tries every class"),
+            Need(kind="candidates", toolkit="adv-lib", why="tries every class"),
         ),
         parity=(
             Agreement(
@@ -89,11 +96,45 @@ ROWS = (
                 ),
                 pair=("foolbox", "native"),
             ),
+            *(
+                Agreement(
+                    alike(1.01, "the same steps; adv-lib overshoots each"), pair=(kit, "adv-lib")
+                )
+                for kit in _STEPPING
+            ),
             Agreement(verdict("the same linear steps; where each stops and overshoots differs")),
         ),
         note="steps to the nearest linearised boundary; fewer candidates than the model has classes "
         "only in foolbox and native, which drops finished images from the batch; clip=end, in native, "
         "clips only after the last step, and also records the image before that",
+    ),
+    Attack(
+        name="superdeepfool",
+        norms={"l2": ADV_LIB},
+        minimal=True,
+        every_class=True,
+        parameters={
+            "rounds": Parameter("count", 20, least=1, constant_cost=True),
+            "steps": Parameter("count", 50, least=1),
+            "overshoot": Parameter("amount", 0.02, least=0),
+            "search_steps": Parameter("count", 10, least=1, constant_cost=True),
+        },
+        note="rounds of DeepFool, each followed by a step from the image to its projection on the normal of the "
+        "boundary that was met; bisection at the end; a gradient for every class a step",
+    ),
+    Attack(
+        name="trust-region",
+        norms={"l2": ADV_LIB, "linf": ADV_LIB},
+        minimal=True,
+        parameters={
+            "steps": Parameter("count", 100, least=1),
+            "region": Parameter("amount", 0.001),
+            "adaptive": Parameter("flag", True),
+            "candidates": Parameter("count", 10, least=2),
+        },
+        note="steps to the linearised boundary of one class, no longer than the region in which the model is taken "
+        "for linear; adaptive: that grows and shrinks by how the model answers, between 0.0005 and 0.05 in l2 and "
+        "0.0001 and 0.01 in linf",
     ),
     Attack(
         name="l-bfgs",
@@ -110,7 +151,8 @@ ROWS = (
     ),
     Attack(
         name="cw",
-        norms={"l2": THREE},
+        norms={"l2": (*THREE, *ADV_LIB)},
+        on_request=ADV_LIB,
         minimal=True,
         parameters={
             "c": Parameter("amount", 1.0),
@@ -124,6 +166,14 @@ ROWS = (
             Refusal("torchattacks", "search_steps", 1, "has no search over c: search_steps is 1"),
         ),
         parity=(
+            *(
+                Agreement(
+                    norm(0.9, 1.1, "the same objective, start and optimiser", within=_SAME),
+                    pair=(kit, "adv-lib"),
+                )
+                for kit in _BY_ADAM
+            ),
+            Agreement(norm(0.8, 1.4, _ART_CW, within=0.1), pair=("art", "adv-lib")),
             Agreement(
                 norm(
                     0.9,
@@ -147,7 +197,8 @@ ROWS = (
     ),
     Attack(
         name="ddn",
-        norms={"l2": ("foolbox",)},
+        norms={"l2": ("foolbox", *ADV_LIB)},
+        on_request=ADV_LIB,
         minimal=True,
         parameters={
             "steps": Parameter("count", 100, least=1),
@@ -155,6 +206,7 @@ ROWS = (
             "gamma": Parameter("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
+        parity=(as_adv_lib(alike(1.02, "the same steps, rounded otherwise")),),
         note="gradient steps on a sphere that shrinks by gamma where the image is adversarial and "
         "grows where it is not; it begins at init_eps",
     ),
@@ -180,7 +232,8 @@ ROWS = (
     ),
     Attack(
         name="fmn",
-        norms={"l0": ("foolbox",), "l1": ("foolbox",), "l2": ("foolbox",), "linf": ("foolbox",)},
+        norms=dict.fromkeys(("l0", "l1", "l2", "linf"), ("foolbox", *ADV_LIB)),
+        on_request=ADV_LIB,
         minimal=True,
         parameters={
             "steps": Parameter("count", 100, least=1),
@@ -188,6 +241,9 @@ ROWS = (
             "gamma": Parameter("amount", 0.05, below=1),
             "targeted": TARGETED,
         },
+        parity=(
+            as_adv_lib(alike(1.02, "the same steps and second beginnings, rounded otherwise")),
+        ),
         note="gradient steps within a ball that shrinks by gamma where the image is adversarial and "
         "grows where it is not; step_size falls to a hundredth; its l0 ball counts channel values, "
         "not pixels",

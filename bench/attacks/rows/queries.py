@@ -55,7 +55,12 @@ ROWS = (
     ),
     Attack(
         name="noise",
-        norms={"linf": ("foolbox", "native"), "l2": ("foolbox", "native")},
+        norms={
+            "linf": ("foolbox", "native"),
+            "l2": ("foolbox", "native"),
+            "l1": ("native",),
+            "l0": ("native",),
+        },
         access="decision",
         evidence=False,
         absent={"torchattacks": "its GN takes a standard deviation, not a radius"},
@@ -64,7 +69,8 @@ ROWS = (
                 norm(0.9, 1.1, "each draws its own noise"),
             ),
         ),
-        note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2",
+        note="one draw: uniform in the ball for linf, a Gaussian direction of length eps for l2, a random point at "
+        "distance eps for l1, eps random pixels of random colours at the bounds for l0",
     ),
     Attack(
         name="hopskipjump",

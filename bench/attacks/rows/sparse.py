@@ -11,7 +11,7 @@ from bench.attacks.row import (
     differs,
     verdict,
 )
-from bench.attacks.rows.common import TARGETED
+from bench.attacks.rows.common import ADV_LIB, TARGETED
 
 ROWS = (
     Attack(
@@ -40,6 +40,33 @@ ROWS = (
         ),
         note="few pixels, each as far as needed and at most by box; torchattacks restarts each step "
         "from the clean image and takes every class as a candidate",
+    ),
+    Attack(
+        name="sigma-zero",
+        norms={"l0": ADV_LIB},
+        minimal=True,
+        parameters={
+            "steps": Parameter("count", 200, least=1),
+            "step_size": Parameter("amount", 1.0),
+            "sigma": Parameter("amount", 0.001),
+            "threshold": Parameter("amount", 0.3, least=0, most=1),
+            "threshold_step": Parameter("amount", 0.01, least=0),
+        },
+        note="Adam on the margin plus a smooth stand-in for l0; after each step values below a threshold, which "
+        "grows while the label changes, go back to what they were; it counts channel values, not pixels",
+    ),
+    Attack(
+        name="vfga",
+        norms={"l0": ADV_LIB},
+        minimal=True,
+        image_by_image=ADV_LIB,
+        parameters={
+            "steps": Parameter("count", 200, least=1),
+            "samples": Parameter("count", 10, least=1),
+            "targeted": TARGETED,
+        },
+        note="one value a step: of the two that can change the probability of the label most, upwards and "
+        "downwards, the best of `samples` random changes each; it counts channel values, not pixels",
     ),
     Attack(
         name="jsma",

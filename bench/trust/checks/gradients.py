@@ -31,9 +31,7 @@ def zero_gradient(threat: CheckedThreat) -> Finding:
     if why := not_attacked(threat, at):
         return why
     x, y = threat.x[at], threat.y[at]
-    points = [x]
-    if threat.norm in ("linf", "l2"):
-        points.append(noise(x, threat.norm, threat.eps, threat.seed))
+    points = [x, noise(x, threat.norm, threat.eps, threat.seed)]
     dead = {loss: torch.ones(len(at), dtype=torch.bool) for loss in _losses(threat)}
     for name in surfaces:
         for loss in dead:

@@ -27,8 +27,6 @@ def noise_finds(threat: CheckedThreat) -> Finding:
     the gradient finds too (Athalye, Carlini and Wagner, 2018, section 3.1; Carlini et al., 2019, section
     4.6).
     """
-    if threat.norm not in ("linf", "l2"):
-        return not_applicable(f"no noise is drawn in {threat.norm}")
     at = threat.survivors(few(threat))
     if why := not_attacked(threat, at):
         return why

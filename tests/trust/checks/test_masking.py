@@ -1,3 +1,4 @@
+import pytest
 import torch
 from digits_network import shipped
 from threats import Behind, found, loud, rounded, threat
@@ -40,10 +41,14 @@ def test_an_image_without_an_answer_is_not_broken_by_noise():
     assert not made.wrong(shown, made.y).any()
 
 
-def test_noise_is_drawn_in_l2_and_nowhere_else():
-    assert found("noise", threat(shipped(), norm="l2", eps="0.5", steps=5)).status == "pass"
-    finding = found("noise", threat(shipped(), norm="l1", eps="1", attack=None))
-    assert (finding.status, finding.sentence) == ("not applicable", "no noise is drawn in l1")
+@pytest.mark.parametrize(("norm", "eps"), [("l2", "0.5"), ("l1", "0.5"), ("l0", "1")])
+def test_noise_is_drawn_in_every_norm(norm, eps):
+    attack = {"l2": "pgd", "l1": "apgd-ce", "l0": "one-pixel"}[norm]
+    assert found("noise", threat(shipped(), norm=norm, eps=eps, attack=attack)).status == "pass"
+    # Every image that withstood nothing falls to noise of half of its pixels.
+    if norm == "l0":
+        unseen = found("noise", threat(shipped(), norm=norm, eps="32", attack=None))
+        assert unseen.status == "fail"
 
 
 def test_no_image_left_is_no_fault():
