@@ -61,7 +61,7 @@ def test_the_suite_of_the_readme_is_sound(tmp_path):
 
 
 @pytest.mark.parametrize(("settings", "error", "words"), [
-    ({"name": "pdg"}, SpecError, "did you mean pgd"),
+    ({"name": "pdg"}, SpecError, "did you mean pdgd, pdpgd, pgd"),
     ({"toolkit": "folbox"}, SpecError, "did you mean foolbox"),
     ({"stepz": 3}, SpecError, "no parameter of pgd named 'stepz'"),
     ({"eps": 8}, SpecError, "out of range"),

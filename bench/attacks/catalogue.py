@@ -220,7 +220,8 @@ def listing() -> list[dict[str, Any]]:
 def record(attack: Attack) -> dict[str, Any]:
     """Return the facts of an attack, as plain JSON values.
 
-    `where` holds the norms for each toolkit that has the attack; `absent` why a toolkit that seems to
+    `where` holds the norms for each toolkit that has the attack; `on_request` those that run it only if a suite
+    names them, or in a norm that no other has; `absent` why a toolkit that seems to
     have it does not (at all, or for a norm); `unavailable` the command that installs what a toolkit
     lacks. `kind` is `fixed` or `minimal`, or the kind of rows for a measurement that attacks nothing.
     """
@@ -236,6 +237,7 @@ def record(attack: Attack) -> dict[str, Any]:
         "goals": _goals(attack) if kind.attacks else [],
         "note": attack.note,
         "where": where,
+        "on_request": list(attack.on_request),
         "absent": dict(attack.absent),
         "unavailable": {kit: command for kit in where if (command := remedy(attack, kit))},
     }

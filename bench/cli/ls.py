@@ -61,6 +61,8 @@ def _screen_of_attack(record: dict[str, Any]) -> None:
     where = ", ".join(f"{kit} {' '.join(norms)}" for kit, norms in record["where"].items())
     print_list("", [
         ("toolkits", where),
+        *([("named", f"{', '.join(record['on_request'])}: {_ON_REQUEST}")]
+          if record["on_request"] else []),
         ("kind", _KINDS.get(record["kind"], f"{record['kind']}: a measurement, and attacks nothing")),
         ("asks for", _ACCESS[record["access"]]),
         *([("goals", ", ".join(record["goals"]))] if record["goals"] else []),
@@ -81,6 +83,7 @@ def _screen_of_attack(record: dict[str, Any]) -> None:
     print_list("What must be installed first", list(record["unavailable"].items()))
 
 
+_ON_REQUEST = "runs it where a suite names it, or in a norm that no other has"
 _KINDS = {
     "fixed": "fixed: takes a radius and uses it",
     "minimal": "minimal: looks for the nearest adversarial image, and takes no radius",

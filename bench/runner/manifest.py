@@ -17,10 +17,10 @@ import torch
 from bench.adapters.abilities import TellsFacts, WeighsMembers
 from bench.addresses.address import is_address, loaded_with
 from bench.attacks.catalogue import access, attacking_kind, row_of
+from bench.attacks.toolkits import ADDED
 from bench.data.address import is_data_address
 from bench.data.table import DATASETS, fits
 from bench.data.users import READERS
-from bench.attacks.toolkits import ADDED
 from bench.model_names import MODELS
 from bench.runner.kinds import KINDS
 from bench.runner.plan import Plan

@@ -12,6 +12,37 @@ from torch import nn
 from bench.attacks.brendel_bethge import Solver
 from bench.data.datasets import load
 
+#: Tests of what the harness does alike for every attack. Those of adv-lib, which has many, run with the slow
+#: ones; what is its own, the oracles and the faults put right, runs always.
+ALIKE = {
+    "test_misclassification_is_any_other_label",
+    "test_source_and_target_is_one_label_for_images_of_one_class",
+    "test_confidence_reduction_succeeds_wherever_misclassification_does",
+    "test_the_same_seed_gives_the_same_images",
+    "test_everything_is_as_before_after_a_call",
+    "test_restarts_on_what_resists_are_no_error",
+    "test_a_class_that_is_never_reached_is_no_error",
+    "test_fmn_takes_one_image_at_a_time_as_well",
+    "test_noise_never_beats_a_minimal_attack",
+    "test_noise_never_beats_an_attack_with_a_budget",
+}
+#: The oracles take batches of several sizes; of adv-lib's attacks the largest in any case.
+BATCHES = {
+    "test_a_minimal_attack_comes_close_to_the_optimum",
+    "test_a_gradient_attack_succeeds_exactly_where_the_optimum_does",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        words = getattr(item, "callspec", None)
+        if words is None or not isinstance(item, pytest.Function) or "adv-lib" not in item.name:
+            continue
+        alone = item.originalname in BATCHES and words.params.get("count") != 8
+        if alone or item.originalname in ALIKE:
+            item.add_marker(pytest.mark.slow)
+
 
 class Trained(NamedTuple):
     net: nn.Module

@@ -174,6 +174,7 @@ def test_listing_says_what_the_table_says() -> None:
         "goals": list(GOALS),
         "note": ATTACKS["cw"].note,
         "where": {kit: ["l2"] for kit in ("art", "foolbox", "torchattacks", "adv-lib")},
+        "on_request": ["adv-lib"],
         "absent": {},
         "unavailable": {},
     }

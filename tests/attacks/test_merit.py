@@ -68,7 +68,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "superdeepfool": {"rounds": 5, "steps": 10},
     "trust-region": {"region": 0.01},
     "pdpgd": {"steps": 200, "step_size": 0.02, "weight": 1, "weight_step": 0.3},
-    "pdgd": {"steps": 200, "step_size": 0.02, "weight": 1, "weight_step": 0.3},
+    "pdgd": {"steps": 120, "step_size": 0.02, "weight": 1, "weight_step": 0.3},
     "alma": {"steps": 200, "first_step": 0.1},
     "cw-linf": {"c": 0.1, "steps": 20, "step_size": 0.01},
     "sigma-zero": {"steps": 60},

@@ -292,7 +292,7 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     assert expected[what] in names
     keys = {
         "models": "name family data parameters clean_accuracy surfaces weights",
-        "attacks": "name norms toolkits kind access targeted goals note where absent unavailable",
+        "attacks": "name norms toolkits kind access targeted goals note where on_request absent unavailable",
     }
     if what in keys:
         assert " ".join(records[0]) == keys[what]
@@ -337,7 +337,7 @@ def test_ls_attacks_says_what_is_wrong_where_and_what_to_install(invoke, lacking
     screen = invoke("ls", "attacks", cwd=tmp_path, COLUMNS="100").stdout
     assert max(map(len, screen.splitlines())) <= 100
     lines = [" ".join(line.split()) for line in screen.splitlines()]
-    assert "pgd fixed white yes l2 linf l2 linf l2 linf" in lines
+    assert "pgd fixed white yes l2 linf l2 linf l2 linf linf" in lines
     assert "square l2 (art) it is wrong there" in lines
     assert "square (foolbox) never had it" in lines
     assert "pgd (art) pip install no_such_package" in lines
@@ -355,6 +355,7 @@ def test_ls_tells_of_one_attack(invoke, tmp_path):
     assert max(map(len, screen.splitlines())) <= 80
     lines = [" ".join(line.split()) for line in screen.splitlines()]
     assert "targeted only none: foolbox cannot be targeted" in lines
+    assert "named native: runs it where a suite names it, or in a norm that no other has" in lines
     assert any(line.startswith("eot 1 a whole number from 1 gradients averaged") for line in lines)
     (line,) = invoke("ls", "attacks", "fgsm", "--json", cwd=tmp_path).stdout.splitlines()
     record = json.loads(line)
