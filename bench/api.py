@@ -15,13 +15,13 @@ from bench.adapters.generators import device_of
 from bench.attacked import Attacked
 from bench.attacks.catalogue import (
     access,
-    available,
     is_external,
     is_fitted,
     refusal,
     resolve,
     row_kind,
     row_of,
+    unnamed,
 )
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import fit as fit_perturbation
@@ -118,8 +118,8 @@ def attack(
         y: true labels, integers (N,), likewise.
         name: an attack; `bench ls attacks` lists them.
         norm: l0, l1, l2 or linf.
-        toolkit: art, foolbox, torchattacks, native, or plugin for an attack of your own; None for the only one
-            that has the attack.
+        toolkit: art, foolbox, torchattacks, adv-lib, native, or plugin for an attack of your own; None for the
+            only one that has the attack and need not be asked for by name (`bench ls attacks NAME`).
         eps: the radius, as a number or a text such as "8/255"; None for minimal-norm attacks.
         surface: which of the model's surfaces to attack; None for the first. Or a network trained on the
             model's answers, from `bench.train_substitute`.
@@ -193,8 +193,8 @@ def attack(
 
 
 def _only_toolkit(name: str, norm: str) -> Toolkit:
-    """Return the toolkit that has an attack for a norm, where it is a single one."""
-    having = available(name, norm)
+    """Return the toolkit that runs an attack for a norm where none is named, if it is a single one."""
+    having = unnamed(name, norm)
     if len(having) > 1:
         raise SpecError(f"{name} {norm} is in {', '.join(having)}; name one of them as toolkit")
     return having[0]

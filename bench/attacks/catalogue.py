@@ -153,6 +153,16 @@ def available(name: str, norm: str) -> tuple[Toolkit, ...]:
     return attack.norms[norm_of(attack, norm)]
 
 
+def unnamed(name: str, norm: str) -> tuple[Toolkit, ...]:
+    """Return the toolkits that run an attack where none is named.
+
+    Raises:
+        SpecError: no such attack, or not for this norm.
+    """
+    on_request, having = row_of(name).on_request, available(name, norm)
+    return tuple(kit for kit in having if kit not in on_request) or having
+
+
 def refusal(spec: AttackSpec, toolkit: Toolkit) -> str | None:
     """Return why a toolkit cannot run an attack as requested, naming both; None if it can.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.attacks.catalogue import (
-    available,
     is_fitted,
     refusal,
     row_kind,
     row_of,
+    unnamed,
 )
 from bench.attacks.needs import unmet
 from bench.attacks.toolkits import ADDED, shortfall
@@ -205,7 +205,7 @@ def _runners(
         PrerequisiteError: the suite names a toolkit that users add and that is not installed.
     """
     spec = attack.spec
-    for toolkit in attack.toolkits or _default_toolkits(spec):
+    for toolkit in attack.toolkits or unnamed(spec.name, spec.norm):
         if wanted and toolkit not in wanted:
             continue
         why = refusal(spec, toolkit)
@@ -219,12 +219,6 @@ def _runners(
             left_out[lacking] = None
         else:
             yield toolkit
-
-
-def _default_toolkits(spec: AttackSpec) -> list[Toolkit]:
-    """Return the toolkits that run an attack if a suite names none."""
-    on_request, having = row_of(spec.name).on_request, available(spec.name, spec.norm)
-    return [kit for kit in having if kit not in on_request] or list(having)
 
 
 def _fit_for(

@@ -90,6 +90,12 @@ def test_bad_requests_are_one_clear_line(call, says) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_toolkit_on_request_goes_unnamed_only_where_no_other_has_the_norm() -> None:
+    assert catalogue.unnamed("ddn", "l2") == ("foolbox",)
+    assert catalogue.unnamed("apgd-ce", "l2") == ("art", "torchattacks")
+    assert catalogue.unnamed("apgd-ce", "l1") == ("adv-lib",)
+
+
 def test_an_l2_radius_may_exceed_one() -> None:
     assert catalogue.resolve("pgd", "l2", 3).radius == 3
 
