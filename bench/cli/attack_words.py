@@ -24,7 +24,7 @@ from bench.spec import EVERY_TOOLKIT, NORMS, AttackSpec, ModelSpec, Norm, Scalar
 _AIMS, _CLASSES = ("targeted", "source", "goal"), ("targeted", "source")
 _RULES = ("none", "next", "least-likely", "random")
 #: A message with all names in it is no help if it is longer (characters).
-_LONG = 400
+_LONG = 300
 #: What has an option of its own.
 _OPTIONS = ("eps", "norm", "toolkit", "label")
 

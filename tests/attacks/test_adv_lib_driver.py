@@ -80,6 +80,17 @@ def test_apgd_counts_a_start_that_fools_as_found_and_returns_the_clean_image() -
     assert model.shown == 4 + 1 + 4
 
 
+def test_targeted_apgd_leads_back_to_the_label_what_is_wrong_already(trained) -> None:
+    model, x, _ = trained
+    x = x[:12]
+    second = model(x).topk(2).indices[:, 1]  # a surface that takes these for another class
+    back = raw.apgd_targeted(model, x, second, eps=0.3, norm=torch.inf, n_iter=20, num_targets=9)
+    assert (model(back).argmax(1) == second).sum() >= 3
+    spec = catalogue.resolve("apgd-t", "linf", "0.3", {"steps": 20})
+    tried = driven(spec, model, x, second).x_adv
+    assert (model(tried).argmax(1) != second).all()
+
+
 def test_ddn_rounds_every_step_to_8_bits(trained) -> None:
     x, y = trained.x[:6], trained.y[:6]
     found = raw.ddn(trained.net, x, y, steps=30)

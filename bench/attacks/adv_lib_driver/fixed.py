@@ -63,11 +63,30 @@ def _apgd_t(job: Job) -> torch.Tensor:
     torch.manual_seed(job.seed)
 
     x_adv: torch.Tensor = apgd_targeted(
-        job.probe, job.x, job.y, eps=job.eps, norm=ORDER[job.spec.norm],
+        _label_first(job), job.x, job.y, eps=job.eps, norm=ORDER[job.spec.norm],
         n_iter=job.spec.parameter("steps"), eot_iter=job.spec.parameter("eot"),
         use_large_reps=_in_phases(job), num_targets=_targets(job),
     )  # fmt: skip
     return x_adv.clamp(0, 1)
+
+
+def _label_first(job: Job) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the model, whose first answer puts the label first.
+
+    adv-lib asks it for the likeliest class, and aims at all others. Where a surface takes the image for another
+    class already, that would lead it back to its label.
+    """
+    asked = False
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        nonlocal asked
+        logits: torch.Tensor = job.probe(x)
+        if asked:
+            return logits
+        asked = True
+        return logits.scatter(1, job.y[:, None], torch.inf)
+
+    return model
 
 
 def _in_phases(job: Job) -> bool:
