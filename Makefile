@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test slow lowest speed lint clean
+.PHONY: run test slow long lowest speed lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/bench run --suite digits
@@ -16,6 +16,10 @@ test: $(VENV)/.installed
 
 slow: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --benchmark-disable
+
+# What takes a minute and more each: the hardest defences, decisions on all images, simulations.
+long: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n 2 --benchmark-disable
 
 # With the lowest version of every requirement, torch among them: a download of gigabytes.
 lowest: $(VENV)/.installed

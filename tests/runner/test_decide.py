@@ -133,8 +133,13 @@ def test_a_run_that_was_stopped_goes_on_with_what_it_has(made, monkeypatch):
     assert first["images"] == [60]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("suite", ["digits-defences", "digits-local"])
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param("digits-defences", marks=pytest.mark.long),
+        pytest.param("digits-local", marks=pytest.mark.slow),
+    ],
+)
 def test_what_all_images_decide_is_decided_in_the_same_way(suite, tmp_path):
     asked, store = load_suite(suite), open_store(tmp_path / "added")
     plan = make_plan(asked)

@@ -59,7 +59,7 @@ def killed_when(folder, cache, there):
     assert process.wait() == -9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_grid_killed_while_training_and_attacking_equals_one_that_was_not(tmp_path):
     folders = tmp_path / "calm", tmp_path / "stormy"
     for folder in folders:

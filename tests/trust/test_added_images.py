@@ -159,7 +159,7 @@ def _sides(rng, models, images):
     return study, strongest
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_studies_without_a_difference_at_most_5_percent_ever_decide_wrongly(monkeypatch):
     """Looked at after each image, under both attacks, and by the exact test at the end: all that may decide."""
     rng, images, models = np.random.default_rng(0), 250, "abcdef"

@@ -14,10 +14,16 @@ FEW = 50
 needs_photographs = pytest.mark.skipif("BENCH_DATA" not in os.environ, reason="needs BENCH_DATA")
 
 
-EVERY = [
-    pytest.param(scene, id=name, marks=[] if scene.data == "digits" else [needs_photographs])
-    for name, scene in DEFENCES.items()
-]
+LONG = ("autograd loop on photographs", "random resize and pad", "model in train mode")
+
+
+def marks(name, scene):
+    needed = [] if scene.data == "digits" else [needs_photographs]
+    return [*needed, pytest.mark.long if name in LONG else pytest.mark.slow]
+
+
+EVERY = [pytest.param(scene, id=name, marks=marks(name, scene)) for name, scene in DEFENCES.items()]
+assert {*LONG} <= {*DEFENCES}
 
 
 def share(robust):
@@ -70,7 +76,6 @@ def test_a_sound_evaluation_is_complete(registry, tmp_path, sound):
     assert "fail" not in set(run.findings()["status"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scene", EVERY)
 def test_each_scene(registry, tmp_path, scene, capsys):
     """The headline comes within 3 points of the attack made by hand, or is said to be invalid.

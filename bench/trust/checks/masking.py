@@ -25,7 +25,7 @@ def noise_finds(threat: CheckedThreat) -> Finding:
 
     A gradient shows the way to the nearest error, so whatever random draws find, an attack that follows
     the gradient finds too (Athalye, Carlini and Wagner, 2018, section 3.1; Carlini et al., 2019, section
-    4.6).
+    4.6). In l0 no gradient says which pixels to change: there it is a warning that the search was short.
     """
     at = threat.survivors(few(threat))
     if why := not_attacked(threat, at):
@@ -38,14 +38,20 @@ def noise_finds(threat: CheckedThreat) -> Finding:
     drop = lowered(threat, found)
     status = drop.status(threat, "noise")
     sentence = f"{draws} random draws around each image break {drop.words()}"
-    if status != "pass":
+    remedy = ""
+    if status != "pass" and threat.norm == "l0":
+        status = "warn"
+        sentence += f", so the search for pixels was too short: {drop.drop()}"
+        remedy = "search for longer, or add another attack in l0 (`bench ls attacks`)"
+    elif status != "pass":
         sentence += f", which attacks along a true gradient would have found: {drop.drop()}"
+        remedy = adaptive_to_add(threat)
     return Finding(
         status=status,
         sentence=sentence,
         value=drop.share,
         bound=bound(threat, "noise"),
-        remedy="" if status == "pass" else adaptive_to_add(threat),
+        remedy=remedy,
     )
 
 
