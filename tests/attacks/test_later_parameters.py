@@ -47,6 +47,14 @@ WRITTEN_OUT = {
     "spatial": "4a409ac34702",
     "certify": "1ef753136926",
     "adaptive": "ea2ce5f6a742",
+    "superdeepfool": "feac345c59f2",
+    "trust-region": "dad9fc66faeb",
+    "pdpgd": "bfde491fdec0",
+    "pdgd": "bfde491fdec0",
+    "alma": "24cc16bf686c",
+    "cw-linf": "2e1bffb8d204",
+    "sigma-zero": "36143e86ac46",
+    "vfga": "6b2cf2313cf7",
 }
 
 
