@@ -8,6 +8,7 @@ from bench.runner.suite import load_suite
 from bench.store.results import load_results
 
 
+@pytest.mark.slow
 def test_planted_results_look_like_stored_ones(tmp_path):
     stored = load_results(tmp_path, stored_run.write_run(tmp_path))
     planted = build.results([build.cell("a", "pgd", "0.1", [1, 2])], wrong={"a": [0]}, images=10)

@@ -55,6 +55,7 @@ def test_run_prints_the_headline_and_writes_the_report(done):
     assert "[9/9]" in process.stderr
 
 
+@pytest.mark.slow
 def test_run_again_computes_nothing_and_json_goes_to_stdout_alone(done):
     folder, _ = done
     process = call(
@@ -127,6 +128,7 @@ def test_report_parity_and_show_read_what_is_stored(invoke, done):
     assert re.search(r"linf +median 0\.1", show)
 
 
+@pytest.mark.slow
 def test_report_shows_the_published_figures_beside_a_suite_s_file(invoke, done):
     folder, _ = done
     (folder / "study").mkdir()

@@ -43,6 +43,7 @@ def folders(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_real_runs_of_a_tiny_suite(invoke, tmp_path, tiny_suite):
     other = tmp_path / "other" / tiny_suite.name
     other.parent.mkdir()

@@ -33,6 +33,7 @@ def run(folder, text=own_attack.PLUGIN):
     )
 
 
+@pytest.mark.slow
 def test_its_cells_are_kept_until_its_code_changes(tmp_path, registry):
     folder = own_attack.write(tmp_path)
     first = run(folder)

@@ -137,6 +137,7 @@ def test_a_section_s_name_is_taken_once(folder):
     assert "a section named 'headline' is there already" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_study_of_a_plugin_is_listed_with_its_document(folder):
     done = call("ls", "suites", "--plugin", "study.py", "--json", cwd=folder)
     listed = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}

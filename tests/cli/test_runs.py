@@ -79,6 +79,7 @@ def test_a_filtered_try_leaves_the_fuller_report_unless_it_is_forced(invoke, fol
     pd.testing.assert_frame_equal(again, made)
 
 
+@pytest.mark.slow
 def test_more_images_than_the_suite_says_are_a_fuller_report(invoke, folder):
     run(invoke, folder, "--images", "20")
     _, said = run(invoke, folder)
@@ -110,6 +111,7 @@ def test_a_report_of_an_unknown_run_gives_way_to_a_whole_run_alone(invoke, folde
     assert "left" not in whole[-1]
 
 
+@pytest.mark.slow
 def test_files_that_a_new_report_lacks_do_not_stay_beside_it(invoke, folder):
     run(invoke, folder)
     path = folder / "reports" / "s.json"
@@ -123,6 +125,7 @@ def test_files_that_a_new_report_lacks_do_not_stay_beside_it(invoke, folder):
     assert (folder / "reports" / "s-mine.csv").exists()  # not one of ours
 
 
+@pytest.mark.slow
 def test_report_says_which_run_it_is_of_and_takes_another_by_name(invoke, folder):
     whole, _ = run(invoke, folder)
     part, _ = run(invoke, folder, "--attack", "noise", "--images", "5")
@@ -184,6 +187,7 @@ def test_two_suites_of_one_name_each_find_their_own_run(invoke, namesakes):
         assert "make one with: bench run --suite a/s.toml" in process.stderr
 
 
+@pytest.mark.slow
 def test_a_renamed_file_and_reordered_tables_of_words_are_the_same_suite(invoke, folder):
     run(invoke, folder)
     (folder / "other.toml").write_text(
@@ -331,6 +335,7 @@ def test_a_dry_run_lists_cells_of_models_that_have_to_be_trained_first(invoke, f
     assert "to be trained first: 1 model, digits/mlp\n" in process.stderr
 
 
+@pytest.mark.slow
 def test_a_run_of_minimal_norm_attacks_alone_says_why_it_has_no_robust_accuracy(invoke, folder):
     (folder / "near.toml").write_text(
         build.suite(

@@ -146,6 +146,7 @@ def test_a_run_that_is_killed_among_its_checks_goes_on_and_makes_none_twice(tmp_
     assert (tmp_path / "made").read_text() == "xx"  # once killed, once through
 
 
+@pytest.mark.slow
 def test_checks_that_were_off_are_made_later_for_the_run_that_ended(tmp_path, suite, invoke):
     off = invoke("run", "--suite", suite, "--trust", "off", cwd=tmp_path)
     assert off.returncode == 0, off.stderr

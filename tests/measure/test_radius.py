@@ -200,6 +200,7 @@ def test_radii_of_the_surest_images_alone_are_not_those_that_count() -> None:
         assert headline(Outcomes(made))["robust_accuracy"].tolist() == [pytest.approx(597 / 600)]
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([1e-6, 1e-3, 0.02, 0.021, 0.3, 1.0, np.inf]), min_size=1, max_size=6),

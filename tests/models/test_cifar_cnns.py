@@ -104,6 +104,7 @@ def weights(net):
     return torch.cat([value.flatten().float() for value in net.state_dict().values()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_slim_network_trains_by_its_recipe_the_same_way_twice(kind):
     rules = dataclasses.replace(RECIPES[f"cifar10/{kind}-slim"], epochs=1, batch_size=8)

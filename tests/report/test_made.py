@@ -168,6 +168,7 @@ def test_a_frame_s_own_column_is_not_written_over(findings: Findings) -> None:
     assert same.startswith(b"a,split,suite,")  # says the same
 
 
+@pytest.mark.slow
 def test_what_cannot_be_printed_is_told_with_its_section(
     findings: Findings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

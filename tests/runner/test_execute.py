@@ -207,6 +207,7 @@ def test_bench_run_gives_samples_and_cells(tiny_suite, tmp_path):
     assert {"csv", "latex"} == set(written)
 
 
+@pytest.mark.slow
 def test_the_log_says_how_well_a_differentiable_vote_agrees(tmp_path):
     path = tmp_path / "two.toml"
     models = ["digits/mlp", {"name": "digits/dml-contrastive-adam", "k": 3}]

@@ -70,6 +70,7 @@ def expected_rows(cell: Cell) -> pd.DataFrame:
     return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
+@pytest.mark.slow
 def test_death_at_every_flush_of_a_cell(tmp_path: Path) -> None:
     cell = store_writer.CELLS[0]
     died = 0

@@ -117,6 +117,7 @@ def test_what_is_to_be_known_of_a_figure_stands_below(results: Results, measured
     assert made.count(r"\rlap") == 2
 
 
+@pytest.mark.slow
 def test_every_table_says_where_it_is_from(odd: Results) -> None:
     made = render(document(find(odd, measure(odd))))
     assert len(made) == 6
@@ -198,6 +199,7 @@ def test_every_sign_is_one_that_latex_sets(results: Results) -> None:
         assert sign in made
 
 
+@pytest.mark.slow
 def test_latex_takes_every_file_of_a_run(odd: Results, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path, ["latex"])["latex"]
     assert {path.name for path in made} == {
@@ -280,6 +282,7 @@ def test_a_headline_of_many_threats_fits_the_page(
     assert text.count("12/255") == 3
 
 
+@pytest.mark.slow
 def test_an_appendix_takes_every_table(odd: Results, pdflatex: str, tmp_path: Path) -> None:
     made = write_report(odd, tmp_path / "out", ["latex"])["latex"]
     assert {path.name for path in made} == {

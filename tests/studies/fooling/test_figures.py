@@ -69,11 +69,11 @@ def test_words_are_text_and_pages_are_as_wide_as_the_column(drawn):
         assert page.rect.height < 72 * 7
 
 
-@pytest.mark.parametrize("attack", [
-    "fgsm",
-    *(pytest.param(attack, marks=pytest.mark.slow)
-      for attack in ("universal", "fgsm-radius", "deepfool", "sparsefool", "one-pixel", "l-bfgs")),
-])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "attack",
+    ["fgsm", "universal", "fgsm-radius", "deepfool", "sparsefool", "one-pixel", "l-bfgs"],
+)
 def test_what_a_run_lacks_is_left_out_and_the_rest_is_drawn(tmp_path, unsaved, attack):
     cells = [one for one in scene.cells() if one.attack != attack]
     found = figures(scene.findings(tmp_path, cells))
