@@ -94,7 +94,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trust", type=click.Choice(["off", "quick", "full"]), default="quick", show_default=True,
     help="Which checks of models and threats to make: none, those that take at most 15 % of the attacks' "
-    "time, or all (60 %).",
+    "time, or all (60 %). Those of stored rows are always made.",
 )  # fmt: skip
 @trust_budget_option
 @tracker_option

@@ -99,8 +99,10 @@ def _channels_first(pixels: NDArray[Any]) -> NDArray[Any]:
 def _in_range(name: str, pixels: NDArray[Any]) -> NDArray[np.float32]:
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
-        why = "not finite" if not np.isfinite(pixels).all() else f"from {low:.4g} to {high:.4g}"
+        if not np.isfinite(pixels).all():
+            raise SpecError(f"{name}: values of images are not finite; leave such images out")
         raise SpecError(
-            f"{name}: values of images are {why}; divide by 255, or leave normalisation to the model"
+            f"{name}: values of images are from {low:.4g} to {high:.4g}; divide by 255, or leave normalisation "
+            f"to the model"
         )
     return pixels.astype(np.float32).clip(0, 1)

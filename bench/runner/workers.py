@@ -113,6 +113,7 @@ class _Ledger:
         self.queue, self._store = Queue(units), store
         self.here: list[str] = []
         self._deaths: Counter[str] = Counter()
+        self._failed_starts = 0
 
     def told(self, worker: _Worker, event: Event) -> Iterator[Event]:
         """Note what a worker says, and yield it if it is for the run."""
@@ -130,12 +131,15 @@ class _Ledger:
         """Put back what a worker that died had to do; a cell that has killed two fails.
 
         Raises:
-            WorkerError: it died before it could work.
+            WorkerError: as many in a row died before they could work.
         """
         worker.end()
         how = _how(worker.process.returncode)
-        if not worker.began:
-            raise WorkerError(f"a worker {how} as it started; compute with --workers 1")
+        self._failed_starts = 0 if worker.began else self._failed_starts + 1
+        if self._failed_starts == _TRIES:
+            raise WorkerError(
+                f"{_TRIES} workers, one after the other, {how} as they started; compute with --workers 1"
+            )
         left = worker.left
         if left:
             self._deaths[left[0]] += 1
@@ -235,9 +239,9 @@ class Workers:
 
 
 def _how(code: int) -> str:
-    """Return in words how a process ended."""
+    """Return in words how a process ended, such that one or several may have."""
     if code == -signal.SIGKILL:
-        return "was killed, perhaps for want of memory"
+        return "got killed, perhaps for want of memory"
     return f"died ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
 
 

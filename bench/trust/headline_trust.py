@@ -29,7 +29,7 @@ Trust = Literal["believable", "doubtful", "invalid", "not checked"]
 #: The attack that is tried where checks find that others may have been misled.
 REMEDY = "adaptive"
 
-_UPPER = f"an upper bound, since gradients mislead; attacked by {REMEDY}, which needs none"
+_UPPER = f"an upper bound, since other attacks were misled or none counts; attacked by {REMEDY}, which needs no gradient"
 
 #: So many reasons are told of a figure; the table of findings has all.
 _TOLD = 3

@@ -122,10 +122,11 @@ def test_files_that_do_not_say_what_they_hold(tmp_path, content, message):
 
 def test_files_that_are_none(tmp_path):
     (tmp_path / "page.pt").write_text("<html>")
+    (tmp_path / "junk.pt").write_text("junk")
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 cut off")
     (tmp_path / "a.h5").write_text("")
     for name, message in (
-        ("page.pt", "is no file of torch.save"), ("a.npz", "cannot be read"), ("a.h5", "are read from .pt"),
+        ("page.pt", "is no file of torch.save"), ("junk.pt", "cannot be read"), ("a.npz", "cannot be read"), ("a.h5", "are read from .pt"),
         ("none.pt", "no such file"),
     ):  # fmt: skip
         with pytest.raises(SpecError, match=message):

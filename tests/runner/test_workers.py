@@ -106,7 +106,7 @@ def test_what_killed_its_worker_is_tried_once_more(folder, body, failed):
     assert set(cells.loc[cells["model"] == "digits/mlp", "status"]) == {"done"}
     if failed:
         error = open_store(folder / "by-2").last_error(of_users["cell"].iloc[0])
-        assert error["message"] == "its worker was killed, perhaps for want of memory, 2 times"
+        assert error["message"] == "its worker got killed, perhaps for want of memory, 2 times"
 
 
 def children(process):
@@ -171,14 +171,18 @@ def test_a_cell_that_kills_two_workers_fails_and_the_rest_of_its_unit_goes_on(tm
     assert ledger.queue.take((), []) == Unit(("a",), ("1", "2"))
     (event,) = ledger.died(dead())
     assert (event["event"], event["cell"]) == ("failed", "1")
-    assert "was killed" in event["error"]
+    assert "got killed" in event["error"]
     assert ledger.queue.take((), []) == Unit(("a",), ("2",))
 
 
-def test_a_worker_that_cannot_start_ends_the_run(tmp_path):
+def test_workers_that_cannot_start_end_the_run(tmp_path):
     ledger = workers._Ledger(open_store(tmp_path), [Unit(("a",), ("1",))])
-    with pytest.raises(workers.WorkerError, match="as it started; compute with --workers 1"):
-        list(ledger.died(dead(began=False, left=())))
+    unborn = dead(began=False, left=())
+    assert list(ledger.died(unborn)) == []  # it is replaced
+    assert list(ledger.died(dead(left=()))) == []
+    assert list(ledger.died(unborn)) == []
+    with pytest.raises(workers.WorkerError, match="as they started; compute with --workers 1"):
+        list(ledger.died(unborn))
 
 
 def test_short_work_takes_one_process_and_long_work_one_a_core_or_a_gpu(monkeypatch):

@@ -53,7 +53,7 @@ def judged(*records, broken=HALF, level="quick", not_made=(), cells=(), **fields
 
 
 ADAPTIVE = build.cell("a", "adaptive", "0.1", range(120), surface="whole model", auto=True)
-UPPER = "an upper bound, since gradients mislead; attacked by adaptive, which needs none"
+UPPER = "an upper bound, since other attacks were misled or none counts; attacked by adaptive, which needs no gradient"
 LEFT_OUT = {"check": "slow", "title": "it is slow", "model": "a", "norm": "linf", "eps": 0.1}
 
 
