@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from bench.cli.options import complete_models, plugin_option, results_option, suite_option
+from bench.cli.options import (
+    complete_models,
+    plugin_option,
+    results_option,
+    run_option,
+    suite_option,
+)
 from bench.cli.stored import stored
 from bench.errors import SpecError
 
@@ -37,10 +43,7 @@ FORMATS = ("robustbench", "markdown", "latex")
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="With robustbench: write DIR/model_info/DATA/THREAT/MODEL.json instead of printing one.",
 )  # fmt: skip
-@click.option(
-    "--run", metavar="ID",
-    help="The run to convert, or how its name begins; `bench ls runs`. Default: the last started.",
-)  # fmt: skip
+@run_option
 @plugin_option
 @click.pass_context
 def convert(

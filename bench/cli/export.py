@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import plugin_option, results_option, suite_option
+from bench.cli.options import plugin_option, results_option, run_option, suite_option
 from bench.cli.stored import stored
 
 #: As `bench.data.layouts` has them, without importing torch.
@@ -31,10 +31,7 @@ _ELSEWHERE = "--adversarial OUT"
     "tensor, autoattack a dictionary with adv_complete, torchattacks one with adv_inputs and labels, all in .pt; madry a "
     ".npy as the challenges take it.",
 )  # fmt: skip
-@click.option(
-    "--run", metavar="ID",
-    help="The run, or how its name begins; `bench ls runs`. Default: the last started.",
-)  # fmt: skip
+@run_option
 @plugin_option
 @click.pass_context
 def export(

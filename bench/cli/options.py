@@ -79,6 +79,10 @@ results_option = click.option(
     "--results", type=_FOLDER, default=RESULTS, show_default=True, metavar="DIR", is_eager=True,
     help="The folder of results.",
 )  # fmt: skip
+run_option = click.option(
+    "--run", metavar="ID",
+    help="The run, or how its name begins; `bench ls runs`. Default: the last started.",
+)  # fmt: skip
 out_option = click.option(
     "--out", type=_FOLDER, default=Path("reports"), show_default=True, metavar="DIR",
     help="The folder of reports.",

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import force_option, out_option, plugin_option, results_option, suite_option
+from bench.cli.options import (
+    force_option,
+    out_option,
+    plugin_option,
+    results_option,
+    run_option,
+    suite_option,
+)
 from bench.cli.stored import stored
 from bench.cli.track import track, tracker_option
 from bench.errors import PrerequisiteError, SpecError
@@ -22,10 +29,7 @@ FORMATS = ("pdf", "csv", "latex")
     "--format", "formats", default="pdf,csv", show_default=True, metavar="LIST",
     help="Which to write, separated by commas: pdf, csv, latex.",
 )  # fmt: skip
-@click.option(
-    "--run", metavar="ID",
-    help="The run to report, or how its name begins; `bench ls runs`. Default: the last started.",
-)  # fmt: skip
+@run_option
 @out_option
 @force_option
 @tracker_option

@@ -114,7 +114,7 @@ def _read(folder: Path, part: Mapping[str, Any]) -> bytes:
 def check_part(folder: Path, part: Mapping[str, Any]) -> None:
     """Raise unless the bytes of a part are those that were written, and its arrays are there in their full size.
 
-    The rows are not decoded, which would take ten times longer.
+    The rows are not decoded, which takes much longer.
 
     Raises:
         StoreError: a file is missing or damaged.
