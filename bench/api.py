@@ -44,6 +44,8 @@ from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
 from bench.runner.task import Part, Task, whole_surface
 from bench.runner.trust import TrustLevel
+from bench.runner.worker import Order
+from bench.runner.workers import workers_for
 from bench.spec import (
     BLACK_BOX_SURFACE,
     EVERY_TOOLKIT,
@@ -281,6 +283,7 @@ def run(
     plugin: str | os.PathLike[str] | None = None,
     trust: TrustLevel = "quick",
     trust_budget: int | None = None,
+    workers: int | None = None,
 ) -> Run:
     """Run a suite as `bench run` does; finished cells are kept.
 
@@ -299,6 +302,8 @@ def run(
         trust: which checks of models and threats are made: `quick`, `full` or `off`.
         trust_budget: passes for each image of the attack that is added where checks call for it; None for as
             many as it takes by itself.
+        workers: how many processes compute; None for one a core, or one a GPU, where the run takes more than a
+            minute, else one. A model that only this process knows is attacked in it.
 
     Raises:
         BenchError: as on the command line; a failed cell is no error but a row of `cells`.
@@ -311,14 +316,18 @@ def run(
         from bench.report.study import check_study
 
         check_study(published)
-    plan = make_plan(
-        wanted,
-        Selection(models=models, attacks=attacks, toolkits=toolkits, images=images),
-        Setting(batch_size=batch_size, device=device, data=data),
-    )
-    store = open_store(Path(results))
-    outcome = execute(plan, store, Scope(overwrite=overwrite))
+    selection = Selection(models=models, attacks=attacks, toolkits=toolkits, images=images)
+    setting = Setting(batch_size=batch_size, device=device, data=data)
+    plan = make_plan(wanted, selection, setting)
+    store, scope = open_store(Path(results)), Scope(overwrite=overwrite)
+    order = Order(
+        suite=wanted, selection=selection, setting=setting,
+        plugins=(Path(plugin).resolve(),) if plugin is not None else (),
+        results=store.root.resolve(), scope=scope,
+    )  # fmt: skip
+    compute = workers_for(order, workers)
+    outcome = execute(plan, store, scope, compute=compute)
     effort = Effort(level=trust, passes=trust_budget)
-    examined = examine(plan, store, outcome.run, effort, Scope(overwrite=overwrite), data)
+    examined = examine(plan, store, outcome.run, effort, scope, compute=compute)
     stored = load_results(Path(results), plan.suite.name, run=examined.run)
     return Run(stored, outcome, published)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -94,9 +96,33 @@ data_option = click.option(
     "--data", type=_FOLDER, metavar="DIR",
     help="The folder of data sets, in torchvision's layout. Default: BENCH_DATA, else the cache.",
 )  # fmt: skip
+
+
+def _device(ctx: click.Context, param: click.Parameter, named: str) -> str:
+    """Return auto, cpu or cuda; GPUs that are named are the only ones that this command sees from now on."""
+    if named in ("auto", "cpu", "cuda"):
+        return named
+    numbers = [re.fullmatch(r"cuda:(\d+)", part.strip()) for part in named.split(",")]
+    wanted = [found[1] for found in numbers if found is not None]
+    if len(wanted) < len(numbers) or len(set(wanted)) < len(wanted):
+        raise click.BadParameter(f"{named}: write auto, cpu, cuda, or GPUs such as cuda:0,cuda:1")
+    if not ctx.resilient_parsing:
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        there = seen.split(",") if seen else []
+        missing = [number for number in wanted if there and int(number) >= len(there)]
+        if missing:
+            raise click.BadParameter(
+                f"cuda:{missing[0]}: CUDA_VISIBLE_DEVICES has {len(there)}, counted from 0"
+            )
+        names = [there[int(number)].strip() if there else number for number in wanted]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
+    return "cuda"
+
+
 device_option = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
-    help="Where models compute.",
+    "--device", default="auto", show_default=True, callback=_device,
+    metavar="auto|cpu|cuda|cuda:N,...",
+    help="Where models compute: cuda is any GPU, cuda:0,cuda:1 these alone (one worker each).",
 )  # fmt: skip
 
 

@@ -148,15 +148,15 @@ def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **optio
             print_plan(plan, store, expected, options["as_json"])
             return
         display.begin(plan, expected)
+        compute = computing(asked, scope, expected.seconds, options)
         outcome = execute(
-            plan, store, scope, on_event=display, wanted=wanted,
-            compute=computing(asked, plan, scope, expected.total, options),
+            plan, store, scope, on_event=display, wanted=wanted, compute=compute
         )  # fmt: skip
         last = outcome.run
         if limits is not None:
-            last = add_images(plan, store, last, limits, scope, display)
+            last = add_images(plan, store, last, limits, scope, display, compute)
         effort = Effort(level=options["trust"], passes=options["trust_budget"])
-        examined = examine(plan, store, last, effort, scope, options["data"], on_event=display)
+        examined = examine(plan, store, last, effort, scope, on_event=display, compute=compute)
         if examined.counts is not None:
             display.note(examined.counts.line())
     results = load_results(options["results"], suite, plan.content, examined.run)

@@ -14,6 +14,7 @@ from bench.spec import whole
 if TYPE_CHECKING:
     from bench.cli.display import Display
     from bench.runner.decide import Limits
+    from bench.runner.execute import Computing
     from bench.runner.plan import Plan
     from bench.runner.scope import Scope
     from bench.store.store import Store
@@ -67,7 +68,13 @@ def limits_of(options: Mapping[str, Any]) -> Limits | None:
 
 
 def add_images(
-    plan: Plan, store: Store, run: str, limits: Limits, scope: Scope, display: Display
+    plan: Plan,
+    store: Store,
+    run: str,
+    limits: Limits,
+    scope: Scope,
+    display: Display,
+    compute: Computing,
 ) -> str:
     """Add images to undecided comparisons, and return the name of the last run."""
     from bench.runner.decide import decide
@@ -75,7 +82,7 @@ def add_images(
     if not plan.suite.claims:
         display.note(f"suite {plan.suite.name} has no claims, so there is nothing to decide")
         return run
-    return decide(plan, store, run, limits, scope, display)
+    return decide(plan, store, run, limits, scope, display, compute)
 
 
 def _seconds(text: str) -> float:

@@ -12,7 +12,6 @@ from bench.cli.options import plugins
 if TYPE_CHECKING:
     from bench.runner.execute import Computing
     from bench.runner.loading import Setting
-    from bench.runner.plan import Plan
     from bench.runner.scope import Scope
     from bench.runner.selection import Selection
     from bench.spec import Suite
@@ -35,29 +34,23 @@ def narrowing(options: Mapping[str, Any]) -> tuple[Selection, Setting]:
 
 
 def computing(
-    asked: Suite, plan: Plan, scope: Scope, seconds: float, options: Mapping[str, Any]
+    asked: Suite, scope: Scope, expected: Mapping[str, float], options: Mapping[str, Any]
 ) -> Computing:
-    """Return what computes the cells of a plan.
+    """Return what computes the cells of a run, and those that are added to it.
 
     Args:
         asked: the suite, from which each worker makes its part of the plan again.
-        plan: the whole plan.
         scope: which of its cells are computed.
-        seconds: that they are expected to take one process.
+        expected: seconds that they are expected to take one process, by key.
         options: of the command.
     """
-    from bench.runner.compute import one_by_one
     from bench.runner.worker import Order
-    from bench.runner.workers import Workers, cores, cuda_devices, worker_count
+    from bench.runner.workers import workers_for
 
-    devices = cuda_devices() if plan.device == "cuda" else ()
-    count = options["workers"] or worker_count(seconds, len(devices))
-    if count == 1:
-        return one_by_one
     selection, setting = narrowing(options)
     order = Order(
         suite=asked, selection=selection, setting=setting,
         plugins=tuple(file.resolve() for file in plugins()), results=options["results"].resolve(),
-        scope=scope, threads=max(1, cores() // count),
+        scope=scope,
     )  # fmt: skip
-    return Workers(order=order, count=count, devices=devices)
+    return workers_for(order, options["workers"], expected)

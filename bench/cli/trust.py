@@ -84,9 +84,7 @@ def _examined(
 
     plan = plan_again(suite, found, setting, models, note=say)
     with make_display("plain", as_json=False) as display:
-        examined = examine(
-            plan, found.store, found.run, effort, data=setting.data, on_event=display
-        )
+        examined = examine(plan, found.store, found.run, effort, on_event=display)
     if examined.counts is not None:
         say(examined.counts.line())
     return load_results(found.store.root, suite, found.content, examined.run)

@@ -178,18 +178,15 @@ class CheckedRun:
         return int((broken(distances, eps) & (distances >= 0)).sum())
 
 
-def checked_run(
-    plan: Plan, results: Results, data: str | os.PathLike[str] | None = None
-) -> CheckedRun:
+def checked_run(plan: Plan, results: Results) -> CheckedRun:
     """Return a run for its checks.
 
     Args:
         plan: its models and images, as they are now.
         results: what it left.
-        data: the data folder.
     """
     return CheckedRun(
-        results=results.as_asked().without_added(), models=dict(_models(plan)), data=data
+        results=results.as_asked().without_added(), models=dict(_models(plan)), data=plan.data
     )
 
 

@@ -15,8 +15,8 @@ from math import isnan
 from typing import Any
 
 from bench.measure.outcomes import Outcomes
-from bench.runner.compute import Event
-from bench.runner.execute import Outcome, execute
+from bench.runner.compute import Event, one_by_one
+from bench.runner.execute import Computing, Outcome, execute
 from bench.runner.grown import grown, most_images
 from bench.runner.next_images import Growing, Step, by_time, in_words, next_step, on_some_cell
 from bench.runner.plan import Plan
@@ -64,6 +64,7 @@ def decide(
     limits: Limits,
     scope: Scope,
     on_event: Tell = lambda event: None,
+    compute: Computing = one_by_one,
 ) -> str:
     """Add images to the cells of undecided comparisons, and return the name of the last run.
 
@@ -78,11 +79,12 @@ def decide(
         on_event: called with the events of `execute` but for kept cells; with `look` after each look (how many of how many
             `comparisons` are `undecided`, how many `cells` get images next, how many `images` each then has, and in
             about how many `seconds`); with `more` (`titles` and `images` of the cells that get some, by key); and with `end` (why no more are added, and what is `left`).
+        compute: computes the cells, as for `execute`.
 
     Raises:
         StoreError: rows cannot be saved; nothing saved before is lost.
     """
-    adding = _Adding(plan, store, limits, scope, on_event)
+    adding = _Adding(plan, store, limits, scope, on_event, compute)
     adding.begin(run)
     while (step := adding.next_step()).counts:
         adding.take(step)
@@ -103,11 +105,17 @@ class _Adding:
     """
 
     def __init__(
-        self, plan: Plan, store: Store, limits: Limits, scope: Scope, on_event: Tell
+        self,
+        plan: Plan,
+        store: Store,
+        limits: Limits,
+        scope: Scope,
+        on_event: Tell,
+        compute: Computing,
     ) -> None:
         self.began = time.monotonic()
         self.first, self.store, self.limits, self.scope = plan, store, limits, scope
-        self.on_event = on_event
+        self.on_event, self.compute = on_event, compute
         self.added = Added(whole=_whole(plan), budget=limits.budget)
         self.failed: set[str] = set()
         self.expected = self.taken = 0.0
@@ -189,8 +197,9 @@ class _Adding:
     def _execute(self, wanted: Collection[str]) -> Outcome:
         wanted = [key for key in wanted if not self.store.is_done(key)]
         return execute(
-            self.now, self.store, self.scope, on_event=self._tell, wanted=wanted, added=self.added
-        )
+            self.now, self.store, self.scope, on_event=self._tell, wanted=wanted, added=self.added,
+            compute=self.compute,
+        )  # fmt: skip
 
     def _tell(self, event: Event) -> None:
         if event["event"] != "kept":

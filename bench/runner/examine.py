@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from bench.measure.outcomes import Outcomes
 from bench.runner.auto import Row, every_row_to_attack, plan_of, rows_to_attack
 from bench.runner.checked_run import CheckedRun, checked_run
-from bench.runner.compute import Event
-from bench.runner.execute import Outcome, execute
+from bench.runner.compute import Event, one_by_one
+from bench.runner.execute import Computing, Outcome, execute
 from bench.runner.manifest import cell_facts
 from bench.runner.plan import Plan
 from bench.runner.scope import ALL_MISSING, Scope
@@ -61,8 +60,8 @@ def examine(
     run: str,
     effort: Effort = QUICK,
     scope: Scope = ALL_MISSING,
-    data: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    compute: Computing = one_by_one,
 ) -> Examined:
     """Make the checks of the models and threats of a run and, where they call for it, attack further.
 
@@ -72,9 +71,9 @@ def examine(
         run: its name.
         effort: how much is done.
         scope: of the run. A share of a suite is not checked, since other shares belong to its figures.
-        data: the data folder.
         on_event: as for `execute`; called with `{"event": "further", "plan": plan}` before an attack that is
             added.
+        compute: computes the cells of that attack, as for `execute`.
 
     Raises:
         StoreError: the disk is full.
@@ -82,7 +81,7 @@ def examine(
     if effort.level == "off" or scope.shard is not None:
         return Examined(run=run)
     results = load_results(store.root, plan.suite.name, run=run)
-    found = checked_run(plan, results, data)
+    found = checked_run(plan, results)
     counts = make_checks(found, store, reopened(store, run), effort.level)
     made = replace(found.results, checked=checked(store.root, events(store, run)))
     if scope.overwrite == "never":
@@ -96,8 +95,9 @@ def examine(
         return Examined(run=run, counts=counts)
     on_event({"event": "further", "plan": further})
     outcome = execute(
-        further, store, scope, on_event=on_event, request=_request(store, run, further)
-    )
+        further, store, scope, on_event=on_event, request=_request(store, run, further),
+        compute=compute,
+    )  # fmt: skip
     return Examined(run=outcome.run, counts=counts, outcome=outcome)
 
 

@@ -1,4 +1,4 @@
-"""A plan in which some cells have more images than the suite says."""
+"""A plan in which some cells have more images than the suite says, or that has cells which the suite lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.errors import SpecError
 from bench.runner.expand_cells import grouped
 from bench.runner.plan import Plan, images_in
 from bench.spec import Cell, ImageSet
-from bench.store.identity import cell_key
+from bench.store.identity import cell_key, identity, sibling_key
 
 
 def most_images(plan: Plan, cell: Cell) -> int:
@@ -67,6 +67,46 @@ def grown(plan: Plan, counts: Mapping[str, int]) -> Plan:
         asked_images=asked_images,
         sources={keys.get(key, key): source for key, source in plan.sources.items()},
         substitutes={keys.get(key, key): source for key, source in plan.substitutes.items()},
+    )
+
+
+def with_cells(plan: Plan, cells: Mapping[str, Cell]) -> Plan:
+    """Return a plan with further cells of its models, on images that are read now.
+
+    Those that would be others here are left out: of another model, on images of other content, or made from
+    something that no cell of the plan has (a fit, a substitute).
+
+    Args:
+        plan: of a suite.
+        cells: by key; those that the plan has stay as they are.
+    """
+    further = {key: cell for key, cell in cells.items() if key not in plan.cells}
+    if not further:
+        return plan
+    like = {sibling_key(identity(cell)): key for key, cell in plan.cells.items()}
+    given = {key: like.get(sibling_key(identity(cell)), "") for key, cell in further.items()}
+    sources = {key: plan.sources[own] for key, own in given.items() if own in plan.sources}
+    substitutes = {
+        key: plan.substitutes[own] for key, own in given.items() if own in plan.substitutes
+    }
+    wanted = {cell.images for cell in further.values()} - plan.images.keys()
+    images = plan.images | {one: images_in(one, plan.data) for one in wanted}
+    checksums = {one: images[one].checksum() for one in wanted}
+    same = {
+        key: cell
+        for key, cell in further.items()
+        if plan.fingerprints.get(cell.model) == cell.fingerprint
+        and checksums.get(cell.images, cell.checksum) == cell.checksum
+        and (cell.crafted_on is None or cell.crafted_on.model in plan.adapters)
+        and (cell.fit is None or key in sources)
+        and (cell.substitute is None or key in substitutes)
+    }
+    return dataclasses.replace(
+        plan,
+        cells=plan.cells | same,
+        images=images,
+        sources=plan.sources | sources,
+        substitutes=plan.substitutes | substitutes,
     )
 
 

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bench.runner.plan import Plan
+from bench.spec import Cell
 from bench.store.identity import cell_key
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Cells that one worker computes, told by their keys.
+    """Cells that one worker computes.
 
     Attributes:
         models: the titles of the models under attack.
         keys: the cells, in the plan's order.
+        cells: what they are, by key, with the one that crafts their images if that is in the plan; a worker
+            needs it of those that the suite does not have.
     """
 
     models: tuple[str, ...]
     keys: tuple[str, ...]
+    cells: Mapping[str, Cell] = field(default_factory=dict)
 
 
-def units_of(plan: Plan, wanted: Sequence[str]) -> list[Unit]:
-    """Return the units of some cells of a plan: those of cells that judge the same images are together."""
+def units_of(
+    plan: Plan, wanted: Sequence[str], expected: Mapping[str, float] | None = None
+) -> list[Unit]:
+    """Return the units of some cells of a plan: those of cells that judge the same images are together.
+
+    Args:
+        plan: of the run.
+        wanted: the keys of the cells.
+        expected: seconds that each is expected to take. The longest units come first, so that at the end no
+            worker waits long for another; None for the plan's order.
+    """
     groups: dict[str, list[str]] = {}
     for key in wanted:
         groups.setdefault(cell_key(plan.cells[key].source()), []).append(key)
     units = []
     for source, keys in groups.items():
         # The cell that crafted the images is in the plan of a worker where it is in the whole one.
-        cells = [source, *keys] if source in plan.cells else keys
-        titles = dict.fromkeys(plan.cells[key].model.title() for key in cells)
-        units.append(Unit(tuple(titles), tuple(keys)))
-    return units
+        needed = dict.fromkeys([source, *keys] if source in plan.cells else keys)
+        cells = {key: plan.cells[key] for key in needed}
+        titles = dict.fromkeys(cell.model.title() for cell in cells.values())
+        units.append(Unit(tuple(titles), tuple(keys), cells))
+    seconds = {} if expected is None else expected
+    return sorted(units, key=lambda unit: -sum(seconds.get(key, 0.0) for key in unit.keys))
 
 
 class Queue:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import torch
-
 from bench.errors import BenchError, PrerequisiteError, StoreError
 from bench.registry import load_installed, load_plugin
 from bench.runner.compute import one_by_one
+from bench.runner.grown import with_cells
 from bench.runner.loading import Setting
 from bench.runner.plan import Plan, make_plan
 from bench.runner.scope import Scope
@@ -40,7 +39,6 @@ class Order:
         plugins: the user's files that were loaded.
         results: the results folder.
         scope: which cells are computed, and how many images are kept.
-        threads: how many threads a worker computes on.
     """
 
     suite: Suite
@@ -49,13 +47,11 @@ class Order:
     plugins: tuple[Path, ...]
     results: Path
     scope: Scope
-    threads: int
 
 
 def work(connection: Connection) -> None:
     """Compute the units that come over a connection until it closes."""
     order: Order = connection.recv()
-    torch.set_num_threads(order.threads)
     try:
         load_installed()
         for plugin in order.plugins:
@@ -92,23 +88,23 @@ class _Known:
         self._models: tuple[str, ...] = ()
         self._plan: Plan | None = None
 
-    def plan(self, models: tuple[str, ...]) -> Plan | None:
-        """Return the plan of some models of the suite; None if they cannot be had in this process."""
-        if models != self._models:
-            order, self._models = self._order, models
-            part = dataclasses.replace(order.selection, models=models)
+    def plan(self, unit: Unit) -> Plan | None:
+        """Return the plan of a unit's models, with its cells; None if its models cannot be had in this process."""
+        if unit.models != self._models:
+            order, self._models = self._order, unit.models
+            part = dataclasses.replace(order.selection, models=unit.models)
             try:
                 self._plan = make_plan(order.suite, part, order.setting)
             except (StoreError, PrerequisiteError):
                 raise
             except BenchError:
                 self._plan = None
-        return self._plan
+        return None if self._plan is None else with_cells(self._plan, unit.cells)
 
 
 def _compute(connection: Connection, known: _Known, store: Store, unit: Unit) -> None:
     """Compute the cells of a unit and send what happens, first which of them are others in this process."""
-    plan = known.plan(unit.models)
+    plan = known.plan(unit)
     cells = {} if plan is None else plan.cells
     others = [key for key in unit.keys if key not in cells]
     if others:

@@ -19,16 +19,18 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import torch
 
 import bench.errors
-from bench.errors import WorkerError
+from bench.errors import PrerequisiteError, WorkerError
 from bench.runner.compute import Event, failed, one_by_one
+from bench.runner.estimate import estimate
+from bench.runner.loading import resolve_device
 from bench.runner.plan import Plan
 from bench.runner.scope import Scope
 from bench.runner.units import Queue, Unit, units_of
@@ -50,17 +52,22 @@ _PATIENCE = 5.0
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class _Worker:
-    """A process, the number of its place among the workers, what it has loaded, and what it has to do."""
+    """A process, the number of its place among the workers, its last unit, and what is left of that."""
 
     process: subprocess.Popen[bytes]
     connection: Connection
     place: int
     began: bool = False
-    loaded: tuple[str, ...] = ()
+    unit: Unit | None = None
     left: list[str] = field(default_factory=list)
 
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The models that it has."""
+        return self.unit.models if self.unit else ()
+
     def give(self, unit: Unit) -> None:
-        self.loaded, self.left = unit.models, list(unit.keys)
+        self.unit, self.left = unit, list(unit.keys)
         with contextlib.suppress(OSError):  # it has died, which is heard next
             self.connection.send(unit)
 
@@ -91,6 +98,27 @@ def worker_count(seconds: float, cuda_devices: int) -> int:
         return cuda_devices
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(cores(), memory // _MEMORY))
+
+
+def workers_for(
+    order: Order, count: int | None, expected: Mapping[str, float] | None = None
+) -> Workers:
+    """Return what computes the cells of a run in so many processes; None for as many as are fastest.
+
+    Args:
+        order: what each of them has to know.
+        count: how many.
+        expected: seconds that cells are expected to take, by key, as far as that is known.
+
+    Raises:
+        PrerequisiteError: a GPU that is named is not there.
+    """
+    devices = cuda_devices() if resolve_device(order.setting.device) == "cuda" else ()
+    if len(devices) > torch.cuda.device_count():
+        raise PrerequisiteError(
+            f"--device: of the GPUs {', '.join(devices)}, torch sees {torch.cuda.device_count()}"
+        )
+    return Workers(order=order, count=count, devices=devices, expected=expected or {})
 
 
 def cuda_devices() -> tuple[str, ...]:
@@ -146,23 +174,25 @@ class _Ledger:
             if self._deaths[left[0]] == _TRIES:
                 why = WorkerError(f"its worker {how}, {_TRIES} times")
                 yield failed(self._store, left.pop(0), why)
-        if left:
-            self.queue.put_back(Unit(worker.loaded, tuple(left)))
+        if left and worker.unit:
+            self.queue.put_back(replace(worker.unit, keys=tuple(left)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Computes the cells of a plan in several processes.
+    """Computes the cells of a plan in several processes, or in this one where that is no slower.
 
     Attributes:
         order: what each of them has to know.
-        count: how many there are at most.
+        count: how many there are at most; None for as many as are fastest.
         devices: the CUDA devices that they share, by number; empty for the CPU.
+        expected: seconds that cells are expected to take, by key, where that is known; else it is estimated.
     """
 
     order: Order
-    count: int
+    count: int | None = None
     devices: tuple[str, ...] = ()
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(
         self, plan: Plan, store: Store, scope: Scope, wanted: Sequence[str]
@@ -174,16 +204,20 @@ class Workers:
             PrerequisiteError: something that a cell needs is missing.
             WorkerError: no worker can be started.
         """
-        units = units_of(plan, wanted)
+        units, count = self._shared(plan, store, scope, wanted)
+        if count < 2:
+            yield from one_by_one(plan, store, scope, wanted)
+            return
         ledger = _Ledger(store, units)
         workers: dict[Connection, _Worker] = {}
+        threads = max(1, cores() // count)
         try:
-            for place in range(min(self.count, len(units))):
-                self._start(workers, place)
+            for place in range(count):
+                self._start(workers, place, threads)
             while workers:
                 for connection in wait(list(workers)):
                     assert isinstance(connection, Connection)
-                    yield from self._heard(workers, connection, ledger)
+                    yield from self._heard(workers, connection, ledger, threads)
         finally:
             for worker in workers.values():
                 worker.end()
@@ -191,8 +225,25 @@ class Workers:
             yield {"event": "note", "note": _differing(plan, ledger.here)}
             yield from one_by_one(plan, store, scope, ledger.here)
 
+    def _shared(
+        self, plan: Plan, store: Store, scope: Scope, wanted: Sequence[str]
+    ) -> tuple[list[Unit], int]:
+        """Return the units of cells, the longest first, and how many workers share them."""
+        if self.count == 1 or not wanted:
+            return [], 0
+        seconds = self.expected
+        if not seconds.keys() >= set(wanted):
+            seconds = estimate(plan, store, wanted, anew=scope.anew).seconds
+        units = units_of(plan, wanted, seconds)
+        total = sum(seconds[key] for key in wanted)
+        return units, min(self.count or worker_count(total, len(self.devices)), len(units))
+
     def _heard(
-        self, workers: dict[Connection, _Worker], connection: Connection, ledger: _Ledger
+        self,
+        workers: dict[Connection, _Worker],
+        connection: Connection,
+        ledger: _Ledger,
+        threads: int,
     ) -> Iterator[Event]:
         """Answer a worker that says something or has died, and yield what is for the run."""
         worker = workers[connection]
@@ -202,7 +253,7 @@ class Workers:
             del workers[connection]
             yield from ledger.died(worker)
             if ledger.queue:
-                self._start(workers, worker.place)
+                self._start(workers, worker.place, threads)
             return
         if event["event"] != "idle":
             yield from ledger.told(worker, event)
@@ -216,13 +267,13 @@ class Workers:
         else:
             worker.give(unit)
 
-    def _start(self, workers: dict[Connection, _Worker], place: int) -> None:
+    def _start(self, workers: dict[Connection, _Worker], place: int, threads: int) -> None:
         ours, theirs = socket.socketpair()
         root = str(Path(bench.errors.__file__).parents[1])
         env = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-            "OMP_NUM_THREADS": str(self.order.threads),
+            "OMP_NUM_THREADS": str(threads),
         }
         if self.devices:
             env["CUDA_VISIBLE_DEVICES"] = self.devices[place % len(self.devices)]

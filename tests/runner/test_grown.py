@@ -11,12 +11,12 @@ from bench.errors import SpecError
 from bench.report.measured import measure
 from bench.report.sections.protocol import protocol
 from bench.runner.execute import execute
-from bench.runner.grown import grown, most_images
+from bench.runner.grown import grown, most_images, with_cells
 from bench.runner.loading import Setting
 from bench.runner.plan import make_plan
 from bench.runner.selection import Selection
 from bench.runner.suite import load_suite
-from bench.spec import CraftedOn, ImageSet, ModelRequest
+from bench.spec import CraftedOn, FittedOn, ImageSet, ModelRequest
 from bench.store.identity import cell_key
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -67,6 +67,24 @@ def test_no_cell_grows_into_images_that_its_model_was_fitted_on(plan):
     assert len(grown(fitted["test"], {key: 40}).cells) == len(plan.cells)
     with pytest.raises(SpecError, match="it can have 1 to 40"):
         grown(fitted["test"], {key: 41})
+
+
+def test_cells_that_a_plan_lacks_join_it_unless_they_are_others_here(plan):
+    first = next(iter(plan.cells))
+    larger = grown(plan, {first: 40})
+    (more,) = larger.cells.keys() - plan.cells.keys()
+    found = with_cells(plan, larger.cells)
+    assert found.cells == plan.cells | {more: larger.cells[more]}
+    assert len(found.images_of(found.cells[more])) == 40
+    assert with_cells(plan, {first: plan.cells[first]}) is plan
+    cell = larger.cells[more]
+    for other in (
+        {"fingerprint": "another"},
+        {"checksum": "of other images"},
+        {"fit": FittedOn(fingerprint=cell.fingerprint, surface="own", checksum=cell.checksum)},
+    ):
+        changed = dataclasses.replace(cell, **other)
+        assert with_cells(plan, {"new": changed}).cells == plan.cells
 
 
 def test_judges_of_the_same_images_stay_side_by_side(plan):

@@ -30,6 +30,19 @@ def test_cells_that_judge_the_same_images_are_one_unit(tmp_path, cache):
     assert sum("digits/mlp" in one.models for one in units) == 2
 
 
+def test_the_longest_units_come_first(tmp_path, cache):
+    path = tmp_path / "s.toml"
+    path.write_text(build.suite(
+        images=4, models=["digits/mlp"],
+        attacks=[{"name": ["fgsm", "bim", "pgd"], "norm": "linf", "eps": "0.1", "toolkits": ["torchattacks"]}],
+    ))  # fmt: skip
+    plan = make_plan(load_suite(str(path)))
+    seconds = dict(zip(plan.cells, [1.0, 3.0, 2.0], strict=True))
+    keys = [unit.keys[0] for unit in units_of(plan, list(plan.cells), seconds)]
+    assert [seconds[key] for key in keys] == [3.0, 2.0, 1.0]
+    assert [unit.keys[0] for unit in units_of(plan, list(plan.cells))] == list(plan.cells)
+
+
 def test_a_worker_goes_on_with_its_models_then_takes_free_ones_then_helps_where_most_is_left():
     queue = Queue([unit("a", "1"), unit("a", "2"), unit("a", "3"), unit("b", "4"), unit("c", "5")])
     assert queue.take((), []) == unit("a", "1")

@@ -1,5 +1,6 @@
 """Several processes compute the rows that one computes, whatever becomes of them."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,8 +13,20 @@ import build
 import pytest
 from command import call
 
+from bench.attacks.catalogue import resolve
 from bench.runner import workers
+from bench.runner.execute import execute
+from bench.runner.grown import grown
+from bench.runner.loading import Setting
+from bench.runner.plan import make_plan
+from bench.runner.scope import ALL_MISSING
+from bench.runner.selection import Selection
+from bench.runner.suite import load_suite
+from bench.runner.task import whole_surface
 from bench.runner.units import Unit
+from bench.runner.worker import Order
+from bench.runner.workers import workers_for
+from bench.store.identity import cell_key
 from bench.store.results import load_results
 from bench.store.store import open_store
 
@@ -79,6 +92,30 @@ def test_two_workers_write_the_rows_of_one_process(folder):
     same(rows_of(folder, 1), rows_of(folder, 2))
     told = [json.loads(line) for line in shared.stdout.splitlines()]
     assert sum(one["event"] == "done" for one in told) == 16
+
+
+@pytest.mark.slow
+def test_workers_compute_cells_that_the_suite_lacks(folder):
+    suite = load_suite(str(folder / "s.toml"))
+    plan = make_plan(suite)
+    larger = grown(plan, dict.fromkeys(plan.cells, 20))
+    cell = next(iter(plan.cells.values()))
+    added = dataclasses.replace(
+        cell, attack=resolve("adaptive", "linf", "0.1", {"passes": 50}), toolkit="native",
+        surface=whole_surface(plan.adapters[cell.model]),
+    )  # fmt: skip
+    larger = dataclasses.replace(larger, cells=larger.cells | {cell_key(added): added})
+    told = []
+    for count in (1, 2):
+        order = Order(
+            suite=suite, selection=Selection(), setting=Setting(), plugins=(),
+            results=folder / f"by-{count}", scope=ALL_MISSING,
+        )  # fmt: skip
+        compute = workers_for(order, count)
+        execute(larger, open_store(folder / f"by-{count}"), on_event=told.append, compute=compute)
+    assert not [event for event in told if event["event"] in ("note", "failed")]
+    assert len(rows_of(folder, 1)) == 9
+    same(rows_of(folder, 1), rows_of(folder, 2))
 
 
 @pytest.mark.slow
@@ -158,10 +195,12 @@ class Process:
 class Connection:
     def close(self): ...
 
+    def send(self, unit): ...
+
 
 def dead(began=True, left=("1", "2")):
     worker = workers._Worker(process=Process(), connection=Connection(), place=0, began=began)
-    worker.loaded, worker.left = ("a",), list(left)
+    worker.give(Unit(("a",), left))
     return worker
 
 
