@@ -7,12 +7,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from bench.attacks.catalogue import access
 from bench.cli.attack_trials import Trial
 from bench.errors import BenchError
+from bench.measure.validity import asked_less
 from bench.registry import first_line, where
 from bench.report import formatting
 from bench.report.labels import class_name, label_of
 from bench.report.one_image import not_reached
+from bench.spec import PLUGIN
 
 
 def result_of(trial: Trial, classes: Sequence[str]) -> str:
@@ -35,7 +38,7 @@ def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
     if trial.image.label is None:
         return "not attacked: the model decides for no class; give one with --label"
     if trial.x_adv is not None and not trial.row["success"]:
-        return _unguided(trial.row["ineffective"])
+        return _unguided(trial)
     if trial.x_adv is not None or _spoilt(trial):
         return None
     if not formatting.missing(trial.row["invalid"]):
@@ -53,11 +56,18 @@ def reason_of(trial: Trial, classes: Sequence[str]) -> str | None:
     return f"not attacked: it is of class {label}, which the attack would make of it"
 
 
-def _unguided(why: Any) -> str | None:
+def _unguided(trial: Trial) -> str | None:
     """Return that a failed attack had nothing to go by, if so."""
+    why = trial.row["ineffective"]
     if formatting.missing(why):
         return None
-    return f"the attack had nothing to go by ({why}), so its failure says nothing of the model"
+    name = trial.asked.spec.name
+    passes = {part: trial.row[part] > 0 for part in ("forwards", "backwards")}
+    hint = asked_less(name, access(name), **passes) if trial.toolkit == PLUGIN else ""
+    more = f"; {hint}" if hint else ""
+    return (
+        f"the attack had nothing to go by ({why}), so its failure says nothing of the model{more}"
+    )
 
 
 def _spoilt(trial: Trial) -> bool:

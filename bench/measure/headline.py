@@ -157,7 +157,8 @@ def worst_case(outcomes: Outcomes, model: str, norm: str, eps: float) -> WorstCa
 
 def _flag(worst: WorstCase, planned: pd.DataFrame, valid: pd.DataFrame) -> str:
     """Return what a reader has to know of a worst case; it begins with INVALID if it is no figure."""
-    notes = [*worst.notes, shortfall(planned), _unseen(set(valid["surface"]))]
+    hints = valid["hint"].unique() if worst.untested else ()
+    notes = [*worst.notes, *hints, shortfall(planned), _unseen(set(valid["surface"]))]
     flag = "; ".join(note for note in notes if note)
     return f"INVALID: {flag}" if worst.invalid else flag
 

@@ -27,6 +27,7 @@ from bench.spec import (
     HANDED_IN_SURFACE,
     NOISELESS_SURFACE,
     ONE_DRAW_SURFACE,
+    PLUGIN,
     WHOLE_MODEL_SURFACE,
     SubstituteName,
     number,
@@ -42,6 +43,9 @@ _LEVEL, _CLEAR = 0.05, 0.75
 
 #: Reasons of invalid rows that mean that the model gave scores that are not finite.
 _SCORES = ("scores not finite", "clean scores not finite")
+
+#: What is wrong with a cell whose attack was guided on no image.
+_UNGUIDED = "had no gradient or changing scores to go by"
 
 #: Why no attack of a threat shows that an image is robust.
 NO_UNTARGETED = "no untargeted attack"
@@ -126,17 +130,52 @@ def confidence_filtered(cells: pd.DataFrame) -> pd.Series[bool]:
     return pd.Series([confidence > 0 for confidence in least], index=cells.index, dtype=bool)
 
 
+def asked_less(attack: str, access: str, *, forwards: bool, backwards: bool) -> str:
+    """Return what to do about a user's attack that took less of a model than it says it needs; empty if it did not.
+
+    Args:
+        attack: its name.
+        access: as it was registered.
+        forwards: whether it made any forward pass.
+        backwards: whether it made any backward pass.
+    """
+    if access == "white" and forwards and not backwards:
+        lacking, enough = "took no gradient", 'access="score" (or "decision", if labels are enough)'
+    elif access in ("white", "score") and not forwards:
+        lacking, enough = "asked the model nothing", 'access="decision"'
+    else:
+        return ""
+    return f"{attack} {lacking}: if it needs none, register it with {enough}"
+
+
+def _hints(cells: pd.DataFrame, rows: pd.DataFrame) -> dict[str, str]:
+    """Return by cell what `asked_less` says of the attacks that users registered.
+
+    Args:
+        cells: of a run.
+        rows: of the images that were attacked.
+    """
+    own = cells[cells["toolkit"] == PLUGIN].set_index("cell")
+    hints = {}
+    for key, of_cell in rows[rows["cell"].isin(own.index)].groupby("cell"):
+        name, access = own.loc[key, ["attack", "access"]]
+        made = {part: bool(of_cell[part].any()) for part in ("forwards", "backwards")}
+        hints[str(key)] = asked_less(str(name), str(access), **made)
+    return hints
+
+
 def flagged_cells(results: Results) -> pd.DataFrame:
     """Return the planned cells that attack, in the plan's order, with what is wrong with each.
 
     Returns:
-        Rows of `Results.cells` with `flag` (why a cell cannot count, empty where it can) and
-        `shows_robust` (bool, whether an image that withstands the cell can be called robust).
+        Rows of `Results.cells` with `flag` (why a cell cannot count, empty where it can), `shows_robust`
+        (bool, whether an image that withstands the cell can be called robust) and `hint` (what to do about a
+        user's attack that took less of the model than it says it needs, else empty).
     """
     cells = results.cells[results.cells["kind"].isin(ATTACKING)]
     rows = results.rows[attacked(results.rows)]
     faults, tried = _faults_on_all_images(rows), set(rows["cell"])
-    like_noise = _no_better_than_noise(cells, rows)
+    like_noise, hints = _no_better_than_noise(cells, rows), _hints(cells, rows)
     flags = []
     for cell in cells[["cell", "status", "error", "goal"]].to_dict("records"):
         key = cell["cell"]
@@ -145,7 +184,8 @@ def flagged_cells(results: Results) -> pd.DataFrame:
         elif cell["status"] == "missing":
             fault = "did not run yet"
         elif key in faults:
-            fault = faults[key]
+            hint = hints.get(key) if faults[key] == _UNGUIDED else ""
+            fault = f"{faults[key]} ({hint})" if hint else faults[key]
         elif cell["goal"] in ("targeted", "source-target") and key not in tried:
             fault = "had no image to attack"
         else:
@@ -153,7 +193,9 @@ def flagged_cells(results: Results) -> pd.DataFrame:
         flags.append(f"INVALID: {fault}" if fault else "")
     shows = (cells["goal"] == "misclassification") & ~confidence_filtered(cells)
     shows &= cells["attack"].map(is_evidence).astype(bool)
-    return cells.assign(flag=pd.Series(flags, index=cells.index, dtype="str"), shows_robust=shows)
+    told = {"flag": flags, "hint": [hints.get(cell, "") for cell in cells["cell"]]}
+    texts = {name: pd.Series(said, index=cells.index, dtype="str") for name, said in told.items()}
+    return cells.assign(shows_robust=shows, **texts)
 
 
 def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
@@ -163,9 +205,7 @@ def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
     faults = {
         "gave no valid image": invalid,
         "changed no image": unchanged,
-        "had no gradient or changing scores to go by": (
-            unchanged | (recorded(rows, "ineffective") & ~lost)
-        ),
+        _UNGUIDED: unchanged | (recorded(rows, "ineffective") & ~lost),
     }
     by_cell: dict[str, str] = {}
     for fault, there in faults.items():

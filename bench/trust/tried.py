@@ -24,7 +24,7 @@ from bench.measure.access import (
 )
 from bench.measure.outcomes import Flags, Group, Outcomes, broken
 from bench.measure.threats import same_radius, threats
-from bench.spec import FIXED, MINIMAL
+from bench.spec import FIXED, MINIMAL, PLUGIN
 from bench.store.identity import canonical_json
 from bench.trust.checks.registry import Finding, Status
 
@@ -83,7 +83,12 @@ class TriedCell:
 
     @property
     def steps(self) -> int:
-        """Return how many steps the attack takes; 1 where it has no such parameter."""
+        """Return how many steps the attack takes; 1 where it has no such parameter.
+
+        Of a user's attack without one, as many as its passes are enough for, forward and back.
+        """
+        if self.toolkit == PLUGIN and "steps" not in self.parameters:
+            return max(1, int(self.passes // 2)) if self.passes > 0 else 1
         row = ATTACKS.get(self.attack)
         rule = None if row is None else row.parameters.get("steps")
         default = 1 if rule is None else rule.default

@@ -108,6 +108,15 @@ def test_single_images_are_attacked_with_it(tmp_path, invoke):
     assert told["linf"] == pytest.approx(0.2, abs=1e-4)
 
 
+def test_one_that_says_it_needs_more_than_it_takes_is_told_how_to_be_registered(tmp_path, invoke):
+    folder = own_attack.write(tmp_path)
+    (folder / "invert.py").write_text(own_attack.PLUGIN.replace(', access="decision"', ""))
+    words = ("attack", "digits/mlp", "test:2", "--attack", "invert 0.001", *NAMED)
+    assert 'invert took no gradient: if it needs none, register it with access="score"' in (
+        invoke(*words, cwd=folder).stderr
+    )
+
+
 def test_a_function_that_fails_is_a_failed_cell_and_the_others_run(tmp_path, invoke):
     folder = own_attack.write(tmp_path)
     broken = own_attack.PLUGIN.replace("    model(tried)\n", "    1 / 0\n")

@@ -141,6 +141,40 @@ def test_an_attack_without_a_gradient_on_any_image_does_not_count() -> None:
     assert row["robust_accuracy"] == pytest.approx(0.99)
 
 
+TOOK_NO_GRADIENT = 'mine took no gradient: if it needs none, register it with access="score" (or "decision", if labels are enough)'
+
+
+@pytest.mark.parametrize(
+    ("access", "forwards", "hint"),
+    [
+        ("white", 3, TOOK_NO_GRADIENT),
+        ("white", 0, 'mine asked the model nothing: if it needs none, register it with access="decision"'),
+        ("score", 0, 'mine asked the model nothing: if it needs none, register it with access="decision"'),
+        ("score", 3, ""),
+    ],
+)  # fmt: skip
+def test_a_users_attack_that_took_less_than_it_says_is_told_how_to_be_registered(
+    access: str, forwards: int, hint: str
+) -> None:
+    passes = {"forwards": forwards, "backwards": 0, "ineffective": "no gradient"}
+    mine = cell(
+        "m", "mine", "0.1", range(20), toolkit="plugin", access=access, columns={**passes, "iterations": None}
+    )  # fmt: skip
+    row = told(build.results([mine], images=N))
+    notes = [f"no valid attack on {N - 20} of {N} images", *([hint] if hint else [])]
+    assert row["flag"] == f"INVALID: {'; '.join(notes)}"
+    row = told(build.results([dataclasses.replace(mine, broken=frozenset())], images=N))
+    fault = "1 of 1 attacks had no gradient or changing scores to go by"
+    assert row["flag"] == f"INVALID: {fault}{f' ({hint})' if hint else ''}"
+
+
+def test_a_gradient_that_is_zero_everywhere_is_no_matter_of_how_an_attack_was_registered() -> None:
+    columns = {"forwards": 3, "backwards": 3, "ineffective": "no gradient"}
+    mine = cell("m", "mine", "0.1", (), toolkit="plugin", columns=columns)
+    flag = told(build.results([mine], images=N))["flag"]
+    assert flag == "INVALID: 1 of 1 attacks had no gradient or changing scores to go by"
+
+
 def test_an_attack_no_better_than_noise_does_not_count() -> None:
     made = build.results(
         [

@@ -60,11 +60,13 @@ def _contradictions(rows: pd.DataFrame) -> dict[str, pd.Series[bool]]:
 
 def images_have_valid_attacks(outcomes: Outcomes) -> list[Finding]:
     """Find the threats under which no attack was valid on some images, by the rule of the headline."""
+    hints = outcomes.cells.set_index("cell")["hint"]
     compared, findings = 0, []
     for at in tried(outcomes):
         if not at.untargeted:
             continue
         compared += 1
+        own = [hint for cell in at.untargeted if (hint := hints[cell.key])]
         worst = at.group.within(at.eps, [cell.key for cell in at.untargeted])
         if worst.notes:
             share = max(
@@ -72,7 +74,8 @@ def images_have_valid_attacks(outcomes: Outcomes) -> list[Finding]:
             )  # fmt: skip
             findings.append(at.found(
                 "fail" if worst.invalid else "warn",
-                f"{' and '.join(worst.notes)}: nothing shows whether these are robust",
+                f"{' and '.join(worst.notes)}: nothing shows whether these are robust"
+                + "".join(f" ({hint})" for hint in dict.fromkeys(own)),
                 value=share, bound=f"at most {INVALID_ABOVE:.0%}",
                 remedy='add an attack that needs no gradient, such as name = "square", to the suite',
             ))  # fmt: skip

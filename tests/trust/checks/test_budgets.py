@@ -56,6 +56,15 @@ def test_steps_too_short_to_reach_the_radius_are_a_failure():
     ) == ["fail", "pass", "pass"]
 
 
+def test_how_many_steps_a_users_attack_takes_follows_from_its_passes_where_it_does_not_say():
+    def mine(passes, **more):
+        columns = {"forwards": passes, "backwards": passes}
+        return [build.cell("m", "mine", "0.1", [], toolkit="plugin", columns=columns, **more)]
+
+    told = {"parameters": {"steps": 1}}
+    assert each(ENOUGH_STEPS, mine(1), mine(40), mine(40, **told)) == ["warn", "pass", "warn"]
+
+
 def test_a_single_step_alone_makes_a_figure_doubtful():
     finding = one(ENOUGH_STEPS, fgsm("8/255", []))
     assert (finding.status, finding.value) == ("warn", 1)

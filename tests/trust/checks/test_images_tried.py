@@ -54,6 +54,16 @@ def test_images_without_a_valid_attack_follow_the_rule_of_the_headline():
     assert each(VALID_IMAGES, *cases) == ["pass", "warn", "warn", "fail"]
 
 
+def test_a_users_attack_that_took_no_gradient_is_named():
+    columns = {"forwards": 3, "backwards": 0, "ineffective": "no gradient"}
+    mine = build.cell("m", "mine", "0.1", range(20), toolkit="plugin", columns=columns)
+    finding = one(VALID_IMAGES, mine)
+    assert finding.status == "fail"
+    assert '(mine took no gradient: if it needs none, register it with access="score"' in (
+        finding.sentence
+    )
+
+
 def unmoved(count, **more):
     """Return PGD that broke nothing and returned some images as they were; `more` are other attributes."""
     still = np.where(np.arange(200) < count, 0.0, 0.1)
