@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bench.report.rules import register_section as register_section
     from bench.runner.kinds import Kind as Kind
     from bench.runner.kinds import register_kind as register_kind
+    from bench.single_models import judge as judge
+    from bench.single_models import run_model as run_model
     from bench.substitute import train_substitute as train_substitute
     from bench.suite_files import register_study as register_study
     from bench.train.families import Family as Family
@@ -51,6 +53,7 @@ _PUBLIC = {
     "SectionRule": "bench.report.rules",
     "attack": "bench.api",
     "compare": "bench.comparison",
+    "judge": "bench.single_models",
     "load_data": "bench.api",
     "load_model": "bench.zoo",
     "load_trunk": "bench.zoo",
@@ -63,6 +66,7 @@ _PUBLIC = {
     "register_section": "bench.report.rules",
     "register_study": "bench.suite_files",
     "run": "bench.api",
+    "run_model": "bench.single_models",
     "train_substitute": "bench.substitute",
     "wrap": "bench.adapters.network",
     "wrap_ensemble": "bench.adapters.ensemble",

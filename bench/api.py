@@ -61,7 +61,7 @@ from bench.store.results import load_results
 from bench.store.store import open_store
 from bench.store.traces import trace_table
 from bench.substitute import source_of
-from bench.suite_files import published_file
+from bench.suite_files import published_file, suite_in
 from bench.train.substitutes import TrainedSubstitute
 from bench.trust.behaviour import judged
 
@@ -288,7 +288,7 @@ def run(
     """Run a suite as `bench run` does; finished cells are kept.
 
     Args:
-        suite: a shipped suite's name, or a path to a suite file.
+        suite: a shipped suite's name, that of one that was made for a single model, or a path to a suite file.
         images: number of images in place of the suite's own; `all` for all images.
         models: globs over model names; empty for all models of the suite.
         attacks: globs over attack names; empty for all.
@@ -311,7 +311,8 @@ def run(
     load_installed()
     if plugin is not None:
         load_plugin(plugin)
-    wanted, published = load_suite(os.fspath(suite)), published_file(os.fspath(suite))
+    named = suite_in(Path(results), os.fspath(suite))
+    wanted, published = load_suite(named), published_file(named)
     if published is not None:
         from bench.report.study import check_study
 

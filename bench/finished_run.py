@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.data.table import DATASETS
+from bench.measure.handed_in import fates
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.runner.execute import Outcome
+from bench.spec import HANDED_IN_SURFACE
 from bench.store.results import Results
 from bench.trust.checks.parity import parity
 from bench.trust.claims import claims
@@ -58,6 +62,26 @@ class Run:
     def claims(self) -> pd.DataFrame:
         """Return one row per claim of the suite, with its verdict; none if it makes no claims."""
         return claims(self.results, comparisons(Outcomes(self.results.without_added())))
+
+    def fates(self) -> pd.DataFrame:
+        """Return a row for each finished cell of images that others made: how many of them met each fate.
+
+        `cell, model, file`, and numbers of images by what became of them: `wrong before`, `broken`, `withstood`,
+        `not handed in`, and why others do not count. Empty in a run without such images.
+        """
+        cells = self.results.cells
+        judged = cells[(cells["surface"] == HANDED_IN_SURFACE) & (cells["status"] == "done")]
+        found = []
+        for cell in judged.to_dict("records"):
+            rows = self.results.rows[self.results.rows["cell"] == cell["cell"]]
+            named = {
+                "cell": cell["cell"],
+                "model": cell["model"],
+                "file": cell["parameters"]["file"],
+            }
+            values = math.prod(DATASETS[cell["data"]].input_shape)
+            found.append({**named, **fates(rows, values)})
+        return pd.DataFrame(found)
 
     def _repr_html_(self) -> str:
         """Return headline, verdicts, curves and claims as a notebook shows them."""

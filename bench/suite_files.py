@@ -141,6 +141,14 @@ def made_suites(results: Path) -> Path:
     return results / "suites"
 
 
+def suite_in(results: Path, named: str) -> str:
+    """Return the file of a suite that was made for a single model, by its name; another suite as it is named."""
+    if named.endswith(".toml") or named in known_suites():
+        return named
+    file = made_suites(results) / f"{named}.toml"
+    return str(file) if file.is_file() else named
+
+
 def suite_name(path: Path) -> str:
     """Return the name of the suite in a file, or a name as it is; that of a study is its folder's, `-` for `_`."""
     if path.name == _SUITE:

@@ -12,8 +12,8 @@ from typing import Any
 import rich_click as click
 from click.shell_completion import CompletionItem
 
-from bench.spec import EVERY_TOOLKIT
-from bench.suite_files import known_suites, made_suites
+from bench.spec import EVERY_TOOLKIT, Scalar, scalar
+from bench.suite_files import known_suites, made_suites, suite_in
 
 #: The folder of results where none is named.
 RESULTS = Path("results")
@@ -58,18 +58,14 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _file_of(ctx: click.Context, param: click.Parameter, named: str | None) -> str | None:
-    """Return the file of a suite that was made for a single model; another suite as it is named."""
-    if named is None or named.endswith(".toml") or named in known_suites():
-        return named
-    file = made_suites(ctx.params["results"]) / f"{named}.toml"
-    return str(file) if file.is_file() else named
+    return None if named is None else suite_in(ctx.params["results"], named)
 
 
 def _suite_option(required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
         "--suite", required=required, metavar="NAME|FILE", shell_complete=complete_suites,
         callback=_file_of,
-        help="A shipped suite (`bench ls suites`), one that `bench run MODEL` made, or a path to a .toml file.",
+        help="A shipped suite (`bench ls suites`), one that `bench run MODEL` or `bench judge` made, or a path to a .toml file.",
     )  # fmt: skip
 
 
@@ -123,6 +119,23 @@ device_option = click.option(
     "--device", default="auto", show_default=True, callback=_device,
     metavar="auto|cpu|cuda|cuda:N,...",
     help="Where models compute: cuda is any GPU, cuda:0,cuda:1 these alone (one worker each).",
+)  # fmt: skip
+
+
+def _scalars(
+    ctx: click.Context, param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, Scalar]:
+    """Return the options of a model by name, sorted."""
+    for text in given:
+        if "=" not in text:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+    pairs = (text.partition("=") for text in sorted(given))
+    return {name: scalar(value) for name, _, value in pairs}
+
+
+model_option_option = click.option(
+    "--option", "model_options", multiple=True, metavar="NAME=VALUE", callback=_scalars,
+    help="An option of the model, as a suite gives it; may be given more than once.",
 )  # fmt: skip
 
 

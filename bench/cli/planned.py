@@ -14,7 +14,7 @@ from bench.report.labels import variants
 from bench.runner.estimate import Estimate
 from bench.runner.plan import Plan
 from bench.runner.training import counted
-from bench.spec import Cell
+from bench.spec import HANDED_IN_SURFACE, HANDED_IN_TOOLKIT, Cell
 from bench.store.store import Store
 
 
@@ -34,7 +34,7 @@ def print_plan(plan: Plan, store: Store, expected: Estimate, as_json: bool) -> N
             "cell": key,
             "model": cell.model.title(),
             "attack": cell.attack.title(),
-            "toolkit": cell.toolkit,
+            "toolkit": HANDED_IN_TOOLKIT if cell.surface == HANDED_IN_SURFACE else cell.toolkit,
             "surface": cell.surface,
             "images": len(plan.images_of(cell)),
             **state,

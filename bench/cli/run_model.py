@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from bench.errors import SpecError
 
 if TYPE_CHECKING:
     from bench.runner.made_suite import MadeSuite
+    from bench.runner.single_model import SingleModel
 
 NORMS = ("linf", "l2", "l1", "l0")
 
@@ -64,9 +64,9 @@ def asked_for(
         if options["norm"] is not None:
             raise SpecError("--norm goes with MODEL; a suite file names the norms of its attacks")
         return suite, None, {**options, "data": _folder_for_suite(options["data"])}
-    made, folder = _made(model, options)
-    left = {**options, "data": folder, "models": (made[0],), "eps": ()}
-    return str(made[1].path), made[1], left
+    made = _made(model, options)
+    left = {**options, "data": made.folder, "models": (made.name,), "eps": ()}
+    return str(made.suite.path), made.suite, left
 
 
 def keep(made: MadeSuite, dry_run: bool) -> None:
@@ -79,18 +79,16 @@ def keep(made: MadeSuite, dry_run: bool) -> None:
     if dry_run:
         say(f"suite {made.path.stem}, which a run would write to {made.path}:")
     else:
-        from bench.store.files import atomic_write
+        from bench.runner.made_suite import write
 
-        atomic_write(made.path, made.text.encode(), "--results DIR")
+        write(made)
         say(f"suite {made.path.stem}, written to {made.path}:")
     say(f"\n{made.text}")
 
 
-def _made(model: str, options: Mapping[str, Any]) -> tuple[tuple[str, MadeSuite], Path | None]:
-    """Return the model's name with its data set, the suite made for it, and the folder of data sets."""
-    from bench.runner.made_suite import Evaluation, make_suite
-    from bench.runner.sketch import sketched
-    from bench.spec import ModelRequest
+def _made(model: str, options: Mapping[str, Any]) -> SingleModel:
+    """Return a model with the suite that is made for it."""
+    from bench.runner.single_model import single_model
 
     for name, wanted in (("norm", "linf"), ("eps", "8/255")):
         if not options[name]:
@@ -99,58 +97,7 @@ def _made(model: str, options: Mapping[str, Any]) -> tuple[tuple[str, MadeSuite]
             )
     if options["models"]:
         raise SpecError("--model chooses models of a suite; leave it out beside MODEL")
-    data, folder = _data_or_folder(options["data"])
-    name, data_set = _with_data(model, data)
-    adapter = sketched(ModelRequest(name=name), device="cpu", data=folder)
-    evaluation = Evaluation(
-        model=name, data=data_set, norm=options["norm"], eps=options["eps"],
-        gradient=bool(adapter.surfaces()),
-    )  # fmt: skip
-    words = ["bench", "run", name, "--norm", options["norm"]]
-    for radius in options["eps"]:
-        words += ["--eps", radius]
-    return (name, make_suite(evaluation, options["results"], shlex.join(words))), folder
-
-
-def _with_data(model: str, data: str) -> tuple[str, str]:
-    """Return the name of a model, with the data set that an address lacks, and that data set.
-
-    Raises:
-        SpecError: no such model, or one of another data set.
-    """
-    from bench.addresses.address import Address, is_address
-    from bench.model_names import MODELS
-    from bench.runner.suite import look_up
-    from bench.suite_files import known_suites
-
-    if model.endswith(".toml") or model in known_suites():
-        raise SpecError(f"{model} is a suite, no model; run: bench run --suite {model}")
-    if data and is_address(model) and not Address.read(model).data:
-        model = f"{model}{'&' if '?' in model else '?'}data={data}"
-    look_up(MODELS.__getitem__, model)
-    own: str = MODELS[model].facts["data"]
-    if data and data != own:
-        raise SpecError(f"--data {data}: {model} classifies {own}; leave --data out")
-    return model, own
-
-
-def _data_or_folder(text: str | None) -> tuple[str, Path | None]:
-    """Return a data set or the folder of data sets, whichever a text names.
-
-    Raises:
-        SpecError: it looks like the name of a data set, but there is none.
-    """
-    from bench.data.table import DATASETS
-    from bench.registry import unknown
-
-    if text is None:
-        return "", None
-    if text in DATASETS:
-        return text, None
-    if not Path(text).is_dir() and (":" in text or Path(text).name == text):
-        reason = unknown("data set", text, list(DATASETS))
-        raise SpecError(f"--data: {reason}; a folder that is still to be made is written ./{text}")
-    return "", Path(text)
+    return single_model(model, options["norm"], options["eps"], options["data"], options["results"])
 
 
 def _folder_for_suite(text: str | None) -> Path | None:

@@ -53,7 +53,8 @@ def show(cell: str, results: Path, as_json: bool) -> None:
     lines = [("cell", key)]
     if about is not None:
         attack = " ".join(str(about[part]) for part in ("attack", "norm", "eps") if about[part])
-        click.echo(f"{about['model']} · {attack} · {about['toolkit']}")
+        made_by = [] if about["surface"] == HANDED_IN_SURFACE else [about["toolkit"]]
+        click.echo(" · ".join([about["model"], attack, *made_by]))
         lines += [
             ("parameters", parameters(about["words"]) or "none"),
             ("surface", _surface(about)),

@@ -6,34 +6,19 @@ from pathlib import Path
 
 import rich_click as click
 
-from bench.cli.options import complete_models, data_option, plugin_option
-from bench.spec import Scalar, scalar
-
-
-def _options(
-    ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
-) -> dict[str, Scalar]:
-    """Return the options of a model by name."""
-    for text in given:
-        if "=" not in text:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
-    return {name: scalar(value) for name, _, value in (text.partition("=") for text in given)}
+from bench.cli.options import complete_models, data_option, model_option_option, plugin_option
+from bench.spec import Scalar
 
 
 @click.command()
 @click.argument("model", shell_complete=complete_models)
-@click.option(
-    "--option",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=_options,
-    help="An option of the model, as a suite gives it; may be repeated.",
-)
+@model_option_option
 @plugin_option
 @data_option
 @click.pass_context
-def validate(ctx: click.Context, model: str, given: dict[str, Scalar], data: Path | None) -> None:
+def validate(
+    ctx: click.Context, model: str, model_options: dict[str, Scalar], data: Path | None
+) -> None:
     """Check MODEL and say in words what is wrong with it; exit 1 where something is.
 
     Runs every check that needs a model (`bench ls checks`), those that the plug-in registers too.
@@ -44,7 +29,7 @@ def validate(ctx: click.Context, model: str, given: dict[str, Scalar], data: Pat
     from bench.trust.checks.registry import run_checks
     from bench.zoo import load_model
 
-    adapter = load_model(model, given, data=data)
+    adapter = load_model(model, model_options, data=data)
     checked = CheckedModel(adapter, MODELS[model].facts["data"], data)
     results = run_checks("model", checked)
     print_table([

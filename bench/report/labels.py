@@ -12,7 +12,7 @@ from bench.measure.statistics import wilson
 from bench.measure.validity import ONE_DRAW, WITHOUT_NOISE
 from bench.report import formatting
 from bench.report.blocks import Column, Say
-from bench.spec import HANDED_IN_SURFACE, PLAIN_SURFACES, whole
+from bench.spec import PLAIN_SURFACES, whole
 from bench.store.results import Results
 
 #: After a figure of ours of which some attacks have no result: it may be too high.
@@ -143,11 +143,6 @@ def surface_column(found: pd.DataFrame) -> dict[Column, Say]:
     """Return the column of surfaces; none where every model is attacked as it is."""
     plain = set(found["surface"]) <= PLAIN_SURFACES
     return {} if plain else {Column("surface"): "surface"}
-
-
-def toolkit_of(row: Any) -> str:
-    """Return the toolkit that made the images of a row of a frame; of images that were handed in none is known."""
-    return formatting.NONE if row.surface == HANDED_IN_SURFACE else str(row.toolkit)
 
 
 def clean_accuracy(row: Any) -> str:

@@ -15,6 +15,7 @@ from bench.data.table import DATASETS, Dataset
 from bench.errors import SpecError
 from bench.runner.suite import read_suite
 from bench.spec import Norm, Scalar, Toolkit, number
+from bench.store.files import atomic_write
 from bench.suite_files import made_suites
 
 #: How many images are attacked if the data set has more.
@@ -109,10 +110,7 @@ _ASKING: Mapping[Norm, tuple[_Attack, ...]] = {
 
 
 def make_suite(wanted: Evaluation, results: Path, command: str) -> MadeSuite:
-    """Return a suite for a single model, and the file of a results folder that it belongs in; writes nothing.
-
-    A file that is there and says something else, such as one that was edited, is never written over: the suite
-    then gets the next free name.
+    """Return a suite for a single model, and the file of a results folder that it belongs in (`placed`).
 
     Args:
         wanted: what to measure.
@@ -124,14 +122,39 @@ def make_suite(wanted: Evaluation, results: Path, command: str) -> MadeSuite:
     """
     for radius in wanted.eps:
         number(radius, "--eps")
-    text = _text(wanted, command)
-    path = made_suites(results) / f"{_name(wanted)}.toml"
+    return placed(_name(wanted), _text(wanted, command), results)
+
+
+def placed(name: str, text: str, results: Path) -> MadeSuite:
+    """Return a suite with a file of its own in a results folder; writes nothing.
+
+    A file of that name that says something else is never written over: the suite then gets the next free name.
+
+    Args:
+        name: of the suite, if it is free.
+        text: of its file.
+        results: the results folder.
+
+    Raises:
+        SpecError: it is no suite.
+    """
+    path = made_suites(results) / f"{name}.toml"
     turn = 1
     while path.exists() and not _same(path, text):
         turn += 1
-        path = path.with_name(f"{_name(wanted)}-{turn}.toml")
+        path = path.with_name(f"{name}-{turn}.toml")
     read_suite(path, text)
     return MadeSuite(path, text, kept=path.exists())
+
+
+def write(made: MadeSuite) -> None:
+    """Write the file of a suite that was made, unless it is there.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    if not made.kept:
+        atomic_write(made.path, made.text.encode(), "--results DIR")
 
 
 def _same(path: Path, text: str) -> bool:
@@ -159,19 +182,19 @@ def _name(wanted: Evaluation) -> str:
 def _text(wanted: Evaluation, command: str) -> str:
     data = DATASETS[wanted.data]
     split = "test" if "test" in data.splits else next(reversed(data.splits))
-    images = _quoted("all") if data.splits[split] < _IMAGES else str(_IMAGES)
+    images = quoted("all") if data.splits[split] < _IMAGES else str(_IMAGES)
     radii = ", ".join(wanted.eps)
     lines = [
         f"# Made by: {command}",
         "# A suite like any other: copy it, change it, and run it with bench run --suite FILE.",
-        f"title  = {_quoted(f'{wanted.model}, {wanted.norm} {radii}')}",
-        f"data   = {_quoted(wanted.data)}",
-        f"split  = {_quoted(split)}",
+        f"title  = {quoted(f'{wanted.model}, {wanted.norm} {radii}')}",
+        f"data   = {quoted(wanted.data)}",
+        f"split  = {quoted(split)}",
         f"images = {images}",
         "seed   = 0",
         "",
         "[[models]]",
-        f"name = {_quoted(wanted.model)}",
+        f"name = {quoted(wanted.model)}",
     ]
     for attack in _attacks(wanted, data):
         lines += ["", f"# {attack.does}", "[[attacks]]", *_fields(attack, wanted)]
@@ -180,11 +203,11 @@ def _text(wanted: Evaluation, command: str) -> str:
 
 def _fields(attack: _Attack, wanted: Evaluation) -> Iterator[str]:
     """Yield the lines of a table; an attack that looks for the nearest image takes no radius."""
-    fields = {"name": _quoted(attack.name), "norm": _quoted(wanted.norm)}
+    fields = {"name": quoted(attack.name), "norm": quoted(wanted.norm)}
     if not attack.nearest:
-        fields["eps"] = f"[{', '.join(map(_quoted, wanted.eps))}]"
+        fields["eps"] = f"[{', '.join(map(quoted, wanted.eps))}]"
     fields |= {name: json.dumps(value) for name, value in attack.parameters.items()}
-    fields["toolkits"] = f"[{_quoted(attack.toolkit)}]"
+    fields["toolkits"] = f"[{quoted(attack.toolkit)}]"
     for name, value in fields.items():
         yield f"{name:8} = {value}"
 
@@ -215,5 +238,6 @@ def _runs(attack: _Attack, wanted: Evaluation, data: Dataset) -> bool:
     return unmet(spec, attack.toolkit, data.input_shape, len(data.classes)) is None
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as a suite file has it."""
     return json.dumps(text, ensure_ascii=False)

@@ -41,6 +41,9 @@ WHOLE_MODEL_SURFACE = "whole model"
 #: The surface named in rows of images that others made (`external`): nothing of the model is climbed.
 HANDED_IN_SURFACE = "handed in"
 
+#: What stands in the column `toolkit` of such images, which nothing here made.
+HANDED_IN_TOOLKIT = "handed in"
+
 #: Surfaces that go without saying: the network itself, its answers, the whole of it, and
 #: nothing of it.
 PLAIN_SURFACES = frozenset({"network", BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE, HANDED_IN_SURFACE})

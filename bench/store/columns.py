@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.spec import COLUMNS, ROW, Column
+from bench.spec import COLUMNS, HANDED_IN_SURFACE, HANDED_IN_TOOLKIT, ROW, Column
 
 _TYPES = {"text": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
 _REQUIRED = [name for name, column in ROW.items() if column.required]
@@ -121,7 +121,15 @@ def to_pandas(tables: list[Any]) -> pd.DataFrame:
     """
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     rows: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return rows.astype(_FIXED)
+    return told_toolkit(rows.astype(_FIXED))
+
+
+def told_toolkit(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows or cells whose `toolkit` says so where images were handed in; they are stored under one of ours."""
+    handed_in = frame["surface"] == HANDED_IN_SURFACE
+    if not handed_in.any():
+        return frame
+    return frame.assign(toolkit=frame["toolkit"].mask(handed_in, HANDED_IN_TOOLKIT))
 
 
 def attacked(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -328,6 +328,7 @@ def _why(error: dict[str, Any]) -> str:
 def _cells(planned: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
     cells = pd.DataFrame(planned, columns=[*_PLANNED, "status", "error"])
     cells = cells.astype(dict.fromkeys([*_TEXT, "status", "error"], "str") | {"auto": "bool"})
+    cells = columns.told_toolkit(cells)
     cells["radius"] = [
         number(eps) if isinstance(eps, str) else float("nan") for eps in cells["eps"]
     ]

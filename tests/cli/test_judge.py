@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import build
+import digits_network
 import numpy as np
 import pytest
 import torch
 
+import bench
 from bench.measure.headline import headline
 from bench.measure.outcomes import Outcomes
 from bench.registry import load_plugin
@@ -20,11 +22,22 @@ from bench.store.store import open_store
 
 COUNT = 40
 PLUGIN = """
-import bench, digits_network
+import bench, digits_network, torch
 
 @bench.register_model("small", data="digits")
-def small():
-    return bench.wrap(digits_network.shipped(), 10, (1, 8, 8))
+def small(shift: float = 0.0, twice: bool = False):
+    # `shift` is taken off the score of the first class, twice if asked for.
+    network = digits_network.shipped()
+    if shift:
+        class Shifted(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.network = network
+
+            def forward(self, x):
+                return self.network(x) - (1 + twice) * shift * torch.eye(10)[0]
+        network = Shifted()
+    return bench.wrap(network, 10, (1, 8, 8))
 """
 SUITE = build.suite(
     ["small"],
@@ -50,6 +63,15 @@ def run(folder, keep_all=True):
     outcome = execute(plan, open_store(folder / "results"), Scope(keep_all=keep_all))
     found = headline(Outcomes(load_results(folder / "results", "s", run=outcome.run)))
     return {row["eps_text"]: row for row in found.to_dict("records")}
+
+
+def make_images(folder):
+    """Write FGSM's images of the small network and return the name of their file."""
+    net = bench.wrap(digits_network.shipped(), 10, (1, 8, 8))
+    x, y = bench.load_data("digits", images=COUNT)
+    out = bench.attack(net, x, y, "fgsm", norm="linf", eps=0.1, toolkit="native")
+    torch.save(out.x_adv, folder / "adv.pt")
+    return "adv.pt"
 
 
 def judged(invoke, folder, file, *words, eps="0.1", code=0):
@@ -152,6 +174,50 @@ def test_a_judged_file_has_a_report_and_its_cell_is_kept(invoke, folder):
     ))  # fmt: skip
     screen = invoke("show", key, cwd=folder)
     assert "none: the images were handed in" in screen.stdout
+    assert screen.stdout.splitlines()[0] == "small · external linf 0.1"
+    attacks = (folder / "rep" / "judge-same-attacks.csv").read_text()
+    assert "handed in" in attacks
+    assert "native" not in attacks
+
+
+def test_a_judged_file_is_a_suite_that_the_other_commands_find(invoke, folder):
+    file = make_images(folder)
+    judged(invoke, folder, file)
+    suite = folder / "results" / "suites" / "judge-adv.toml"
+    kept = suite.read_text()
+    assert kept.startswith("# Made by: bench judge small adv.pt --norm linf --eps 0.1\n")
+    named = ("--suite", "judge-adv", "--plugin", "own.py")
+    trusted = invoke("trust", *named, cwd=folder)
+    assert trusted.returncode == 0, trusted.stderr
+    assert "only images that others made were tried" in trusted.stdout
+    assert "doubtful" in trusted.stdout
+    again = invoke("run", *named, "--dry-run", cwd=folder)
+    assert [line.split()[-1] for line in again.stdout.splitlines() if "external" in line] == [
+        "done"
+    ]
+    assert "handed in" in again.stdout
+    assert "no claims" in invoke("claims", *named, cwd=folder).stderr
+    compared = invoke("compare", "results", "results", "--suite", "judge-adv", cwd=folder)
+    assert compared.stdout.splitlines()[-1] == f"same: all {COUNT} rows of 1 cell are equal"
+    # Another budget is another suite, and the first stays as it was.
+    judged(invoke, folder, file, eps="0.2")
+    assert suite.read_text() == kept
+    other = (folder / "results" / "suites" / "judge-adv-2.toml").read_text()
+    assert 'eps  = "0.2"' in other
+
+
+def test_a_model_with_options_is_judged_with_these(invoke, folder):
+    file = make_images(folder)
+    shown, _, _ = judged(invoke, folder, file, "--option", "shift=-100.0", "--option", "twice=true")
+    assert shown["model"] == "small-shift=-100.0-twice=True"
+    assert (shown["clean_accuracy"], shown["n"]) == (pytest.approx(0.1, abs=0.1), COUNT)
+    text = (folder / "results" / "suites" / "judge-adv.toml").read_text()
+    assert "shift = -100.0\ntwice = true\n" in text
+    wrong = invoke(
+        "judge", "small", file, "--norm", "linf", "--eps", "0.1", "--plugin", "own.py", "--option",
+        "k=3", cwd=folder,
+    )  # fmt: skip
+    assert (wrong.returncode, "small takes shift, twice, got k" in wrong.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

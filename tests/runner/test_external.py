@@ -186,3 +186,40 @@ def test_it_is_no_attack_to_be_made(net, attacked):
             bench.wrap(net, 10, (1, 8, 8)), x, y, "external", norm="linf", eps=EPS,
             toolkit="native", file="adv.pt",
         )  # fmt: skip
+
+
+def test_no_toolkit_is_said_to_have_made_them(tmp_path, monkeypatch, attacked):
+    monkeypatch.chdir(tmp_path)
+    torch.save(attacked[2], "adv.pt")
+    own = {"name": "fgsm", "norm": "linf", "eps": EPS, "toolkits": ["native"]}
+    plan = plan_in(tmp_path, external(), own)
+    keys = {cell.attack.name: key for key, cell in plan.cells.items()}
+    found = run(tmp_path, plan)
+    told = {"external": "handed in", "fgsm": "native"}
+    for frame in (found.cells, found.rows):
+        assert dict(zip(frame["attack"], frame["toolkit"], strict=True)) == told
+    # They are still stored as they were, so that cells that are there are found again.
+    record = found.store.record(keys["external"])
+    assert record["identity"]["toolkit"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [((), "warn"), (({"name": "noise", "toolkits": ["native"]},), "warn"), (({"name": "fgsm", "toolkits": ["native"]},), "pass")],
+)  # fmt: skip
+def test_a_figure_that_rests_on_them_alone_is_doubtful(
+    tmp_path, monkeypatch, attacked, more, status
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save(attacked[2], "adv.pt")
+    others = ({"norm": "linf", "eps": EPS, **attack} for attack in more)
+    measured = measure(run(tmp_path, plan_in(tmp_path, external(), *others)))
+    found = measured.checks[measured.checks["check"] == "only-external"]
+    assert found["status"].tolist() == [status]
+    if status == "warn":
+        said = (
+            "only images that others made were tried (external): how hard they tried is not known"
+        )
+        assert found["sentence"].iloc[0].startswith(said)
+        assert found["remedy"].iloc[0].endswith("`bench run small --norm linf --eps 0.1`")
+        assert measured.headline["trust"].tolist() == ["doubtful"]

@@ -20,7 +20,6 @@ from bench.report.labels import (
     TOOLKIT,
     surface_column,
     threat_of,
-    toolkit_of,
 )
 from bench.report.rules import SectionRule
 from bench.spec import GOALS, ONE_DRAW_SURFACE
@@ -52,7 +51,7 @@ def attack_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         MODEL: "model",
         ATTACK: lambda row: called[row.cell],
         THREAT: threat_of,
-        TOOLKIT: toolkit_of,
+        TOOLKIT: "toolkit",
         **surface_column(found),
         COUNT: lambda row: formatting.count(row.attacked),
         Column("success (%)", "rate"): lambda row: formatting.rate(row.success_rate, row.low, row.high),

@@ -9,7 +9,7 @@ import pandas as pd
 from bench.report import formatting
 from bench.report.blocks import Column, Say, Section, Table, tabulate
 from bench.report.findings import Findings
-from bench.report.labels import ATTACK, MODEL, THREAT, TOOLKIT, data_name, toolkit_of
+from bench.report.labels import ATTACK, MODEL, THREAT, TOOLKIT, data_name
 from bench.report.rules import SectionRule
 
 _CAPTION = "Cells that failed or were never run."
@@ -31,7 +31,7 @@ def failure_table(findings: Findings) -> Table:
         MODEL: "model",
         ATTACK: lambda row: findings.attack_names[row.cell],
         THREAT: lambda row: formatting.threat(row.norm, row.eps),
-        TOOLKIT: toolkit_of,
+        TOOLKIT: "toolkit",
         _STATUS: "status",
         _ERROR: _first_line,
     }
@@ -60,7 +60,7 @@ def brief_failures(findings: Findings) -> Table:
     columns: dict[Column, Say] = {
         Column("data"): "data",
         ATTACK: "attack",
-        TOOLKIT: toolkit_of,
+        TOOLKIT: "toolkit",
         Column("surface"): "surface",
         _STATUS: "status",
         Column("cells", "number"): "cells",

@@ -18,7 +18,6 @@ from bench.report.labels import (
     TOOLKIT,
     surface_column,
     threat_of,
-    toolkit_of,
 )
 from bench.report.rules import SectionRule
 
@@ -53,7 +52,7 @@ def perturbation_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         MODEL: "model",
         ATTACK: lambda row: called[row.cell],
         THREAT: threat_of,
-        TOOLKIT: toolkit_of,
+        TOOLKIT: "toolkit",
         **surface_column(found),
         COUNT: lambda row: formatting.count(row.attacked),
         Column("fooled (%)", "pair"): lambda row: _pair(

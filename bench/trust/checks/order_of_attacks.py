@@ -200,12 +200,22 @@ def autoattack_beats_others(outcomes: Outcomes) -> list[Finding]:
 
 
 def own_attacks_beat_images_from_outside(outcomes: Outcomes) -> list[Finding]:
-    """Find the threats under which images that others made break what no attack of the run does."""
+    """Find the threats under which images that others made break what no attack of the run does, or are all there is."""
     share = Bounds(outcomes.results.bounds)["external.only-external"]
     compared, findings = 0, []
     for at in tried(outcomes):
         outside = [cell for cell in at.cells if cell.access == UNKNOWN]
         own = [cell for cell in at.cells if cell.access != UNKNOWN]
+        if at.untargeted and all(cell.access == UNKNOWN for cell in at.untargeted):
+            compared += 1
+            findings.append(at.found(
+                "warn",
+                f"only images that others made were tried ({names(outside)}): how hard they tried is not known, so "
+                "more images may be broken",
+                value=0.0, bound="one attack at least",
+                remedy=f"attack {at.model} too: `bench run {at.model} --norm {at.norm} --eps {at.eps_text}`",
+            ))  # fmt: skip
+            continue
         both = None if at.random else sides(at, own, outside)
         if both is None:
             continue

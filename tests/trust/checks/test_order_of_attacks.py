@@ -142,7 +142,11 @@ def test_images_from_outside_must_not_break_what_no_attack_does():
         "not strong enough for this model"
     )
     assert one(OUTSIDE, pgd("0.1", range(98)), outside).status == "pass"
-    assert one(OUTSIDE, outside).status == "not applicable"
+    alone = one(OUTSIDE, outside)
+    assert (alone.status, alone.remedy) == (
+        "warn", "attack m too: `bench run m --norm linf --eps 0.1`",
+    )  # fmt: skip
+    assert one(OUTSIDE, pgd("0.1", range(98))).status == "not applicable"
     # How they were made is not known: they stand on no side of these.
     assert one(BLACK_BOX, pgd("0.1", []), outside).status == "not applicable"
     assert one(TRANSFERRED, pgd("0.1", []), outside).status == "not applicable"
