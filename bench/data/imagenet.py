@@ -1,8 +1,9 @@
 """The validation images of ImageNet: `imagenet:PATH`, in folders called `n01440764` and so on.
 
 They are the split `test`, class by class in the order of the folders' names, which is that of the labels. An
-image is scaled (bicubic) until its shorter side is 256/224 of its size, and the square in its middle is
-kept, as for `natural`. The first images of a suite are all of one class, unless it has `order = "balanced"`. Models of `natural` classify them where they have 224 pixels. RobustBench's 5,000
+image is scaled (bilinear) until its shorter side is 256/224 of its size, and the square in its middle is kept: of
+224 pixels, RobustBench's `Resize(256)` and `CenterCrop(224)`. The first images of a suite are all of one class,
+unless it has `order = "balanced"`. Models of `natural` classify them where they have 224 pixels. RobustBench's 5,000
 images are `images = "imagenet_test_image_ids.txt"` in a suite, with RobustBench's own list of their names.
 Imports no torch until images are read.
 """
@@ -67,23 +68,25 @@ def images(name: str, split: str) -> LabelledLater:
 
 @dataclass(frozen=True, slots=True)
 class Photographs:
-    """Files of photographs, each read as in `bench.data.photographs.read_photograph`."""
+    """Files of photographs, each scaled (bilinear) and cut as in `bench.data.photographs.read_photograph`."""
 
     files: list[Path]
     side: int
 
     @property
     def title(self) -> str:
-        return f"photographs {self.side}"
+        return f"photographs {self.side} bilinear"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return (3, self.side, self.side)
 
     def read(self, place: int) -> torch.Tensor:
+        from PIL.Image import Resampling
+
         from bench.data.photographs import read_photograph
 
-        return read_photograph(self.files[place], self.side)
+        return read_photograph(self.files[place], self.side, Resampling.BILINEAR)
 
     def content(self, place: int) -> bytes:
         return self.files[place].read_bytes()

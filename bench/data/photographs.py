@@ -84,8 +84,15 @@ def _label(file: Path, classes: int) -> int:
     return int(found[1])
 
 
-def read_photograph(file: Path, side: int) -> torch.Tensor:
+def read_photograph(
+    file: Path, side: int, how: Image.Resampling = Image.Resampling.BICUBIC
+) -> torch.Tensor:
     """Return the middle of a photograph, scaled as in `photographs`, uint8 (3, side, side).
+
+    Args:
+        file: of the photograph.
+        side: of the square, in pixels.
+        how: it is scaled.
 
     Raises:
         PrerequisiteError: it cannot be read.
@@ -100,7 +107,7 @@ def read_photograph(file: Path, side: int) -> torch.Tensor:
     shorter = round(_SHORTER_SIDE * side)
     scale = shorter / min(image.size)
     width, height = (max(shorter, int(scale * length)) for length in image.size)
-    image = image.resize((width, height), Image.Resampling.BICUBIC)
+    image = image.resize((width, height), how)
     left, upper = round((width - side) / 2), round((height - side) / 2)
     image = image.crop((left, upper, left + side, upper + side))
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

@@ -1,12 +1,15 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torchvision import transforms
 
 from bench.data.datasets import load
+from bench.data.imagenet import Photographs
 from bench.data.orders import listed_order
-from bench.data.photographs import read_photograph
+from bench.data.photographs import labelled_files, read_photograph
 from bench.data.table import DATASETS, fits
 from bench.errors import SpecError
 from bench.spec import listed
@@ -41,6 +44,18 @@ def test_labels_follow_the_order_of_the_folders(validation):
     assert (few[:, 1].mean((1, 2)) * 255).round().tolist() == [0, 100, 0]
     file = validation / "n00000007" / "a.png"
     assert torch.equal(few[1] * 255, read_photograph(file, 8).float())
+
+
+def test_photographs_are_scaled_and_cut_as_robustbench_does():
+    natural = DATASETS["natural"]
+    files = list(labelled_files(Path("none"), natural))[:4]
+    theirs = transforms.Compose([
+        transforms.Resize(256), transforms.CenterCrop(224), transforms.PILToTensor(),
+    ])  # fmt: skip
+    for place, file in enumerate(files):
+        read = Photographs(files, 224).read(place)
+        assert torch.equal(read, theirs(Image.open(file).convert("RGB")))
+        assert not torch.equal(read, read_photograph(file, 224))
 
 
 def test_a_list_of_files_names_its_images_as_robustbench_does(validation, tmp_path):
