@@ -62,7 +62,7 @@ def run_model(
     )
     open_store(results)
     write(made.suite)
-    return run(made.suite.path, models=(made.name,), data=made.folder, **how)
+    return run(made.suite.path, models=(made.name,), data=made.folder, plugin=plugin, **how)
 
 
 def judge(

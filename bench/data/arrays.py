@@ -1,7 +1,7 @@
 """`npz:FILE`: images and labels in a file of numpy, as `numpy.savez(file, images=x, labels=y)` writes it.
 
-They are the split `test`. `images` is uint8 with 255 for white, or float in [0, 1]; (N, C, H, W), (N, H, W, C) or,
-in grey, (N, H, W). `labels` are whole numbers (N,). Their classes are called by an array `classes` of texts, or by
+They are the split `test`. `images` is uint8 with 255 for white, or float in [0, 1] (floats from 0 to 255 are divided by
+255, and a line says so); (N, C, H, W), (N, H, W, C) or, in grey, (N, H, W). `labels` are whole numbers (N,). Their classes are called by an array `classes` of texts, or by
 those of the data set that `?models=cifar10` names, whose models then classify these images; else they have numbers.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from bench.data.labelled import LabelledImages
+from bench.data.scales import DIVIDED, top_of
 from bench.errors import SpecError
+
+_log = logging.getLogger(__name__)
 
 #: How far values may lie outside [0, 1], as rounding leaves them; they are clipped.
 _ROUNDING = 1e-6
@@ -23,7 +27,7 @@ def labelled(name: str, images: Any, labels: Any, classes: int) -> LabelledImage
 
     Args:
         name: of the data set, for errors.
-        images: uint8 with 255 for white, or float in [0, 1]; (N, C, H, W), or (N, H, W, C) with 1 or 3
+        images: uint8 with 255 for white, or float in [0, 1] (or from 0 to 255, which is told); (N, C, H, W), or (N, H, W, C) with 1 or 3
             channels, or (N, H, W) in grey. A tensor or an array.
         labels: integers (N,), from 0 to below `classes`.
         classes: how many classes there are.
@@ -34,10 +38,10 @@ def labelled(name: str, images: Any, labels: Any, classes: int) -> LabelledImage
     pixels, numbers = _as_array(images), _as_array(labels)
     check_layout(name, pixels.dtype, pixels.shape)
     check_labels(name, numbers, len(pixels), classes)
+    top = _top(name, pixels)
     if pixels.dtype != np.uint8:
-        pixels = _in_range(name, pixels)
+        pixels, top = _in_range(name, pixels / top if top != 1 else pixels), 1
     raw = torch.tensor(np.ascontiguousarray(_channels_first(pixels)))
-    top = 255 if pixels.dtype == np.uint8 else 1
     return LabelledImages(raw, torch.tensor(numbers.astype(np.int64)), top)
 
 
@@ -96,13 +100,23 @@ def _channels_first(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels if pixels.shape[1] in _CHANNELS else pixels.transpose(0, 3, 1, 2)
 
 
-def _in_range(name: str, pixels: NDArray[Any]) -> NDArray[np.float32]:
+def _top(name: str, pixels: NDArray[Any]) -> int:
+    """Return which value stands for 1; floats of 0 to 255 are told of, and read all the same."""
     low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
-        if not np.isfinite(pixels).all():
-            raise SpecError(f"{name}: values of images are not finite; leave such images out")
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SpecError(f"{name}: values of images are not finite; leave such images out")
+    top = top_of(name, low, high, whole=pixels.dtype == np.uint8)
+    if top != 1 and pixels.dtype != np.uint8:
+        _log.warning("%s: %s", name, DIVIDED)
+    return top
+
+
+def _in_range(name: str, pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return images as float32 in [0, 1]."""
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise SpecError(
-            f"{name}: values of images are from {low:.4g} to {high:.4g}; divide by 255, or leave normalisation "
-            f"to the model"
+            f"{name}: values of images are from {low:.4g} to {high:.4g}, which is outside [0, 1]; clip them, and "
+            f"leave normalisation to the model"
         )
     return pixels.astype(np.float32).clip(0, 1)

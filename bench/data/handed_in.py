@@ -12,12 +12,9 @@ import torch
 
 from bench.data.handed_in_files import ImageFile, read_images
 from bench.data.labelled import LabelledImages
+from bench.data.scales import DIVIDED, top_of
 from bench.errors import SpecError
 from bench.spec import by_eight_bits
-
-#: Values of images in [0, 1] may lie so far outside, which the judge then says of each; further out they are of
-#: another scale.
-_STRAY = 0.5
 
 #: Order is looked at on so many images first, and images are compared so many at a time, at most so many pixels
 #: high and wide.
@@ -125,19 +122,8 @@ def _scaled(path: Path, images: torch.Tensor) -> tuple[torch.Tensor, list[str]]:
     finite = images.float()
     finite = finite[finite.isfinite()]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-    whole = not images.is_floating_point()
-    if whole and high <= 1:
-        raise SpecError(
-            f"{path}: whole numbers from {low:g} to {high:g}; were images of [0, 1] cut off? save them as float32"
-        )
-    if not whole and low >= -_STRAY and high <= 1 + _STRAY:
-        return images.float(), []
-    if low < -_STRAY or high > 255 + _STRAY:
-        raise SpecError(
-            f"{path}: values from {low:.4g} to {high:.4g} are neither of [0, 1] nor of 0 to 255; undo the "
-            f"normalisation before they are saved"
-        )
-    return images.float() / 255, ["values up to 255 were divided by 255"]
+    top = top_of(str(path), low, high, whole=not images.is_floating_point())
+    return images.float() / top, [] if top == 1 else [DIVIDED]
 
 
 def _placed(

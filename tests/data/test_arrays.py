@@ -43,6 +43,14 @@ def test_grey_images_need_no_channel(write):
     assert torch.equal(load(name, "test").raw, torch.from_numpy(BYTES[:, :1].copy()))
 
 
+def test_floats_up_to_255_are_divided_and_told_of_once(write, caplog):
+    name = write(BYTES.astype(np.float64))
+    part = load(name, "test")
+    assert torch.allclose(part.images, torch.from_numpy(BYTES).float() / 255, atol=1e-7)
+    load(name, "test")
+    assert caplog.messages == [f"{name}: values up to 255 were divided by 255"]
+
+
 def test_floats_that_are_no_bytes_are_kept_as_they_are(write):
     images = np.full((3, 1, 2, 2), 0.12345, dtype=np.float32)
     images[0] = 1 + 1e-7
@@ -74,8 +82,10 @@ def test_names_of_classes_are_their_own_or_those_of_the_models(write):
 @pytest.mark.parametrize(("images", "labels", "words"), [
     (BYTES.astype(np.int64), [0, 1, 2], "images of type int64; give uint8 with 255 for white, or floats"),
     (BYTES[:, :2], [0, 1, 2], r"images of shape \(3, 2, 5, 7\); give \(N, C, H, W\)"),
-    (BYTES.astype(np.float32), [0, 1, 2], "values of images are from 0 to 255; divide by 255"),
-    (BYTES / 255 - 0.5, [0, 1, 2], "leave normalisation to the model"),
+    (BYTES / 255 - 0.5, [0, 1, 2], "from -0.5 to 0.5, which is outside .*leave normalisation to the model"),
+    (BYTES / 255 / 0.3 - 0.4, [0, 1, 2], "values from -0.4 to 2.933 are neither of .*undo the normalisation"),
+    (BYTES.astype(np.float32) * 2, [0, 1, 2], "neither of .0, 1. nor of 0 to 255"),
+    (BYTES // 255, [0, 1, 2], "whole numbers from 0 to 1; were images of .0, 1. cut off"),
     (np.full((3, 1, 2, 2), np.nan), [0, 1, 2], "values of images are not finite"),
     (BYTES, [0, 1], "3 images and 2 labels"),
     (BYTES, [0.0, 1.0, 2.0], r"labels are float64 \(3,\); give whole numbers"),

@@ -45,7 +45,7 @@ def test_tensors_and_models_of_another_data_set(register):
 
 
 def test_a_function_that_is_defined_again_is_read_again(register):
-    for value in (0, 255):
+    for value in (51, 255):
 
         def read(split, value=value):
             return np.full((4, 8, 8), value, dtype=np.uint8), [0, 1, 1, 0]
@@ -55,7 +55,7 @@ def test_a_function_that_is_defined_again_is_read_again(register):
 
 
 def test_models_are_tried_on_the_last_split_where_there_is_no_test(register):
-    register(lambda split: (np.zeros((4, 8, 8), np.uint8), [0, 1, 1, {"a": 0, "b": 1}[split]]), "two",
+    register(lambda split: (np.full((4, 8, 8), 51, np.uint8), [0, 1, 1, {"a": 0, "b": 1}[split]]), "two",
              splits={"a": 4, "b": 4})  # fmt: skip
     assert load_examples("two").labels.tolist() == [0, 1, 1, 1]
 
@@ -70,7 +70,7 @@ def _failing(split):
     (lambda split: (np.zeros((4, 8, 8)), [0, 1, 2, 0]), "broken test: labels run from 0 to 2; classes are 0 to 1"),
     (lambda split: (np.zeros((4, 8, 9)), [0, 1, 1, 0]),
      r"returned 4 images of shape \(1, 8, 9\); it is registered with 4 of \(1, 8, 8\)"),
-    (lambda split: (np.full((4, 8, 8), 255.0), [0, 1, 1, 0]), "values of images are from 255 to 255; divide by 255"),
+    (lambda split: (np.full((4, 8, 8), 2.5), [0, 1, 1, 0]), "values from 2.5 to 2.5 are neither of .0, 1. nor of 0 to 255"),
 ])  # fmt: skip
 def test_a_function_that_fails_or_returns_something_else_is_said(register, read, words):
     register(read, "broken")
