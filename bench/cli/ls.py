@@ -171,11 +171,19 @@ def _screen_of_attacks(records: list[dict[str, Any]]) -> None:
         for record in records
         for kit, reason in record["absent"].items()
     ])  # fmt: skip
-    print_list("What must be installed first", [
-        (f"{record['name']} ({kit})", command)
-        for record in records
-        for kit, command in record["unavailable"].items()
-    ])  # fmt: skip
+    print_list("What must be installed first", _installing(records))
+
+
+def _installing(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return each command that installs something once, with the attacks that need it."""
+    needing: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        for kit, command in record["unavailable"].items():
+            needing.setdefault((kit, command), []).append(record["name"])
+    return [
+        (f"{names[0] if len(names) == 1 else f'{len(names)} attacks'} ({kit})", command)
+        for (kit, command), names in needing.items()
+    ]
 
 
 def _lacking(record: dict[str, Any], toolkit: str) -> list[str]:

@@ -111,9 +111,9 @@ def _outcome(record: Mapping[str, Any], figures: Mapping[str, Any]) -> Iterator[
     if measured is not None:
         yield measured.found, f"{figures['found']} of {images}"
         if figures[measured.name]:
-            yield measured.name, _spread(figures[measured.name])
+            yield measured.name, _spread(figures[measured.name], "linf")
     for norm, spread in figures["distances"].items():
-        yield norm, f"{_spread(spread)}, of the successes"
+        yield norm, f"{_spread(spread, norm)}, of the successes"
     for reason, count in figures["invalid"].items():
         yield "invalid", f"{count}: {reason}"
     for kind in ("borderline", "abstained"):
@@ -124,10 +124,11 @@ def _outcome(record: Mapping[str, Any], figures: Mapping[str, Any]) -> Iterator[
         yield "cost", f"{passes}, {formatting.milliseconds(figures['seconds'])} ms an image"
 
 
-def _spread(spread: Mapping[str, float]) -> str:
-    from bench.report.formatting import amount
+def _spread(spread: Mapping[str, float], norm: str) -> str:
+    from bench.report.formatting import distance
 
-    least, median, largest = (amount(spread[part]) for part in ("least", "median", "largest"))
+    parts = ("least", "median", "largest")
+    least, median, largest = (distance(norm, spread[part]) for part in parts)
     return f"median {median}, from {least} to {largest}"
 
 

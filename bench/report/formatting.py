@@ -96,6 +96,11 @@ def count(value: float | None) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
+def distance(norm: str, value: float | None) -> str:
+    """Return the norm of a change: in l0 a count of pixels."""
+    return count(value) if norm == "l0" else amount(value)
+
+
 def milliseconds(seconds: float | None) -> str:
     """Return a duration in milliseconds, whole from 10 on, else with two digits."""
     if seconds is None or missing(seconds):

@@ -107,7 +107,7 @@ def _column(
     factor = 1
     pairs = []
     for index, change in zip(indices, changes, strict=True):
-        distance = formatting.amount(float(rows[index][cell["norm"]]))
+        distance = formatting.distance(str(cell["norm"]), float(rows[index][cell["norm"]]))
         factor, shown = amplified(change, largest)
         added = Picture(png=to_png(shown), below=distance)
         below = label_of(rows[index], "adv", classes)

@@ -324,12 +324,14 @@ def test_names_are_completed_in_the_shell(tmp_path):
 
 @pytest.fixture
 def lacking(monkeypatch):
-    """Give a small table: one attack lacks a package, one a norm in a toolkit, one nothing."""
+    """Give a small table: three attacks lack a package, one a norm in a toolkit, one nothing."""
     rows = {
         "pgd": dataclasses.replace(ATTACKS["pgd"], packages={"art": "no_such_package"}),
         "square": dataclasses.replace(
             ATTACKS["square"], absent={"art": "it is wrong there", "foolbox": "never had it"}
         ),
+        "bim": dataclasses.replace(ATTACKS["bim"], packages={"foolbox": "another_package"}),
+        "fgsm": dataclasses.replace(ATTACKS["fgsm"], packages={"foolbox": "another_package"}),
         "noise": dataclasses.replace(ATTACKS["noise"], absent={}, note="a word " * 40),
     }
     monkeypatch.setattr(catalogue, "ATTACKS", rows)
@@ -343,6 +345,7 @@ def test_ls_attacks_says_what_is_wrong_where_and_what_to_install(invoke, lacking
     assert "square l2 (art) it is wrong there" in lines
     assert "square (foolbox) never had it" in lines
     assert "pgd (art) pip install no_such_package" in lines
+    assert "2 attacks (foolbox) pip install another_package" in lines
     assert " ".join(lines).count("a word") == 40  # wrapped, not cut
     records = invoke("ls", "attacks", "--json", cwd=tmp_path).stdout.splitlines()
     by_name = {record["name"]: record for record in map(json.loads, records)}

@@ -64,6 +64,15 @@ def test_perturbations_are_amplified_around_grey(results: Results) -> None:
     assert pgd.pairs[0][0].below == "0.0941"
 
 
+def test_what_was_added_in_l0_is_a_count_of_pixels(results: Results) -> None:
+    cell = str(results.cells["cell"].iloc[0])
+    rows = results.rows[results.rows["cell"] == cell].assign(norm="l0", l0=3.0)
+    cells = results.cells[results.cells["cell"] == cell].assign(norm="l0", eps="3")
+    grid = picture_grid(dataclasses.replace(results, rows=rows, cells=cells))
+    assert grid is not None
+    assert {added.below for added, _ in grid.columns[0].pairs} == {"3"}
+
+
 def test_images_not_attacked_or_spoilt_are_left_out(results: Results) -> None:
     rows = results.rows.copy()
     rows.loc[rows["index"] == 1, "correct"] = False

@@ -56,7 +56,7 @@ def attack_table(found: pd.DataFrame, called: Mapping[str, str]) -> Table:
         COUNT: lambda row: formatting.count(row.attacked),
         Column("success (%)", "rate"): lambda row: formatting.rate(row.success_rate, row.low, row.high),
         Column("accuracy (%)", "rate"): lambda row: formatting.percent(row.accuracy),
-        Column("median distance", "number"): lambda row: formatting.amount(row.median_distance),
+        Column("median distance", "number"): lambda row: formatting.distance(row.norm, row.median_distance),
         NOTE: _note,
     }  # fmt: skip
     return tabulate(

@@ -128,10 +128,8 @@ def _size(row: Row, eps: object) -> str:
     """Return the norm of what was added; one as large as the radius in the words of the run."""
     norm, radius = str(row["norm"]), row["eps"]
     value = float(row[norm])
-    if norm == "l0":
-        return formatting.count(value)
     spent = not formatting.missing(radius) and abs(value - radius) <= 1e-4 * radius
-    return str(eps) if spent else formatting.amount(value)
+    return str(eps) if spent and norm != "l0" else formatting.distance(norm, value)
 
 
 def _added(kept: Kept, index: int) -> NDArray[np.float32]:
