@@ -13,7 +13,7 @@ from bench.store.identity import suite_content
 from bench.store.results import Results, load_results
 from bench.store.runlog import runs
 from bench.store.store import Store, open_store
-from bench.suite_files import suite_name, suite_path
+from bench.suite_files import run_command, suite_name, suite_path
 
 
 def compare(
@@ -80,8 +80,7 @@ def _last_run(store: Store, suite: str) -> Results:
     if last is None:
         suite_path(suite)  # a suite that is not known is the better reason
         raise PrerequisiteError(
-            f"no run of suite {suite!r} in {store.root}; make one with: bench run --suite {suite} "
-            f"--results {store.root}"
+            f"no run of suite {suite!r} in {store.root}; make one with: {run_command(suite, store.root)}"
         )
     return load_results(store.root, suite, content, last)
 

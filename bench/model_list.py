@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from bench.errors import FamilyError
 from bench.model_names import COMBINED, MODELS, trained_as
-from bench.train.cards import SHIPPED, read_card, weights_folder
+from bench.spec import configuration
+from bench.train.cards import SHIPPED, read_card, retrained_dir, weights_folder
 from bench.train.families import family_named
 from bench.train.pretrained import PRETRAINED
 from bench.train.recipes import recipe
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return the facts of every registered model, without loading any, one record each."""
-    return [_facts(name) for name in sorted(MODELS)]
+    """Return the facts of every registered model and repeated training, without loading any, one record each."""
+    return [_facts(name) for name in sorted({*MODELS, *_repeated()})]
+
+
+def _repeated() -> Iterator[str]:
+    """Yield the trainings with another seed (`NAME-seedN`) whose weights are here; there is no end of others."""
+    listed = set(MODELS)
+    for folder in (SHIPPED, retrained_dir()):
+        for file in folder.rglob("*-seed*.safetensors"):
+            name = file.relative_to(folder).as_posix().removesuffix(".safetensors")
+            if configuration(name) in listed and weights_folder(name) is not None:
+                yield name
 
 
 def _facts(name: str) -> dict[str, Any]:

@@ -210,6 +210,9 @@ ENTRY_POINT = "crossfire.plugins"
 
 _LOADED: set[EntryPoint] = set()
 
+#: The plug-ins that were named, in their order.
+_GIVEN: dict[str, None] = {}
+
 
 @cache
 def _installed() -> tuple[EntryPoint, ...]:
@@ -247,6 +250,12 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
         BenchError: the file does not exist or fails; the message names file and line.
     """
     load_file(path, "--plugin ")
+    _GIVEN[os.fspath(path)] = None
+
+
+def given_plugins() -> tuple[str, ...]:
+    """Return the files that were loaded as plug-ins, as they were named."""
+    return tuple(_GIVEN)
 
 
 def load_file(path: str | os.PathLike[str], given: str = "") -> ModuleType:

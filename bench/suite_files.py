@@ -8,12 +8,13 @@ too, but no code beside it is run.
 
 from __future__ import annotations
 
+import shlex
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from bench.errors import BenchError, SpecError
-from bench.registry import load_file, unknown
+from bench.registry import given_plugins, load_file, unknown
 
 _BENCH = Path(__file__).resolve().parent
 #: The files in the folder of a study; the study has the folder's name.
@@ -154,6 +155,16 @@ def suite_name(path: Path) -> str:
     if path.name == _SUITE:
         return path.resolve().parent.name.replace("_", "-")
     return path.name.removesuffix(".toml")
+
+
+def run_command(suite: str, results: Path) -> str:
+    """Return the command that runs a suite into a folder of results, with the plug-ins that were named."""
+    words = ["bench", "run", "--suite", suite]
+    if results != Path("results"):
+        words += ["--results", str(results)]
+    for file in given_plugins():
+        words += ["--plugin", file]
+    return shlex.join(words)
 
 
 def published_file(named: str) -> Path | None:

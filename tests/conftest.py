@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import settings
 from scenes import tiny
 
+from bench import registry as plugins
 from bench import suite_files
 from bench.attacks.rows import ATTACKS, MEASUREMENTS
 from bench.attacks.users import USERS
@@ -55,6 +56,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(check_registry, "_REGISTERED", {})
     monkeypatch.setattr(rules, "_REGISTERED", {})
     monkeypatch.setattr(suite_files, "_REGISTERED", [])
+    monkeypatch.setattr(plugins, "_GIVEN", {})
     yield
     for table, before in tables:
         table.clear()

@@ -99,14 +99,19 @@ def _report(
     findings: Findings, options: Mapping[str, Any]
 ) -> tuple[dict[str, list[Path]], str | None]:
     """Write the report of a run, and return its files and why another was left in its place."""
-    from bench.report.kept import fuller
+    from bench.cli.display import say
+    from bench.report.kept import fuller, replaced
     from bench.report.write import write_findings
 
     formats = ("csv", "pdf")
     left = None if options["force"] else fuller(findings.results, options["out"], formats)
     if left is not None:
         return {}, left
-    return write_findings(findings, options["out"], formats), None
+    other = replaced(findings.results, options["out"], formats)
+    written = write_findings(findings, options["out"], formats)
+    if other is not None:
+        say(other)
+    return written, None
 
 
 def _print_found(findings: Findings, run: str, as_json: bool) -> None:

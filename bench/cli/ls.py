@@ -15,7 +15,9 @@ from bench.errors import SpecError
 if TYPE_CHECKING:
     from bench.measure.source import Source
 
-_LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "checks", "runs"]
+_LISTED = [
+    "models", "attacks", "suites", "datasets", "toolkits", "checks", "sections", "families", "runs",
+]  # fmt: skip
 
 
 @click.command()
@@ -25,7 +27,7 @@ _LISTED = ["models", "attacks", "suites", "datasets", "toolkits", "checks", "run
 @results_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def ls(what: str, name: str | None, results: Path, as_json: bool) -> None:
-    """List models, attacks, suites, datasets, toolkits, checks, or the runs in a folder of results.
+    """List models, attacks, suites and so on, those of plug-ins too, or the runs in a folder of results.
 
     `bench ls attacks NAME` tells of one attack: its parameters with their defaults, and what each
     toolkit takes.
@@ -289,6 +291,30 @@ def _checks() -> list[dict[str, Any]]:
     ]
 
 
+def _sections() -> list[dict[str, Any]]:
+    from bench.report.rules import origin, section_rules
+
+    return [
+        {
+            "name": rule.name,
+            "place": rule.place,
+            "from": "Crossfire" if rule.make.__module__.startswith("bench.") else origin(rule.make),
+        }
+        for rule in section_rules()
+    ]
+
+
+def _families() -> list[dict[str, Any]]:
+    from bench.model_names import FAMILY_ORIGINS, MODELS
+    from bench.train.families import FAMILIES
+
+    held = [MODELS[name].facts["family"] for name in MODELS]
+    return [
+        {"name": name, "models": held.count(name), "from": FAMILY_ORIGINS.get(name, "Crossfire")}
+        for name in FAMILIES
+    ]
+
+
 def _runs(results: Path) -> list[dict[str, Any]]:
     """Return the runs of a folder, the last started first."""
     from bench.store.chosen import asked_in_words, is_whole
@@ -341,6 +367,8 @@ _RECORDS = {
     "datasets": _datasets,
     "toolkits": _toolkits,
     "checks": _checks,
+    "sections": _sections,
+    "families": _families,
 }
 
 _SCREENS = {

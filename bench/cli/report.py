@@ -48,8 +48,8 @@ def report(
     for name in wanted:
         if name not in FORMATS:
             raise SpecError(f"--format {name}: write some of {', '.join(FORMATS)}")
-    from bench.cli.display import print_table
-    from bench.report.kept import fuller
+    from bench.cli.display import print_table, say
+    from bench.report.kept import fuller, replaced
     from bench.report.labels import attack_names
     from bench.report.measured import measure
     from bench.report.sections.radius import radius_table
@@ -62,8 +62,10 @@ def report(
     if left is not None:
         raise SpecError(f"{left} and is left; write with --force, or elsewhere with --out DIR")
     check_folder(out, "the report", "--out DIR")
-    measured = measure(found)
+    measured, other = measure(found), replaced(found, out, wanted)
     written = write_report(found, out, wanted, published_file(suite), measured)
+    if other is not None:
+        say(other)
     for paths in written.values():
         for path in paths:
             click.echo(path)

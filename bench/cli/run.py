@@ -21,7 +21,7 @@ from bench.cli.options import (
     suite_or_model_option,
     trust_budget_option,
 )
-from bench.cli.run_decide import add_images, decide_options, limits_of
+from bench.cli.run_decide import add_images, decide_options, limits_of, what_it_would_do
 from bench.cli.run_merge import merge_folders, merge_option
 from bench.cli.run_model import asked_for, keep, model_options
 from bench.cli.run_workers import computing, narrowing, workers_option
@@ -146,6 +146,8 @@ def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **optio
             from bench.cli.planned import print_plan
 
             print_plan(plan, store, expected, options["as_json"])
+            if limits is not None:
+                say(what_it_would_do(plan, limits))
             return
         display.begin(plan, expected)
         compute = computing(asked, scope, expected.seconds, options)

@@ -80,9 +80,22 @@ def add_images(
     from bench.runner.decide import decide
 
     if not plan.suite.claims:
-        display.note(f"suite {plan.suite.name} has no claims, so there is nothing to decide")
+        display.note(what_it_would_do(plan, limits))
         return run
     return decide(plan, store, run, limits, scope, display, compute)
+
+
+def what_it_would_do(plan: Plan, limits: Limits) -> str:
+    """Return in a line what is decided after the run of a plan."""
+    from bench.report.formatting import plural
+
+    claims = len(plan.suite.claims)
+    if not claims:
+        return f"suite {plan.suite.name} has no claims, so there is nothing to decide"
+    return (
+        f"then images are added to undecided comparisons of {plural(claims, 'claim')}, for at most "
+        f"{limits.budget / 60:g} minutes"
+    )
 
 
 def _seconds(text: str) -> float:

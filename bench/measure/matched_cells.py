@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -105,19 +105,41 @@ def _without(cells: Sequence[Cell], taken: Sequence[Cell]) -> list[Cell]:
 
 
 def _nearest(left: Sequence[Cell], right: Sequence[Cell]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return, for cells of which the other side has just one with other parameters, which these are, by key."""
-    of_left, of_right = {}, {}
-    keys = [Counter(map(_same_but_for_parameters, cells)) for cells in (left, right)]
-    for one, other in _paired(left, right, _same_but_for_parameters):
-        if all(counts[_same_but_for_parameters(one)] == 1 for counts in keys):
-            of_left[str(one["cell"])] = _differing(one, other, "B")
-            of_right[str(other["cell"])] = _differing(other, one, "A")
-    return of_left, of_right
+    """Return, by key, in what cells differ from the one on the other side whose parameters are nearest.
+
+    That has the fewest other values; where two have as few, it is not known which is meant.
+    """
+    return _differing_from(left, right, "B"), _differing_from(right, left, "A")
+
+
+def _differing_from(
+    cells: Sequence[Cell], others: Sequence[Cell], other_run: str
+) -> dict[str, str]:
+    alike = defaultdict(list)
+    for other in others:
+        alike[_same_but_for_parameters(other)].append(other)
+    found = {}
+    for one in cells:
+        near = alike[_same_but_for_parameters(one)]
+        counts = [len(_other_values(one, other)) for other in near]
+        if near and counts.count(min(counts)) == 1:
+            nearest = near[counts.index(min(counts))]
+            found[str(one["cell"])] = _differing(one, nearest, other_run)
+    return found
+
+
+def _other_values(one: Cell, other: Cell) -> list[str]:
+    """Return the names of the parameters in which two cells differ."""
+    mine, theirs = _in_text(one["parameters"]), _in_text(other["parameters"])
+    return sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
 
 
 def _differing(one: Cell, other: Cell, other_run: str) -> str:
-    mine, theirs = _in_text(one["parameters"]), _in_text(other["parameters"])
-    names = sorted(name for name in mine | theirs if mine.get(name) != theirs.get(name))
+    mine, theirs, names = (
+        _in_text(one["parameters"]),
+        _in_text(other["parameters"]),
+        _other_values(one, other),
+    )
     parts = (
         f"{name} {mine.get(name, 'not given')}, in {other_run} {theirs.get(name, 'not given')}"
         for name in names

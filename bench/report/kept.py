@@ -45,6 +45,24 @@ def fuller(results: Results, out: Path, formats: Collection[str]) -> str | None:
     return None
 
 
+def replaced(results: Results, out: Path, formats: Collection[str]) -> str | None:
+    """Return in words whose report a run's takes the place of, where that is of another suite of its name.
+
+    Args:
+        results: of the run.
+        out: the folder.
+        formats: that are to be written.
+    """
+    kept = _read(out, results.suite)
+    for there in (kept[name] for name in formats if name in kept):
+        if there["content"] not in (None, results.content):
+            return (
+                f"{out / results.suite}.* was of another suite of this name, or of this one before it was changed "
+                f"({there['run']}), and is written over"
+            )
+    return None
+
+
 def _asks_more(there: Mapping[str, Any], results: Results) -> bool:
     asked = results.asked
     if there["run"] == results.run:

@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import PrerequisiteError, SpecError
 from bench.store.runlog import runs
 from bench.store.store import Store
-from bench.suite_files import suite_name
+from bench.suite_files import run_command, suite_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ def _last(store: Store, suite: str, content: str | None) -> Chosen:
             newest_namesake = newest_namesake or start
     if newest_namesake is None:
         raise PrerequisiteError(
-            f"no run of suite {name!r} in {store.root}; make one with: bench run --suite {suite}"
+            f"no run of suite {name!r} in {store.root}; make one with: {run_command(suite, store.root)}"
         )
     raise PrerequisiteError(
         f"no run of {suite} in its present form in {store.root}: {newest_namesake['run']}, the last run of "
-        f"that name, is of a suite with other content; make one with: bench run --suite {suite}"
+        f"that name, is of a suite with other content; make one with: {run_command(suite, store.root)}"
     )
 
 

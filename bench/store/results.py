@@ -20,7 +20,7 @@ from bench.store.fits import read_perturbation
 from bench.store.identity import canonical_json
 from bench.store.runlog import events
 from bench.store.store import Store, open_store
-from bench.suite_files import suite_name
+from bench.suite_files import run_command, suite_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -230,7 +230,7 @@ def load_results(
     store = open_store(root, create=False) if (Path(root) / "store.json").exists() else None
     if store is None:
         raise PrerequisiteError(
-            f"no run of suite {suite!r} in {root}; make one with: bench run --suite {suite}"
+            f"no run of suite {suite!r} in {root}; make one with: {run_command(suite, Path(root))}"
         )
     chosen = choose_run(store, suite, content, run)
     start = chosen.start

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import own_family
 import pytest
 from command import call
 from scenes import tiny
@@ -281,7 +282,9 @@ def test_an_interrupted_run_exits_130_and_resumes(done, tmp_path):
     assert "the same command again goes on" in rest
 
 
-@pytest.mark.parametrize("what", ["models", "attacks", "suites", "datasets", "toolkits"])
+@pytest.mark.parametrize(
+    "what", ["models", "attacks", "suites", "datasets", "toolkits", "sections", "families"]
+)
 def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     process = invoke("ls", what, "--json", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
@@ -289,7 +292,7 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     names = {record["name"] for record in records}
     expected = {
         "models": "cifar10/cnn", "attacks": "mi-fgsm", "suites": "digits", "datasets": "cifar10",
-        "toolkits": "foolbox",
+        "toolkits": "foolbox", "sections": "headline", "families": "smoothed",
     }  # fmt: skip
     assert expected[what] in names
     keys = {
@@ -298,6 +301,39 @@ def test_ls_prints_one_object_a_line(invoke, what, tmp_path):
     }
     if what in keys:
         assert " ".join(records[0]) == keys[what]
+
+
+def test_ls_models_has_the_trainings_with_other_seeds_whose_weights_are_here(invoke, tmp_path):
+    first = "cifar10/bp-K10-w4-n4-pool5-gelu"
+    listed = invoke("ls", "models", "--json", cwd=tmp_path).stdout.splitlines()
+    by_name = {record["name"]: record for record in map(json.loads, listed)}
+    assert [name for name in by_name if name.startswith(f"{first}-seed")] == [
+        f"{first}-seed{seed}" for seed in (1, 2, 3, 4)
+    ]
+    assert by_name[f"{first}-seed2"]["weights"] == "shipped"
+    assert by_name[f"{first}-seed2"]["clean_accuracy"] != by_name[first]["clean_accuracy"]
+
+
+def test_ls_says_which_sections_and_families_a_plug_in_brings(invoke, tmp_path):
+    (tmp_path / "p.py").write_text(
+        "import bench\n\n\ndef make(findings):\n    return None\n\n\n"
+        'bench.register_section(bench.SectionRule(name="mine", place=157.5, make=make))\n'
+    )
+    (tmp_path / "family.py").write_text(own_family.PLUGIN)
+    lines = invoke("ls", "sections", "--plugin", "p.py", cwd=tmp_path).stdout.splitlines()
+    (mine,) = [line.split() for line in lines if line.startswith("mine")]
+    assert mine[1:] == ["157.5", f"{tmp_path / 'p.py'},", "line", "4"]
+    assert {line.split()[-1] for line in lines[1:] if not line.startswith("mine")} == {"Crossfire"}
+    told = invoke("ls", "families", "--plugin", "family.py", cwd=tmp_path).stdout
+    assert str(tmp_path / "family.py") in told
+
+
+def test_the_command_that_makes_what_is_missing_names_plug_ins_and_folder(invoke, tmp_path):
+    (tmp_path / "p.py").write_text("import bench\n")
+    words = ("--suite", "digits", "--results", "elsewhere", "--plugin", "p.py")
+    missing = invoke("report", *words, cwd=tmp_path)
+    assert missing.returncode == 3
+    assert missing.stderr.endswith(f"make one with: bench run {' '.join(words)}\n")
 
 
 def test_help_imports_nothing_slow(tmp_path):

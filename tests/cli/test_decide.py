@@ -31,6 +31,16 @@ def suite(tmp_path_factory):
     return folder
 
 
+def test_a_plan_says_whether_there_is_anything_to_decide(invoke, suite):
+    words = ("--decide", "--budget", "90s", "--dry-run")
+    planned = invoke("run", "--suite", "pair.toml", *words, cwd=suite)
+    said = "then images are added to undecided comparisons of 1 claim, for at most 1.5 minutes"
+    assert said in planned.stderr
+    (suite / "none.toml").write_text(build.suite(["digits/mlp"], [FGSM], images=20))
+    planned = invoke("run", "--suite", "none.toml", *words, cwd=suite)
+    assert "suite none has no claims, so there is nothing to decide" in planned.stderr
+
+
 def test_what_is_left_is_said_by_run_claims_and_report(invoke, suite):
     words = (
         "run",

@@ -180,6 +180,13 @@ def test_two_suites_of_one_name_each_find_their_own_run(invoke, namesakes):
         made = [namesakes / out / "s-headline.csv" for out in (name, f"{name}2")]
         assert made[0].read_bytes() == made[1].read_bytes()
         assert ("of a suite with other content" in process.stderr) is other
+        assert "written over" not in process.stderr
+    words = ("--suite", "b/s.toml", "--format", "csv", "--out", "a")
+    over = invoke("report", *words, cwd=namesakes)
+    assert "a/s.* was of another suite of this name, or of this one before it was changed" in (
+        over.stderr
+    )
+    assert "written over" not in invoke("report", *words, cwd=namesakes).stderr
     (namesakes / "a" / "s.toml").write_text(SUITE.format(images=12, eps=0.07))
     for command in ("report", "parity", "claims"):
         process = invoke(command, "--suite", "a/s.toml", cwd=namesakes)

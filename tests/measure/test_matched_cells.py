@@ -48,6 +48,17 @@ def test_other_parameters_make_another_cell_and_are_told():
     assert match([a], [b, build.cell("m", "pgd", "0.1", [], parameters={"steps": 20})])[0][2] == ""
 
 
+def test_of_several_the_nearest_parameters_are_told():
+    def run(step_size):
+        given = [{"steps": steps, "step_size": step_size} for steps in (10, 40)]
+        return [build.cell("m", "pgd", "0.1", [], parameters=parameters) for parameters in given]
+
+    notes = [note for _, _, note in match(run("eps/4"), run("eps/10"))]
+    assert notes == [
+        *["step_size eps/4, in B eps/10"] * 2, *["step_size eps/10, in A eps/4"] * 2,
+    ]  # fmt: skip
+
+
 def test_of_an_attack_that_is_there_twice_one_batch_size_goes_together():
     a = [build.cell("m", "fgsm", "0.1", [], batch_size=size) for size in (10, 100)]
     b = [build.cell("m", "fgsm", "0.1", [], batch_size=size) for size in (100, 50)]
