@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from bench.cli.attack_surface import surface_of, surface_option
 from bench.cli.options import (
     complete_attacks,
     complete_models,
@@ -27,7 +28,7 @@ from bench.spec import NORMS
 if TYPE_CHECKING:
     from PIL import Image
 
-    from bench.cli.attack_trials import LabelledImage, Trial
+    from bench.cli.attack_trials import AttackedModel, LabelledImage, Trial
     from bench.cli.attack_words import AskedAttack
     from bench.data.image_files import SingleImage
     from bench.spec import Adapter
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("attacks"),
     show_default=True, metavar="DIR", help="The folder of pictures and attacked images.",
 )  # fmt: skip
+@surface_option
 @plugin_option
 @data_option
 @device_option
@@ -87,6 +89,7 @@ def attack(
     The exit code is 1 where an attack failed or no image was attacked.
     """
     from bench.cli.attack_files import ELSEWHERE
+    from bench.cli.attack_trials import AttackedModel
     from bench.cli.attack_words import AttackWords, asked_attacks
     from bench.cli.display import say
     from bench.data.table import DATASETS
@@ -106,7 +109,8 @@ def attack(
         one.runner(adapter.spec)
     adapter, singles = _images(model, adapter, images, options)
     labelled = _labelled(adapter, singles, options["labels"], classes)
-    trials, stopped = _trials(adapter, labelled, asked, classes, out)
+    surface = surface_of(options["surface"], model, adapter, options["data"])
+    trials, stopped = _trials(AttackedModel(adapter, classes, surface), labelled, asked, out)
     errors = [trial.error for trial in trials if trial.error is not None]
     if errors and len(errors) == len(trials) and isinstance(errors[0], BenchError):
         raise errors[0]
@@ -168,9 +172,8 @@ def _labelled(
 
 
 def _trials(
-    adapter: Adapter, images: Sequence[LabelledImage], asked: Sequence[AskedAttack], classes: Sequence[str],
-    out: Path,
-) -> tuple[list[Trial], BaseException | None]:  # fmt: skip
+    model: AttackedModel, images: Sequence[LabelledImage], asked: Sequence[AskedAttack], out: Path
+) -> tuple[list[Trial], BaseException | None]:
     """Return what came of each image and attack, having saved it, and what ended this early, if anything."""
     from bench.cli.attack_rows import result_of, written
     from bench.cli.attack_trials import tried
@@ -181,11 +184,11 @@ def _trials(
     count = len(images) * len(asked)
     try:
         for image, one in itertools.product(images, asked):
-            trials.append(tried(adapter, image, one, classes))
-            trials[-1] = _saved(trials[-1], adapter.spec.name, out)
+            trials.append(tried(model, image, one))
+            trials[-1] = _saved(trials[-1], model.adapter.spec.name, out)
             if count > 1:
                 title = f"{image.called}, {one.spec.title()}"
-                told = join(result_of(trials[-1], classes), written(trials[-1]))
+                told = join(result_of(trials[-1], model.classes), written(trials[-1]))
                 say(f"[{len(trials)}/{count}] {title}: {told}")
     except (StoreError, KeyboardInterrupt) as stopped:
         return trials, stopped

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bench.adapters.generators import device_of
 from bench.api import attack
+from bench.attacks.catalogue import access
 from bench.cli.attack_words import AskedAttack, class_number
 from bench.data.image_files import SingleImage
 from bench.errors import AdapterError, SpecError
@@ -25,6 +26,7 @@ from bench.report.pixels import to_bytes
 from bench.runner.judge import Attempt as Judgement
 from bench.runner.judge import decision, judge
 from bench.spec import Adapter, Toolkit
+from bench.train.substitutes import TrainedSubstitute
 from bench.trust.behaviour import judged
 
 
@@ -159,21 +161,40 @@ def _answer(adapter: Adapter, x: torch.Tensor) -> int | None:
     return None if label < 0 else label
 
 
-def tried(
-    adapter: Adapter, image: LabelledImage, asked: AskedAttack, classes: Sequence[str]
-) -> Trial:
+@dataclass(frozen=True, slots=True)
+class AttackedModel:
+    """A model under attack.
+
+    Attributes:
+        adapter: as it is judged.
+        classes: names of its classes.
+        surface: what attacks along a gradient follow; None for its first surface.
+    """
+
+    adapter: Adapter
+    classes: Sequence[str]
+    surface: str | TrainedSubstitute | None = None
+
+    def followed_by(self, attack: str) -> str | TrainedSubstitute | None:
+        """Return what an attack follows; a surface of the model's own is nothing to one that follows none."""
+        unused = isinstance(self.surface, str) and access(attack) != "white"
+        return None if unused else self.surface
+
+
+def tried(model: AttackedModel, image: LabelledImage, asked: AskedAttack) -> Trial:
     """Return what came of one attack on one image; what goes wrong in the model or the toolkit is in it.
 
     Raises:
         UnsupportedAttack: no toolkit can run the attack on this model.
         PrerequisiteError: the toolkit is not installed.
     """
+    adapter = model.adapter
     spec, toolkit = asked.spec, asked.runner(adapter.spec)
     given: dict[str, Any] = dict(asked.given)
     trial = Trial(
         image=image,
         asked=asked,
-        attack=attack_asked(spec.name, asked.given, classes),
+        attack=attack_asked(spec.name, asked.given, model.classes),
         toolkit=toolkit,
     )
     if image.label is None:
@@ -182,7 +203,7 @@ def tried(
         with users_code():
             out = attack(
                 adapter, image.image.x[None], torch.tensor([image.label]), spec.name,
-                norm=spec.norm, eps=spec.eps, toolkit=toolkit, **given,
+                norm=spec.norm, eps=spec.eps, toolkit=toolkit, surface=model.followed_by(spec.name), **given,
             )  # fmt: skip
             row = out.rows.iloc[0].to_dict()
             x_adv = _attacked_image(out.x_adv, row)

@@ -292,6 +292,8 @@ def test_a_model_that_fails_on_one_image_is_told_and_the_others_go_on(invoke, fo
     (("digits/mlp", "test:0", "nowhere.png", *FGSM), 2, "nowhere.png: no such file"),
     (("digits/mlp", "mine.py", *FGSM), 2, "mine.py is no picture that can be read"),
     (("digits/mlp", "test:0", *FGSM, "--out", "140.png/x"), 3, "pictures cannot be written to 140.png/x"),
+    (("digits/mlp", "test:0", *FGSM, "--surface", "mean"), 2, "no such surface; it has network, or write substitute-500"),
+    (("digits/mlp", "test:0", *FGSM, "--surface", "substitute"), 2, "write substitute-N"),
     (("of-two", "140.png", *FGSM, "--plugin", "mine.py", "--label", "airplane"), 2,
      "none of the model's classes is known as 'airplane'"),
 ])  # fmt: skip
@@ -320,6 +322,40 @@ def test_a_full_disk_loses_nothing_that_was_found(invoke, folder, monkeypatch):
     assert process.returncode == 1
     assert [line.split()[0] for line in process.stdout.splitlines()[1:]] == ["140.png", "100.png"]
     assert "error: no space left" in process.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_model_that_can_only_be_asked_is_attacked_through_a_substitute(invoke, tmp_path):
+    (tmp_path / "p.py").write_text(
+        "import bench\n\n\n"
+        '@bench.register_model("asked", data="digits")\n'
+        "def asked():\n"
+        '    model = bench.load_model("digits/mlp")\n'
+        "    return bench.wrap_predict(lambda x: model.predict(x).scores.softmax(1), 10, (1, 8, 8))\n"
+    )
+    words = ("attack", "asked", "test:0", "test:1", "--attack", "pgd linf 0.5", "--plugin", "p.py")
+    alone = invoke(*words, cwd=tmp_path)
+    assert "asked has no gradient; pgd is a white-box attack" in alone.stderr
+    found = invoke(*words, "--surface", "substitute-200", "--json", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    events = [json.loads(line) for line in found.stdout.splitlines()]
+    rows = [event for event in events if event["event"] == "attacked"]
+    assert [row["surface"] for row in rows] == ["substitute-200"] * 2
+    agrees = re.search(
+        r"asked: substitute-200 agrees with it on (\d+)% of 500 others", found.stderr
+    )
+    assert agrees is not None
+    assert int(agrees[1]) > 50
+    other = invoke(
+        *words[:-4],
+        "--attack",
+        "square linf 0.5",
+        *words[-2:],
+        "--surface",
+        "substitute-200",
+        cwd=tmp_path,
+    )
+    assert "square is a black-box attack: it asks the model, not a substitute" in other.stderr
 
 
 def test_what_was_found_before_an_interrupt_is_shown_and_stays(invoke, folder, monkeypatch):
