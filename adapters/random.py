@@ -17,7 +17,7 @@ from torch import nn
 from bench.adapters.abilities import TellsFacts
 from bench.adapters.generators import device_of, seeded
 from bench.adapters.network import surface_gradient
-from bench.adapters.smoothed import DRAWS, MeanOfDraws
+from bench.adapters.noise import DRAWS, MeanOfDraws
 from bench.spec import EXPECTED_SURFACE, ONE_DRAW_SURFACE, Adapter, Loss, ModelSpec, Prediction
 
 #: How many answers decide about an image.

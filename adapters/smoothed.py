@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +29,8 @@ from bench.adapters.certificates import (
 )
 from bench.adapters.modes import eval_mode
 from bench.adapters.network import network_digest, surface_gradient
+from bench.adapters.noise import BLOCK, DRAWS, MeanOfDraws, Noise
+from bench.adapters.stopping import Stopping, planned_looks, stopping
 from bench.errors import SpecError
 from bench.registry import users_code
 from bench.spec import (
@@ -38,82 +41,8 @@ from bench.spec import (
     Loss,
     ModelSpec,
     Prediction,
+    SequentialCertificate,
 )
-
-#: How many noisy copies go through the network together; more would not fit into the processor's cache.
-_BLOCK = 100
-
-#: How many draws the expected gradient averages, as in AutoAttack's version for random defences.
-DRAWS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """Gaussian noise, drawn for each image by itself.
-
-    Attributes:
-        sigma: standard deviation, in pixel units of [0, 1]; noisy images are not clipped.
-        seed: another seed gives other draws.
-    """
-
-    sigma: float
-    seed: int = 0
-
-    def blocks(self, image: torch.Tensor, purpose: str, n: int) -> Iterator[torch.Tensor]:
-        """Yield n draws for an image (C, H, W), at most 100 at a time, (size, C, H, W).
-
-        They are drawn on the CPU, so that all devices agree.
-
-        Args:
-            image: float32, in [0, 1].
-            purpose: draws for two purposes are independent.
-            n: number of draws.
-        """
-        digest = hashlib.blake2b(f"{self.seed} {purpose} ".encode(), digest_size=8)
-        digest.update(image.detach().cpu().contiguous().numpy().tobytes())
-        generator = torch.Generator().manual_seed(int.from_bytes(digest.digest(), "big"))
-        for start in range(0, n, _BLOCK):
-            size = min(_BLOCK, n - start)
-            drawn = torch.randn((size, *image.shape), generator=generator)
-            yield drawn.mul_(self.sigma).to(image.device)
-
-    def draws(self, x: torch.Tensor, purpose: str, n: int) -> torch.Tensor:
-        """Return n draws for each image of x (N, C, H, W), together (n, N, C, H, W)."""
-        return torch.stack([torch.cat(list(self.blocks(image, purpose, n))) for image in x], dim=1)
-
-
-class MeanOfDraws(nn.Module):
-    """The logarithm of the mean probabilities over draws, new ones for each image seen.
-
-    Its gradient is that of the expectation (EOT; Athalye et al., ICML 2018), or of one draw.
-
-    Args:
-        base: images to logits.
-        noise: added to the images; None if the network draws its own.
-        draws: number of draws.
-        apart: whether each draw is a call of its own, for a network that draws once per call.
-    """
-
-    def __init__(
-        self, base: nn.Module, noise: Noise | None, draws: int, apart: bool = False
-    ) -> None:
-        super().__init__()
-        self.base, self.noise, self.count, self.apart = base, noise, draws, apart
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return log-probabilities (N, classes) of images (N, C, H, W) in [0, 1]."""
-        if self.noise is None:
-            # A copy each time, since the network may write into its input.
-            copies = x.expand(self.count, *x.shape).clone()
-        else:
-            copies = x + self.noise.draws(x, f"{self.count} climbed", self.count)
-        if self.apart:
-            logits = torch.stack([self.base(part) for part in copies])
-        else:
-            parts = torch.split(copies.flatten(0, 1), _BLOCK)
-            logits = torch.cat([self.base(part) for part in parts]).view(self.count, len(x), -1)
-        total: torch.Tensor = logits.log_softmax(2).logsumexp(0)
-        return total - math.log(self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +96,50 @@ class SmoothedAdapter:
         radii = torch.from_numpy(radius(share, self.noise.sigma)).to(x.device)
         return Certificate(chosen.squeeze(1).masked_fill(radii <= 0, -1), radii)
 
+    @users_code()
+    def certify_at(
+        self,
+        x: torch.Tensor,
+        radii: Sequence[float],
+        n0: int = 100,
+        n: int = 1000,
+        alpha: float = 0.001,
+    ) -> SequentialCertificate:
+        """Return which radii are guaranteed for each image, from as few noisy copies as decide that.
+
+        A certificate is wrong with probability at most alpha, over the noise of its image, whatever ended
+        it: so of all images asked for, on average at most a share alpha has a wrong one. The share certified
+        within each of the radii is that of `certify` to a few tenths of a point, which takes all copies and
+        gives larger radii; see `bench.adapters.stopping`. The copies are the first of those that `certify` takes.
+
+        Args:
+            x: images, float32 (N, C, H, W) in [0, 1].
+            radii: in l2 and pixel units, above 0, in any order.
+            n0: number of noisy copies that choose the class, at most; fewer where it is clearly ahead.
+            n: number of further copies, at most.
+            alpha: the allowed probability that a guarantee is wrong.
+
+        Raises:
+            SpecError: as `certify`, or a radius that is no number above 0.
+        """
+        check_sampling(self.spec.name, alpha, n0=n0, n=n)
+        check_enough(self.spec.name, n, alpha, least_copies(alpha), "certified")
+        _check_radii(self.spec.name, radii)
+        rule = stopping(tuple(map(float, radii)), self.noise.sigma, n, alpha)
+        labels, proven, copies = [], [], []
+        with eval_mode(self.base), torch.no_grad():
+            for image in x:
+                label, chosen_by = self._chosen(image, n0, alpha)
+                reached, decided_by = self._proven(image, label, rule)
+                labels.append(label if reached > 0 else -1)
+                proven.append(reached)
+                copies.append(chosen_by + decided_by)
+        return SequentialCertificate(
+            torch.tensor(labels, dtype=torch.int64, device=x.device),
+            torch.tensor(proven, dtype=torch.float64, device=x.device),
+            torch.tensor(copies, dtype=torch.int64, device=x.device),
+        )
+
     def gradient(
         self, x: torch.Tensor, y: torch.Tensor, loss: Loss = "ce", surface: str | None = None
     ) -> torch.Tensor:
@@ -206,7 +179,7 @@ class SmoothedAdapter:
     def fingerprint(self) -> str:
         """Return a digest of the weights and all settings."""
         digest = hashlib.sha256(network_digest(self.base, self.recipe).encode())
-        digest.update(f"{self.noise!r} {self.n} {self.alpha} {DRAWS} {_BLOCK}".encode())
+        digest.update(f"{self.noise!r} {self.n} {self.alpha} {DRAWS} {BLOCK}".encode())
         return digest.hexdigest()[:20]
 
     def _votes(self, x: torch.Tensor, purpose: str, n: int) -> torch.Tensor:
@@ -215,10 +188,46 @@ class SmoothedAdapter:
         votes = torch.zeros(len(x), classes, dtype=torch.int64, device=x.device)
         with eval_mode(self.base), torch.no_grad():
             for image, row in zip(x, votes, strict=True):
-                for noise in self.noise.blocks(image, purpose, n):
-                    labels = self.base(noise.add_(image)).argmax(1)
+                for labels in self._labels(image, purpose, n):
                     row += torch.bincount(labels, minlength=classes)
         return votes
+
+    def _labels(
+        self, image: torch.Tensor, purpose: str, n: int, looks: Sequence[int] = ()
+    ) -> Iterator[torch.Tensor]:
+        """Yield the classes of n noisy copies of an image, in parts, each up to a look if not to less.
+
+        The copies are the same whatever the looks are.
+        """
+        before = 0
+        for noise in self.noise.blocks(image, purpose, n):
+            within = [look - before for look in looks if before < look < before + len(noise)]
+            for copies in noise.add_(image).tensor_split(within):
+                yield self.base(copies).argmax(1)
+            before += len(noise)
+
+    def _chosen(self, image: torch.Tensor, n0: int, alpha: float) -> tuple[int, int]:
+        """Return the class that most copies of an image get, and after how many that was clear.
+
+        To choose badly costs a certificate and makes none wrong, so each look has the level alpha.
+        """
+        votes = np.zeros(self.spec.num_classes, np.int64)
+        for labels in self._labels(image, "selection", n0, planned_looks(n0).tolist()):
+            votes += np.bincount(labels.cpu().numpy(), minlength=len(votes))
+            if separated(votes[None], alpha).all():
+                break
+        return int(votes.argmax()), int(votes.sum())
+
+    def _proven(self, image: torch.Tensor, label: int, rule: Stopping) -> tuple[float, int]:
+        """Return the largest radius that is proven for an image, 0 if none is, and by how many copies."""
+        copies = misses = radii = 0
+        for labels in self._labels(image, "estimate", int(rule.looks[-1]), rule.looks.tolist()):
+            copies += len(labels)
+            misses += int((labels != label).sum())
+            radii, ended = rule.after(copies, misses, radii)
+            if ended:
+                break
+        return float(rule.radii[radii - 1]) if radii else 0.0, copies
 
 
 def check_sampling(name: str, alpha: object, **counts: object) -> None:
@@ -232,6 +241,12 @@ def check_sampling(name: str, alpha: object, **counts: object) -> None:
             raise SpecError(f"{name}: {parameter}={count!r} is not a whole number from 1")
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise SpecError(f"{name}: alpha={alpha!r} is not a number between 0 and 1")
+
+
+def _check_radii(name: str, radii: Sequence[float]) -> None:
+    for each in radii:
+        if isinstance(each, bool) or not 0 < each < math.inf:
+            raise SpecError(f"{name}: radius {each!r} is not a number above 0")
 
 
 def _check_sigma(name: str, sigma: object) -> None:

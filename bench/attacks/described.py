@@ -29,7 +29,9 @@ MEANINGS: Mapping[str, str] = {
     "brendel-bethge step_size": "radius of the trust region, as a share of the number of values",
     "c": "weight of the margin against the distance; where a search follows, its start",
     "candidates": "classes whose boundaries are considered, the likeliest first",
-    "certify n": "noisy copies that bound the share of the class",
+    "certify n": "noisy copies that bound the share of the class; where radii are named, at most",
+    "certify radii": "l2 radii at which the share certified is wanted: an image takes no more copies than "
+    "decide these; none: n0 + n copies of each image, and its largest radius",
     "clip": "when the image is clipped to [0, 1]: after each of the steps, or once at the end (overshoot 0.01)",
     "confidence": "margin by which the wrong class must lead, in logits",
     "cw-linf c": "weight of the margin at the start; it doubles until the label changes",
@@ -65,7 +67,7 @@ MEANINGS: Mapping[str, str] = {
     "max_eps": "largest radius that is searched",
     "max_rotation": "largest rotation, in degrees",
     "max_translation": "largest shift, in pixels",
-    "n0": "noisy copies that choose the class",
+    "n0": "noisy copies that choose the class; where radii are named, at most",
     "overshoot": "how far beyond the boundary a step goes, as a share of its length",
     "p_init": "share of the pixels in the first square",
     "passes": "largest number of passes over the images to fit on",
@@ -179,6 +181,7 @@ def _values(rule: Parameter) -> str:
     if rule.kind == "choice":
         return ", ".join(rule.choices)
     return {
+        "amounts": "none, or numbers above 0 in one text, such as '0.25 0.5'",
         "flag": "true, false",
         "target": "a rule or a class",
         "fit": "such as train 1000",

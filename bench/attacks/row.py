@@ -10,7 +10,7 @@ from typing import Literal
 from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
-WordKind = Literal["count", "amount", "flag", "choice", "target", "fit", "model", "file"]
+WordKind = Literal["count", "amount", "amounts", "flag", "choice", "target", "fit", "model", "file"]
 NeedKind = Literal["classes", "candidates", "square-images", "square", "odd-square", "pairs"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -22,7 +22,8 @@ class Parameter:
     """A parameter of an attack.
 
     Attributes:
-        kind: `count` a whole number, `amount` a number or a fraction, `flag` true or false,
+        kind: `count` a whole number, `amount` a number or a fraction, `amounts` several of these above 0 in a
+            text (`0.25 0.5`) or `none`, see `bench.attacks.values.amounts`, `flag` true or false,
             `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of
             its images (`train 1000`), `model` the name of a model, or `itself`, `file` the path of a file, which must be given.
         default: its value if none is given.

@@ -18,6 +18,7 @@ _MOST = 10**9
 _RADII: Mapping[Norm, str] = {
     "l0": "3 (pixels)", "l1": "'5'", "l2": "'0.5'", "linf": "'8/255'"
 }  # fmt: skip
+_NO_AMOUNTS = "none"
 _TARGET_RULES = ("none", "next", "least-likely", "random")
 
 
@@ -70,6 +71,24 @@ def radius_text(attack: Attack, norm: Norm, eps: float | str | None) -> str | No
     return text
 
 
+def amounts(text: Scalar) -> tuple[float, ...]:
+    """Return the numbers of a parameter of kind `amounts`, ascending; none of `none`."""
+    return () if text == _NO_AMOUNTS else tuple(number(each) for each in str(text).split())
+
+
+def _amounts_text(value: Scalar, what: str) -> str:
+    """Return several amounts in one spelling: `0.5 0.25` becomes `0.25 0.5`."""
+    if value == _NO_AMOUNTS:
+        return _NO_AMOUNTS
+    words = value.split() if isinstance(value, str) else [value]
+    texts = {_amount_text(each, what) for each in words}
+    if not texts or any(number(each) <= 0 for each in texts):
+        raise SpecError(
+            f"{what}: {value!r} is neither {_NO_AMOUNTS!r} nor numbers above 0 like '0.25 0.5'"
+        )
+    return " ".join(sorted(texts, key=number))
+
+
 def _target(value: Scalar, what: str) -> str:
     text = str(value)
     if isinstance(value, bool) or not (text in _TARGET_RULES or whole(text) is not None):
@@ -112,7 +131,9 @@ def parameter_value(what: str, rule: Parameter, value: Scalar, radius: str | Non
     Raises:
         SpecError: it is out of range, or of the wrong type.
     """
-    checked = {"target": _target, "fit": _fit, "model": _model, "file": _file}.get(rule.kind)
+    checked = {
+        "target": _target, "fit": _fit, "model": _model, "file": _file, "amounts": _amounts_text,
+    }.get(rule.kind)  # fmt: skip
     if checked is not None:
         return checked(value, what)
     if rule.kind == "flag":

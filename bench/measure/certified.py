@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
+from bench.attacks.values import amounts
 from bench.measure.outcomes import Outcomes, attacked_by_all, broken, by_cell, side_by_side
 from bench.measure.statistics import wilson
 from bench.measure.validity import unseen_noise
@@ -27,6 +28,9 @@ from bench.store.results import Results
 #: Certificates are flagged if alpha explains the labels changed within them with less than this probability.
 _UNLIKELY = 0.01
 
+#: Radii this near to each other are one threat.
+_SAME = 1e-6
+
 _NAMED = ("cell", "model", "parameters")
 
 
@@ -34,14 +38,15 @@ def certificates(outcomes: Outcomes) -> pd.DataFrame:
     """Return what the certificates of each model come to, a row a done cell, in the plan's order.
 
     Returns:
-        `cell, model, parameters` (text); `n` (images), `accuracy, low, high` (share that is certified at
-        any radius, and right; 95 % Wilson), `abstained` (share), `average_radius` (mean over all images, 0
-        where not certified: Zhai et al., MACER, ICLR 2020), `largest`;
+        `cell, model, parameters` (text); `n` (images), `copies` (noisy ones, mean over images), `accuracy,
+        low, high` (share that is certified at any radius, and right; 95 % Wilson), `abstained` (share),
+        `average_radius` (mean over all images, 0 where not certified: Zhai et al., MACER, ICLR 2020; smaller
+        where copies end at given radii), `largest`;
         `inside` (certified images whose label some attack of the run changed within their radius) and
         `flag` (these are more than alpha explains; else empty).
     """
     changed = _least_changes(outcomes.results)
-    abstained = outcomes.results.rows.groupby("cell")["abstained"].mean()
+    means = outcomes.results.rows.groupby("cell")[["abstained", "forwards"]].mean()
     figures = []
     for cell, names in _done_cells(outcomes):
         radii = outcomes.certified_radii[cell["cell"]]
@@ -51,13 +56,16 @@ def certificates(outcomes: Outcomes) -> pd.DataFrame:
         inside = int((least.reindex(radii.index) < radii).sum())
         alpha = number(cell["parameters"]["alpha"], "alpha")
         figures.append(names | {
-            "n": n, "accuracy": hits / n, "low": low, "high": high,
-            "abstained": float(abstained[cell["cell"]]), "average_radius": float(radii.mean()),
+            "n": n, "copies": float(means["forwards"][cell["cell"]]),
+            "accuracy": hits / n, "low": low, "high": high,
+            "abstained": float(means["abstained"][cell["cell"]]), "average_radius": float(radii.mean()),
             "largest": float(radii.max()), "inside": inside,
             "flag": _flag(inside, n, alpha),
         })  # fmt: skip
-    return pd.DataFrame(figures, columns=[*_NAMED, "n", "accuracy", "low", "high", "abstained",
-                                        "average_radius", "largest", "inside", "flag"])  # fmt: skip
+    return pd.DataFrame(figures, columns=[
+        *_NAMED, "n", "copies", "accuracy", "low", "high", "abstained", "average_radius", "largest",
+        "inside", "flag",
+    ])  # fmt: skip
 
 
 def certified_curve(outcomes: Outcomes) -> pd.DataFrame:
@@ -86,7 +94,8 @@ def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
         `n, certified, certified_low, certified_high, attacked, low, high` (95 % Wilson; `attacked` is
         the share whose label no attack changed within eps), `abstained` (share of n that is among
         these although the judge abstained), `attacks` (that count at eps), and
-        `flag` (certified above attacked, and what the attacks did not see of the noise).
+        `flag` (certified above attacked, what the attacks did not see of the noise, and that copies ended at
+        other radii, so that more may be certified).
     """
     cells = outcomes.cells
     cells = cells[cells["shows_robust"] & (cells["norm"] == "l2") & (cells["flag"] == "")]
@@ -103,7 +112,10 @@ def certified_bounds(outcomes: Outcomes) -> pd.DataFrame:
             at_eps = of_model[(of_model["radius"] == eps) | (of_model["kind"] == "minimal")]
             attacks = _Attacks(attacked_by_all(changes, at_eps["cell"]), breaks)
             figures = _bounds(outcomes.certified_radii[cell["cell"]], attacks, eps)
-            flags = (figures.pop("flag"), unseen_noise(set(at_eps["surface"])))
+            flags = (
+                figures.pop("flag"), unseen_noise(set(at_eps["surface"])),
+                _other_radii(cell["parameters"], eps),
+            )  # fmt: skip
             bounds.append(
                 names | {"eps": eps, "eps_text": text, "attacks": len(at_eps)} | figures
                 | {"flag": "; ".join(flag for flag in flags if flag)}
@@ -146,10 +158,18 @@ def _done_cells(outcomes: Outcomes) -> Iterator[tuple[dict[Any, Any], dict[str, 
     """Yield the done cells of certificates, each with the columns that name it."""
     cells = outcomes.results.cells
     for cell in cells[cells["cell"].isin(outcomes.certified_radii)].to_dict("records"):
-        parameters = ", ".join(
-            f"{name} {cell['parameters'][name]}" for name in ("n0", "n", "alpha")
-        )
+        given = cell["parameters"]
+        shown = [name for name in ("n0", "n", "alpha", "radii") if name in given]
+        parameters = ", ".join(f"{name} {given[name]}" for name in shown)
         yield cell, {"cell": cell["cell"], "model": cell["model"], "parameters": parameters}
+
+
+def _other_radii(parameters: Mapping[str, Any], eps: float) -> str:
+    """Return that copies ended at other radii than eps; empty if they did not."""
+    asked = amounts(parameters.get("radii", "none"))
+    if not asked or any(abs(radius - eps) <= _SAME for radius in asked):
+        return ""
+    return "not among the radii of the certificates, so more may be certified"
 
 
 def _l2_distances(

@@ -38,6 +38,8 @@ from bench.spec.models import (
     ModelSpec,
     Prediction,
     Random,
+    SequentialCertificate,
+    SequentialCertifier,
     configuration,
 )
 from bench.spec.numbers import (
@@ -138,6 +140,8 @@ __all__ = [
     "Random",
     "RowKind",
     "Scalar",
+    "SequentialCertificate",
+    "SequentialCertifier",
     "Setting",
     "Substitute",
     "SubstituteName",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -65,6 +65,21 @@ class Certificate(NamedTuple):
     radii: torch.Tensor
 
 
+class SequentialCertificate(NamedTuple):
+    """What a model guarantees of its decisions about a batch, at some radii, and how many copies that took.
+
+    Attributes:
+        labels: int64 (N,), the decision; -1 where the model abstains.
+        radii: float64 (N,), in l2 and pixel units, as in `Certificate`: above the largest of the radii asked
+            for that is guaranteed, by no more than 1e-6; 0 where the model abstains.
+        copies: int64 (N,), how many noisy copies of each image were looked at.
+    """
+
+    labels: torch.Tensor
+    radii: torch.Tensor
+    copies: torch.Tensor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """What is known of a model without running it.
@@ -117,6 +132,17 @@ class Certifier(Adapter, Protocol):
 
     def certify(self, x: torch.Tensor, n0: int, n: int, alpha: float) -> Certificate:
         """Return decisions and radii from n0 + n noisy copies; wrong with probability alpha."""
+        ...
+
+
+@runtime_checkable
+class SequentialCertifier(Certifier, Protocol):
+    """A model that guarantees its decisions at given radii, from no more noisy copies than these take."""
+
+    def certify_at(
+        self, x: torch.Tensor, radii: Sequence[float], n0: int, n: int, alpha: float
+    ) -> SequentialCertificate:
+        """Return decisions and radii from at most n0 + n noisy copies; wrong with probability alpha."""
         ...
 
 

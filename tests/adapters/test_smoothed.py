@@ -14,7 +14,8 @@ from torch import nn
 
 from bench.adapters.certificates import lower_bound, radius
 from bench.adapters.losses import per_image_loss
-from bench.adapters.smoothed import DRAWS, Noise, smooth
+from bench.adapters.noise import DRAWS, Noise
+from bench.adapters.smoothed import smooth
 from bench.errors import SpecError
 from bench.spec import Adapter, Certifier, ModelSpec
 

@@ -37,12 +37,14 @@ CERTIFY = Attack(
         "n0": Parameter("count", 100, least=1),
         "n": Parameter("count", 1000, least=1),
         "alpha": Parameter("amount", "0.001", below=1),
+        "radii": Parameter("amounts", "none", later=True),
     },
     irreducible="it attacks nothing",
     check=_check_certify,
-    instead="call model.certify(x, n0=..., n=..., alpha=...)",
+    instead="call model.certify(x, n0=..., n=..., alpha=...) or model.certify_at(x, radii, ...)",
     note="the radius within which a smoothed model keeps its decision: a class chosen from n0 noisy "
-    "copies, its share bounded by n others, wrong with probability alpha",
+    "copies, its share bounded by n others, wrong with probability alpha; with radii, an image takes no more "
+    "copies than decide these",
 )
 
 #: Images that others made, which are judged as an attack's are. No toolkit makes them, so no driver has it.

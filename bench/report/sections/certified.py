@@ -53,6 +53,7 @@ def certificate_table(found: pd.DataFrame) -> Table:
         MODEL: "model",
         _CERTIFICATE: "parameters",
         COUNT: lambda row: formatting.count(row.n),
+        Column("copies", "number"): lambda row: formatting.count(row.copies),
         Column("certified (%)", "rate"): lambda row: formatting.rate(
             row.accuracy, row.low, row.high
         ),
@@ -65,11 +66,23 @@ def certificate_table(found: pd.DataFrame) -> Table:
     return tabulate(
         found,
         columns,
-        "Certificates in l2: the share of images that are certified at all (rightly decided, not "
+        "Certificates in l2: the mean number of noisy copies of an image, the share of images that are "
+        "certified at all (rightly decided, not "
         "abstained) with its 95 % Wilson interval, the share of abstentions, the mean certified radius "
         "over all images (0 where there is none), the largest, and how many certified images some attack "
-        "of the run gave another label within their radius.",
+        f"of the run gave another label within their radius.{_ended(found)}",
         name="certificates",
+    )
+
+
+def _ended(found: pd.DataFrame) -> str:
+    """Return what it means that copies ended at some radii; empty where none did."""
+    if not found["parameters"].str.contains("radii").any():
+        return ""
+    return (
+        " Where radii are named, an image takes no more copies than decide these, and its radius is the "
+        "largest of them that is certified: the share certified within each is that of all copies, while the mean "
+        "and the largest radius are smaller."
     )
 
 
@@ -125,7 +138,12 @@ def certified_figures(points: pd.DataFrame, bounds: pd.DataFrame) -> list[Figure
         else "Share"
     )
     marked = f" {markers(bounds)}" if len(bounds) else ""
-    caption = f"{alone} of images certified within the radius.{marked}"
+    ended = (
+        " Where radii are named, what is certified is known at these, and is at least so much between them."
+        if points["parameters"].str.contains("radii").any()
+        else ""
+    )
+    caption = f"{alone} of images certified within the radius.{ended}{marked}"
     return [Figure(pdf=pdf, wide=is_wide(names), caption=caption)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.adapters.network import NetworkAdapter
-from bench.adapters.smoothed import MeanOfDraws
+from bench.adapters.noise import MeanOfDraws
 from bench.spec import Loss
 from bench.trust.checked_model import CheckedModel
 from bench.trust.checks.registry import Check, Finding
