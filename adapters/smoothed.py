@@ -30,7 +30,7 @@ from bench.adapters.certificates import (
 from bench.adapters.modes import eval_mode
 from bench.adapters.network import network_digest, surface_gradient
 from bench.adapters.noise import BLOCK, DRAWS, MeanOfDraws, Noise
-from bench.adapters.stopping import Stopping, planned_looks, stopping
+from bench.adapters.stopping import Stopping, choosing, stopping
 from bench.errors import SpecError
 from bench.registry import users_code
 from bench.spec import (
@@ -129,7 +129,7 @@ class SmoothedAdapter:
         labels, proven, copies = [], [], []
         with eval_mode(self.base), torch.no_grad():
             for image in x:
-                label, chosen_by = self._chosen(image, n0, alpha)
+                label, chosen_by = self._chosen(image, n0)
                 reached, decided_by = self._proven(image, label, rule)
                 labels.append(label if reached > 0 else -1)
                 proven.append(reached)
@@ -206,15 +206,12 @@ class SmoothedAdapter:
                 yield self.base(copies).argmax(1)
             before += len(noise)
 
-    def _chosen(self, image: torch.Tensor, n0: int, alpha: float) -> tuple[int, int]:
-        """Return the class that most copies of an image get, and after how many that was clear.
-
-        To choose badly costs a certificate and makes none wrong, so each look has the level alpha.
-        """
-        votes = np.zeros(self.spec.num_classes, np.int64)
-        for labels in self._labels(image, "selection", n0, planned_looks(n0).tolist()):
+    def _chosen(self, image: torch.Tensor, n0: int) -> tuple[int, int]:
+        """Return the class that most copies of an image get, and from how many it was chosen."""
+        votes, clear = np.zeros(self.spec.num_classes, np.int64), choosing(n0)
+        for labels in self._labels(image, "selection", n0, tuple(clear)):
             votes += np.bincount(labels.cpu().numpy(), minlength=len(votes))
-            if separated(votes[None], alpha).all():
+            if np.partition(votes, -2)[-2] <= clear.get(int(votes.sum()), -1):
                 break
         return int(votes.argmax()), int(votes.sum())
 

@@ -15,7 +15,7 @@ Biometrika 70, 1983, pp. 659-663), or what the test of fixed n leaves of alpha b
 more. So the last look, at n, proves very nearly what a fixed n proves.
 
 An image ends once its next radius is hopeless: if the share were equally likely to be anything, what was
-counted so far would leave a chance of less than 0.2 % that n copies prove the radius. To give up can lose a
+counted so far would leave a chance of less than 0.5 % that n copies prove the radius. To give up can lose a
 certificate, never make a wrong one. That numbers of copies may follow the image is shown by R. Chen et al.
 (Input-specific robustness certification for randomized smoothing, AAAI 2022), that sequential tests of radii save
 most of them by V. Voráček (Treatment of statistical estimation problems in randomized smoothing for adversarial
@@ -43,8 +43,8 @@ _APART, _GROWTH = 20, 10
 #: The share of alpha that the looks before the last may spend at least.
 _EARLY = 0.1
 
-#: A radius whose chance is smaller than this is given up. So no more of the certified accuracy is lost.
-_HOPELESS = 0.002
+#: What has a smaller chance than this is given up, so that about half a point of certified accuracy is lost at most.
+_HOPELESS = 0.005
 
 #: Each radius is tested so much further out, in pixel units, so that what is proven lies above it.
 _BEYOND = 1e-6
@@ -96,6 +96,25 @@ class Stopping:
             proven += 1
         last = look == len(self.looks) - 1 or proven == len(self.radii)
         return Proven(proven, last or misses >= self.hopeless[proven, look])
+
+
+@lru_cache(maxsize=64)
+def choosing(n0: int) -> dict[int, int]:
+    """Return when it is clear which class may have more than half of the copies, as nothing else is certified.
+
+    That no class but the leading one may: with a true share above one half, a class has so few votes with a
+    probability of at most 0.5 %. To choose badly costs a certificate and makes none wrong.
+
+    Args:
+        n0: the largest number of copies.
+
+    Returns:
+        For each look the most votes of the second class with which the first is chosen; -1 for none.
+    """
+    looks = planned_looks(n0)
+    most = np.asarray(binom.ppf(_HOPELESS, looks, 0.5)).astype(np.int64)
+    most -= binom.cdf(most, looks, 0.5) > _HOPELESS
+    return dict(zip(looks.tolist(), most.tolist(), strict=True))
 
 
 @lru_cache(maxsize=64)

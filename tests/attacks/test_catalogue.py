@@ -10,6 +10,7 @@ import pytest
 from bench.attacks import catalogue
 from bench.attacks import toolkits as kits
 from bench.attacks.rows import ATTACKS
+from bench.attacks.values import amounts
 from bench.errors import SpecError
 from bench.spec import GOALS, TOOLKITS, number
 
@@ -81,6 +82,9 @@ def test_one_amount_has_one_spelling() -> None:
         (("universal", "linf", "8/255", {"fit": 1000}), "like 'train 1000'"),
         (("universal", "linf", "8/255", {"fitted_on": " "}), "neither the name of a model nor"),
         (("universal", "linf", "8/255", {"fitted_on": 3}), "neither the name of a model nor"),
+        (("certify", "l2", None, {"radii": ""}), "neither 'none' nor numbers above 0"),
+        (("certify", "l2", None, {"radii": "0 0.5"}), "neither 'none' nor numbers above 0"),
+        (("certify", "l2", None, {"radii": "all"}), "'all'"),
     ],
 )
 def test_bad_requests_are_one_clear_line(call, says) -> None:
@@ -88,6 +92,17 @@ def test_bad_requests_are_one_clear_line(call, says) -> None:
         catalogue.resolve(*call)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_amounts_have_one_spelling_and_one_order() -> None:
+    found = [
+        catalogue.resolve("certify", "l2", None, {"radii": radii}).parameter("radii")
+        for radii in ("0.25 0.5 1", " 1.0 0.50   0.25", "1 0.25 0.5 0.25")
+    ]
+    assert found == ["0.25 0.5 1"] * 3
+    assert amounts(found[0]) == (0.25, 0.5, 1)
+    assert catalogue.resolve("certify", "l2", None, {"radii": 0.5}).parameter("radii") == "0.5"
+    assert amounts(catalogue.parameter(catalogue.resolve("certify", "l2"), "radii")) == ()
 
 
 def test_a_toolkit_on_request_goes_unnamed_only_where_no_other_has_the_norm() -> None:

@@ -70,6 +70,21 @@ def test_the_true_accuracy_lies_between_certified_and_attacked():
     assert not table["flag"].any()
 
 
+def test_certificates_at_radii_have_their_copies_and_say_where_more_may_be_certified():
+    at = proven(parameters=WORDS | {"radii": "0.02 0.2"})
+    results = build.results([at, proven(model="b"), attack("0.1"), attack("0.02")], images=20)
+    results.rows.loc[results.rows["cell"] == results.rows["cell"].iloc[0], "forwards"] = [
+        40,
+        60,
+    ] * 10
+    table = certificates(Outcomes(results))
+    assert table["copies"].tolist() == [50, table["copies"].iloc[1]]
+    assert table["parameters"].iloc[0] == "n0 100, n 1000, alpha 0.001, radii 0.02 0.2"
+    flags = certified_bounds(Outcomes(results)).set_index("eps_text")["flag"]
+    assert flags["0.02"] == ""
+    assert flags["0.1"] == "not among the radii of the certificates, so more may be certified"
+
+
 def test_an_abstention_under_attack_is_no_change_of_label_but_lowers_accuracy():
     results = run(attack("0.1", (), abstained=range(10, 14), no_class=(1,)))
     (row,) = certified_bounds(Outcomes(results)).to_dict("records")

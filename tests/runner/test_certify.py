@@ -1,6 +1,7 @@
 """Certificates as cells of a suite: their rows, their place in a plan, and who has none."""
 
 import oracles
+import pandas as pd
 import pytest
 import torch
 from scenes import smoothed
@@ -19,7 +20,7 @@ from bench.runner.execute import execute
 from bench.runner.plan import make_plan
 from bench.runner.suite import load_suite
 from bench.runner.task import Part, Source, Task
-from bench.spec import COLUMNS, ModelSpec
+from bench.spec import COLUMNS, Certificate, ModelSpec
 from bench.store.columns import attacked, encode
 from bench.store.results import load_results
 from bench.store.store import open_store
@@ -55,6 +56,37 @@ def test_a_row_is_the_certificate_of_an_image():
     assert not attacked(rows).any()
     encode(rows, None)  # as a store takes them
     assert torch.equal(chunk.x_adv, x)
+
+
+def test_with_radii_a_row_has_the_copies_that_its_own_image_took():
+    net, x, y = oracles.two_classes("l2", [0.001, 0.1, 0.3])
+    model = smooth(TOY, net, 0.25)
+    spec = resolve("certify", "l2", None, {"n": 300, "radii": "0.2 0.05"})
+    rows = certified(model, x, y, spec).rows
+    labels, radii, copies = model.certify_at(x, (0.05, 0.2), 100, 300, 0.001)
+    assert rows["clean_label"].tolist() == labels.tolist()
+    assert rows["certified_radius"].tolist() == radii.tolist()
+    assert rows["forwards"].tolist() == copies.tolist()
+    assert len(set(copies.tolist())) == 3
+    alone = [certified(model, x[[i]], y[[i]], spec, start=i).rows for i in range(3)]
+    measured = ["index", "clean_label", "correct", "abstained", "certified_radius", "forwards"]
+    pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True)[measured], rows[measured])
+    assert passes("certify", dict(spec.parameters), 10) == 134
+
+
+def test_a_certifier_of_ones_own_that_cannot_end_early_says_so():
+    class Fixed:
+        spec = TOY
+        predict = gradient = surfaces = fingerprint = abs  # not called
+
+        def certify(self, x, n0, n, alpha):
+            return Certificate(torch.zeros(len(x), dtype=torch.int64), torch.zeros(len(x)))
+
+    model = Fixed()
+    _, x, y = oracles.two_classes("l2", [0.1])
+    assert certified(model, x, y, resolve("certify", "l2")).rows["forwards"].tolist() == [1100]
+    with pytest.raises(SpecError, match=r"no certify_at.*leave `radii` out"):
+        certified(model, x, y, resolve("certify", "l2", None, {"radii": 0.1}))
 
 
 def test_a_model_without_guarantee_has_no_certificate():
@@ -116,3 +148,22 @@ def test_a_smoothed_model_has_the_weights_of_the_network_of_its_noise():
     for sigma in (0.3, True, "0.5"):
         with pytest.raises(SpecError, match=r"take 0\.12, 0\.25, 0\.5"):
             trained_as(name, {"sigma": sigma})
+
+
+@pytest.mark.slow
+def test_at_radii_the_digits_are_certified_as_by_all_copies_from_half_of_them():
+    x, y = bench.load_data("digits", images=None)
+    radii, copies, differences = (0.1, 0.25, 0.5), [], []
+    for sigma in (0.12, 0.25, 0.5):
+        model = bench.load_model("digits/randomized-smoothing", {"sigma": sigma})
+        labels, all_copies = model.certify(x, n=1000)
+        found = model.certify_at(x, radii, n=1000)
+        copies.append(float(found.copies.double().mean()))
+        for radius in (0, *radii):
+            fixed = (labels == y) & (all_copies > radius)
+            ended = (found.labels == y) & (found.radii > radius)
+            differences.append(100 * float(ended.double().mean() - fixed.double().mean()))
+    # Trained here, so that the last bits differ between processors: bounds with room.
+    assert sum(copies) / 3 <= 550
+    assert abs(sum(differences)) / len(differences) <= 0.25
+    assert max(map(abs, differences)) <= 1

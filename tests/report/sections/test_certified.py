@@ -52,6 +52,18 @@ def test_the_tables_say_what_is_certified_and_what_attacks_left(run):
     assert between["under attack (%)"].iloc[0].startswith("70.0 [")
 
 
+def test_what_radii_mean_is_said_where_they_are_named_alone(run):
+    at = cell("a", "certify", None, (), norm="l2", certified=RADII, toolkit="native", surface="predict",
+              parameters={"n0": 100, "n": 1000, "alpha": "0.001", "radii": "0.1 0.25"})  # fmt: skip
+    for results, said in ((run, False), (build.results([at]), True)):
+        outcomes = Outcomes(results)
+        table = certificate_table(certificates(outcomes))
+        (figure,) = certified_figures(certified_curve(outcomes), certified_bounds(outcomes))
+        assert "copies" in table.frame
+        assert ("Where radii are named" in table.caption) is said
+        assert ("Where radii are named" in figure.caption) is said
+
+
 def test_the_figure_has_steps_of_certified_and_markers_of_attacked_accuracy(run):
     axes = Figure().subplots()
     points, between = certified_curve(Outcomes(run)), certified_bounds(Outcomes(run))
