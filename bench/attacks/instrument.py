@@ -23,6 +23,9 @@ class Probe(nn.Module):
     Inputs are cast to float32, since under numpy 2 ART's float64 steps reach the model; so are logits,
     since not every attack takes half precision.
 
+    What it records stays on the device of the images until it is read, so that no pass makes a GPU wait for
+    the processor.
+
     Attributes:
         forwards: int64 (N,), forward passes for each row so far.
         backwards: int64 (N,), gradients for each row so far.
@@ -45,14 +48,13 @@ class Probe(nn.Module):
         self.anchor = nn.Parameter(originals.new_empty(0), requires_grad=False)
         self.net = net
         self._originals = originals.flatten(1)
-        self._rows: Sequence[int] | None = None
-        self.forwards = torch.zeros(len(originals), dtype=torch.int64)
-        self.backwards = torch.zeros(len(originals), dtype=torch.int64)
+        self._rows: torch.Tensor | None = None
+        nobody = torch.zeros(len(originals), dtype=torch.int64, device=originals.device)
+        self.forwards, self.backwards = nobody.clone(), nobody.clone()
         self.iterations: torch.Tensor | None = None
         self.unclipped: torch.Tensor | None = None
         self.trace: torch.Tensor | None = None
-        self.guided = torch.zeros(len(originals), dtype=torch.bool)
-        self.answered = torch.zeros(len(originals), dtype=torch.bool)
+        self.guided, self.answered = nobody > 0, nobody > 0
         self._first: torch.Tensor | None = None
         self._all_guided = False
 
@@ -86,12 +88,9 @@ class Probe(nn.Module):
     def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Record which images have a usable gradient, and return it in a layout toolkits can read."""
         if not self._all_guided:
-            useful = (gradient.flatten(1).abs().amax(1) > 0).cpu()
-            if rows is None:
-                self.guided |= useful
-            else:
-                self.guided[rows[useful]] = True
-            self._all_guided = bool(self.guided.all())
+            self.guided |= self._of_rows(gradient.flatten(1).abs().amax(1) > 0, rows)
+            # Worth asking on the processor alone: a GPU would have to be waited for.
+            self._all_guided = self.guided.is_cpu and bool(self.guided.all())
         # Toolkits flatten gradients by `view`, which fails in the channels-last layout.
         return gradient.contiguous()
 
@@ -99,18 +98,23 @@ class Probe(nn.Module):
         """Record for which images the scores differ from the first ones."""
         if self._first is None:
             self._first = scores.new_full((len(self.forwards), scores.shape[1]), torch.nan)
-        at = torch.arange(len(self.forwards)) if rows is None else rows
-        new = self._first[at].isnan().all(1)
-        self._first[at[new.cpu()]] = scores[new]
+        at = torch.arange(len(self.forwards), device=scores.device) if rows is None else rows
+        first = self._first[at]
+        self._first[at] = torch.where(first.isnan().all(1, keepdim=True), scores, first)
         # Read again after writing, since one batch may hold the same row many times.
-        first_scores = self._first[at]
-        changed = ((first_scores != scores) & ~first_scores.isnan()).any(1)
-        self.answered[at[changed.cpu()]] = True
+        first = self._first[at]
+        self.answered |= self._of_rows(((first != scores) & ~first.isnan()).any(1), rows)
+
+    def _of_rows(self, flags: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+        """Return flags of the images of a batch as flags of the rows, bool (N,): whether any of a row's is set."""
+        if rows is None:
+            return flags
+        return torch.zeros_like(self.forwards).index_add_(0, rows, flags.long()) > 0
 
     @contextmanager
-    def playing(self, rows: Sequence[int]) -> Iterator[None]:
+    def playing(self, rows: Sequence[int] | torch.Tensor) -> Iterator[None]:
         """Declare which rows of the attacked batch the model is about to get; with none nothing is counted."""
-        self._rows = rows
+        self._rows = torch.as_tensor(rows, dtype=torch.int64, device=self.forwards.device)
         try:
             yield
         finally:
@@ -119,8 +123,7 @@ class Probe(nn.Module):
     def _rows_of(self, x: torch.Tensor) -> torch.Tensor | None:
         """Return the attacked row for each row of a batch; None if these are all rows in order."""
         if self._rows is not None:
-            rows = torch.as_tensor(self._rows, dtype=torch.int64)
-            return rows.expand(len(x)) if len(rows) == 1 else rows
+            return self._rows.expand(len(x)) if len(self._rows) == 1 else self._rows
         if len(x) == len(self._originals):
             return None
         # Some attacks pass only the images they still work on; each is nearest to its own original.
@@ -128,9 +131,14 @@ class Probe(nn.Module):
         near = torch.cdist(images, self._originals).argmin(1)
         # A large linf radius allows a large l2 distance, perhaps nearer to another original.
         away = (images - self._originals[near]).abs().amax(1) > self.radius + 1e-5
+        if (
+            not away.is_cpu
+        ):  # to compute too much takes less time than to wait until it is known of whom
+            nearest = torch.cdist(images, self._originals, p=torch.inf).argmin(1)
+            return torch.where(away, nearest, near)
         if away.any():
             near[away] = torch.cdist(images[away], self._originals, p=torch.inf).argmin(1)
-        return near.cpu()
+        return near
 
 
 def _count(counts: torch.Tensor, rows: torch.Tensor | None) -> None:

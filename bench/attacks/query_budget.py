@@ -97,7 +97,7 @@ class BudgetedModel(nn.Module):
         for part, part_rows in zip(
             torch.split(images, _AT_ONCE), torch.split(rows, _AT_ONCE), strict=True
         ):
-            with torch.no_grad(), self.probe.playing(part_rows.tolist()):
+            with torch.no_grad(), self.probe.playing(part_rows):
                 parts.append(self.probe(part).float())
         answers = torch.cat(parts)
         self.left.index_add_(0, rows, -torch.ones_like(rows))

@@ -22,7 +22,7 @@ def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Te
         left = torch.arange(len(job.x), device=job.x.device)
         tried = best
         for start in range(1, job.spec.parameter("restarts")):
-            with job.probe.playing(left.tolist()), torch.no_grad():
+            with job.probe.playing(left), torch.no_grad():
                 labels = job.probe(tried).argmax(1)
             missed = labels == job.y[left] if job.target is None else labels != job.target[left]
             left = left[missed]
@@ -35,7 +35,7 @@ def restarted(attack: Callable[[Job], torch.Tensor]) -> Callable[[Job], torch.Te
                 target=None if job.target is None else job.target[left],
                 seed=job.seed + start,
             )
-            with job.probe.playing(left.tolist()):
+            with job.probe.playing(left):
                 tried = attack(again)
             best = best.index_copy(0, left, tried)
         return best

@@ -36,8 +36,8 @@ class AttackResult(NamedTuple):
     Attributes:
         x_adv: the images tried, float32 (N, C, H, W) on the device of `x`; the clean image if the
             toolkit reported that it found none.
-        forwards: int64 (N,), forward passes for each row.
-        backwards: int64 (N,), gradients for each row.
+        forwards: int64 (N,), forward passes for each row, on the CPU.
+        backwards: int64 (N,), gradients for each row, on the CPU.
         iterations: int64 (N,), steps of a fixed-budget attack, or those counted by the attack itself;
             None if neither is known, as for attacks that restart on failure.
         seconds: wall time of the attack alone, without importing the toolkit.
@@ -134,10 +134,13 @@ def run_attack(
         raise
     except Exception as error:
         raise _wrapped(error, spec, toolkit, len(x)) from error
-    taken = _iterations(spec, toolkit, len(x)) if probe.iterations is None else probe.iterations
+    taken = (
+        _iterations(spec, toolkit, len(x)) if probe.iterations is None else probe.iterations.cpu()
+    )
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
     return AttackResult(
-        x_adv, probe.forwards, probe.backwards, taken, seconds, why, probe.unclipped, probe.trace
+        x_adv, probe.forwards.cpu(), probe.backwards.cpu(), taken, seconds, why, probe.unclipped,
+        probe.trace,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bench.adapters.generators import device_of
+from bench.adapters.modes import full_precision
 from bench.attacks.catalogue import row_kind
 from bench.data.handed_in import HandedIn
 from bench.data.labelled import LabelledImages
@@ -120,7 +121,8 @@ def part_of(cell: Cell, images: LabelledImages, adapter: Adapter, start: int) ->
 
 def compute_chunk(task: Task, part: Part) -> Chunk:
     """Return the rows of some images, and the images tried."""
-    return KINDS[row_kind(task.spec.name).name].compute(task, part)
+    with full_precision():
+        return KINDS[row_kind(task.spec.name).name].compute(task, part)
 
 
 def check_images(adapter: Adapter, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -98,7 +98,7 @@ def _fmn(job: Job) -> torch.Tensor:
         start = far_start(job.probe, job.x[left], job.y[left], target, job.seed, left)
         if start.found.any():
             rows = left[start.found]
-            with job.probe.playing(rows.tolist()):
+            with job.probe.playing(rows):
                 x_adv[rows] = _fmn_on(job, rows, start.x[start.found])
     return x_adv
 

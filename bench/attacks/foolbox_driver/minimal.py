@@ -121,7 +121,7 @@ def _fmn_from_far(job: Job, attack: Any, rows: torch.Tensor) -> torch.Tensor:
     start = far_start(job.probe, job.x[rows], job.y[rows], target, job.seed, rows)
     x_adv, rows = job.x[rows], rows[start.found]
     if len(rows):
-        with job.probe.playing(rows.tolist()):
+        with job.probe.playing(rows):
             x_adv[start.found] = attack.run(
                 model(job),
                 job.x[rows],

@@ -126,7 +126,7 @@ class _UntilFound(nn.Module):
         """Return the answers about the images of all rows; a wrong one for those already fooled."""
         answers = self.wrong.clone()
         rows = self.open.nonzero().flatten()
-        with torch.no_grad(), self.probe.playing(rows.tolist()):
+        with torch.no_grad(), self.probe.playing(rows):
             answers[rows] = self.probe(images[rows]).float()
         self.open[rows] = answers[rows].argmax(1) == self.labels[rows]
         return answers

@@ -90,15 +90,15 @@ def deepfool(
     Returns:
         The images (after the last step if no boundary was crossed) and the steps each took.
     """
-    rows = torch.arange(len(x)) if rows is None else rows
+    rows = torch.arange(len(x), device=x.device) if rows is None else rows.to(x.device)
     at_end = parameters.clip == "end"
     x_adv, total = x.clone(), torch.zeros_like(x)
-    iterations = torch.zeros(len(x), dtype=torch.int64)
+    iterations = torch.zeros_like(rows)
     at, others = torch.arange(len(x), device=x.device), None
     for _ in range(parameters.steps):
         if not len(at):
             break
-        with model.playing(rows[at.cpu()].tolist()):
+        with model.playing(rows[at]):
             point = x_adv[at].requires_grad_()
             logits = model(point)
             if others is None:
@@ -107,7 +107,7 @@ def deepfool(
                 distance, direction = _nearest(point, logits, y[at], others[at], parameters.norm)
             else:
                 distance, direction = _likely_nearest(
-                    model, point, logits, y[at], others[at], rows[at.cpu()]
+                    model, point, logits, y[at], others[at], rows[at]
                 )
             length = distance.clamp(min=NUDGE) if at_end else distance + NUDGE
             step = length.view(-1, 1, 1, 1) * direction
@@ -116,14 +116,14 @@ def deepfool(
             total[at] += step.masked_fill(stays, 0)
             moved = x[at] + (1 + parameters.overshoot) * total[at]
             x_adv[at] = moved if at_end else moved.clamp(0, 1)
-            iterations[at.cpu()] += 1
+            iterations[at] += 1
             with torch.no_grad():
                 at = at[model(x_adv[at]).argmax(1) == y[at]]
     if not at_end:
-        return NativeResult(x_adv, iterations)
+        return NativeResult(x_adv, iterations.cpu())
     if parameters.final_overshoot is not None:
         x_adv = x + (1 + parameters.final_overshoot) * total
-    return NativeResult(x_adv.clamp(0, 1), iterations, x_adv)
+    return NativeResult(x_adv.clamp(0, 1), iterations.cpu(), x_adv)
 
 
 def likeliest_others(logits: torch.Tensor, y: torch.Tensor, count: int) -> torch.Tensor:
@@ -156,7 +156,7 @@ def _nearest(
         nearer = distance_k < distance
         distance = torch.where(nearer, distance_k, distance)
         slope = torch.where(nearer, slope_k, slope)
-        w[nearer] = w_k[nearer]
+        w = torch.where(nearer.view(-1, 1, 1, 1), w_k, w)
     return distance, w / slope.view(-1, 1, 1, 1) if norm == "l2" else w.sign()
 
 
@@ -194,7 +194,7 @@ def nearest_boundary(
         if not len(pairs):
             break
         row, column = pairs.unbind(1)
-        with model.playing(rows[row.cpu()].tolist()):
+        with model.playing(rows[row]):
             here = x[row].requires_grad_()
             logits = model(here)
             gap = logits.gather(1, others[row, column, None]) - logits.gather(1, y[row, None])
@@ -205,7 +205,8 @@ def nearest_boundary(
         number[row, column] = torch.arange(len(row), device=row.device)
         shortest, of = away.min(1, keepdim=True)
         nearer = shortest.squeeze(1) < distance
-        chosen = number.gather(1, of).squeeze(1)[nearer]
-        distance[nearer] = shortest.squeeze(1)[nearer]
-        direction[nearer] = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
+        chosen = number.gather(1, of).squeeze(1)
+        distance = torch.where(nearer, shortest.squeeze(1), distance)
+        closer = w_k[chosen] / slope[chosen].view(-1, 1, 1, 1)
+        direction = torch.where(nearer.view(-1, 1, 1, 1), closer, direction)
     return distance, direction

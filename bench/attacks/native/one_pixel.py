@@ -204,7 +204,7 @@ class _Search:
         return loss, reached
 
     def _ask(self, of: torch.Tensor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.no_grad(), self.f.playing(of.tolist()):
+        with torch.no_grad(), self.f.playing(of):
             scores = self.f(_painted(self.x[of], pixels)).double()
         shares = scores.softmax(1) if self.f.scores == "logits" else scores
         goal, sign = (self.y, 1) if self.target is None else (self.target, -1)

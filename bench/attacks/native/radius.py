@@ -124,7 +124,7 @@ class _Line(NamedTuple):
 
 
 def _flips(model: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad(), model.playing(rows.tolist()):
+    with torch.no_grad(), model.playing(rows):
         flipped: torch.Tensor = model(x).argmax(1) != y
     return flipped
 
@@ -137,7 +137,7 @@ def _slope(
     The cross-entropy is log(1 + exp(m)), which increases with m = log sum_{k != y} exp(z_k) - z_y. If
     the model is sure, its own gradient vanishes or loses the term of z_y; the gradient of m does neither.
     """
-    with model.playing(rows.tolist()):
+    with model.playing(rows):
         point = x.detach().clone().requires_grad_()
         logits = model(point)
         own = logits.gather(1, y[:, None]).squeeze(1)

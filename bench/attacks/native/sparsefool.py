@@ -68,22 +68,22 @@ def sparsefool(
     lam, overshoot = parameters.lam, parameters.overshoot
     low, high = (x - parameters.box).clamp(min=0), (x + parameters.box).clamp(max=1)
     reached, x_adv = x.clone(), x.clone()
-    iterations = torch.zeros(len(x), dtype=torch.int64)
     at = torch.arange(len(x), device=x.device)
+    iterations = torch.zeros_like(at)
     for _ in range(parameters.steps):
-        here, clean, bounds, rows = reached[at], x[at], (low[at], high[at]), at.cpu()
-        boundary, w = _boundary(model, here, y[at], rows, parameters)
+        here, clean, bounds = reached[at], x[at], (low[at], high[at])
+        boundary, w = _boundary(model, here, y[at], at, parameters)
         moved = sparse_step(here, w, here + lam * (boundary - here), *bounds)
         tried = (clean + (1 + overshoot) * (moved - clean)).clamp(*bounds)
-        with torch.no_grad(), model.playing(rows.tolist()):
+        with torch.no_grad(), model.playing(at):
             crossed = model(tried).argmax(1) != y[at]
-        iterations[rows] += 1
+        iterations[at] += 1
         reached[at] = moved
         x_adv[at[crossed]] = tried[crossed]
         at = at[~crossed]
         if not len(at):
             break
-    return NativeResult(x_adv, iterations)
+    return NativeResult(x_adv, iterations.cpu())
 
 
 def _boundary(
@@ -103,7 +103,7 @@ def _boundary(
     at, others = torch.arange(len(x), device=x.device), torch.empty(0)
     for step in range(_DEEPFOOL_STEPS + 1):
         here, label = point[at].requires_grad_(), y[at]
-        with model.playing(rows[at.cpu()].tolist()):
+        with model.playing(rows[at]):
             logits = model(here)
             seen = logits.detach()
             if step == 0:
@@ -121,7 +121,7 @@ def _boundary(
         if not len(at):
             break
         length, direction = nearest_boundary(
-            model, point[at], y[at], Boundaries(others[at], gaps, w), rows[at.cpu()]
+            model, point[at], y[at], Boundaries(others[at], gaps, w), rows[at]
         )
         total[at] += (length + NUDGE).view(-1, 1, 1, 1) * direction
         point[at] = (x[at] + (1 + parameters.overshoot) * total[at]).clamp(0, 1)

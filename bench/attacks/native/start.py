@@ -47,7 +47,7 @@ def far_start(
         seed: of the noise, drawn on the CPU so that devices agree.
         rows: int64 (N,), which of the attacked images these are; None for all.
     """
-    rows = torch.arange(len(x)) if rows is None else rows.cpu()
+    rows = torch.arange(len(x), device=x.device) if rows is None else rows.to(x.device)
     generator = torch.Generator().manual_seed(seed)
     start = x.clone()
     found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -56,7 +56,7 @@ def far_start(
         at = (~found).nonzero().flatten()
         if not len(at):
             break
-        with torch.no_grad(), model.playing(rows[at.cpu()].tolist()):
+        with torch.no_grad(), model.playing(rows[at]):
             fooled = _margin(model(noise.expand(len(at), *x[0].shape)), y, target, at) > 0
         start[at[fooled]] = noise
         found[at[fooled]] = True
@@ -64,7 +64,7 @@ def far_start(
         at = (~found).nonzero().flatten()
         if not len(at):
             break
-        with model.playing(rows[at.cpu()].tolist()):
+        with model.playing(rows[at]):
             point = start[at].requires_grad_()
             margin = _margin(model(point), y, target, at)
             (slope,) = torch.autograd.grad(margin.sum(), point)

@@ -104,7 +104,7 @@ def together(dv: torch.Tensor) -> torch.Tensor:
 
 def held(f: Probe, x: torch.Tensor, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Return which images (n, C, H, W) of some rows (n,) are of their class y: bool (n,), on the CPU."""
-    with torch.no_grad(), f.playing(rows.tolist()):
+    with torch.no_grad(), f.playing(rows):
         logits: torch.Tensor = f(x)
     return (logits.argmax(1) == y).cpu()
 

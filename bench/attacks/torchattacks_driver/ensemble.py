@@ -40,7 +40,7 @@ def _autoattack(job: Job) -> torch.Tensor:
         tried = _ATTACKS[spec.name, spec.norm](part).detach()
         with torch.no_grad():
             fooled = probe(tried).argmax(1) != y
-        job.probe.join(probe, left.cpu())
+        job.probe.join(probe, left)
         x_adv[left[fooled]] = tried[fooled]
         left = left[~fooled]
     return x_adv

@@ -30,9 +30,9 @@ class Budget:
 
     @property
     def spent(self) -> torch.Tensor:
-        """Return the passes of each image so far, int64 (N,)."""
+        """Return the passes of each image so far, int64 (N,) on the CPU."""
         counts = [probe.forwards + probe.backwards for probe in self._probes]
-        return torch.stack(counts).sum(0)
+        return torch.stack(counts).sum(0).cpu()
 
     def affords(self, rows: torch.Tensor, passes: int) -> torch.Tensor:
         """Return which rows (n,) have so many passes left in this stage, bool (n,) on the CPU."""
@@ -44,6 +44,6 @@ class Budget:
 
     def report(self, probe: Probe) -> None:
         """Add what was counted to the probe of the whole attack."""
-        every = torch.arange(len(self._x))
+        every = torch.arange(len(self._x), device=self._x.device)
         for part in self._probes:
             probe.join(part, every)

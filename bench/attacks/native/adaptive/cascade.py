@@ -133,7 +133,7 @@ def _looked_into(
     probe = survivors.budget.probe(net)
     inside = InnerNetworks(net, x, classes)
     try:
-        with FirstProduct() as first, inside, probe.playing(rows.tolist()):
+        with FirstProduct() as first, inside, probe.playing(rows):
             scores = probe(x.clone().requires_grad_())
     except Exception:  # a model is anybody's code
         return None, []

@@ -103,7 +103,7 @@ class Model:
         for at, some in zip(
             torch.split(rows, together), torch.split(images, together), strict=True
         ):
-            with self._decided.playing(at.tolist()):
+            with self._decided.playing(at):
                 parts.append(self._decided(some))
         answer = torch.cat(parts)
         return answer[:, -1].long(), answer[:, :-1]

@@ -32,7 +32,7 @@ def leads(survivors: Survivors, rows: torch.Tensor, images: torch.Tensor) -> tor
         for at, some in zip(
             torch.split(rows, together), torch.split(images, together), strict=True
         ):
-            with model.asked.playing(at.tolist()):
+            with model.asked.playing(at):
                 scores = as_logits(model.asked(some))
             lead = margin_of(scores, survivors.y[at.to(some.device)])
             parts.append(lead.masked_fill(~scores.isfinite().all(1), -torch.inf))
