@@ -47,7 +47,11 @@ def rows(device, name, norm, eps, toolkit, parameters):
 def test_rows_agree_but_for_images_at_a_boundary(name, norm, eps, toolkit, parameters):
     here, there = (rows(device, name, norm, eps, toolkit, parameters) for device in ("cpu", "cuda"))
     clear = ~(here["borderline"] | there["borderline"])
-    assert clear.mean() > 0.8
+    if eps is None:  # it ends at a boundary, where many images are no clear ones
+        sizes = [each[norm][each["success"]].median() for each in (here, there)]
+        assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
+    else:
+        assert clear.mean() > 0.8
     for column in ("label", "clean_label", "correct", "success", "invalid"):
         same = (here[column] == there[column]) | (here[column].isna() & there[column].isna())
         assert same[clear].all(), column
