@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,10 +29,21 @@ def full_precision() -> Iterator[None]:
     torch lets it round factors to ten bits (TensorFloat-32) and take whichever algorithm it likes. Then scores
     differ from those of a processor in the third digit, and gradients from one call to the next.
     """
-    cudnn = torch.backends.cudnn
-    before = cudnn.allow_tf32, cudnn.deterministic
-    cudnn.allow_tf32, cudnn.deterministic = False, True
+    cudnn: Any = torch.backends.cudnn
+    wanted: list[tuple[Any, str, object]] = [
+        (cudnn, "deterministic", True), (cudnn, "allow_tf32", False),
+    ]  # fmt: skip
+    if hasattr(cudnn, "conv"):  # from torch 2.9 on, where the older word leaves what these say
+        wanted += [(part, "fp32_precision", "ieee") for part in (cudnn.conv, cudnn.rnn)]
+    known = []
+    for part, word, value in wanted:
+        # Where torch was told by newer words, it refuses the older one.
+        with suppress(RuntimeError):
+            known.append((part, word, getattr(part, word), value))
+    for part, word, _, value in known:
+        setattr(part, word, value)
     try:
         yield
     finally:
-        cudnn.allow_tf32, cudnn.deterministic = before
+        for part, word, before, _ in known:
+            setattr(part, word, before)
