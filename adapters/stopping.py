@@ -165,10 +165,8 @@ def proving(share: float, looks: Sequence[int] | Counts, alpha: float) -> Counts
     fixed -= bool(binom.cdf(fixed, n, miss) > alpha)
     early = max(alpha - float(binom.cdf(fixed, n, miss)), _EARLY * alpha)
     bounds, spent = np.full(len(looks), -1), 0.0
-    first, going_on = (
-        0,
-        np.ones(1),
-    )  # probabilities of `first` misses and more, where nothing was proven yet
+    # The probabilities of `first` misses and more, where nothing was proven yet.
+    first, going_on = 0, np.ones(1)
     before = 0
     for place, copies in enumerate(map(int, looks)):
         first, going_on = _convolved(first, going_on, copies - before, miss)
