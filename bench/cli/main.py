@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Any
 
@@ -25,6 +27,7 @@ from bench.cli.train import train
 from bench.cli.trust import trust
 from bench.cli.validate import validate
 from bench.errors import INTERRUPTED, BenchError
+from bench.store.files import NO_SPACE
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_HELPTEXT_FIRST_LINE = ""
@@ -41,11 +44,30 @@ class Bench(click.RichGroup):
         except BenchError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:  # such as of a full disk that the output goes to
+            if error.errno not in NO_SPACE:
+                raise
+            click.echo(
+                f"error: {error.strerror}{_where(error)}; nothing saved before is lost: free some space and run the "
+                "same command again", err=True
+            )  # fmt: skip
+            _silence_stdout()
+            ctx.exit(BenchError.exit_code)
         except KeyboardInterrupt:
             click.echo(
                 "interrupted; the same command again goes on where this one stopped", err=True
             )
             ctx.exit(INTERRUPTED)
+
+
+def _where(error: OSError) -> str:
+    return f" for {error.filename}" if error.filename else ""
+
+
+def _silence_stdout() -> None:
+    """Let go of what could not be written, which would be tried once more, and told, at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=Bench, context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.store.chosen import asked_in_words, is_altered, is_whole
-from bench.store.files import atomic_write
+from bench.store.files import atomic_write, write_together
 from bench.store.results import Results
 
 #: How the files are called that a report without a record may have.
 _ENDINGS = {"pdf": ".pdf", "csv": "-headline.csv", "latex": "-headline.tex"}
+_ELSEWHERE = "--out DIR"
 _UNKNOWN: dict[str, Any] = {"run": "one of an older version", "content": None, "asked": None}
 
 
@@ -77,34 +78,50 @@ def _asks_more(there: Mapping[str, Any], results: Results) -> bool:
     return more
 
 
-def keep(results: Results, out: Path, written: Mapping[str, Collection[str]]) -> None:
-    """Record what run the files of a report are of.
+def put_in_place(results: Results, out: Path, made: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Write the files of a report in the place of an earlier one, and record what run they are of.
+
+    The earlier one stays as it is where there is no room for this one. The record names the files of both until those
+    that are left over are removed, so that a report after a killed one knows of them.
 
     Args:
         results: of the run.
         out: the folder.
-        written: the names of the files by format; those of a format that an earlier report had and
+        made: the content of each file by format; files of a format that an earlier report had and
             this one lacks are removed, since they would be read as its own.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    kept = _read(out, results.suite)
-    for name, files in written.items():
-        for file in set(kept.get(name, {}).get("files", ())) - set(files):
-            with contextlib.suppress(OSError):  # gone already, or not ours to remove
-                (out / Path(file).name).unlink()
-        kept[name] = {
-            "run": results.run,
-            "started": results.started,
-            "content": results.content,
-            "asked": results.asked,
-            "files": sorted(files),
-        }
-    made = {"suite": results.suite, "formats": kept}
-    atomic_write(
-        _path(out, results.suite), (json.dumps(made, indent=1) + "\n").encode(), "--out DIR"
-    )
+    path, earlier = _path(out, results.suite), _read(out, results.suite)
+    left_over = {
+        name: set(earlier.get(name, {}).get("files", ())) - set(files)
+        for name, files in made.items()
+    }
+    files = {out / file: content for part in made.values() for file, content in part.items()}
+    for_both = _record(results, earlier, {name: {*made[name], *left_over[name]} for name in made})
+    write_together({path: for_both, **files}, _ELSEWHERE)
+    if not any(left_over.values()):
+        return
+    for file in set().union(*left_over.values()):
+        with contextlib.suppress(OSError):  # gone already, or not ours to remove
+            (out / Path(file).name).unlink()
+    atomic_write(path, _record(results, earlier, made), _ELSEWHERE)
+
+
+def _record(
+    results: Results, earlier: Mapping[str, Any], files: Mapping[str, Collection[str]]
+) -> bytes:
+    """Return the record of a report, which keeps what an earlier one says of other formats."""
+    run = {
+        "run": results.run,
+        "started": results.started,
+        "content": results.content,
+        "asked": results.asked,
+    }
+    written = {name: {**run, "files": sorted(names)} for name, names in files.items()}
+    made = {"suite": results.suite, "formats": {**earlier, **written}}
+    return (json.dumps(made, indent=1) + "\n").encode()
 
 
 def _path(out: Path, suite: str) -> Path:

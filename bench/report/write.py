@@ -12,10 +12,9 @@ from pathlib import Path
 from bench.registry import unknown
 from bench.report.document import document, frames, origin
 from bench.report.findings import Findings, find
-from bench.report.kept import keep
+from bench.report.kept import put_in_place
 from bench.report.measured import Measured, measure
 from bench.report.render import csv, latex, pdf
-from bench.store.files import atomic_write
 from bench.store.results import Results
 
 
@@ -70,8 +69,5 @@ def write_findings(
         if name not in renderers:
             raise unknown("report format", name, list(renderers))
     made = {name: renderers[name]() for name in formats}  # all, before any file is written
-    for files in made.values():
-        for file, content in files.items():
-            atomic_write(out / file, content, "--out DIR")
-    keep(results, out, made)
+    put_in_place(results, out, made)
     return {name: [out / file for file in files] for name, files in made.items()}

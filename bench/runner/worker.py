@@ -6,6 +6,7 @@ the plan again, of the models of its unit alone, and its cells have the same key
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import queue
@@ -116,4 +117,6 @@ def _compute(connection: Connection, known: _Known, store: Store, unit: Unit) ->
 
 
 if __name__ == "__main__":
-    work(Connection(int(sys.argv[1])))
+    # Whoever is told would be the run that this process works for, and that is gone.
+    with contextlib.suppress(ConnectionError, EOFError):
+        work(Connection(int(sys.argv[1])))

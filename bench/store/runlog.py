@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.store.files import atomic_write, cannot_write
+from bench.store.files import atomic_write, cannot_write, sweep
 from bench.store.store import SCHEMA, Store, now
 
 #: What the log itself adds to its first line.
@@ -42,8 +42,10 @@ class RunLog:
         """
         line = _line({**event, "time": now()})
         try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
             try:
+                if _ends_torn(handle):
+                    line = b"\n" + line
                 # One call, so that a kill does not split the line; it writes less only on a full disk.
                 if os.write(handle, line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -52,6 +54,12 @@ class RunLog:
                 os.close(handle)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def _ends_torn(handle: int) -> bool:
+    """Return whether the last line of a log was cut short, as on a disk that got full."""
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
 
 
 def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
@@ -66,7 +74,7 @@ def start_run(store: Store, request: Mapping[str, Any]) -> RunLog:
     Raises:
         StoreError: the disk is full.
     """
-    store.sweep()
+    sweep(store.root, below=True)
     # Two runs that start at the same moment may get the same number; the random suffix differs.
     turn = max((_turn(path) for path in _logs(store)), default=0) + 1
     path = store.root / "runs" / f"{turn:06d}-{secrets.token_hex(3)}.jsonl"
@@ -101,7 +109,7 @@ def events(store: Store, run: str) -> Iterator[dict[str, Any]]:
         if before is not None:
             yield from events(store, before)
         for line in file:
-            # Of a run in progress, or on a disk that was full, the last line may be half written.
+            # Of a run in progress, or where a disk was full, a line may be half written.
             with contextlib.suppress(ValueError):
                 yield json.loads(line)
 

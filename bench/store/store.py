@@ -14,12 +14,10 @@ the same cell: their parts have different names, and each `cell.json` names exac
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import logging
 import re
-import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,7 +28,7 @@ import pandas as pd
 
 from bench.errors import PrerequisiteError, SpecError, StoreError
 from bench.store import columns
-from bench.store.files import TEMPORARY, atomic_write, check_folder
+from bench.store.files import atomic_write, check_folder
 from bench.store.fits import check_perturbation
 from bench.store.parts import (
     MEND,
@@ -49,9 +47,9 @@ if TYPE_CHECKING:
 #: The number of the folder's layout, increased when the layout or the meaning of a column changes.
 SCHEMA = 3
 
+_MARKER = "store.json"
 _ERROR = re.compile(r"error-(\d+)\.json")
 _KEEPSAKES = ("README", "samples")  # what may lie in a results folder before its first run
-_DAY = 24 * 3600
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +76,7 @@ def open_store(root: str | Path, *, create: bool = True) -> Store:
         PrerequisiteError: there is no store and `create` is False, or it cannot be written.
     """
     root = Path(root)
-    marker = root / "store.json"
+    marker = root / _MARKER
     if not marker.exists():
         if not create:
             raise PrerequisiteError(f"no results in {root}; make some with: bench run --suite NAME")
@@ -108,7 +106,8 @@ def _refuse_foreign(root: Path) -> None:
         raise StoreError(f"{root} is a file; name a folder with --results DIR")
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
     foreign = [name for name in names if not name.startswith((".", *_KEEPSAKES))]
-    if foreign:
+    # Looked for only now: another process may have made a store of the folder a moment ago.
+    if foreign and not (root / _MARKER).exists():
         raise StoreError(
             f"{root} is not a results folder (it holds {', '.join(foreign[:3])}); name a new or an "
             f"empty one with --results DIR"
@@ -310,20 +309,6 @@ class Store:
         folder, parts = self.folder(key), self._finished(key)["parts"]
         read = (read_arrays(folder, part, name) for part in parts)
         return [arrays for arrays in read if arrays]
-
-    def sweep(self) -> int:
-        """Remove unfinished files older than a day, left by killed processes; return how many.
-
-        Younger ones may belong to a process that is still writing.
-        """
-        old = time.time() - _DAY
-        removed = 0
-        for path in self.root.rglob(f"{TEMPORARY}*"):
-            with contextlib.suppress(OSError):  # another process sweeps too, or finished just now
-                if path.stat().st_mtime < old:
-                    path.unlink()
-                    removed += 1
-        return removed
 
     def _finished(self, key: str) -> dict[str, Any]:
         record = self.record(key)

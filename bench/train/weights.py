@@ -20,7 +20,7 @@ from bench.data.datasets import load
 from bench.data.labelled import LabelledImages
 from bench.errors import PrerequisiteError
 from bench.spec import Adapter, Scalar
-from bench.store.files import atomic_write
+from bench.store.files import write_together
 from bench.train.cards import (
     ELSEWHERE,
     Weights,
@@ -70,16 +70,13 @@ def train_to(
     net = train(rules, images, device, watch)
     if curves is not None:
         net.load_state_dict(curves.best)
-    payload = b"" if snapshots is None else snapshots.payload()
-    if snapshots is not None:
+    taken = None if snapshots is None else snapshots.payload()
+    if taken is not None:
         family_named(rules.family).read_snapshots(
-            payload
+            taken
         )  # fails here rather than in every later run
     facts = training_facts(device, epochs) | ({} if curves is None else curves.facts())
-    card = write_weights(folder, name, net, data_root, facts)
-    if snapshots is not None:
-        atomic_write(snapshots_file(folder, name), payload, ELSEWHERE)
-    return card
+    return write_weights(folder, name, net, data_root, facts, taken)
 
 
 def write_weights(
@@ -88,8 +85,11 @@ def write_weights(
     net: nn.Module,
     data_root: Path | None,
     training: Mapping[str, Any],
+    snapshots: bytes | None = None,
 ) -> dict[str, Any]:
     """Save a trained network, in half precision unless its family says otherwise, with its card; return the card.
+
+    The card takes its name last: without it nothing of the training counts.
 
     Args:
         folder: of weights.
@@ -97,6 +97,7 @@ def write_weights(
         net: trained by that recipe.
         data_root: the data folder; clean accuracy is measured on the whole test split.
         training: facts of its training for the card, plain JSON values by name.
+        snapshots: the file of those taken while it was trained; None for none.
     """
     rules, kind = recipe(name), family_named(recipe(name).family)
     payload = written(net, kind.exact)
@@ -124,8 +125,10 @@ def write_weights(
         "training": dict(training),
     }
     path = weights_file(folder, name)
-    atomic_write(path, payload, ELSEWHERE)
-    atomic_write(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode(), ELSEWHERE)
+    files = {} if snapshots is None else {snapshots_file(folder, name): snapshots}
+    files[path] = payload
+    files[path.with_suffix(".json")] = (json.dumps(card, indent=2) + "\n").encode()
+    write_together(files, ELSEWHERE)
     return card
 
 

@@ -437,3 +437,16 @@ def test_doctor_says_what_is_here(invoke, tmp_path):
     assert process.returncode == 0, process.stdout
     assert str(Path("bench")) in process.stdout
     assert "cifar10/cnn" in process.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_output_that_finds_no_space_ends_in_one_line(tmp_path):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = subprocess.run(
+            [sys.executable, "-m", "bench.cli.main", "ls", "toolkits"],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert process.returncode == 1
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("error: No space left on device; nothing saved before is lost: free")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -240,3 +241,15 @@ def test_devices_are_those_that_the_process_may_use(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(workers.torch.cuda, "device_count", lambda: 2)
     assert workers.cuda_devices() == ("0", "1")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_run_is_gone_ends_without_a_word():
+    ours, theirs = socket.socketpair()
+    ours.close()
+    words = [sys.executable, "-m", "bench.runner.worker", str(theirs.fileno())]
+    ended = subprocess.run(
+        words, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False
+    )
+    theirs.close()
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
 import store_writer
 
-from bench.errors import StoreError
-from bench.store.files import atomic_write
+from bench.errors import PrerequisiteError, StoreError
+from bench.store.files import atomic_write, check_folder, write_together
 
 
 def names(folder: Path) -> list[str]:
@@ -88,3 +89,78 @@ def test_readers_never_see_half_a_file_nor_after_a_kill(tmp_path: Path) -> None:
     writer.join()
     assert seen == {b"a", b"b"}
     assert len(path.read_bytes()) == size
+
+
+def test_of_files_that_belong_together_none_is_written_where_one_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atomic_write(tmp_path / "a", b"old")
+    real, left = os.fsync, [1]
+
+    def fsync(handle: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError, match=r"no space left to write .*b; .*--out DIR"):
+        write_together({tmp_path / "a": b"new", tmp_path / "b": b"new"}, "--out DIR")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_files_that_belong_together_take_their_names_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        assert len(list(tmp_path.rglob(".tmp-*"))) == 2 - len(taken)  # all are written before
+        taken.append(Path(target).name)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    write_together({tmp_path / "z" / "b": b"1", tmp_path / "a": b"2"})
+    assert taken == ["b", "a"]
+
+
+def test_a_file_that_another_process_swept_away_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", real)
+        Path(source).unlink()  # by a process whose clock is a day ahead
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    atomic_write(tmp_path / "file", b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_is_rid_of_what_killed_processes_left_in_it(tmp_path: Path) -> None:
+    old, young, below = (tmp_path / name for name in (".tmp-1-a", ".tmp-2-b", "below/.tmp-3-c"))
+    below.parent.mkdir()
+    for path in (old, young, below):
+        path.write_text("half")
+    for path in (old, below):
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+    check_folder(tmp_path, "the report")
+    assert not old.exists()
+    assert young.exists()
+    assert below.exists()  # the folder may be anybody's home
+
+
+def test_a_folder_on_a_full_disk_asks_for_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*call: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(PrerequisiteError, match="free some space, or name another one with --out"):
+        check_folder(tmp_path, "the report", "--out DIR")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import StoreError
-from bench.store.runlog import runs, start_run
+from bench.store.runlog import events, runs, start_run
 from bench.store.store import open_store
 
 
@@ -40,6 +40,16 @@ def test_a_torn_last_line_harms_nobody(tmp_path: Path) -> None:
     with log.path.open("a") as file:
         file.write('{"event": "do')
     assert [run["suite"] for run in runs(store)] == ["a"]
+
+
+def test_a_line_after_a_torn_one_is_whole(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    log = start_run(store, {"suite": "a"})
+    with log.path.open("a") as file:
+        file.write('{"event": "do')
+    log.append({"event": "trust"})
+    log.append({"event": "end"})
+    assert [event["event"] for event in events(store, log.run)] == ["trust", "end"]
 
 
 def test_a_damaged_log_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from scenes import stored_run
 
 from bench.errors import AttackError, BenchError, PrerequisiteError, StoreError
 from bench.spec import Cell
+from bench.store.files import sweep
 from bench.store.identity import cell_key
 from bench.store.parts import Arrays
 from bench.store.store import Store, open_store
@@ -270,7 +271,7 @@ def test_sweep_removes_old_temporary_files_alone(written: Store) -> None:
     day_ago = time.time() - 25 * 3600
     for path in (old, the(written, "cell.json")):
         os.utime(path, (day_ago, day_ago))
-    assert written.sweep() == 1
+    assert sweep(written.root, below=True) == 1
     assert not old.exists()
     assert young.exists()
     assert written.is_done(KEY)
@@ -296,6 +297,21 @@ def test_a_folder_of_other_things(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"holds thesis\.tex.*--results DIR"):
         open_store(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_store_that_another_process_has_just_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.iterdir
+
+    def iterdir(folder: Path) -> Any:
+        monkeypatch.setattr(Path, "iterdir", real)
+        open_store(folder)
+        (folder / "runs").mkdir()
+        return folder.iterdir()
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert open_store(tmp_path).root == tmp_path
 
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.train.families import FAMILIES
 from bench.train.metric_learning.neighbours import embedding
 from bench.train.recipes import RECIPES
 from bench.train.trainer import build
-from bench.train.weights import clean_accuracy, load_weights, train_to
+from bench.train.weights import clean_accuracy, load_weights, train_to, write_weights
 
 NAME = "digits/mlp"
 
@@ -122,3 +122,18 @@ def test_shipped_embeddings_are_as_accurate_as_their_cards_say(name):
     said = stored.labels[(queries @ bank.T).argmax(1)]
     # A bank of a fifth of the images knows a little less.
     assert abs((said == asked.labels).float().mean() - card["clean_accuracy"]) < 0.05
+
+
+def test_the_card_is_written_last_and_with_everything_else(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        "bench.train.weights.write_together", lambda files, elsewhere: written.append(files)
+    )
+    net = build(RECIPES[NAME])
+    write_weights(tmp_path, NAME, net, None, {}, snapshots=b"s")
+    (files,) = written
+    assert [path.name for path in files] == [
+        "mlp.moments.safetensors",
+        "mlp.safetensors",
+        "mlp.json",
+    ]

@@ -14,12 +14,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StoreError
 from bench.report import formatting
 from bench.report.blocks import (
     Block,
     Document,
     Figure,
+    Origin,
     Section,
     Table,
     ThreatMatrix,
@@ -36,31 +37,42 @@ def render(document: Document) -> dict[str, bytes]:
 
     Raises:
         BenchError: something in a section cannot be printed, or typst cannot set it.
+        StoreError: there is no room for temporary files.
     """
-    import typst
-
     attachments: dict[str, bytes] = {}
     data = _plain(document, attachments)
-    origin = document.origin
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for source in files(__package__).iterdir():
-            if source.name.endswith(".typ"):
-                (root / source.name).write_bytes(source.read_bytes())
-        (root / "report.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
-        for name, content in attachments.items():
-            (root / name).write_bytes(content)
-        try:
-            made: bytes = typst.compile(
-                root / _TEMPLATE,
-                root=root,
-                format="pdf",
-                ignore_system_fonts=True,
-                timestamp=formatting.moment(origin.started),
-            )
-        except typst.TypstError as error:
-            raise BenchError(f"the report of {origin.suite} could not be set: {error}") from error
-    return {f"{origin.suite}.pdf": made}
+    attachments["report.json"] = json.dumps(data, allow_nan=False).encode()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in attachments.items():
+                (Path(folder) / name).write_bytes(content)
+            made = _set(Path(folder), document.origin)
+    except OSError as error:
+        raise StoreError(
+            f"the report of {document.origin.suite} needs a folder for temporary files ({error}); free some space, "
+            f"or name another folder with TMPDIR"
+        ) from error
+    return {f"{document.origin.suite}.pdf": made}
+
+
+def _set(root: Path, origin: Origin) -> bytes:
+    """Return the PDF of the document in a folder."""
+    import typst
+
+    for source in files(__package__).iterdir():
+        if source.name.endswith(".typ"):
+            (root / source.name).write_bytes(source.read_bytes())
+    try:
+        made: bytes = typst.compile(
+            root / _TEMPLATE,
+            root=root,
+            format="pdf",
+            ignore_system_fonts=True,
+            timestamp=formatting.moment(origin.started),
+        )
+    except typst.TypstError as error:
+        raise BenchError(f"the report of {origin.suite} could not be set: {error}") from error
+    return made
 
 
 def _plain(document: Document, attachments: dict[str, bytes]) -> dict[str, Any]:

@@ -63,7 +63,11 @@ def learnt(
         watch(epoch, net)
 
     learn_filters(rule, data, shape, seed=recipe.seed, device=held.device, watch=keep)
-    atomic_write(path, save_tensors({f"epoch-{n}": weights for n, weights in by_epoch.items()}))
+    atomic_write(
+        path,
+        save_tensors({f"epoch-{n}": weights for n, weights in by_epoch.items()}),
+        "BENCH_CACHE",
+    )
 
 
 def watched(epochs: int) -> tuple[int, ...]:
