@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: Folders of the cache whose files were downloaded: they are the same wherever that is done again.
+DOWNLOADED = ("data", "robustbench")
+
 
 def cache_dir() -> Path:
     """Return the folder for what can be made again: `BENCH_CACHE`, else a folder in the user's cache."""

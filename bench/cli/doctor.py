@@ -45,7 +45,7 @@ def _packages() -> list[dict[str, Any]]:
 
 
 def _extras() -> list[dict[str, Any]]:
-    """Return what models and data sets by address and trackers need, and whether it is here."""
+    """Return what models and data sets by address, trackers and clusters need, and whether it is here."""
     from bench.addresses.address import EXTRAS, SCHEMES
     from bench.data.address import DATA_SCHEMES
     from bench.trackers.table import TRACKERS
@@ -61,6 +61,7 @@ def _extras() -> list[dict[str, Any]]:
             found.append(_extra(name, [data.package], f"data sets at {name}:"))
     for tracker, package in TRACKERS.items():
         found.append(_extra(tracker, [package], f"bench run --tracker {tracker}"))
+    found.append(_extra("ray", ["ray"], "bench run --executor ray"))
     return found
 
 

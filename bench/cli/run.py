@@ -24,6 +24,7 @@ from bench.cli.options import (
 from bench.cli.run_decide import add_images, decide_options, limits_of, what_it_would_do
 from bench.cli.run_merge import merge_folders, merge_option
 from bench.cli.run_model import asked_for, keep, model_options
+from bench.cli.run_ray import check_executor, driving, executor_options
 from bench.cli.run_workers import computing, narrowing, workers_option
 from bench.cli.track import tracker_option
 from bench.errors import PrerequisiteError, SpecError
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 @out_option
 @force_option
 @workers_option
+@executor_options
 @merge_option
 @click.option("--shard", metavar="I/N", help="Compute only the I-th of N shares of the cells.")
 @click.option(
@@ -124,6 +126,7 @@ def run(ctx: click.RichContext, /, model: str | None, suite: str | None, **optio
     from bench.store.results import load_results
 
     scope, limits = _scope(options), limits_of(options)
+    check_executor(options)
     suite, made, options = asked_for(model, suite, options)
     as_written, asked = _suites(suite, made, options)
     _check_study(suite)
@@ -223,9 +226,11 @@ def _planned(
 ) -> Plan:
     from bench.runner.plan import make_plan
 
+    selection, setting = narrowing(options)
     return make_plan(
-        asked, *narrowing(options), whole=as_written, train=not options["dry_run"], note=note
-    )
+        asked, selection, driving(setting, options), whole=as_written,
+        train=not options["dry_run"], note=note,
+    )  # fmt: skip
 
 
 def _store(results: Path, dry_run: bool, made: MadeSuite | None) -> Store:

@@ -1,4 +1,4 @@
-"""What computes the cells of `bench run`: its own process, or several."""
+"""What computes the cells of `bench run`: its own process, several, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from bench.cli.options import plugins
+from bench.cli.run_ray import on_ray
 
 if TYPE_CHECKING:
     from bench.runner.execute import Computing
@@ -53,4 +54,6 @@ def computing(
         plugins=tuple(file.resolve() for file in plugins()), results=options["results"].resolve(),
         scope=scope,
     )  # fmt: skip
+    if options["executor"] == "ray":
+        return on_ray(order, expected, options)
     return workers_for(order, options["workers"], expected)

@@ -39,20 +39,29 @@ def pictures_of(plan: Plan, cell: Cell, keep_all: bool) -> int:
     return len(plan.images_of(cell)) if keep_all else PICTURES
 
 
-def one_by_one(plan: Plan, store: Store, scope: Scope, wanted: Sequence[str]) -> Generator[Event]:
+def one_by_one(
+    plan: Plan, store: Store, scope: Scope, wanted: Sequence[str], *, siblings: bool = True
+) -> Generator[Event]:
     """Compute cells in order and yield what happens: start, taken over, chunk, done, failed.
+
+    Args:
+        plan: the plan that they are of.
+        store: where rows go.
+        scope: how many images are kept, and whether chunks that are there are computed again.
+        wanted: the keys of the cells.
+        siblings: whether they take over rows of their siblings, for which all of the store is looked through.
 
     Raises:
         StoreError: rows cannot be saved.
         PrerequisiteError: something that a cell needs is missing.
     """
     run_cache = RunCache(plan.adapters)
-    siblings = siblings_in(plan, store, () if scope.anew else wanted)
+    givers = siblings_in(plan, store, wanted if siblings and not scope.anew else ())
     for key in wanted:
         yield {"event": "start", "cell": key, "title": plan.cells[key].title()}
         began = time.perf_counter()
         try:
-            yield from _compute(siblings, key, run_cache, scope)
+            yield from _compute(givers, key, run_cache, scope)
         except (StoreError, PrerequisiteError):
             raise
         except Exception as error:
@@ -68,6 +77,21 @@ def failed(store: Store, key: str, error: Exception) -> Event:
     return {"event": "failed", "cell": key, "error": f"{type(error).__name__}: {error}"}
 
 
+def taken_over(siblings: Siblings, key: str, scope: Scope) -> Iterator[Event]:
+    """Let a cell take over the chunks of its siblings that it lacks, and yield an event for each of them.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    if not siblings.of(key):
+        return
+    plan, store = siblings.plan, siblings.store
+    begin(store, key, identity(plan.cells[key]))
+    keep = pictures_of(plan, plan.cells[key], scope.keep_all)
+    for giver, count, _ in take_over(siblings, key, store.done_chunks(key), keep):
+        yield {"event": "taken over", "cell": key, "from": giver, "images": count}
+
+
 def _compute(siblings: Siblings, key: str, run_cache: RunCache, scope: Scope) -> Iterator[Event]:
     """Compute the chunks of a cell that are not saved yet, yielding an event for each and what was taken over."""
     plan, store = siblings.plan, siblings.store
@@ -79,10 +103,8 @@ def _compute(siblings: Siblings, key: str, run_cache: RunCache, scope: Scope) ->
     begin(store, key, identity(cell))
     done: set[int] = set()
     if not scope.anew:
+        yield from taken_over(siblings, key, scope)
         done = store.done_chunks(key)
-        for giver, count, starts in take_over(siblings, key, done, keep):
-            yield {"event": "taken over", "cell": key, "from": giver, "images": count}
-            done |= starts
     task, facts = _task(siblings, key, run_cache, anew=scope.overwrite == "always")
     for start, stop in sorted(spans(len(images), cell.batch_size)):
         if start not in done:

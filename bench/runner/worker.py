@@ -12,13 +12,14 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bench.errors import BenchError, PrerequisiteError, StoreError
 from bench.registry import load_installed, load_plugin
-from bench.runner.compute import one_by_one
+from bench.runner.compute import Event, one_by_one
 from bench.runner.grown import with_cells
 from bench.runner.loading import Setting
 from bench.runner.plan import Plan, make_plan
@@ -54,16 +55,19 @@ def work(connection: Connection) -> None:
     """Compute the units that come over a connection until it closes."""
     order: Order = connection.recv()
     try:
-        load_installed()
-        for plugin in order.plugins:
-            load_plugin(plugin)
+        known = Known(order)
         store, units = Store(order.results), _coming(connection)
-        known = _Known(order)
         while True:
             connection.send({"event": "idle"})
-            _compute(connection, known, store, units.get())
+            for event in computed(known, store, units.get()):
+                connection.send(event)
     except (StoreError, PrerequisiteError) as error:
-        connection.send({"event": "stop", "error": type(error).__name__, "message": str(error)})
+        connection.send(stop(error))
+
+
+def stop(error: BenchError, where: str = "") -> Event:
+    """Return the event by which a worker ends the run, since it cannot go on."""
+    return {"event": "stop", "error": type(error).__name__, "message": f"{where}{error}"}
 
 
 def _coming(connection: Connection) -> queue.SimpleQueue[Unit]:
@@ -81,11 +85,24 @@ def _coming(connection: Connection) -> queue.SimpleQueue[Unit]:
     return units
 
 
-class _Known:
-    """The plan of the last unit's models: the next one is often of the same."""
+class Known:
+    """What a worker has loaded: the user's files and its last plan, since the next unit is often of the same models.
+
+    Attributes:
+        scope: which cells are computed, and how many images are kept.
+        why: in words, what of the last plan cannot be had in this process.
+    """
 
     def __init__(self, order: Order) -> None:
-        self._order, self.scope = order, order.scope
+        """Load the user's files.
+
+        Raises:
+            BenchError: one of them fails.
+        """
+        load_installed()
+        for plugin in order.plugins:
+            load_plugin(plugin)
+        self._order, self.scope, self.why = order, order.scope, ""
         self._models: tuple[str, ...] = ()
         self._plan: Plan | None = None
 
@@ -96,24 +113,35 @@ class _Known:
             part = dataclasses.replace(order.selection, models=unit.models)
             try:
                 self._plan = make_plan(order.suite, part, order.setting)
+                self.why = "; ".join(self._plan.broken.values())
             except (StoreError, PrerequisiteError):
                 raise
-            except BenchError:
-                self._plan = None
+            except BenchError as error:
+                self._plan, self.why = None, str(error)
         return None if self._plan is None else with_cells(self._plan, unit.cells)
 
 
-def _compute(connection: Connection, known: _Known, store: Store, unit: Unit) -> None:
-    """Compute the cells of a unit and send what happens, first which of them are others in this process."""
+def computed(known: Known, store: Store, unit: Unit, *, siblings: bool = True) -> Iterator[Event]:
+    """Compute the cells of a unit and yield what happens, first which of them are others in this process.
+
+    Args:
+        known: what this process has loaded.
+        store: where rows go.
+        unit: the cells.
+        siblings: see `bench.runner.compute.one_by_one`.
+
+    Raises:
+        StoreError: rows cannot be saved.
+        PrerequisiteError: something that a cell needs is missing.
+    """
     plan = known.plan(unit)
     cells = {} if plan is None else plan.cells
     others = [key for key in unit.keys if key not in cells]
     if others:
-        connection.send({"event": "differ", "cells": others})
+        yield {"event": "differ", "cells": others, "why": known.why}
     if plan is not None:
         same = [key for key in unit.keys if key in cells]
-        for event in one_by_one(plan, store, known.scope, same):
-            connection.send(event)
+        yield from one_by_one(plan, store, known.scope, same, siblings=siblings)
 
 
 if __name__ == "__main__":

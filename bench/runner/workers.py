@@ -18,9 +18,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -28,17 +27,15 @@ import torch
 
 import bench.errors
 from bench.errors import PrerequisiteError, WorkerError
-from bench.runner.compute import Event, failed, one_by_one
+from bench.runner.compute import Event, one_by_one
 from bench.runner.estimate import estimate
+from bench.runner.ledger import TRIES, Ledger
 from bench.runner.loading import resolve_device
 from bench.runner.plan import Plan
 from bench.runner.scope import Scope
-from bench.runner.units import Queue, Unit, units_of
+from bench.runner.units import Unit, units_of
 from bench.runner.worker import Order
 from bench.store.store import Store
-
-#: How often a cell is tried that kills its worker.
-_TRIES = 2
 
 #: Work of fewer seconds is done before workers have loaded their models.
 _WORTH = 60.0
@@ -121,6 +118,15 @@ def workers_for(
     return Workers(order=order, count=count, devices=devices, expected=expected or {})
 
 
+def seconds_of(
+    wanted: Sequence[str], expected: Mapping[str, float], plan: Plan, store: Store, scope: Scope
+) -> Mapping[str, float]:
+    """Return the seconds that cells are expected to take, by key: as expected, or estimated where that lacks some."""
+    if expected.keys() >= set(wanted):
+        return expected
+    return estimate(plan, store, wanted, anew=scope.anew).seconds
+
+
 def cuda_devices() -> tuple[str, ...]:
     """Return the CUDA devices that this process may use, as `CUDA_VISIBLE_DEVICES` has them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -134,26 +140,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Ledger:
-    """What is left to do, and what became of cells whose worker died."""
+class _Ledger(Ledger):
+    """The ledger of a run's workers, of which none may be able to start."""
 
     def __init__(self, store: Store, units: Sequence[Unit]) -> None:
-        self.queue, self._store = Queue(units), store
-        self.here: list[str] = []
-        self._deaths: Counter[str] = Counter()
+        super().__init__(store, units)
         self._failed_starts = 0
-
-    def told(self, worker: _Worker, event: Event) -> Iterator[Event]:
-        """Note what a worker says, and yield it if it is for the run."""
-        if event["event"] == "stop":
-            raise getattr(bench.errors, event["error"])(event["message"])
-        if event["event"] == "differ":
-            self.here += event["cells"]
-            worker.left = [key for key in worker.left if key not in event["cells"]]
-            return
-        if event["event"] in ("done", "failed"):
-            worker.left.remove(event["cell"])
-        yield event
 
     def died(self, worker: _Worker) -> Iterator[Event]:
         """Put back what a worker that died had to do; a cell that has killed two fails.
@@ -164,18 +156,12 @@ class _Ledger:
         worker.end()
         how = _how(worker.process.returncode)
         self._failed_starts = 0 if worker.began else self._failed_starts + 1
-        if self._failed_starts == _TRIES:
+        if self._failed_starts == TRIES:
             raise WorkerError(
-                f"{_TRIES} workers, one after the other, {how} as they started; compute with --workers 1"
+                f"{TRIES} workers, one after the other, {how} as they started; compute with --workers 1"
             )
-        left = worker.left
-        if left:
-            self._deaths[left[0]] += 1
-            if self._deaths[left[0]] == _TRIES:
-                why = WorkerError(f"its worker {how}, {_TRIES} times")
-                yield failed(self._store, left.pop(0), why)
-        if left and worker.unit:
-            self.queue.put_back(replace(worker.unit, keys=tuple(left)))
+        if worker.unit:
+            yield from self.dropped(worker.unit, worker.left, how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,9 +217,7 @@ class Workers:
         """Return the units of cells, the longest first, and how many workers share them."""
         if self.count == 1 or not wanted:
             return [], 0
-        seconds = self.expected
-        if not seconds.keys() >= set(wanted):
-            seconds = estimate(plan, store, wanted, anew=scope.anew).seconds
+        seconds = seconds_of(wanted, self.expected, plan, store, scope)
         units = units_of(plan, wanted, seconds)
         total = sum(seconds[key] for key in wanted)
         return units, min(self.count or worker_count(total, len(self.devices)), len(units))

@@ -12,10 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import StoreError
-from bench.store.files import TEMPORARY, atomic_write
+from bench.store.carry import names_in
+from bench.store.files import atomic_write
 from bench.store.store import Store
-
-_RECORD = "cell.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +68,9 @@ def merge(store: Store, other: Store) -> Merged:
 
 
 def _copy(source: Path, target: Path) -> None:
-    files = [path for path in sorted(source.rglob("*")) if path.is_file() and path.name != _RECORD]
-    for path in files:
-        if not path.name.startswith((TEMPORARY, "error-")):
-            atomic_write(target / path.relative_to(source), path.read_bytes())
-    atomic_write(target / _RECORD, (source / _RECORD).read_bytes())
+    for name in names_in(source):
+        if not name.startswith("error-"):
+            atomic_write(target / name, (source / name).read_bytes())
 
 
 def _difference(store: Store, other: Store, key: str) -> str | None:
