@@ -54,11 +54,16 @@ _PATIENCE = 20
 #: Why a cell is another one on a machine that gives no reason.
 _OTHER = "other cells there: weights drawn without a seed, or fewer images at once for want of memory (--batch-size)"
 
+#: What a process ends with that has found no cluster.
+_NONE = 3
+
 #: Prints why a cluster cannot be joined; a process of its own, since Ray cannot be interrupted while it waits.
 _JOIN = """\
 import logging, sys, ray
 try:
     ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
+except ConnectionError:
+    sys.exit(3)  # _NONE
 except Exception as error:
     print(str(error).strip().splitlines()[0])
 """
@@ -110,9 +115,9 @@ def _why_not_joined(address: str) -> str | None:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None
-    if tried.returncode == 0:
-        return tried.stdout.strip()
-    return f"Ray ended with {tried.returncode}"
+    if tried.returncode == _NONE:
+        return None
+    return tried.stdout.strip() if tried.returncode == 0 else f"Ray ended with {tried.returncode}"
 
 
 def _quietly() -> None:
@@ -305,13 +310,12 @@ def _how(error: Exception) -> tuple[str, int]:
     if isinstance(error, exceptions.WorkerCrashedError):
         return "got killed, perhaps for want of memory", TRIES
     if isinstance(error, exceptions.RayTaskError):
-        cause = error.cause
-        if isinstance(cause, ModuleNotFoundError):
+        why = first_line(error.cause)
+        if "No module named" in why:
             raise PrerequisiteError(
-                f"a machine of the cluster lacks something: {first_line(cause)}; crossfire-bench {__version__} has to be "
-                f"installed on each"
+                f"a machine of the cluster lacks something ({why}); install crossfire-bench {__version__} on each"
             ) from error
-        raise WorkerError(f"a task failed: {first_line(cause)}") from error
+        raise WorkerError(f"a task failed: {why}") from error
     raise WorkerError(f"the cluster failed: {first_line(error)}") from error
 
 
