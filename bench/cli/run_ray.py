@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from bench.runner.worker import Order
 
 
+def _note_files(ctx: click.Context, param: click.Parameter, executor: str) -> str:
+    """Begin to note which files are read, since the machines of a cluster need them."""
+    if executor == "ray" and not ctx.resilient_parsing:
+        from bench.runner.luggage import note_files
+
+        note_files()
+    return executor
+
+
 def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what computes the cells."""
     executor = click.option(
         "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+        is_eager=True, callback=_note_files,  # before plug-ins are run
         help="Compute in processes of this machine, or in tasks of a Ray cluster, one core or GPU each.",
     )  # fmt: skip
     address = click.option(
@@ -34,8 +44,6 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_executor(options: Mapping[str, Any]) -> None:
     """Check that the cells can be computed as asked, before anything is loaded.
-
-    For a cluster, files that are read from here on are noted, since its machines need them.
 
     Raises:
         SpecError: options that do not go together.
@@ -51,12 +59,11 @@ def check_executor(options: Mapping[str, Any]) -> None:
         )
     if options["dry_run"]:
         return
-    from bench.runner.luggage import never_travel, note_files, plugin_files
+    from bench.runner.luggage import never_travel, plugin_files
     from bench.runner.on_ray import check_ray
 
     plugin_files(plugins(), never_travel(options["results"], options["out"], options["data"]))
     check_ray(_address(options))
-    note_files()
 
 
 def driving(setting: Setting, options: Mapping[str, Any]) -> Setting:

@@ -83,7 +83,7 @@ def taken_over(siblings: Siblings, key: str, scope: Scope) -> Iterator[Event]:
     Raises:
         StoreError: the disk is full.
     """
-    if not siblings.of(key):
+    if not siblings.found or not siblings.of(key):
         return
     plan, store = siblings.plan, siblings.store
     begin(store, key, identity(plan.cells[key]))

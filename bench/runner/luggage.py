@@ -39,7 +39,7 @@ class _Heard:
 
     def __init__(self) -> None:
         self.paths: set[str] = set()
-        self.listens = False
+        self.added = self.listens = False
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         if not self.listens or event not in ("open", "os.rename"):
@@ -54,10 +54,11 @@ _heard = _Heard()
 
 def note_files() -> None:
     """Begin to note which files are read, until they are packed."""
-    if not _heard.listens:
-        _heard.paths.clear()
-        sys.addaudithook(_heard)
-        _heard.listens = True
+    if not _heard.added:
+        sys.addaudithook(_heard)  # for good
+        _heard.added = True
+    _heard.paths.clear()
+    _heard.listens = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

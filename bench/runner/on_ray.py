@@ -32,7 +32,7 @@ from bench.runner.taken_over import Siblings, siblings_in
 from bench.runner.units import units_of
 from bench.runner.worker import Order
 from bench.store.carry import files_in, put_files
-from bench.store.files import TEMPORARY
+from bench.store.files import TEMPORARY, atomic_write
 from bench.store.store import Store
 from bench.version import __version__
 
@@ -165,17 +165,17 @@ class OnRay:
             yield {"event": "note", "note": _left_here(self.luggage.left)}
         marker = store.root.absolute() / f"{TEMPORARY}{secrets.token_hex(8)}"
         try:
-            marker.touch()
+            atomic_write(marker, b"")
             with tempfile.TemporaryDirectory(prefix="crossfire-") as folder:
                 self.luggage.pack(Path(folder))
-                _join(self.address, folder)
-            run = _Run(
+                join(self.address, folder)
+            tasks = Tasks(
                 self._errand(marker),
                 ledger,
                 siblings_in(plan, store, () if scope.anew else wanted),
                 scope,
             )
-            yield from run.events()
+            yield from tasks.events()
         finally:
             _leave()
             marker.unlink(missing_ok=True)
@@ -195,7 +195,7 @@ class OnRay:
         return Errand(order=replace(self.order, setting=setting, plugins=plugins), marker=marker)
 
 
-class _Run:
+class Tasks:
     """The tasks of a run: those in flight, and what waits."""
 
     def __init__(self, errand: Errand, ledger: Ledger, siblings: Siblings, scope: Scope) -> None:
@@ -248,6 +248,7 @@ class _Run:
             event = ray.get(next(task))
         except StopIteration:
             del self._flights[task]
+            yield from self._ledger.dropped(flight, "ended before all was done")
             return
         except ray.exceptions.RayError as error:
             del self._flights[task]
@@ -263,8 +264,13 @@ class _Run:
             yield from self._ledger.told(flight, event)
 
 
-def _join(address: str, luggage: str) -> None:
-    """Join a cluster as the driver of a run; the files in a folder travel to whatever machine needs them.
+def join(address: str, luggage: str, **resources: int) -> None:
+    """Join a cluster as the driver of a run.
+
+    Args:
+        address: of the cluster; `local` to start one on this machine.
+        luggage: the folder whose files travel to whatever machine needs them.
+        resources: of the machine, where one is started; by default all that it has.
 
     Raises:
         PrerequisiteError: it cannot be joined.
@@ -272,7 +278,7 @@ def _join(address: str, luggage: str) -> None:
     _quietly()
     import ray
 
-    alone: dict[str, Any] = {"include_dashboard": False} if address == ALONE else {}
+    alone: dict[str, Any] = {"include_dashboard": False, **resources} if address == ALONE else {}
     try:
         ray.init(
             address=address, runtime_env={"working_dir": luggage}, log_to_driver=False,

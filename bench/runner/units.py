@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bench.runner.plan import Plan
 from bench.spec import Cell
 from bench.store.identity import cell_key
+
+if TYPE_CHECKING:
+    from bench.runner.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from bench.errors import PrerequisiteError, WorkerError
 from bench.runner import luggage, on_ray
 
 
@@ -77,3 +78,18 @@ def test_a_plugin_too_large_to_travel_is_told_before_anything_is_loaded(
     line = told("--executor", "ray", "--plugin", "plug.py", code=3)
     assert "large.pt (0 MiB)" in line
     assert "loading models" not in line
+
+
+def test_what_a_task_died_of_is_told_in_words():
+    exceptions = pytest.importorskip("ray.exceptions")
+    how, tries = on_ray._how(exceptions.NodeDiedError("it died"))
+    assert (how, tries > 2) == ("lost its machine", True)
+    assert on_ray._how(exceptions.WorkerCrashedError()) == (
+        "got killed, perhaps for want of memory",
+        2,
+    )
+    lacking = exceptions.RayTaskError("f", "", exceptions.RaySystemError("No module named 'bench'"))
+    with pytest.raises(PrerequisiteError, match=r"install crossfire-bench .* on each"):
+        on_ray._how(lacking)
+    with pytest.raises(WorkerError, match="a task failed: ValueError: x"):
+        on_ray._how(exceptions.RayTaskError("f", "", ValueError("x")))

@@ -14,7 +14,7 @@ def here(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(luggage._heard, "paths", set())
+    monkeypatch.setattr(luggage._heard, "listens", False)
     return folder
 
 
