@@ -73,11 +73,12 @@ def driving(setting: Setting, options: Mapping[str, Any]) -> Setting:
     return setting
 
 
-def on_ray(order: Order, options: Mapping[str, Any]) -> Computing:
+def on_ray(order: Order, expected: Mapping[str, float], options: Mapping[str, Any]) -> Computing:
     """Return what computes cells on a Ray cluster.
 
     Args:
         order: what each task has to know.
+        expected: seconds that cells are expected to take, by key.
         options: of the command.
     """
     from bench.paths import data_dir
@@ -87,7 +88,7 @@ def on_ray(order: Order, options: Mapping[str, Any]) -> Computing:
     setting = replace(order.setting, data=data_dir(options["data"]).resolve())
     order = replace(order, setting=setting)
     travels = luggage(plugins(), options["results"], options["out"], options["data"])
-    return OnRay(order=order, address=_address(options), luggage=travels)
+    return OnRay(order=order, address=_address(options), luggage=travels, expected=expected)
 
 
 def _address(options: Mapping[str, Any]) -> str:

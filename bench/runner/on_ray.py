@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from bench.runner.plan import Plan
 from bench.runner.ray_worker import Errand, compute
 from bench.runner.scope import Scope
 from bench.runner.taken_over import Siblings, siblings_in
-from bench.runner.units import units_of
+from bench.runner.units import Unit, units_of
 from bench.runner.worker import Order
+from bench.runner.workers import seconds_of
 from bench.store.carry import files_in, put_files
 from bench.store.files import TEMPORARY, atomic_write
 from bench.store.store import Store
@@ -128,10 +129,10 @@ def _quietly() -> None:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class _Flight:
-    """A task that was submitted: what it computes, and the keys of the cells that are left."""
+    """A task that was submitted: its unit, and the keys of the cells that are left."""
 
-    loaded: tuple[str, ...]
-    left: list[str] = field(default_factory=list)
+    unit: Unit
+    left: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,16 +143,20 @@ class OnRay:
         order: what each task has to know.
         address: of the cluster; `local` to start Ray on this machine for the run.
         luggage: the files that travel.
+        expected: seconds that cells are expected to take, by key, where that is known; else it is estimated.
     """
 
     order: Order
     address: str
     luggage: Luggage
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(
         self, plan: Plan, store: Store, scope: Scope, wanted: Sequence[str]
     ) -> Generator[Event]:
         """Compute cells and yield what happens, as `bench.runner.compute.one_by_one`.
+
+        The cluster is joined at first, and left when this process ends, since a run may add cells.
 
         Raises:
             StoreError: rows cannot be saved.
@@ -160,24 +165,19 @@ class OnRay:
         """
         if not wanted:
             return
-        ledger = Ledger(store, units_of(plan, wanted))
         if self.luggage.left:
             yield {"event": "note", "note": _left_here(self.luggage.left)}
+        seconds = seconds_of(wanted, self.expected, plan, store, scope)
+        ledger = Ledger(store, units_of(plan, wanted, seconds))
+        siblings = siblings_in(plan, store, () if scope.anew else wanted)
         marker = store.root.absolute() / f"{TEMPORARY}{secrets.token_hex(8)}"
         try:
             atomic_write(marker, b"")
             with tempfile.TemporaryDirectory(prefix="crossfire-") as folder:
                 self.luggage.pack(Path(folder))
                 join(self.address, folder)
-            tasks = Tasks(
-                self._errand(marker),
-                ledger,
-                siblings_in(plan, store, () if scope.anew else wanted),
-                scope,
-            )
-            yield from tasks.events()
+            yield from Tasks(self._errand(marker), ledger, siblings, scope).events()
         finally:
-            _leave()
             marker.unlink(missing_ok=True)
         if ledger.here:
             yield {"event": "note", "note": _differing(plan, ledger)}
@@ -230,7 +230,7 @@ class Tasks:
             yield from taken_over(self._siblings, key, self._scope)
             begun[key] = self._begun(key)
         task = self._task.remote(self._errand, unit, begun)
-        self._flights[task] = _Flight(loaded=unit.models, left=list(unit.keys))
+        self._flights[task] = _Flight(unit=unit, left=list(unit.keys))
 
     def _begun(self, key: str) -> dict[str, bytes]:
         """Return the files of a cell that is not finished: its chunks, and its errors, which are counted."""
@@ -248,7 +248,7 @@ class Tasks:
             event = ray.get(next(task))
         except StopIteration:
             del self._flights[task]
-            yield from self._ledger.dropped(flight, "ended before all was done")
+            yield from self._ledger.dropped(flight.unit, flight.left, "ended before all was done")
             return
         except ray.exceptions.RayError as error:
             del self._flights[task]
@@ -256,7 +256,7 @@ class Tasks:
             if flight.left:
                 title = self._siblings.plan.cells[flight.left[0]].title()
                 yield {"event": "note", "note": f"{title}: its worker {how}"}
-            yield from self._ledger.dropped(flight, how, tries)
+            yield from self._ledger.dropped(flight.unit, flight.left, how, tries)
             return
         if event["event"] == "files":
             put_files(self._siblings.store.folder(event["cell"]), event["files"])
@@ -265,7 +265,7 @@ class Tasks:
 
 
 def join(address: str, luggage: str, **resources: int) -> None:
-    """Join a cluster as the driver of a run.
+    """Join a cluster as the driver of a run, unless this process has done so.
 
     Args:
         address: of the cluster; `local` to start one on this machine.
@@ -278,22 +278,18 @@ def join(address: str, luggage: str, **resources: int) -> None:
     _quietly()
     import ray
 
+    if ray.is_initialized():
+        return
     alone: dict[str, Any] = {"include_dashboard": False, **resources} if address == ALONE else {}
     try:
         ray.init(
-            address=address, runtime_env={"working_dir": luggage}, log_to_driver=False,
-            logging_level=logging.ERROR, **alone,
+            address=address, log_to_driver=False, logging_level=logging.ERROR, **alone,
+            runtime_env={"working_dir": luggage, "env_vars": {"OMP_NUM_THREADS": "1"}},
         )  # fmt: skip
         # Words of the cluster go to stdout, where data goes, even with log_to_driver=False.
         ray._private.worker._worker_logs_enabled = False
     except Exception as error:  # Ray raises what it likes
         raise PrerequisiteError(f"--address {address}: {first_line(error)}") from error
-
-
-def _leave() -> None:
-    """Leave the cluster; tasks of the run that are still there end."""
-    if "ray" in sys.modules:
-        sys.modules["ray"].shutdown()
 
 
 def _how(error: Exception) -> tuple[str, int]:

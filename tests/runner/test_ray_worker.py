@@ -42,7 +42,7 @@ def suite(tmp_path):
 def errand(suite, results, **facts):
     order = Order(
         suite=suite, selection=Selection(), setting=Setting(batch_size=4, device="cpu"), plugins=(),
-        results=results, scope=ALL_MISSING, threads=1,
+        results=results, scope=ALL_MISSING,
     )  # fmt: skip
     return Errand(order=order, marker=results / "marker", **facts)
 
