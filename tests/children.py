@@ -25,10 +25,11 @@ _SUBREAPER = 36  # of prctl: orphans become children of this process
 
 def nursery(*modules: str) -> ProcessPoolExecutor:
     """Return an executor with a process of one thread, which may fork; pytest's own may have more."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _grow_up, modules)
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), grow_up, modules)
 
 
-def _grow_up(*modules: str) -> None:
+def grow_up(*modules: str) -> None:
+    """Make ready to fork: import modules, compute on one thread, and take in children of killed children."""
     for module in modules:
         importlib.import_module(module)
     if "torch" in sys.modules:

@@ -95,7 +95,7 @@ def check_folder(folder: Path, what: str, elsewhere: str = ELSEWHERE) -> None:
         make_folder(folder)
         sweep(folder)
         trial.touch(exist_ok=False)
-        trial.unlink()
+        trial.unlink(missing_ok=True)  # another process may sweep it away
     except OSError as error:
         mend = "free some space" if error.errno in NO_SPACE else "make the folder writable"
         raise PrerequisiteError(

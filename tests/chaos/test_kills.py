@@ -30,7 +30,7 @@ def test_a_run_at_every_write(runner, calm, quick):
 
 
 def test_a_run_at_random_moments(runner, calm, quick):
-    assert runner(at_random, 120, stormy_work.of_run, calm, quick / "results") == 120
+    assert runner(at_random, 50, stormy_work.of_run, calm, quick / "results") == 50
 
 
 def test_a_merge_at_every_write(reader, calm, quick):
@@ -38,7 +38,7 @@ def test_a_merge_at_every_write(reader, calm, quick):
 
 
 def test_a_merge_at_random_moments(reader, calm, quick):
-    assert reader(at_random, 160, stormy_work.of_merge, calm, quick / "results") == 160
+    assert reader(at_random, 130, stormy_work.of_merge, calm, quick / "results") == 130
 
 
 @pytest.mark.parametrize("then", [LARGE, SMALL])
@@ -47,21 +47,21 @@ def test_a_report_at_every_write(reader, calm, quick, then):
 
 
 def test_a_report_at_random_moments(reader, calm, quick):
-    assert reader(at_random, 160, stormy_work.of_report, calm, quick / "reports") == 160
+    assert reader(at_random, 330, stormy_work.of_report, calm, quick / "reports") == 330
 
 
 def test_the_command_of_workers_at_every_write(runner, calm, quick):
-    assert runner(at_every_write, stormy_work.of_workers, calm, quick / "results") > 15
+    assert runner(at_every_write, stormy_work.of_workers, calm, quick / "results") > 25
 
 
 def test_the_command_of_workers_at_random_moments(runner, calm, quick):
-    assert runner(at_random, 60, stormy_work.of_workers, calm, quick / "results") == 60
+    assert runner(at_random, 50, stormy_work.of_workers, calm, quick / "results") == 50
 
 
 def a_worker(calm, root):
-    """Kill a worker at each of its writes; the run goes on with another and misses nothing."""
+    """Kill a worker at every other of its writes; the run goes on with another and misses nothing."""
     work, kills, missed = stormy_work.of_run(calm, root), 0, 0
-    for turn in itertools.count(1):
+    for turn in itertools.count(1, 2):
         work.start()
         fault = Turn(turn, faulty_disk.killed)
         with faulty([root], fault):
@@ -75,4 +75,4 @@ def a_worker(calm, root):
 
 
 def test_a_worker_at_every_write(runner, calm, quick):
-    assert runner(a_worker, calm, quick / "results") > 40
+    assert runner(a_worker, calm, quick / "results") > 20
