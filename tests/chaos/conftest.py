@@ -12,6 +12,12 @@ import pytest
 from scenes import stormy, stormy_report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forks():
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("needs processes as Linux has them")
+
+
 @pytest.fixture(scope="session")
 def runner(cache):
     """Return what calls a function in a process that has imported all that a run needs."""
