@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.store.files import TEMPORARY, atomic_write
 
-_RECORD = "cell.json"
+#: The file that says that a cell is finished.
+RECORD = "cell.json"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -17,7 +18,7 @@ def names_in(folder: Path) -> list[str]:
     """
     found = [path for path in folder.rglob("*") if not path.name.startswith(TEMPORARY)]
     names = sorted(path.relative_to(folder).as_posix() for path in found if path.is_file())
-    return sorted(names, key=lambda name: name == _RECORD)
+    return sorted(names, key=lambda name: name == RECORD)
 
 
 def files_in(folder: Path, sent: Collection[str] = ()) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import StoreError
-from bench.store.carry import names_in
+from bench.store.carry import RECORD, names_in
 from bench.store.files import atomic_write
 from bench.store.store import Store
 
@@ -68,9 +68,12 @@ def merge(store: Store, other: Store) -> Merged:
 
 
 def _copy(source: Path, target: Path) -> None:
+    """Copy a finished cell. Its record is read first: if it is computed anew meanwhile, the parts of both are there."""
+    record = (source / RECORD).read_bytes()
     for name in names_in(source):
-        if not name.startswith("error-"):
+        if not name.startswith("error-") and name != RECORD:
             atomic_write(target / name, (source / name).read_bytes())
+    atomic_write(target / RECORD, record)
 
 
 def _difference(store: Store, other: Store, key: str) -> str | None:

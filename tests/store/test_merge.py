@@ -6,6 +6,7 @@ from scenes import stored_run
 from bench.errors import StoreError
 from bench.store.findings import read_found, write_found
 from bench.store.identity import cell_key
+from bench.store.carry import names_in
 from bench.store.merge import merge
 from bench.store.parts import Arrays
 from bench.store.store import open_store
@@ -73,3 +74,19 @@ def test_a_record_is_written_after_everything_it_names(stores, monkeypatch):
     monkeypatch.undo()
     assert merge(ours, theirs).copied == 1
     assert ours.is_done(A)
+
+
+def test_a_cell_that_is_computed_anew_meanwhile_is_copied_as_it_was(stores, monkeypatch):
+    ours, theirs = stores
+    write(theirs, A)
+    before = theirs.rows(A)
+
+    def overwritten(folder):
+        names = names_in(folder)  # a part that the new record names is not among them
+        (folder / "cell.json").write_text('{"parts": ["rows-of-another-run.parquet"]}')
+        return names
+
+    monkeypatch.setattr("bench.store.merge.names_in", overwritten)
+    merge(ours, theirs)
+    assert ours.is_done(A)
+    assert ours.rows(A).equals(before)
