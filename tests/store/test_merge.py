@@ -4,9 +4,9 @@ import pytest
 from scenes import stored_run
 
 from bench.errors import StoreError
+from bench.store.carry import names_in
 from bench.store.findings import read_found, write_found
 from bench.store.identity import cell_key
-from bench.store.carry import names_in
 from bench.store.merge import merge
 from bench.store.parts import Arrays
 from bench.store.store import open_store
