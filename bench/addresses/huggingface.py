@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.addresses.networks import need, sha256
+from bench.data.hugging_face import why_no_answer
 from bench.errors import PrerequisiteError, SpecError
 from bench.registry import first_line
 
@@ -37,12 +38,14 @@ def found(repository: str, name: str) -> Path | None:
     """
     need("hf", "huggingface_hub")
     from huggingface_hub import errors as hub
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     try:
         held = try_to_load_from_cache(repository, name)
         if held is not None and not isinstance(held, str):  # it is known that there is none
             return None
+        if held is None and (why := why_no_answer(hf_hub_url(repository, name))):
+            raise _cannot_be_had(repository, name, why)
         file = Path(held or hf_hub_download(repository, name))
     except hub.HFValidationError as error:
         raise SpecError(f"{repository!r} is no name on Hugging Face: write OWNER/NAME") from error
@@ -57,12 +60,16 @@ def found(repository: str, name: str) -> Path | None:
     except hub.RemoteEntryNotFoundError:
         return None
     except (OSError, hub.EntryNotFoundError, hub.RevisionResolutionError) as error:
-        raise PrerequisiteError(
-            f"{name} of {repository} is not here and cannot be downloaded ({first_line(error)}); where there is "
-            f"a network run: hf download {repository}, and copy its folder in ~/.cache/huggingface/hub"
-        ) from error
+        raise _cannot_be_had(repository, name, first_line(error)) from error
     _check(file)
     return file
+
+
+def _cannot_be_had(repository: str, name: str, why: str) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"{name} of {repository} is not here and cannot be downloaded ({why}); where there is a network run: "
+        f"hf download {repository}, and copy its folder in ~/.cache/huggingface/hub"
+    )
 
 
 def _check(file: Path) -> None:

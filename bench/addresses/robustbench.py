@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,7 +40,8 @@ def load(address: Address, data: Dataset) -> Adapter:
     if address.place.count("/") != 2:
         raise SpecError("write robustbench:DATA/THREAT/NAME, as in cifar10/Linf/Standard")
     named, threat, name = address.place.split("/")
-    with _stand_ins():
+    with _stand_ins(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls what timm and torch have renamed
         from robustbench.model_zoo import model_dicts
         from robustbench.utils import load_model
 

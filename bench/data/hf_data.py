@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.data.address import DataAddress
+from bench.data.hugging_face import from_cache_alone, why_no_answer
 from bench.data.models_of import like
 from bench.data.table import Dataset
 from bench.errors import PrerequisiteError, SpecError
@@ -142,17 +144,28 @@ def _splits(name: str) -> Mapping[str, Any]:
 
     address = DataAddress.read(name)
     folder = Path(address.place).expanduser()
+    no_answer = ""
     try:
         if folder.is_dir() and "config" not in address.settings:
             found = datasets.load_from_disk(str(folder))
         else:
-            found = datasets.load_dataset(address.place, address.settings.get("config"))
+            # A folder of files needs no hub.
+            no_answer = "" if folder.is_dir() else why_no_answer(_readme(address.place))
+            with from_cache_alone() if no_answer else nullcontext():
+                found = datasets.load_dataset(address.place, address.settings.get("config"))
     except Exception as error:  # whatever is missing there
         raise PrerequisiteError(
-            f"{name}: it cannot be had ({first_line(error)}); where there is a network save it with "
+            f"{name}: it cannot be had ({no_answer or first_line(error)}); where there is a network save it with "
             f"datasets.load_dataset({address.place!r}).save_to_disk('DIR') and write hf-data:DIR"
         ) from error
     return {"test": found} if isinstance(found, datasets.Dataset) else dict(found)
+
+
+def _readme(place: str) -> str:
+    """Return the address of the file that every data set on the hub has."""
+    from huggingface_hub import hf_hub_url
+
+    return str(hf_hub_url(place, "README.md", repo_type="dataset"))
 
 
 @cache

@@ -1,4 +1,5 @@
 import json
+import socket
 
 import pytest
 import torch
@@ -141,3 +142,20 @@ def test_values_are_scaled_as_the_processor_says(told, value):
 ])  # fmt: skip
 def test_the_size_is_that_of_what_reaches_the_network(told, size):
     assert _size(told) == size
+
+
+def _closed_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_without_a_network_the_hub_is_asked_once(hf_cache, monkeypatch):
+    """The hub's own package would ask six times, for half a minute."""
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+    template = f"http://127.0.0.1:{_closed_port()}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(hub, "hf_hub_download", lambda *_: pytest.fail("asked again"))
+    with pytest.raises(PrerequisiteError, match=r"config\.json of owner/net is not here .*refused"):
+        load_model("hf:owner/net?data=cifar10")

@@ -82,15 +82,20 @@ def test_labels_that_are_missing_are_said(tmp_path):
 
 
 def test_what_cannot_be_had_says_what_to_do(monkeypatch):
-    def offline(*names):
-        raise ConnectionError("no network")
+    """Where the hub does not answer, its own package would ask six times, for half a minute."""
 
+    def offline(*names):
+        assert datasets.config.HF_HUB_OFFLINE
+        raise FileNotFoundError("not in the cache")
+
+    monkeypatch.setattr("bench.data.hf_data.why_no_answer", lambda url: "no network")
     monkeypatch.setattr(datasets, "load_dataset", offline)
     with pytest.raises(
         PrerequisiteError, match=r"no network\); where there is a network save it"
     ) as caught:
         DATASETS["hf-data:owner/nothing"]
     assert caught.value.exit_code == 3
+    assert not datasets.config.HF_HUB_OFFLINE
 
 
 def test_channels_of_the_first_picture_count(tmp_path):
