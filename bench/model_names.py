@@ -10,9 +10,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from bench.addresses.address import data_of, is_address
+from bench.addresses.address import SCHEMES, data_of, is_address
 from bench.data.table import DATASETS
-from bench.errors import SpecError
+from bench.errors import SpecError, UnknownName
 from bench.registry import Entry, Registry, check_origin, check_type, unknown
 from bench.spec import Adapter, ModelName, ModelRequest, Scalar
 from bench.train.families import FAMILIES, Family, family_named
@@ -60,7 +60,15 @@ def _derived(name: str) -> Entry | None:
     return None if rules is None else Entry(TRAINED, _facts_of(rules.family, rules.data))
 
 
-MODELS = Registry("model", _derived)
+def _unknown(kind: str, name: str, known: list[str]) -> SpecError:
+    """Return the error for an unknown name; for one that looks like an address, it names the schemes."""
+    if ":" not in name:
+        return unknown(kind, name, known)
+    forms = ", ".join(scheme.form for scheme in SCHEMES.values())
+    return UnknownName(f"no {kind} named {name!r}; addresses of models are {forms}")
+
+
+MODELS = Registry("model", _derived, _unknown)
 
 for _name, _recipe in RECIPES.items():
     MODELS.add(_name, TRAINED, **_facts_of(_recipe.family, _recipe.data))

@@ -173,13 +173,18 @@ class Registry:
     Attributes:
         kind: what is registered, for messages.
         derived: returns the entry for a name that was not registered; None if there is none.
+        unknown: returns the error for an unknown name.
     """
 
     def __init__(
-        self, kind: str, derived: Callable[[str], Entry | None] = lambda name: None
+        self,
+        kind: str,
+        derived: Callable[[str], Entry | None] = lambda name: None,
+        unknown: Callable[[str, str, list[str]], SpecError] = unknown,
     ) -> None:
         self.kind = kind
         self.derived = derived
+        self.unknown = unknown
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, target: str | Callable[..., Any], **facts: Any) -> None:
@@ -198,7 +203,7 @@ class Registry:
         if entry is None and load_installed():
             entry = self._entries.get(name) or self.derived(name)
         if entry is None:
-            raise unknown(self.kind, name, list(self._entries))
+            raise self.unknown(self.kind, name, list(self._entries))
         return entry
 
     def __iter__(self) -> Iterator[str]:

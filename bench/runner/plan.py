@@ -252,6 +252,9 @@ def _lacking(requests: Sequence[ModelRequest], loader: Loader) -> dict[str, str]
                 loader.fingerprint(request)
             except PrerequisiteError as error:
                 errors[request.title()] = error
+            except AdapterError:
+                if not is_address(request.name):
+                    raise  # else `_broken` says it
     if errors and len(errors) == len(requests):
         raise next(iter(errors.values()))
     return {title: str(error) for title, error in errors.items()}

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import bench
+from bench.errors import SpecError
+from bench.model_names import MODELS
 from bench.zoo import load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -102,3 +104,28 @@ def test_settings_go_into_the_address(folder, invoke):
     done = invoke("validate", NAME, "--option", "mean=0.5", cwd=folder)
     assert done.returncode == 2
     assert f"write its settings into the address: {NAME}&mean=0.5" in done.stderr
+
+
+def test_a_model_at_an_address_that_cannot_be_attacked_is_left_out_of_a_larger_run(folder, invoke):
+    shipped = load_model("digits/mlp").module.eval()
+    net = torch.nn.Sequential(shipped, torch.nn.Softmax(1)).eval()
+    torch.jit.trace(net, torch.rand(2, 1, 8, 8)).save(folder / "net.pt")
+    done, events = run(invoke, folder, [NAME, "digits/mlp"], "--display", "plain")
+    assert done.returncode == 1
+    assert f"left out: {NAME}: the network returns probabilities" in done.stderr
+    assert list(headline(events)) == ["digits/mlp"]
+
+
+@pytest.mark.parametrize("name", ["clip:vit", "Timm:resnet18", "https://example.org/net.pt"])
+def test_a_scheme_that_is_none_is_answered_with_those_that_are(name):
+    with pytest.raises(
+        SpecError, match=r"addresses of models are timm:NAME, .*torchscript:FILE"
+    ) as caught:
+        load_model(name)
+    assert f"no model named {name!r}" in str(caught.value)
+
+
+def test_a_plugin_may_call_its_model_as_an_address_of_no_scheme(monkeypatch):
+    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    bench.register_model("own:net", data="digits")(lambda: load_model("digits/mlp"))
+    assert load_model("own:net").spec.num_classes == 10
