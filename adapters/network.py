@@ -262,6 +262,11 @@ def _attributes_kept(module: nn.Module) -> Iterator[None]:
 
 def _check_scores(scores: torch.Tensor, num_classes: int) -> None:
     """Raise unless the scores of two images are logits of so many classes."""
+    if scores.shape == (2,) and not scores.is_floating_point():
+        raise AdapterError(
+            "the network gives one whole number an image, a label; attacks need logits, before any argmax, or wrap "
+            "it with bench.wrap_predict as a model that gives labels alone"
+        )
     if scores.shape != (2, num_classes):
         raise AdapterError(
             f"the network gives {tuple(scores.shape[1:])} an image, not num_classes={num_classes} "

@@ -33,12 +33,8 @@ def made(name: str, factory: Callable[..., Any], options: Mapping[str, Scalar]) 
     except BenchError as error:
         raise FactoryError(f"{name}: {error} ({where(error)})") from error
     except (Exception, SystemExit) as error:
-        more = hint(error)
-        # What torch says of these is about a switch that is none of the user's business.
-        bare = isinstance(error, EOFError) or type(error).__name__ == "UnpicklingError"
-        what = type(error).__name__ if bare else first_line(error).rstrip(":")
         raise FactoryError(
-            f"{name}: its factory failed: {where(error)}: {what}{'; ' + more if more else ''}"
+            f"{name}: its factory failed: {where(error)}: {in_short(error)}"
         ) from error
     if not isinstance(adapter, Adapter):
         raise FactoryError(
@@ -64,6 +60,15 @@ def _check_options(name: str, factory: Callable[..., Any], options: Mapping[str,
             f"{name}: its factory needs {', '.join(lacking)}; list the model in the suite's [[models]] "
             f"with {' and '.join(f'{option} = ...' for option in lacking)}"
         )
+
+
+def in_short(error: BaseException) -> str:
+    """Return what an error says in a line, and what helps against it where that is known."""
+    more = hint(error)
+    # What torch says of these is about a switch that is none of the user's business.
+    bare = isinstance(error, EOFError) or type(error).__name__ == "UnpicklingError"
+    what = type(error).__name__ if bare else first_line(error).rstrip(":")
+    return f"{what}{'; ' + more if more else ''}"
 
 
 def hint(error: BaseException) -> str:

@@ -6,8 +6,8 @@ from bench.addresses.address import SCHEMES, Address, data_of
 from bench.addresses.networks import weights_alone
 from bench.data.table import DATASETS
 from bench.errors import BenchError, FactoryError
-from bench.factories import hint
-from bench.registry import first_line, users_code
+from bench.factories import in_short
+from bench.registry import users_code
 from bench.spec import Adapter
 
 
@@ -28,5 +28,4 @@ def load_address(name: str) -> Adapter:
     except BenchError as error:
         raise type(error)(f"{name}: {error}") from error
     except Exception as error:  # anybody's code
-        more = hint(error)
-        raise FactoryError(f"{name}: {first_line(error)}{'; ' + more if more else ''}") from error
+        raise FactoryError(f"{name}: {in_short(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from bench.addresses import timm, torchvision
 from bench.addresses.address import Address
 from bench.addresses.networks import Preprocessing, check_classes, existing_file, network_model
 from bench.data.table import Dataset
-from bench.errors import SpecError
+from bench.errors import AdapterError, SpecError
 from bench.spec import Adapter
 
 #: Where checkpoints keep their weights, beside optimisers and epochs.
@@ -26,7 +27,7 @@ def load(address: Address, data: Dataset) -> Adapter:
     Raises:
         SpecError: no `arch`, or one that is not known.
         PrerequisiteError: the file is missing.
-        AdapterError: the weights are of other classes than the data set has.
+        AdapterError: the file holds no weights, or they are of other classes than the data set has.
     """
     file = existing_file(address.place)
     classes = address.settings.get("classes", str(len(data.classes)))
@@ -58,13 +59,25 @@ def _weights(file: Path) -> Mapping[str, Any]:
         return load_file(file)
     import torch
 
+    if _is_torchscript(file):
+        raise AdapterError(
+            f"{file.name} is a TorchScript file, which has its network in itself: write torchscript:{file}"
+        )
     held = torch.load(file, map_location="cpu", weights_only=True)
     for name in _WITHIN:
         if isinstance(held, Mapping) and isinstance(held.get(name), Mapping):
             held = held[name]
     if not isinstance(held, Mapping):
-        raise SpecError(f"{file.name} holds a {type(held).__name__}, not weights by name")
+        raise AdapterError(f"{file.name} holds a {type(held).__name__}, not weights by name")
     return held
+
+
+def _is_torchscript(file: Path) -> bool:
+    """Return whether a file is one of `torch.jit.save`: an archive with code in it."""
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.rpartition("/")[2] == "constants.pkl" for name in archive.namelist())
 
 
 def _fitting(weights: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -161,6 +161,7 @@ def _mixed():
     (_Returning(lambda logits: {"a": logits, "b": logits}), r"parts that may be its logits \(a, b\)"),
     (_Returning(lambda logits: "3"), "returns a str without a part of 3 logits"),
     (_Returning(lambda logits: logits.argmax(1, keepdim=True).expand(-1, 3)), "gives torch.int64"),
+    (_Returning(lambda logits: logits.argmax(1)), "a label; attacks need logits, .*wrap_predict"),
     (_mixed(), r"weights are torch.bfloat16 and torch.float32, .*call .float\(\)"),
     (small_net().to("meta"), "meta device"),
     (lambda x: x, "got a function, not an nn.Module"),

@@ -58,8 +58,9 @@ class _Planted:
 
 def test_a_file_with_code_in_it_is_not_unpickled(tmp_path, capsys):
     torch.save({"state_dict": {"x": _Planted()}}, tmp_path / "w.pt")
-    with pytest.raises(FactoryError, match="the file is not a state dict"):
+    with pytest.raises(FactoryError, match="the file is not a state dict") as caught:
         load_model(f"state:{tmp_path}/w.pt?{ARCH}&data=cifar10")
+    assert "This file can still be loaded" not in str(caught.value)
     assert "code of a file" not in "".join(capsys.readouterr())
 
 
@@ -77,6 +78,13 @@ def test_what_does_not_fit_is_said(net, tmp_path, settings, error, words):
     with pytest.raises(error, match=words) as caught:
         load_model(f"state:{tmp_path}/w.pt?{settings}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_torchscript_is_told_from_weights(net, tmp_path, recwarn):
+    torch.jit.trace(net, torch.rand(1, 3, 32, 32)).save(tmp_path / "w.pt")
+    with pytest.raises(AdapterError, match=r"w\.pt is a TorchScript file.*: write torchscript:/"):
+        load_model(f"state:{tmp_path}/w.pt?{ARCH}&data=cifar10")
+    assert not [said for said in recwarn if said.category is UserWarning]
 
 
 def test_a_missing_file_is_something_missing():
