@@ -230,6 +230,15 @@ def test_names_are_words_never_program(small: Results, tmp_path: Path) -> None:
     assert text.count('#panic("x") *a* _b_ $c$ @d <e> \\') >= 2
 
 
+def test_a_long_address_stays_on_the_page(small: Results, tmp_path: Path) -> None:
+    long = "onnx:net.onnx?mean=0.4914000034332,0.4821999967098,0.4465000033378&std=0.2469999939203,0.2434999942779,0.26159&data=cifar10"
+    _write(dataclasses.replace(small, title=long, left_out=[f"{long}: no file"]), tmp_path)
+    pages = list(pymupdf.open(tmp_path / "fake.pdf"))
+    ends = [word[2] for page in pages for word in page.get_text("words")]
+    margin = 2.3 / 2.54 * 72
+    assert max(ends) <= pages[0].rect.width - margin + 2
+
+
 def test_unknown_format_is_refused_before_anything_is_written(
     results: Results, tmp_path: Path
 ) -> None:
