@@ -195,6 +195,11 @@ def _in_words(path: Path, error: ValidationError) -> str:
             f"{path}: seed: one whole number, not a list; for more seeds run the suite again with --seed N; "
             "the cells of all seeds are kept"
         )
+    if first["loc"][0] == "images" and isinstance(first["input"], str):
+        return (
+            f'{path}: images: {first["input"]!r} is neither a whole number, nor "all", nor the file of a list such as '
+            f'"indices.txt"'
+        )
     # Pydantic adds the branch of a union to the location; keep only tables, indices and fields.
     fields = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
     tables: tuple[type[BaseModel], ...] = (_Suite, _Model, _Attack, ClaimTable)

@@ -251,3 +251,9 @@ def test_an_unknown_attack_may_be_a_plug_in_s_and_an_unknown_parameter_is_not(tm
 )
 def test_a_suite_has_the_name_of_its_file_whatever_dots_are_in_it(file, name):
     assert suite_name(Path(file)) == name
+
+
+def test_a_wrong_number_of_images_says_what_is_right(tmp_path):
+    words = "images: 'al' is neither a whole number, nor \"all\", nor the file of a list"
+    with pytest.raises(SpecError, match=words):
+        load_suite(written(tmp_path, f'images = "al"\n{GOOD}'))
