@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import oracles
 import pytest
@@ -15,6 +17,7 @@ from bench.attacks import catalogue
 from bench.attacks.instrument import attacked
 from bench.attacks.job import Batch
 from bench.attacks.run_attack import run_attack
+from bench.attacks.torchattacks_driver.fixed import _apgd_t_class
 from bench.attacks.torchattacks_driver.sparse import _jsma_class, _one_pixel_class
 from bench.errors import UnsupportedAttack
 
@@ -338,3 +341,29 @@ def test_attacks_fail_where_gradients_are_off(trained) -> None:
 def test_a_model_without_parameters_makes_it_print(capsys) -> None:
     torchattacks.FGSM(Flat())
     assert "set_device" in capsys.readouterr().out
+
+
+class _Remembering(nn.Module):
+    """A small network that counts which of the images it was given are still in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(12, 6)
+        self.given: list[weakref.ref[torch.Tensor]] = []
+        self.most = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.given.append(weakref.ref(x))
+        self.most = max(self.most, sum(image() is not None for image in self.given))
+        return self.net(x.flatten(1))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_images_of_the_steps_of_apgd_t_are_let_go_with_their_class(own: bool) -> None:
+    """Torchattacks keeps those of all classes: gigabytes with images of 512 x 512."""
+    torch.manual_seed(0)
+    net, x = _Remembering(), torch.rand(2, 3, 2, 2)
+    y = net(x).argmax(1)
+    kind = _apgd_t_class() if own else torchattacks.APGDT
+    kind(net, eps=1e-6, steps=10, n_classes=6)(x, y)
+    assert (net.most < 2 * 10) == own

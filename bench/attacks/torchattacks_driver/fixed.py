@@ -106,7 +106,8 @@ def _apgd_t_class() -> type[Any]:
     class Targeted(APGDT):  # type: ignore[misc]
         """APGD-T with the iteration of torchattacks' APGD.
 
-        In l2, its own iteration applies the step of the first image of the batch to all images.
+        In l2, its own iteration applies the step of the first image of the batch to all images. What that returns is
+        cut off from the images of its steps, which stay in memory else until all classes are done.
         """
 
         loss = "dlr"
@@ -115,7 +116,7 @@ def _apgd_t_class() -> type[Any]:
             with torch.no_grad():
                 ranked = self.get_logits(x_in).argsort(1)
             self.wanted = ranked[:, -self.target_class]
-            return APGD.attack_single_run(self, x_in, y_in)
+            return tuple(part.detach() for part in APGD.attack_single_run(self, x_in, y_in))
 
         def dlr_loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             loss: torch.Tensor = self.dlr_loss_targeted(x, y, self.wanted)
