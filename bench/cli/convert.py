@@ -118,6 +118,21 @@ def _chosen(
     return chosen
 
 
+def _check_a_file_each(listed: Sequence[Entry]) -> None:
+    """Raise where two entries would go into one file, whose name has no radius."""
+    from bench.report.leaderboard import model_info_path
+
+    radii: dict[Path, list[str]] = {}
+    for entry in listed:
+        radii.setdefault(Path(model_info_path(entry)), []).append(entry.row.eps_text)
+    for path, found in radii.items():
+        if len(found) > 1:
+            raise SpecError(
+                f"{path.name}: a model has one file for each norm, and the run has it at {', '.join(found)}; name one "
+                f"with --eps"
+            )
+
+
 def _robustbench(listed: Sequence[Entry], out: Path | None) -> None:
     """Print or write the files for RobustBench, and say what is left to fill in."""
     from bench import __version__
@@ -130,6 +145,8 @@ def _robustbench(listed: Sequence[Entry], out: Path | None) -> None:
             f"{len(listed)} models and threats, and a file holds one: name it with --model, --norm and --eps, or "
             f"write a file each with --out DIR"
         )
+    if out is not None:
+        _check_a_file_each(listed)
     for entry in listed:
         text = model_info_text(model_info(entry, __version__))
         if out is None:

@@ -37,6 +37,12 @@ def test_several_go_into_a_folder_and_never_over_what_was_filled_in(invoke, fold
     written = convert(invoke, folder, *words).stdout.splitlines()
     named = [f"here/model_info/digits/linf/digits-{name}.json" for name in ("cnn", "wide")]
     assert written == named
+    both = convert(invoke, folder, *words[:2], "--out", "there")
+    assert both.returncode == 2
+    assert (
+        "digits-cnn.json: a model has one file for each norm, and the run has it at" in both.stderr
+    )
+    assert not (folder / "there").exists()
     (folder / named[0]).write_text("filled in")
     again = convert(invoke, folder, *words)
     assert again.stdout == ""
