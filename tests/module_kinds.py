@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -70,6 +71,27 @@ class Counting(nn.Module):
         return self.net(x)
 
 
+@dataclass
+class Output:
+    """What a network gives that returns a dataclass."""
+
+    logits: torch.Tensor
+    hidden: torch.Tensor | None = None
+
+
+class BatchNormLeftOn(nn.Module):
+    """A network whose batch norm takes its statistics from the batch in eval mode, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        self.net[1].train()
+        return self.net(x)
+
+
 class LeftOn(nn.Module):
     """A network whose dropout draws in eval mode, too."""
 
@@ -103,8 +125,10 @@ KINDS: dict[str, Kind] = {
     "tuple": Kind(lambda: _wrapped(Giving(lambda logits: (logits, None)))),
     "dict": Kind(lambda: _wrapped(Giving(lambda logits: {"out": logits}))),
     "object": Kind(lambda: _wrapped(Giving(lambda logits: SimpleNamespace(logits=logits)))),
+    "dataclass": Kind(lambda: _wrapped(Giving(Output))),
     "log-probabilities": Kind(lambda: _wrapped(Giving(lambda logits: logits.log_softmax(1)))),
     "one logit": Kind(lambda: _wrapped(Giving(lambda logits: logits, 1), 2), classes=2),
+    "two classes": Kind(lambda: _wrapped(network(2), 2), classes=2),
     "double": Kind(lambda: _wrapped(network().double())),
     "bfloat16": Kind(lambda: _wrapped(network().bfloat16())),
     "half": Kind(lambda: _wrapped(network().half())),
@@ -114,6 +138,7 @@ KINDS: dict[str, Kind] = {
     "train mode": Kind(lambda: _wrapped(network().train())),
     "keeps state": Kind(lambda: _wrapped(Counting())),
     "dropout left on": Kind(lambda: _wrapped(LeftOn())),
+    "batch norm left on": Kind(lambda: _wrapped(BatchNormLeftOn())),
     "100 classes": Kind(lambda: _wrapped(network(100), 100), classes=100),
     "1,000 classes": Kind(lambda: _wrapped(network(1000), 1000), classes=1000),
     "21,000 classes": Kind(lambda: _wrapped(network(21_000), 21_000), classes=21_000),
