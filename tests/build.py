@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.spec import COLUMNS, Claim, number
-from bench.store import columns
+from bench.store import columns, frames
 from bench.store.results import Results
 
 IMAGES = 200
@@ -132,7 +132,7 @@ def results(
         joined = {
             name: np.concatenate([part[name] for part in parts]) for name in (parts or [{}])[0]
         }
-        rows = stored(table(len(joined["index"]), **joined)) if parts else columns.to_pandas([])
+        rows = stored(table(len(joined["index"]), **joined)) if parts else frames.to_pandas([])
     planned = [
         _planned(one, f"cell-{turn}", described[one.model], one.images or images)
         for turn, one in enumerate(cells)
@@ -202,7 +202,7 @@ def table(count: int, **values: Any) -> pd.DataFrame:
 
 def stored(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows as a store gives them back, of the types that its schema asks for."""
-    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+    return frames.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
 @dataclass(frozen=True)

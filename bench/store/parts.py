@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MEND = "make it again with: bench run --suite NAME --overwrite"
 
 _PART = re.compile(r"(\d{5,})-(\d{5,})-([0-9a-f]{8})\.parquet")
+
+#: From how many parts on a finished cell has a file with all its rows too.
+_MANY = 4
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +97,33 @@ def read_part(folder: Path, part: Mapping[str, Any]) -> Any:
     Raises:
         StoreError: the file is missing or damaged.
     """
-    return columns.decode(_read(folder, part))[0]
+    return columns.decode_rows(_read(folder, part))
+
+
+def join_parts(folder: Path, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Write the rows of many parts into one file, which is read far sooner; return `file, bytes, sha256` of it.
+
+    None of few parts. The parts stay: others take them over one by one, and the file can be made from them again.
+
+    Raises:
+        StoreError: a part is missing or damaged, or the disk is full.
+    """
+    if len(parts) < _MANY:
+        return None
+    data = columns.joined([read_part(folder, part) for part in parts])
+    sha256 = _sha256(data)
+    name = f"rows-{sha256[:8]}.parquet"
+    atomic_write(folder / name, data)
+    return {"file": name, "bytes": len(data), "sha256": sha256}
+
+
+def read_joined(folder: Path, joined: Mapping[str, Any]) -> Any:
+    """Return the rows of a file of `join_parts` as a pyarrow table; None where it is missing or damaged."""
+    try:
+        data = (folder / str(joined["file"])).read_bytes()
+    except OSError:
+        return None
+    return columns.decode_rows(data) if _sha256(data) == joined["sha256"] else None
 
 
 def _read(folder: Path, part: Mapping[str, Any]) -> bytes:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import PrerequisiteError
+from bench.errors import PrerequisiteError, StoreError
 from bench.spec import Claim, Setting, number
 from bench.store import columns
 from bench.store.added import Added
 from bench.store.chosen import choose_run
 from bench.store.findings import Checked, checked
 from bench.store.fits import read_perturbation
+from bench.store.frames import filled, to_pandas
 from bench.store.identity import canonical_json
+from bench.store.parts import MEND
 from bench.store.runlog import events
 from bench.store.store import Store, open_store
 from bench.suite_files import run_command, suite_name
@@ -33,6 +36,9 @@ _PLANNED = (
 )  # fmt: skip
 _MADE = ("versions", "device", "host", "threads")
 _TEXT = [name for name in _PLANNED if name not in ("parameters", "batch_size", "auto")]
+#: How many threads read cells, and how many cells they read before the rows go on.
+_AT_ONCE, _BATCH = 4, 64
+
 #: The names of columns in logs that have other names there.
 _LOGGED = {"parameters": "words", "crafted_on": "climbed"}
 
@@ -134,9 +140,7 @@ class Results:
         Raises:
             StoreError: a file is missing or damaged.
         """
-        more = columns.to_pandas(
-            [table for key in cells.values() for table in self.store.tables(key)]
-        )
+        more = to_pandas([table for key in cells.values() for table in self.store.tables(key)])
         rows = pd.concat([self.rows[~self.rows["cell"].isin(cells)], more], ignore_index=True)
         planned = self.cells[[*_PLANNED, "status", "error", "radius"]]
         keys = planned["cell"].map(lambda key: cells.get(key, key)).astype("str")
@@ -235,16 +239,15 @@ def load_results(
     chosen = choose_run(store, suite, content, run)
     start = chosen.start
     planned = {cell["cell"]: _planned(cell, start["protocol"]) for cell in start["cells"]}
-    tables: list[Any] = []
     records = {key: store.record(key) for key in planned}
+    done = {key: record for key, record in records.items() if record is not None}
     for key, cell in planned.items():
-        if records[key] is not None:
-            tables += store.tables(key)
+        if key in done:
             cell |= {"status": "done", "error": None}
         else:
             error = store.last_error(key)
             cell |= {"status": "failed" if error else "missing", "error": error and _why(error)}
-    rows = columns.to_pandas(tables)
+    rows = _rows(store, done)
     return Results(
         suite=suite_name(Path(suite)),
         title=start["title"],
@@ -260,7 +263,7 @@ def load_results(
         content=start.get("content"),
         asked=start.get("asked"),
         notes=(*chosen.notes, *_older(rows)),
-        made=_made(record for record in records.values() if record is not None),
+        made=_made(done.values()),
         trainings=tuple(start.get("trainings", ())),
         bounds=start.get("bounds", {}),
         asked_images={
@@ -269,6 +272,19 @@ def load_results(
         added=Added.read(start.get("decide")),
         checked=checked(store.root, events(store, start["run"])),
     )
+
+
+def _rows(store: Store, done: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the rows of finished cells, by their records; a few files are read at once."""
+    cells = list(done.items())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        batches = (cells[at : at + _BATCH] for at in range(0, len(cells), _BATCH))
+        read = (pool.map(lambda cell: store.tables(*cell), batch) for batch in batches)
+        tables = (table for batch in read for of_cell in batch for table in of_cell)
+        try:
+            return filled(tables, sum(int(record["rows"]) for record in done.values()))
+        except ValueError as error:
+            raise StoreError(f"rows of {store.root} cannot be read: {error}; {MEND} always") from error
 
 
 def _planned(cell: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
-from bench.store import columns
 from bench.store.files import atomic_write
 from bench.store.fits import read_fit, read_perturbation
+from bench.store.frames import to_pandas
 from bench.store.identity import sibling_key
 from bench.store.parts import Arrays, read_arrays, read_part, sound_parts
 from bench.store.store import Store, to_json
@@ -123,7 +123,7 @@ def copy_chunk(store: Store, giver: str, part: Mapping[str, Any], key: str) -> b
     """
     folder = store.folder(giver)
     try:
-        rows = columns.to_pandas([read_part(folder, part)]).assign(cell=key)
+        rows = to_pandas([read_part(folder, part)]).assign(cell=key)
         arrays = Arrays(read_arrays(folder, part, "pictures"), read_arrays(folder, part, "trace"))
     except StoreError as error:
         _log.warning("%s", error)

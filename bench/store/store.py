@@ -4,6 +4,7 @@
     cells/ab/<key>/begun.json                       what the cell is (`bench.store.siblings`)
     cells/ab/<key>/arrays/00000-00015-<sha8>.safetensors   pictures or trace of a chunk, written first
     cells/ab/<key>/parts/00000-00199-<sha8>.parquet        rows of a chunk; names both
+    cells/ab/<key>/rows-<sha8>.parquet              rows of many parts, read in their place; can be made again
     cells/ab/<key>/cell.json                        written last: which parts make up the cell
     cells/ab/<key>/error-<n>.json                   a failed attempt; never blocks another
     runs/<number>-<rand>.jsonl                      which run asked for which cells (`bench.store.runlog`)
@@ -27,14 +28,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from bench.errors import PrerequisiteError, SpecError, StoreError
-from bench.store import columns
 from bench.store.files import atomic_write, check_folder
 from bench.store.fits import check_perturbation
+from bench.store.frames import to_pandas
 from bench.store.parts import (
     MEND,
     Arrays,
     check_part,
+    join_parts,
     read_arrays,
+    read_joined,
     read_part,
     sound_parts,
     write_part,
@@ -122,23 +125,32 @@ class Store:
         # What this process wrote, by cell and start: with --overwrite always these rows count, not
         # those of an earlier run beside them.
         self._written: dict[str, dict[int, dict[str, Any]]] = {}
+        # Cells that this process has seen to be whole: to read all of them takes long, and is asked for often.
+        self._whole: set[str] = set()
 
     def folder(self, key: str) -> Path:
         """Return the folder of a cell, whether or not it exists."""
         return self.root / "cells" / key[:2] / key
 
     def is_done(self, key: str) -> bool:
-        """Return whether a cell is finished: recorded, with all its rows present and undamaged."""
+        """Return whether a cell is finished: recorded, with all its rows present and undamaged.
+
+        A cell is read once; what happens to its files later is noticed when its rows are read.
+        """
+        if key in self._whole:
+            return True
+        folder = self.folder(key)
         try:
             record = self.record(key)
             if record is None:
                 return False
             for part in record["parts"]:
-                check_part(self.folder(key), part)
-            check_perturbation(self.folder(key), record.get("fit"))
+                check_part(folder, part)
+            check_perturbation(folder, record.get("fit"))
         except StoreError as error:
             _log.warning("%s", error)
             return False
+        self._whole.add(key)
         return True
 
     def done_chunks(self, key: str) -> set[int]:
@@ -178,9 +190,9 @@ class Store:
         Args:
             key: of the cell.
             record: facts of the cell: identity, title, versions, host, times. The store adds `schema,
-                cell, status, rows, pictures` (how many), `finished`, `parts` and `made` (everything that
-                made parts, each once, since another process may have started the cell). If `rows` is
-                given, the cell must have that many.
+                cell, status, rows, pictures` (how many), `finished`, `parts`, `made` (everything that
+                made parts, each once, since another process may have started the cell) and, of many parts,
+                `joined`. If `rows` is given, the cell must have that many.
 
         Raises:
             StoreError: chunks are missing between the first row and the last, or the disk is full.
@@ -212,8 +224,12 @@ class Store:
             "made": makers,
             "parts": parts,
         }
+        joined = join_parts(self.folder(key), parts)
+        if joined is not None:
+            finished["joined"] = joined
         atomic_write(self.folder(key) / "cell.json", to_json({**record, **finished}))
         self._written.pop(key, None)
+        self._whole.discard(key)
 
     def fail(self, key: str, error: BaseException) -> None:
         """Record why a cell failed; the cell stays open for another attempt.
@@ -269,15 +285,24 @@ class Store:
         Raises:
             StoreError: the cell is not finished, or a part is missing or damaged.
         """
-        return columns.to_pandas(self.tables(key))
+        return to_pandas(self.tables(key))
 
-    def tables(self, key: str) -> list[Any]:
-        """Return the rows of a finished cell as pyarrow tables, one per chunk, cheap to concatenate.
+    def tables(self, key: str, record: Mapping[str, Any] | None = None) -> list[Any]:
+        """Return the rows of a finished cell as pyarrow tables for `bench.store.frames`.
+
+        Args:
+            key: of the cell.
+            record: of the cell, if it is at hand.
 
         Raises:
             StoreError: as in `rows`.
         """
-        return [read_part(self.folder(key), part) for part in self._finished(key)["parts"]]
+        folder, record = self.folder(key), self._finished(key) if record is None else record
+        joined = record.get("joined")
+        rows = None if joined is None else read_joined(folder, joined)
+        if rows is not None:
+            return [rows]
+        return [read_part(folder, part) for part in record["parts"]]
 
     def pictures(self, key: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; an empty dict if none were kept.

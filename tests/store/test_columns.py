@@ -12,7 +12,7 @@ from scenes import stored_run
 
 from bench.errors import StoreError
 from bench.spec import COLUMNS, ROW, Column
-from bench.store import columns
+from bench.store import columns, frames
 
 CELL = next(stored_run.cells())[0]
 ROWS = stored_run.make_rows(CELL)[0]
@@ -29,7 +29,7 @@ ANY = {
 
 
 def back(rows: pd.DataFrame) -> pd.DataFrame:
-    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+    return frames.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
 @settings(max_examples=40)
@@ -58,7 +58,7 @@ def test_types_do_not_depend_on_what_is_null() -> None:
         clean_confidence=None, adv_confidence=None,
     )  # fmt: skip
     assert back(full).dtypes.equals(back(empty).dtypes)
-    assert columns.to_pandas([]).dtypes.equals(back(empty).dtypes)
+    assert frames.to_pandas([]).dtypes.equals(back(empty).dtypes)
 
 
 def test_bytes_depend_on_the_values_alone() -> None:
@@ -102,7 +102,7 @@ def test_rows_written_before_some_columns_came_are_read() -> None:
     later = ["adv_margin", "ineffective", "draws", "clean_share", "share", "chosen_share"]
     table = columns.decode(columns.encode(ROWS, None))[0]
     before = columns.decode(written(table.drop(later)))[0]
-    read = columns.to_pandas([before, table])
+    read = frames.to_pandas([before, table])
     assert tuple(read.columns) == COLUMNS
     assert read.loc[: len(ROWS) - 1, later].isna().all(axis=None)
 

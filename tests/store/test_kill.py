@@ -14,7 +14,7 @@ from safetensors.torch import load
 from scenes import stored_run
 
 from bench.spec import Cell
-from bench.store import columns
+from bench.store import columns, frames
 from bench.store.identity import cell_key
 from bench.store.store import open_store
 
@@ -67,7 +67,7 @@ def kill_writers(root: Path, times: int) -> None:
 
 def expected_rows(cell: Cell) -> pd.DataFrame:
     rows = stored_run.make_rows(cell)[0]
-    return columns.to_pandas([columns.decode(columns.encode(rows, None))[0]])
+    return frames.to_pandas([columns.decode(columns.encode(rows, None))[0]])
 
 
 @pytest.mark.slow
