@@ -199,9 +199,10 @@ def _lines(cells: Cells, layout: _Layout, width: int | None) -> list[Text]:
         made = Text(" " * indent)
         for name in names:
             space = " " * (widths[name] - cell_len(said[name]))
-            cell = Text(said[name], "bold red" if loud(said[name]) and not style else style)
-            made += Text(space) + cell if name in right else cell + Text(space)
-            made += Text(" " * _GAP)
+            before, after = (space, "") if name in right else ("", space)
+            made.append(before)
+            made.append(said[name], "bold red" if loud(said[name]) and not style else style)
+            made.append(after + " " * _GAP)
         made.rstrip()
         return made
 

@@ -63,8 +63,10 @@ def _held(plan: Plan, store: Store, key: str, keep_all: bool) -> bool:
     if not store.is_done(key):
         return False
     # If all images are to be kept, a cell that kept fewer is not finished.
+    if not keep_all:
+        return True
     record = store.record(key) or {}
-    return not keep_all or int(record["pictures"]) >= pictures_of(plan, plan.cells[key], keep_all)
+    return int(record["pictures"]) >= pictures_of(plan, plan.cells[key], keep_all)
 
 
 def execute(
@@ -105,10 +107,12 @@ def execute(
         wanted = todo(plan, store, scope)
     log = start_run(store, manifest(plan, scope.shard, added) if request is None else request)
     # While images are added, the cells that were done before are not all looked at again.
-    others = plan.cells if added is None else ()
-    kept = tuple(key for key in others if key not in wanted and store.is_done(key))
-    for key in kept:
-        _tell(log, on_event, {"event": "kept", "cell": key})
+    others = plan.cells.keys() - set(wanted) if added is None else set()
+    kept = tuple(key for key in plan.cells if key in others and store.is_done(key))
+    told = [{"event": "kept", "cell": key} for key in kept]
+    log.append(*told)
+    for event in told:
+        on_event(event)
     ended: dict[str, list[str]] = {"done": [], "failed": []}
     sound = [key for key in wanted if plan.cells[key].model not in refused]
     spoilt = (

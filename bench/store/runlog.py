@@ -34,19 +34,22 @@ class RunLog:
     def __init__(self, path: Path) -> None:
         self.path, self.run = path, path.stem
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Add a line such as `{"event": "done", "cell": key}`, with the time.
+    def append(self, *events: Mapping[str, Any]) -> None:
+        """Add lines such as `{"event": "done", "cell": key}`, with the time; several are on the disk together.
 
         Raises:
             StoreError: the disk is full.
         """
-        line = _line({**event, "time": now()})
+        if not events:
+            return
+        time = now()
+        line = b"".join(_line({**event, "time": time}) for event in events)
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
             try:
                 if _ends_torn(handle):
                     line = b"\n" + line
-                # One call, so that a kill does not split the line; it writes less only on a full disk.
+                # One call, so that a kill does not split a line; it writes less only on a full disk.
                 if os.write(handle, line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
