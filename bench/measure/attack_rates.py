@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pandas as pd
 
-from bench.measure.outcomes import Outcomes
+from bench.measure.outcomes import Outcomes, in_norm_of_cell
 from bench.measure.statistics import wilson
 from bench.measure.validity import confidence_filtered
 from bench.spec import eps_text
-from bench.store.columns import attacked
+from bench.store.columns import attacked, cell_of
 
 _NAN = float("nan")
 
@@ -62,25 +61,21 @@ def attack_rates(outcomes: Outcomes) -> pd.DataFrame:
 
 def _cell_figures(rows: pd.DataFrame, lost: pd.Series[bool]) -> pd.DataFrame:
     """Return the counts and medians of each done cell, by cell; `lost` is `Outcomes.lost`."""
-    tried = rows[attacked(rows)]
-    successes = tried[tried["success"]]
-    distance = pd.Series(np.nan, index=successes.index)
-    for norm in successes["norm"].unique():
-        distance = distance.where(successes["norm"] != norm, successes[norm])
-    counts = tried.groupby("cell").agg(
-        attacked=("index", "size"),
-        successes=("success", "sum"),
-        invalid=("invalid", "count"),
-        borderline=("borderline", "sum"),
-        abstained=("abstained", "sum"),
+    cells, tried = cell_of(rows), attacked(rows)
+    reached, spoilt = tried & rows["success"], tried & rows["invalid"].notna()
+    flags = {
+        "attacked": tried, "successes": reached, "invalid": spoilt,
+        "borderline": tried & rows["borderline"], "abstained": tried & rows["abstained"], "lost": lost,
+    }  # fmt: skip
+    counts = {name: flag.groupby(cells).sum().astype("Int64") for name, flag in flags.items()}
+    distance = pd.Series(in_norm_of_cell(rows), index=rows.index)[reached]
+    figures = pd.DataFrame({"n": tried.groupby(cells).size().astype("Int64"), **counts}).assign(
+        accuracy=(rows["correct"] & ~lost).groupby(cells).mean(),
+        median_distance=distance.groupby(cells[reached]).median(),
     )
-    counts["lost"] = lost.groupby(rows["cell"]).sum()
-    figures = rows.groupby("cell").agg(n=("index", "size")).join(counts).fillna(0).astype("Int64")
-    robust = rows["correct"] & ~lost
-    return figures.assign(
-        accuracy=robust.groupby(rows["cell"]).mean(),
-        median_distance=distance.groupby(successes["cell"]).median(),
-        reasons=tried["invalid"].dropna().groupby(tried["cell"]).agg(_reasons),
+    why = rows.loc[spoilt, ["cell", "invalid"]]
+    return figures.set_axis(figures.index.astype("str")).assign(
+        reasons=why["invalid"].groupby(why["cell"]).agg(_reasons)
     )
 
 

@@ -23,6 +23,7 @@ from bench.measure.outcomes import Outcomes, attacked_by_all, broken, by_cell, s
 from bench.measure.statistics import wilson
 from bench.measure.validity import unseen_noise
 from bench.spec import number
+from bench.store.columns import cell_of
 from bench.store.results import Results
 
 #: Certificates are flagged if alpha explains the labels changed within them with less than this probability.
@@ -45,10 +46,12 @@ def certificates(outcomes: Outcomes) -> pd.DataFrame:
         `inside` (certified images whose label some attack of the run changed within their radius) and
         `flag` (these are more than alpha explains; else empty).
     """
-    changed = _least_changes(outcomes.results)
-    means = outcomes.results.rows.groupby("cell")[["abstained", "forwards"]].mean()
     figures = []
-    for cell, names in _done_cells(outcomes):
+    certifying = list(_done_cells(outcomes))
+    rows = outcomes.results.rows if certifying else outcomes.results.rows.iloc[:0]
+    changed = _least_changes(rows)
+    means = rows[["abstained", "forwards"]].groupby(cell_of(rows)).mean()
+    for cell, names in certifying:
         radii = outcomes.certified_radii[cell["cell"]]
         hits, n = int((radii > 0).sum()), len(radii)
         low, high = wilson(hits, n)
@@ -184,7 +187,8 @@ def _l2_distances(
         cells: those that are wanted.
         abstaining: whether an abstention is another label; else it shows nothing.
     """
-    rows = results.rows[results.rows["cell"].isin(cells["cell"])]
+    read = ["cell", "index", "correct", "clean_label", "success", "abstained", "l2"]
+    rows = results.rows.loc[results.rows["cell"].isin(cells["cell"]), read]
     wrong = ~rows["correct"] & (abstaining | (rows["clean_label"] >= 0))
     changed = rows["success"] | (abstaining & rows["correct"] & rows["abstained"])
     return by_cell(
@@ -192,10 +196,10 @@ def _l2_distances(
     )
 
 
-def _least_changes(results: Results) -> dict[str, pd.Series[float]]:
+def _least_changes(rows: pd.DataFrame) -> dict[str, pd.Series[float]]:
     """Return the least l2 distance at which an attack of any norm changed each label, by model."""
-    rows = results.rows[results.rows["success"]]
-    rows = rows[rows["goal"] != "confidence-reduction"]
+    changed = rows["success"] & (rows["goal"] != "confidence-reduction")
+    rows = rows.loc[changed, ["model", "index", "l2"]]
     return {
         str(model): of_model.groupby("index")["l2"].min()
         for model, of_model in rows.groupby("model", sort=False)

@@ -38,6 +38,7 @@ from bench.measure.validity import (
     valid_rows,
 )
 from bench.spec import measuring, predicting
+from bench.store.columns import by_image, places
 from bench.store.results import Results
 
 Floats = npt.NDArray[np.float64]
@@ -67,11 +68,7 @@ class Outcomes:
         """Whether each model gets each clean image right, by model, indexed by image."""
         rows = self.results.rows
         rows = rows.loc[rows["kind"].isin(predicting()), ["model", "index", "correct"]]
-        rows = rows.drop_duplicates(["model", "index"])
-        return {
-            str(model): of_model.set_index("index")["correct"]
-            for model, of_model in rows.groupby("model", sort=False)
-        }
+        return {model: said["correct"] for model, said in by_image(rows, ["correct"]).items()}
 
     @cached_property
     def lost(self) -> pd.Series[bool]:
@@ -82,7 +79,7 @@ class Outcomes:
     def break_distances(self) -> Mapping[str, pd.Series[float]]:
         """The distance at which each cell breaks each image; the rule is at the head of this file."""
         rows = self.results.rows
-        distance = np.where(self.lost, _in_norm_of_cell(rows), np.inf)
+        distance = np.where(self.lost, in_norm_of_cell(rows), np.inf)
         distance[~rows["correct"].to_numpy(dtype=bool)] = -1.0
         return by_cell(rows, distance)
 
@@ -108,10 +105,10 @@ class Outcomes:
         latter from the draws that choose the worst of several images).
         """
         rows = self.results.rows
-        drawn = rows[recorded(rows, "draws")]
+        drawn = rows[recorded(rows, "draws")]  # of most runs none
         return {
             str(cell): pd.DataFrame({
-                "count": of_cell["draws"].to_numpy(float), "distance": _in_norm_of_cell(of_cell),
+                "count": of_cell["draws"].to_numpy(float), "distance": in_norm_of_cell(of_cell),
                 "clean": of_cell["clean_share"].to_numpy(float), "share": of_cell["share"].to_numpy(float),
                 "choosing": of_cell["chosen_share"].to_numpy(float),
             }, index=of_cell["index"].to_numpy())
@@ -125,7 +122,10 @@ class Outcomes:
         0 where the model abstains or is wrong, so an image is certified within eps if it is above eps.
         """
         rows = self.results.rows
-        rows = rows[rows["kind"].isin(measuring("certified_radius"))]
+        rows = rows.loc[
+            rows["kind"].isin(measuring("certified_radius")),
+            ["cell", "index", "correct", "certified_radius"],
+        ]
         radii = rows["certified_radius"].where(rows["correct"], 0.0).to_numpy(dtype=float)
         return by_cell(rows, radii)
 
@@ -320,17 +320,15 @@ def by_cell(rows: pd.DataFrame, values: npt.NDArray[Any]) -> dict[str, pd.Series
     """Return a value for each row as a series for each cell, indexed by image."""
     images = rows["index"].to_numpy()
     return {
-        str(cell): pd.Series(values[places], index=images[places])
-        for cell, places in rows.groupby("cell", sort=False).indices.items()
+        cell: pd.Series(values[at], index=images[at]) for cell, at in places(rows["cell"]).items()
     }
 
 
-def _in_norm_of_cell(rows: pd.DataFrame) -> Floats:
+def in_norm_of_cell(rows: pd.DataFrame) -> Floats:
     """Return the size of the change in each row, in the norm of its cell."""
     distances = np.full(len(rows), np.nan)
-    for norm in rows["norm"].unique():
-        there = (rows["norm"] == norm).to_numpy()
-        distances[there] = rows[norm].to_numpy(dtype=float)[there]
+    for norm, at in places(rows["norm"]).items():
+        distances[at] = rows[norm].to_numpy(dtype=float)[at]
     return distances
 
 

@@ -17,13 +17,18 @@ import pandas as pd
 from bench.measure.outcomes import Outcomes
 from bench.measure.perturbation_figures import PERTURBATION_FIGURES
 from bench.measure.statistics import wilson
-from bench.spec import eps_text
-from bench.store.columns import attacked
+from bench.spec import SIZES, eps_text
+from bench.store.columns import attacked, in_parts
 
 _ORDERS = ("l2", "linf")
 _BOUNDS = ("low", "high")
 #: The figures of a cell, in order.
 FIGURES = ("attacked", "fooling", *_BOUNDS, *list(PERTURBATION_FIGURES)[1:])
+#: The columns of rows that figures come from.
+_READ = [
+    "cell", "index", "label", "success", "adv_confidence", "changed_pixels", "changed_values", "iterations",
+    "seconds", "unclipped_label", "l2", "linf", "unclipped_l2", "unclipped_linf", *SIZES,
+]  # fmt: skip
 #: For a figure of a fit, the name of the fact in the record of the fit.
 _OF_FIT = {
     f"fit_{fact}": fact for fact in ("images", "fooling", "passes", "seconds")
@@ -51,11 +56,14 @@ def perturbations(outcomes: Outcomes) -> pd.DataFrame:
         fitted on gets right), `fit_fooling` (the share of them that it fools), `fit_passes` and
         `fit_seconds` (of the whole fit).
     """
-    values, cells = image_values(outcomes), outcomes.cells
+    cells = outcomes.cells
     named = ["cell", "model", "family", "attack", "norm", "toolkit", "surface"]
     table = cells[named].copy()
     table.insert(5, "eps_text", cells["eps"].fillna(eps_text(None)))
-    table = table.merge(_figures(values), left_on="cell", right_index=True).reset_index(drop=True)
+    rows = outcomes.results.rows
+    figures = [_figures(_image_values(part, cells)) for part in in_parts(rows)]
+    found = pd.concat(figures) if figures else _figures(_image_values(rows, cells))
+    table = table.merge(found, left_on="cell", right_index=True).reset_index(drop=True)
     fits = [outcomes.results.fit(cell) or {} for cell in table["cell"]]
     for figure, fact in _OF_FIT.items():
         table[figure] = pd.Series([fit.get(fact) for fit in fits], table.index, dtype="float64")
@@ -70,9 +78,13 @@ def image_values(outcomes: Outcomes) -> pd.DataFrame:
         cell is the mean or the median (`bench.measure.perturbation_figures`); NaN where the image does
         not count. Reductions and figures of fits are not among them.
     """
-    rows = outcomes.results.rows
+    return _image_values(outcomes.results.rows, outcomes.cells)
+
+
+def _image_values(rows: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Return what each of some rows that was attacked adds to the figures of its cell; see `image_values`."""
     measured = attacked(rows) & rows["clean_l2"].notna()
-    tried = rows[measured & rows["cell"].isin(outcomes.cells["cell"])]
+    tried = rows.loc[measured & rows["cell"].isin(cells["cell"]), _READ]
     numbers = tried.astype(dict.fromkeys(("iterations", "unclipped_label"), "float64"))
     changed = (numbers["unclipped_label"] != numbers["label"]).astype(float)
     return numbers[["cell", "index"]].assign(

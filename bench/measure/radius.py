@@ -96,7 +96,10 @@ def measured_radii(results: Results, confidence: float = CONFIDENCE) -> dict[str
     An image counts if the model gets it right with at least this confidence (a probability). The
     radius is infinite if the label never changed.
     """
-    rows = results.rows[results.rows["kind"].isin(measuring("adversarial_radius"))]
+    rows = results.rows.loc[
+        results.rows["kind"].isin(measuring("adversarial_radius")),
+        ["cell", "correct", "clean_confidence", "adversarial_radius"],
+    ]
     counts = (rows["correct"] & (rows["clean_confidence"] >= confidence)).to_numpy()
     radii = rows["adversarial_radius"].to_numpy(dtype=float)
     return {

@@ -34,6 +34,7 @@ def wilson(hits: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(float(interval.low), float(interval.high))
 
 
+@lru_cache(maxsize=10_000)
 def mcnemar(only_left: int, only_right: int) -> float:
     """Return the exact two-sided p-value of McNemar's test on paired outcomes.
 

@@ -33,7 +33,7 @@ from bench.spec import (
     number,
     transfer_source,
 )
-from bench.store.columns import attacked
+from bench.store.columns import attacked, cell_of, places
 from bench.store.results import Results
 
 #: Level of the two tests by which a cell is no better than noise. The first: its margins are lower than
@@ -153,11 +153,16 @@ def _hints(cells: pd.DataFrame, rows: pd.DataFrame) -> dict[str, str]:
 
     Args:
         cells: of a run.
-        rows: of the images that were attacked.
+        rows: of the run.
     """
     own = cells[cells["toolkit"] == PLUGIN].set_index("cell")
+    if own.empty:
+        return {}
     hints = {}
-    for key, of_cell in rows[rows["cell"].isin(own.index)].groupby("cell"):
+    tried = rows.loc[
+        rows["cell"].isin(own.index) & attacked(rows), ["cell", "forwards", "backwards"]
+    ]
+    for key, of_cell in tried.groupby("cell"):
         name, access = own.loc[key, ["attack", "access"]]
         made = {part: bool(of_cell[part].any()) for part in ("forwards", "backwards")}
         hints[str(key)] = asked_less(str(name), str(access), **made)
@@ -173,8 +178,8 @@ def flagged_cells(results: Results) -> pd.DataFrame:
         user's attack that took less of the model than it says it needs, else empty).
     """
     cells = results.cells[results.cells["kind"].isin(ATTACKING)]
-    rows = results.rows[attacked(results.rows)]
-    faults, tried = _faults_on_all_images(rows), set(rows["cell"])
+    rows = results.rows
+    faults, tried = _faults_on_all_images(rows)
     like_noise, hints = _no_better_than_noise(cells, rows), _hints(cells, rows)
     flags = []
     for cell in cells[["cell", "status", "error", "goal"]].to_dict("records"):
@@ -198,8 +203,11 @@ def flagged_cells(results: Results) -> pd.DataFrame:
     return cells.assign(shows_robust=shows, **texts)
 
 
-def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
-    """Return what is wrong on every image that a cell attacked, by cell; none where nothing is."""
+def _faults_on_all_images(rows: pd.DataFrame) -> tuple[dict[str, str], set[str]]:
+    """Return what is wrong on every image that a cell attacked, by cell, and the cells that attacked some."""
+    of_cell, tried = cell_of(rows), attacked(rows)
+    counts = tried.groupby(of_cell).sum()
+    some = {str(cell) for cell in counts.index[counts > 0]}
     invalid, unchanged = rows["invalid"].notna(), rows["invalid"].notna() | _unchanged(rows)
     lost = label_lost(rows)
     faults = {
@@ -209,10 +217,13 @@ def _faults_on_all_images(rows: pd.DataFrame) -> dict[str, str]:
     }
     by_cell: dict[str, str] = {}
     for fault, there in faults.items():
-        everywhere = there.groupby(rows["cell"]).all()
+        if not there.any():
+            continue
+        everywhere = (there | ~tried).groupby(of_cell).all()
         for cell in everywhere.index[everywhere]:
-            by_cell.setdefault(str(cell), fault)
-    return by_cell
+            if str(cell) in some:
+                by_cell.setdefault(str(cell), fault)
+    return by_cell, some
 
 
 def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
@@ -225,13 +236,10 @@ def _no_better_than_noise(cells: pd.DataFrame, rows: pd.DataFrame) -> set[str]:
     noise = done[done["attack"] == "noise"]
     if noise.empty or "adv_margin" not in rows:
         return set()
-    comparable = rows[
-        rows["invalid"].isna() & rows["adv_margin"].notna() & ~recorded(rows, "draws")
-    ]
-    by_cell = {
-        str(cell): of_cell.set_index("index")[["adv_margin", "l0"]]
-        for cell, of_cell in comparable.groupby("cell", sort=False)
-    }
+    known = rows["invalid"].isna() & rows["adv_margin"].notna() & ~recorded(rows, "draws")
+    comparable = rows.loc[attacked(rows) & known, ["cell", "index", "adv_margin", "l0"]]
+    measured = comparable.set_index("index")[["adv_margin", "l0"]]
+    by_cell = {cell: measured.iloc[at] for cell, at in places(comparable["cell"]).items()}
     like_noise = set()
     tested = done[(done["attack"] != "noise") & (done["goal"] == "misclassification")]
     for cell in tested.to_dict("records"):

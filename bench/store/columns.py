@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,9 @@ def encode(
         raise StoreError(f"rows with missing or unknown columns: {', '.join(sorted(wrong))}")
     try:
         # Column by column, since what pandas would add about its own types takes longer than all else here.
-        arrays = [pa.array(rows[name], SCHEMA.field(name).type, from_pandas=True) for name in COLUMNS]
+        arrays = [
+            pa.array(rows[name], SCHEMA.field(name).type, from_pandas=True) for name in COLUMNS
+        ]
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"rows of a wrong type: {'; '.join(map(str, error.args))}") from error
     table = pa.Table.from_arrays(arrays, schema=SCHEMA)
@@ -155,23 +157,81 @@ def attacked(rows: pd.DataFrame) -> pd.Series[bool]:
     return rows["correct"] & (rows["adv_label"].notna() | rows["invalid"].notna())
 
 
-def by_cell(rows: pd.DataFrame) -> pd.Series:
-    """Return the cell of each row as a category, by which grouping takes far less time than by its text.
+def cell_of(rows: pd.DataFrame) -> pd.Series:
+    """Return the cell of each row as a category, by which grouping takes far less time than by its text."""
+    lengths, numbers, names = _stretches(rows["cell"])
+    codes = np.repeat(numbers, lengths)
+    categories = pd.Categorical.from_codes(codes, categories=pd.Index(names))
+    return pd.Series(categories, index=rows.index)
 
-    Rows of one cell mostly stand together, so that each stretch is looked at once.
+
+def places(texts: pd.Series) -> dict[str, Any]:
+    """Return where each text stands, in the order in which they first come, as what takes these rows of an array.
+
+    A slice, which copies nothing, where a text has a single stretch; else an array of places.
     """
-    return coded(rows["cell"])
+    lengths, numbers, names = _stretches(texts)
+    if len(names) == len(numbers):
+        stops = np.cumsum(lengths)
+        return {
+            str(name): slice(int(stop - length), int(stop))
+            for name, stop, length in zip(names, stops, lengths, strict=True)
+        }
+    order = np.argsort(np.repeat(numbers, lengths), kind="stable")
+    counts = np.bincount(numbers, weights=lengths, minlength=len(names)).astype("int64")
+    return {
+        str(name): at
+        for name, at in zip(names, np.split(order, np.cumsum(counts)[:-1]), strict=True)
+    }
 
 
-def coded(texts: pd.Series) -> pd.Series:
-    """Return texts without nulls as categories, in the order in which they first come."""
-    runs = [
-        pc.run_end_encode(chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk)
-        for chunk in pa.chunked_array(pa.array(texts)).chunks
-    ]
+def by_image(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return columns of the first row that each model has of each image, by model, indexed by image."""
+    read = rows[["index", *names]]
+    found = {}
+    for model, at in places(rows["model"]).items():
+        of_model = read.iloc[at].set_index("index")
+        found[model] = of_model[~of_model.index.duplicated()]
+    return found
+
+
+def in_parts(rows: pd.DataFrame, most: int = 500_000) -> Iterator[pd.DataFrame]:
+    """Yield the rows of some cells at a time, for figures of cells that take more memory than their rows.
+
+    Args:
+        rows: of a run.
+        most: how many at a time; a cell is never divided.
+    """
+    part: list[Any] = []
+    count = 0
+    for at in places(rows["cell"]).values():
+        size = at.stop - at.start if isinstance(at, slice) else len(at)
+        if part and count + size > most:
+            yield _taken(rows, part)
+            part, count = [], 0
+        part.append(at)
+        count += size
+    if part:
+        yield _taken(rows, part)
+
+
+def _taken(rows: pd.DataFrame, at: Sequence[Any]) -> pd.DataFrame:
+    if isinstance(at[0], slice):  # then all are, side by side
+        return rows.iloc[at[0].start : at[-1].stop]
+    return rows.iloc[np.concatenate(at)]
+
+
+def _stretches(texts: pd.Series) -> tuple[Any, Any, Any]:
+    """Return the lengths of stretches of one text, the number of the text of each, and the texts.
+
+    Texts that name cells or models come in long stretches, each of which is looked at once.
+    """
+    runs = [pc.run_end_encode(chunk) for chunk in pa.chunked_array(pa.array(texts)).chunks]
     ends = [np.diff(run.run_ends.to_numpy(), prepend=0) for run in runs]
     lengths = np.concatenate(ends) if ends else np.zeros(0, dtype="int64")
-    values = [value for run in runs for value in run.values.to_pylist()]
-    numbers, names = pd.factorize(pd.array(values, dtype="str"))
-    codes = np.repeat(numbers, lengths)
-    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(names)), index=texts.index)
+    said = [text for run in runs for text in run.values.to_pylist()]  # noqa: PD011 (not of pandas)
+    numbers, names = pd.factorize(pd.Index(said, dtype="str"))
+    new = np.ones(len(numbers), dtype=bool)
+    new[1:] = numbers[1:] != numbers[:-1]
+    joined = np.add.reduceat(lengths, np.flatnonzero(new)) if len(lengths) else lengths
+    return joined, numbers[new], names

@@ -20,7 +20,7 @@ _TOGETHER = 50_000
 #: In a frame of at least so many rows, a column without a value takes no memory; it cannot be written to.
 LARGE = 1_000_000
 
-_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
+_TEXT: Any = pd.StringDtype("pyarrow", na_value=np.nan)
 
 
 def to_pandas(tables: Sequence[Any]) -> pd.DataFrame:
@@ -106,7 +106,7 @@ class _Numbers:
     def __init__(self, column: Column, count: int) -> None:
         self.column, self.count = column, count
         self._values: np.ndarray[Any, Any] | None = None
-        self._missing: np.ndarray[Any, Any] | None = None
+        self._missing: Any = None
 
     @property
     def _nullable(self) -> bool:
@@ -119,7 +119,6 @@ class _Numbers:
         held = self._values if self._values is not None else self._begun()
         stretch = slice(at, at + len(values))
         if self._nullable:
-            assert self._missing is not None
             self._missing[stretch] = values.is_null().to_numpy()
             values = values.fill_null(0)
         held[stretch] = values.to_numpy()

@@ -284,7 +284,9 @@ def _rows(store: Store, done: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         try:
             return filled(tables, sum(int(record["rows"]) for record in done.values()))
         except ValueError as error:
-            raise StoreError(f"rows of {store.root} cannot be read: {error}; {MEND} always") from error
+            raise StoreError(
+                f"rows of {store.root} cannot be read: {error}; {MEND} always"
+            ) from error
 
 
 def _planned(cell: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
@@ -311,11 +313,11 @@ def _made(records: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
 def _older(rows: pd.DataFrame) -> list[str]:
     """Return a note if rows of an older version do not record why images came back unchanged."""
     unsaid = columns.attacked(rows) & rows["invalid"].isna() & rows["adv_margin"].isna()
-    still = rows.loc[unsaid & (rows["l0"] == 0), "cell"].nunique()
+    still = rows.loc[unsaid & (rows["l0"] == 0), "cell"].nunique() if unsaid.any() else 0
     if not still:
         return []
     note = (
-        f"{still} of {rows['cell'].nunique()} cells are of an older version, which did not record why an "
+        f"{still} of {len(columns.places(rows['cell']))} cells are of an older version, which did not record why an "
         "image came back unchanged: no evidence that it is robust; bench run --overwrite always computes "
         "them again"
     )
@@ -353,14 +355,18 @@ def _cells(planned: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
 
 def _counted(cells: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return cells with their counts, and means over the images attacked."""
-    counts = rows.groupby("cell").agg(
+    of_cell = columns.cell_of(rows)
+    counted = rows[["index", "correct", "success"]].assign(invalid=rows["invalid"].notna())
+    counts = counted.groupby(of_cell).agg(
         images=("index", "size"),
         correct=("correct", "sum"),
         successes=("success", "sum"),
-        invalid=("invalid", "count"),
+        invalid=("invalid", "sum"),
     )
-    passes = ["seconds", "forwards", "backwards"]
-    means = rows[columns.attacked(rows)].groupby("cell")[passes].mean().astype("float64")
+    tried = columns.attacked(rows)
+    passes = rows.loc[tried, ["seconds", "forwards", "backwards"]]
+    means = passes.groupby(of_cell[tried]).mean().astype("float64")
+    found = counts.astype("Int64").join(means)
     return cells.merge(
-        counts.astype("Int64").join(means), how="left", left_on="cell", right_index=True
+        found.set_axis(found.index.astype("str")), how="left", left_on="cell", right_index=True
     )

@@ -17,8 +17,9 @@ ahead after weaker attacks need not be.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import pandas as pd
@@ -90,13 +91,7 @@ def faced(
     """
     eps = _eps(radius)
     left_cells, right_cells = _cells(left), _cells(right)
-    comparable = [
-        (cell, other)
-        for cell in left_cells
-        for other in right_cells
-        if cell.name == other.name and _through_alike(cell, other, surfaces)
-    ]
-    same = [pair for pair in comparable if _covers(*pair) and _covers(*reversed(pair))]
+    same = list(_paired(left_cells, right_cells, surfaces, lambda cell: cell.budgets.items()))
     in_both = {cell.key for pair in same for cell in pair}
     shared = {(cell.name, cell.eps) for cell, _ in same}
 
@@ -107,7 +102,7 @@ def faced(
     left_counted, right_counted = (
         [cell for cell in cells if counts(cell)] for cells in (left_cells, right_cells)
     )
-    harder, why = _harder(left_counted, right_counted, comparable)
+    harder, why = _harder(left_counted, right_counted, surfaces, in_both)
     dropped = [
         _what_differs(cell, others)
         for cells, others in ((left_cells, right_cells), (right_cells, left_cells))
@@ -129,14 +124,41 @@ def _through_alike(left: _Cell, right: _Cell, surfaces: tuple[Collection[str], .
     return left.family != right.family or not both or left.surface == right.surface
 
 
+def _paired(
+    left: Iterable[_Cell],
+    right: Iterable[_Cell],
+    surfaces: tuple[Collection[str], ...],
+    also: Callable[[_Cell], Iterable[Any]] = lambda cell: (),
+) -> Iterator[tuple[_Cell, _Cell]]:
+    """Yield the cells of both sides that are alike but for budgets, and in what `also` says of them."""
+
+    def kind(cell: _Cell) -> tuple[Any, ...]:
+        return cell.name, cell.fixed, *also(cell)
+
+    by_kind: dict[tuple[Any, ...], list[_Cell]] = {}
+    for other in right:
+        by_kind.setdefault(kind(other), []).append(other)
+    for cell in left:
+        for other in by_kind.get(kind(cell), ()):
+            if _through_alike(cell, other, surfaces):
+                yield cell, other
+
+
 def _harder(
-    left: Sequence[_Cell], right: Sequence[_Cell], comparable: Sequence[tuple[_Cell, _Cell]]
+    left: Sequence[_Cell],
+    right: Sequence[_Cell],
+    surfaces: tuple[Collection[str], ...],
+    in_both: set[str],
 ) -> tuple[Harder, str]:
-    """Return which side was attacked harder, and by what."""
-    counted = {cell.key for cell in (*left, *right)}
-    pairs = [pair for pair in comparable if {cell.key for cell in pair} <= counted]
-    covered = {other.key for cell, other in pairs if _covers(cell, other)}
-    covered |= {cell.key for cell, other in pairs if _covers(other, cell)}
+    """Return which side was attacked harder, and by what; `in_both` are the cells that are the same on both."""
+    covered = set(in_both)
+    pairs = chain(
+        _paired([cell for cell in left if cell.key not in covered], right, surfaces),
+        _paired(left, [cell for cell in right if cell.key not in covered], surfaces),
+    )
+    for cell, other in pairs:
+        covered |= {other.key} if _covers(cell, other) else set()
+        covered |= {cell.key} if _covers(other, cell) else set()
     more_left = [cell for cell in left if cell.key not in covered]
     more_right = [cell for cell in right if cell.key not in covered]
     on_left = _what_differs(more_left[0], right) if more_left else ""

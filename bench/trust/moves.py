@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.measure.outcomes import Floats, Outcomes
 from bench.measure.validity import valid_rows
-from bench.store.columns import attacked
+from bench.store.columns import attacked, places
 
 #: Attacks that move every image, also where they find nothing, and whose steps use the whole radius. Others
 #: return the clean image where they find nothing, or the nearest one.
@@ -69,8 +69,9 @@ def _moves(rows: pd.DataFrame) -> dict[str, Moves]:
     gain = (rows["adv_confidence"] - rows["clean_confidence"]).to_numpy(float, na_value=np.nan)
     spent = _spent(rows)
     found = {}
-    for cell, places in rows.groupby("cell", sort=False).indices.items():
-        at = np.asarray(places)
+    every = np.arange(len(rows))
+    for cell, there in places(rows["cell"]).items():
+        at = every[there]
         if not tried[at].any():
             continue
         withstood, reasons = at[kept[at]], at[invalid[at]]
@@ -89,8 +90,7 @@ def _spent(rows: pd.DataFrame) -> Floats:
     largest = rows["linf"].to_numpy(float, na_value=np.nan)
     eps = rows["eps"].to_numpy(float, na_value=np.nan)
     shares = np.full(len(rows), np.nan)
-    for norm in rows["norm"].unique():
-        there = (rows["norm"] == norm).to_numpy(bool)
+    for norm, there in places(rows["norm"]).items():
         limit = np.minimum(eps[there], _HALF) if norm == "linf" else eps[there]
         shares[there] = rows[norm].to_numpy(float, na_value=np.nan)[there] / limit
     return np.where(largest >= _HALF, 1.0, shares)

@@ -80,7 +80,14 @@ class Made:
 
     @property
     def words(self) -> list[str]:
-        return ["--suite", str(self.suite), "--plugin", str(self.plugin), "--results", str(self.results)]
+        return [
+            "--suite",
+            str(self.suite),
+            "--plugin",
+            str(self.plugin),
+            "--results",
+            str(self.results),
+        ]
 
 
 def make(folder: Path, size: Size) -> Made:
@@ -95,7 +102,7 @@ def make(folder: Path, size: Size) -> Made:
     store = open_store(made.results)
     log = start_run(store, manifest(plan, None))
     # A killed machine may lose this store, and nobody minds.
-    with mock.patch.object(os, "fsync", lambda handle: None):
+    with mock.patch.object(os, "fsync", return_value=None):
         for key in plan.cells:
             _write(store, plan, key)
     log.append({"event": "end"})

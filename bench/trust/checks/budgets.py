@@ -114,7 +114,7 @@ def _too_few(at: Tried, least: float, reach: float) -> Finding | None:
 
 def passes_are_not_wasted(results: Results) -> Finding:
     """Note passes that were spent on images that the model gets wrong without any attack."""
-    rows = results.rows[results.rows["kind"] == "attack"]
+    rows = results.rows.loc[results.rows["kind"] == "attack", ["forwards", "backwards", "correct"]]
     passes = (rows["forwards"].fillna(0) + rows["backwards"].fillna(0)).astype(float)
     total, wasted = float(passes.sum()), float(passes[~rows["correct"]].sum())
     if not total:

@@ -18,26 +18,29 @@ _ROUNDING = 1e-5
 
 def rows_agree_with_themselves(results: Results) -> Finding:
     """Judge each stored success again by its row: within the radius, without fault, with another label."""
-    rows = results.rows[attacked(results.rows)]
-    if rows.empty:
+    rows = results.rows
+    tried_rows = attacked(rows)
+    count = int(tried_rows.sum())
+    if not count:
         return Finding(status="not applicable", sentence="no image was attacked")
-    for what, there in _contradictions(rows).items():
+    for what, found in _contradictions(rows).items():
+        there = tried_rows & found
         if there.any():
-            first = rows[there].iloc[0]
+            first = rows.loc[there, ["index", "cell"]].iloc[0]
             return Finding(
                 status="fail", value=float(there.sum()), bound="no row", cell=str(first["cell"]),
-                sentence=f"{what} in {int(there.sum())} of {len(rows)} rows, first for image {first['index']} of cell "
+                sentence=f"{what} in {int(there.sum())} of {count} rows, first for image {first['index']} of cell "
                 f"{str(first['cell'])[:12]}: rows were changed, or a faulty version wrote them",
                 remedy="run the suite again with `--overwrite always`",
             )  # fmt: skip
     return Finding(
         status="pass", value=0.0, bound="no row",
-        sentence=f"of {len(rows)} rows, all that say success are one by their own label and norm",
+        sentence=f"of {count} rows, all that say success are one by their own label and norm",
     )  # fmt: skip
 
 
 def _contradictions(rows: pd.DataFrame) -> dict[str, pd.Series[bool]]:
-    """Return where rows of attacked images contradict themselves, by how."""
+    """Return where rows of attacked images contradict themselves, by how; those of other images may do so."""
     success = rows["success"]
     same = (rows["adv_label"] == rows["label"]).fillna(False).astype(bool)
     aimed = rows["goal"].isin(("targeted", "source-target"))

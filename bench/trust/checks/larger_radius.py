@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.measure.outcomes import Outcomes
 from bench.spec import number
+from bench.store.columns import by_image
 from bench.trust.bounds import Bounds
 from bench.trust.checks.registry import Check, Finding
 from bench.trust.tried import (
@@ -133,11 +134,7 @@ def _clean_images(outcomes: Outcomes) -> dict[str, pd.DataFrame]:
         rows = rows[rows["clean_l2"].notna()]
     elif not any(at.norm == "linf" and at.eps >= _GREY for at in tried(outcomes)):
         return {}  # older versions did not record how far an image is from black
-    rows = rows.drop_duplicates(["model", "index"])
-    return {
-        str(model): of_model.set_index("index")
-        for model, of_model in rows.groupby("model", sort=False)
-    }
+    return by_image(rows, ["label", *_FROM_BLACK])
 
 
 def _turned_into_one(at: Tried, clean: pd.DataFrame | None) -> pd.Series[int] | None:

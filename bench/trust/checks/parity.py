@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from bench.errors import SpecError
 from bench.measure.outcomes import Outcomes
 from bench.measure.statistics import mcnemar
 from bench.spec import TOOLKITS, AttackSpec, Toolkit, eps_text
-from bench.store.columns import attacked
+from bench.store.columns import attacked, places
 from bench.store.results import Results
 from bench.trust.checks.registry import Check, Finding, Status
 
@@ -90,12 +90,10 @@ def parity(results: Results) -> pd.DataFrame:
     cells = cells[
         groups["toolkit"].transform("nunique") > 1
     ]  # in a large run, few cells have a counterpart
-    tried = results.rows[results.rows["cell"].isin(cells["cell"])]
-    tried = tried[attacked(tried)]
-    rows = {str(cell): frame.set_index("index") for cell, frame in tried.groupby("cell")}
+    rows = _by_cell(results.rows, set(cells["cell"]))
     pairs = []
     for _, group in cells.groupby(alike, sort=False, dropna=False):
-        by_toolkit = {cell["toolkit"]: cell for _, cell in group.iterrows()}
+        by_toolkit = {cell["toolkit"]: cell for cell in group.to_dict("records")}
         for left, right in combinations([name for name in TOOLKITS if name in by_toolkit], 2):
             pairs.append(_compare(results, rows, by_toolkit[left], by_toolkit[right]))
     table = pd.DataFrame(pairs, columns=list(_COLUMNS))
@@ -106,15 +104,24 @@ def parity(results: Results) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def _by_cell(rows: pd.DataFrame, cells: Collection[str]) -> Mapping[str, pd.DataFrame]:
+    """Return what is compared of the images that some cells attacked, by cell, indexed by image."""
+    tried = rows.loc[
+        rows["cell"].isin(cells) & attacked(rows), ["cell", "index", "success", *_NORMS]
+    ].set_index("index")
+    told = tried[["success", *_NORMS]]
+    return {cell: told.iloc[at] for cell, at in places(tried["cell"]).items()}
+
+
 def _canonical(parameters: dict[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True)
 
 
 def _compare(
     results: Results,
-    rows: dict[str, pd.DataFrame],
-    left_cell: pd.Series[Any],
-    right_cell: pd.Series[Any],
+    rows: Mapping[str, pd.DataFrame],
+    left_cell: Mapping[Hashable, Any],
+    right_cell: Mapping[Hashable, Any],
 ) -> dict[str, Any]:
     """Return one row of the table; `rows` are the rows of attacked images by cell, indexed by image."""
     left, right = left_cell["toolkit"], right_cell["toolkit"]
@@ -154,7 +161,7 @@ def _compare(
 
 
 def _expected(
-    cell: pd.Series[Any], eps: str | None, left: Toolkit, right: Toolkit
+    cell: Mapping[Hashable, Any], eps: str | None, left: Toolkit, right: Toolkit
 ) -> tuple[Parity | None, str]:
     """Return what the catalogue expects of a pair, and its cause."""
     from bench.attacks.catalogue import expected_parity
@@ -172,10 +179,11 @@ def _pair(left: pd.DataFrame | None, right: pd.DataFrame | None) -> _Pair | None
     """Return the rows of the images that both cells attacked; None if there is none."""
     if left is None or right is None:
         return None
-    both = left.index.intersection(right.index)
-    if both.empty:
+    if not left.index.equals(right.index):
+        both = left.index.intersection(right.index)
+        left, right = left.loc[both], right.loc[both]
+    if left.empty:
         return None
-    left, right = left.loc[both], right.loc[both]
     left_broke, right_broke = left["success"], right["success"]
     return _Pair(
         left=left,
