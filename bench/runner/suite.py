@@ -215,6 +215,9 @@ def _in_words(path: Path, error: ValidationError) -> str:
         return f"{path}: {where}: no such field; it takes {', '.join(_fields(table))}"
     if first["type"] == "list_type" and isinstance(first["input"], dict):
         return f"{path}: {where}: this is one table; write [[{where}]] for each of a list of them"
+    if first["type"] == "model_type":
+        table_name = where.partition("[")[0]
+        return f"{path}: {where}: {first['input']!r} is no table; write [[{table_name}]], and its fields below"
     if first["type"] == "missing":
         return f"{path}: {where}: this field is missing"
     message = first["msg"][0].lower() + first["msg"][1:]

@@ -76,6 +76,7 @@ def test_a_folder_of_class_folders_is_a_data_set(tmp_path):
     ('title  = "T"\n', "", r"mine\.toml: title: this field is missing"),
     ('title  = "T"', 'title = ""', r"title: .*at least 1 character"),
     ("[[models]]", "[models]", r"models: this is one table; write \[\[models\]\] for each"),
+    ('title  = "T"', 'title = "T"\nclaims = ["c"]', r"claims\[1\]: 'c' is no table; write \[\[claims\]\]"),
     ('title  = "T"', 'title = "T"\ntitel = "T"', r"titel: no such field"),
     ('data   = "digits"', 'data = "digit"', r"data: no data set named 'digit'; did you mean digits"),
     ('data   = "digits"', 'data = "digits"\nimages = 0', r"images: .*\(it says 0\)"),
