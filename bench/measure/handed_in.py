@@ -28,7 +28,7 @@ def fates(rows: pd.DataFrame, values: int) -> dict[str, int]:
         "broken": broken,
         "withstood": right & (why == "") & ~broken & ~missing,
         "not handed in": right & missing,
-        "over budget, by no more than 8 bits round": nearly,
+        "over budget, by no more than rounding to 8 bits adds": nearly,
         "over budget, by more": over & ~nearly,
         "outside [0, 1]": outside,
         "not finite": other,

@@ -130,7 +130,7 @@ def test_pictures_hold_their_list_and_are_never_written_over(invoke, folder):
     # The digits are no whole 255ths, so that pictures of them lie beyond the budget wherever it was spent.
     shown, images, _ = judged(invoke, folder, second[1], code=1)
     assert shown["robust_accuracy"] is None
-    assert images["over budget, by no more than 8 bits round"] > COUNT / 2
+    assert images["over budget, by no more than rounding to 8 bits adds"] > COUNT / 2
 
 
 def test_a_run_without_a_figure_has_no_images(invoke, folder):

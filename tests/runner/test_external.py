@@ -98,7 +98,10 @@ def test_each_image_is_judged_as_it_is_in_the_file(tmp_path, monkeypatch, net, a
 
 @pytest.mark.parametrize(
     ("beyond", "fate"),
-    [(0.5 / 255, "over budget, by no more than 8 bits round"), (3 / 255, "over budget, by more")],
+    [
+        (0.5 / 255, "over budget, by no more than rounding to 8 bits adds"),
+        (3 / 255, "over budget, by more"),
+    ],
 )
 def test_images_beyond_the_budget_break_nothing(tmp_path, monkeypatch, net, attacked, beyond, fate):
     monkeypatch.chdir(tmp_path)
