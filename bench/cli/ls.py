@@ -109,8 +109,9 @@ def _screen(records: list[dict[str, Any]]) -> None:
 
 
 def _screen_of_models(records: list[dict[str, Any]]) -> None:
-    """Print the models family by family, as the data sets come."""
-    from bench.cli.display import print_table
+    """Print the models family by family, as the data sets come, then the forms of addresses."""
+    from bench.addresses.address import SCHEMES
+    from bench.cli.display import print_list, print_table
 
     order = list(dict.fromkeys((record["data"], record["family"]) for record in records))
     records = sorted(records, key=lambda record: order.index((record["data"], record["family"])))
@@ -127,6 +128,10 @@ def _screen_of_models(records: list[dict[str, Any]]) -> None:
         ],
         group="family: surfaces",
     )
+    print_list("Models at addresses, and what must be installed for them", [
+        (scheme.form, f"pip install 'crossfire-bench[{scheme.extra}]'" if scheme.extra else "nothing")
+        for scheme in SCHEMES.values()
+    ])  # fmt: skip
 
 
 def _screen_of_suites(records: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import bench
+from bench.addresses.address import SCHEMES
 from bench.errors import SpecError
 from bench.model_names import MODELS
 from bench.zoo import load_model
@@ -129,3 +130,12 @@ def test_a_plugin_may_call_its_model_as_an_address_of_no_scheme(monkeypatch):
     monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
     bench.register_model("own:net", data="digits")(lambda: load_model("digits/mlp"))
     assert load_model("own:net").spec.num_classes == 10
+
+
+def test_the_list_of_models_ends_with_the_forms_of_addresses(invoke, tmp_path):
+    listed = invoke("ls", "models", cwd=tmp_path).stdout
+    _, _, addresses = listed.partition("Models at addresses, and what must be installed for them\n")
+    told = dict(line.split(maxsplit=1) for line in addresses.splitlines())
+    assert set(told) == {scheme.form for scheme in SCHEMES.values()}
+    assert told["timm:NAME"] == "pip install 'crossfire-bench[timm]'"
+    assert told["hub:OWNER/REPO:ENTRY"] == "nothing"
