@@ -32,8 +32,8 @@ def facts(name: str) -> Dataset:
     """Return the facts of the images in a file; of the images themselves only type and shape are read.
 
     Raises:
-        SpecError: an address of another form, no such file, or arrays that hold no images and labels.
-        PrerequisiteError: the file is damaged.
+        SpecError: an address of another form, or arrays that hold no images and labels.
+        PrerequisiteError: there is no such file, or it is damaged.
     """
     from bench.data.checked_arrays import check_labels, check_layout
 
@@ -56,7 +56,7 @@ def images(name: str, split: str) -> LabelledImages:
 
     Raises:
         SpecError: as in `facts`, or values outside of [0, 1].
-        PrerequisiteError: the file is damaged.
+        PrerequisiteError: the file is missing or damaged.
     """
     from bench.data.checked_arrays import labelled
 
@@ -78,7 +78,7 @@ def _read(name: str) -> tuple[Path, str]:
     address = DataAddress.read(name)
     file = Path(address.place).expanduser().absolute()
     if not file.is_file():
-        raise SpecError(
+        raise PrerequisiteError(
             f"{name}: no such file; write it with numpy.savez(file, images=x, labels=y)"
         )
     return file, address.settings.get("models", "")

@@ -85,13 +85,14 @@ def facts(name: str) -> Dataset:
     """Return the facts of the images at an address; files are only looked at.
 
     Raises:
-        SpecError: as in `Chosen.read`, or the folder lacks files.
+        SpecError: as in `Chosen.read`.
+        PrerequisiteError: the folder lacks files.
     """
     chosen = Chosen.read(name)
     wanted = [f"{each}.npy" for each in ("labels", *chosen.corruptions)]
     missing = [file for file in wanted if not (chosen.folder / file).is_file()]
     if missing:
-        raise SpecError(
+        raise PrerequisiteError(
             f"{name}: {chosen.folder} has no {missing[0]}; unpack CIFAR-10-C.tar "
             f"(https://zenodo.org/records/2535967) and name the folder with its .npy files"
         )

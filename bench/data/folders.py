@@ -62,7 +62,8 @@ def facts(name: str) -> Dataset:
     """Return the facts of a folder as a data set.
 
     Raises:
-        SpecError: a name of another form, no such folder, or one without classes or with an empty class.
+        SpecError: a name of another form, or a folder without classes or with an empty class.
+        PrerequisiteError: there is no such folder.
     """
     folder = Folder.read(name)
     splits = _drawn(folder)
@@ -109,10 +110,11 @@ def class_files(folder: Path) -> dict[str, list[str]]:
     """Return the files of each class, relative to the folder, both sorted by name.
 
     Raises:
-        SpecError: no such folder, or one without classes or with an empty class.
+        SpecError: a folder without classes or with an empty class.
+        PrerequisiteError: there is no such folder.
     """
     if not folder.is_dir():
-        raise SpecError(f"{folder} is no folder; name one with a folder for each class")
+        raise PrerequisiteError(f"{folder} is no folder; name one with a folder for each class")
     classes = sorted(
         entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != "."
     )

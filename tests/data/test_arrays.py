@@ -110,7 +110,7 @@ def test_other_classes_or_shapes_than_those_of_the_models_are_refused(write):
 
 
 def test_files_that_are_none_or_lack_an_array_are_said(tmp_path):
-    with pytest.raises(SpecError, match="no such file; write it with numpy"):
+    with pytest.raises(PrerequisiteError, match="no such file; write it with numpy"):
         DATASETS[f"npz:{tmp_path / 'nowhere.npz'}"]
     (tmp_path / "bad.npz").write_bytes(b"PK no")
     with pytest.raises(PrerequisiteError, match=r"is no \.npz file that can be read"):

@@ -67,7 +67,7 @@ def test_the_checksum_is_of_the_images_used(folder):
 def test_what_is_missing_or_wrong_is_said(folder):
     with pytest.raises(SpecError, match="did you mean fog"):
         DATASETS[f"cifar10-c:{folder}?corruption=fogg"]
-    with pytest.raises(SpecError, match=r"has no spatter\.npy"):
+    with pytest.raises(PrerequisiteError, match=r"has no spatter\.npy"):
         DATASETS[f"cifar10-c:{folder}?corruption=spatter"]
     np.save(folder / "saturate.npy", np.zeros((20, 32, 32, 3), dtype=np.float32))
     with pytest.raises(PrerequisiteError, match=r"saturate\.npy holds float32"):

@@ -111,7 +111,7 @@ def test_wrong_settings_are_said(birds, setting, words):
 def test_folders_that_are_no_data_set_are_said(tmp_path):
     with pytest.raises(SpecError, match="name the folder"):
         load("folder:", "test")
-    with pytest.raises(SpecError, match="nowhere is no folder"):
+    with pytest.raises(PrerequisiteError, match="nowhere is no folder"):
         load(f"folder:{tmp_path / 'nowhere'}", "test")
     (tmp_path / "one").mkdir()
     with pytest.raises(SpecError, match="has 1 class folders"):

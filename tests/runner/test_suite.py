@@ -5,7 +5,7 @@ import pytest
 
 import bench
 from bench.attacks.rows import ATTACKS
-from bench.errors import SpecError
+from bench.errors import PrerequisiteError, SpecError
 from bench.runner.suite import load_suite
 from bench.suite_files import known_suites, suite_name
 
@@ -67,7 +67,7 @@ def test_a_folder_of_class_folders_is_a_data_set(tmp_path):
     text = GOOD.replace('data   = "digits"', f'data = "{named}"\nsplit = "test"')
     assert load_suite(written(tmp_path, text)).images[0].data == named
     text = text.replace("birds", "nowhere")
-    with pytest.raises(SpecError, match="nowhere is no folder"):
+    with pytest.raises(PrerequisiteError, match="nowhere is no folder"):
         load_suite(written(tmp_path, text))
 
 

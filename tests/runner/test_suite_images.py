@@ -129,12 +129,15 @@ def test_a_cell_grows_along_its_order_and_within_its_list(suite, tmp_path):
     ({"images": "some.txt", "order": "random"}, "order: the images are listed"),
     ({"images": "some.txt", "data": ["digits", "mnist"]}, "a list is of one data set"),
     ({"order": "sorted"}, "'sorted' is no order of images"),
-    ({"data": "npz:nowhere.npz"}, "data: npz:nowhere.npz: no such file"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_with_the_suite(suite, tmp_path, head, words):
     (tmp_path / "some.txt").write_text("1\n")
     with pytest.raises(SpecError, match=rf"drawn\.toml: .*{words}"):
         suite(**head)
+    with pytest.raises(
+        PrerequisiteError, match=r"drawn\.toml: data: npz:nowhere\.npz: no such file"
+    ):
+        suite(data="npz:nowhere.npz")
 
 
 def test_a_report_says_which_images_they_are(suite, tmp_path):
