@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.address import DATA_SCHEMES
 from bench.data.orders import drawn_order, listed_order
 from bench.data.table import DATASETS
 from bench.errors import BenchError, SpecError
@@ -45,8 +46,7 @@ class NamedImages:
             known = DATASETS[name]
         except KeyError:
             raise SpecError(
-                f"{self.path}: data: {unknown('data set', name, list(DATASETS))}; if it comes from a plug-in, name that "
-                f"with --plugin FILE"
+                f"{self.path}: data: {_unknown(name)}; if it comes from a plug-in, name that with --plugin FILE"
             ) from None
         except BenchError as error:
             raise type(error)(f"{self.path}: data: {error}") from error
@@ -74,3 +74,11 @@ class NamedImages:
             raise SpecError("images: a list is of one data set; write a suite for each")
         file = self.path.parent / Path(str(self.images)).expanduser()
         return listed_order(file, name, self.split)
+
+
+def _unknown(name: str) -> str:
+    """Return what is said of a data set that there is not; of one that looks like an address, the forms of these."""
+    if ":" not in name:
+        return str(unknown("data set", name, list(DATASETS)))
+    forms = ", ".join(scheme.form.partition("?")[0] for scheme in DATA_SCHEMES.values())
+    return f"no data set named {name!r}; addresses of data sets are {forms}"

@@ -128,6 +128,7 @@ def test_a_cell_grows_along_its_order_and_within_its_list(suite, tmp_path):
     ({"images": "none.txt"}, r"none\.txt: No such file"),
     ({"images": "some.txt", "order": "random"}, "order: the images are listed"),
     ({"images": "some.txt", "data": ["digits", "mnist"]}, "a list is of one data set"),
+    ({"data": "zip:birds"}, "no data set named 'zip:birds'; addresses of data sets are folder:PATH, .*npz:FILE"),
     ({"order": "sorted"}, "'sorted' is no order of images"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_with_the_suite(suite, tmp_path, head, words):
