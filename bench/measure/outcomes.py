@@ -20,7 +20,7 @@ gives its share, because the least of several measured shares would be too low.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -140,8 +140,7 @@ class Outcomes:
     def group(self, cells: Iterable[str]) -> Group:
         """Return what some cells of one model and norm did together; cells that are not done left out."""
         done = [cell for cell in cells if cell in self.break_distances]
-        table = side_by_side(self.break_distances, done)
-        images, distances = table.index, table.to_numpy(float).reshape(len(table), len(done))
+        images, distances = _side_by_side([self.break_distances[cell] for cell in done])
         not_finite = _flags_by_image(self.not_finite, done, images).any(axis=1)
         return Group(
             images=images,
@@ -303,6 +302,16 @@ def side_by_side(distances: Mapping[str, pd.Series[float]], cells: Iterable[str]
     Cells that are not done are left out. NaN where a cell has no row for an image.
     """
     return pd.DataFrame({cell: distances[cell] for cell in cells if cell in distances})
+
+
+def _side_by_side(distances: Sequence[pd.Series[float]]) -> tuple[pd.Index[Any], Floats]:
+    """Return the images of some cells, and the distances at which these break them, (images, cells)."""
+    first = distances[0].index if distances else pd.RangeIndex(0)
+    if all(one.index is first or one.index.equals(first) for one in distances):
+        columns = [one.to_numpy() for one in distances]
+        return first, np.array(columns, dtype=float).reshape(len(columns), len(first)).T
+    table = pd.DataFrame(dict(enumerate(distances)))
+    return table.index, table.to_numpy(float)
 
 
 def attacked_by_all(distances: pd.DataFrame, cells: Iterable[str]) -> pd.DataFrame:

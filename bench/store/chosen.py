@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.errors import PrerequisiteError, SpecError
 from bench.store.runlog import runs
-from bench.store.store import Store
+from bench.store.store import Store, open_store
 from bench.suite_files import run_command, suite_name
 
 
@@ -19,6 +19,24 @@ class Chosen:
 
     start: dict[str, Any]
     notes: tuple[str, ...] = ()
+
+
+def chosen_in(
+    root: str | Path, suite: str, content: str | None = None, run: str | None = None
+) -> tuple[Store, Chosen]:
+    """Return a results folder and the run of a suite in it, as `choose_run` does.
+
+    Raises:
+        SpecError: there is no such run, or it is of another suite.
+        PrerequisiteError: the folder has no run of the suite.
+        StoreError: the folder has another schema.
+    """
+    if not (Path(root) / "store.json").exists():
+        raise PrerequisiteError(
+            f"no run of suite {suite!r} in {root}; make one with: {run_command(suite, Path(root))}"
+        )
+    store = open_store(root, create=False)
+    return store, choose_run(store, suite, content, run)
 
 
 def choose_run(

@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.errors import PrerequisiteError, StoreError
@@ -159,6 +159,32 @@ def write_together(files: Mapping[Path, bytes], elsewhere: str = ELSEWHERE) -> N
             raise
         for folder in dict.fromkeys(path.parent for path in files):
             sync_folder(folder)
+    except OSError as error:
+        raise cannot_write(path, error, elsewhere) from error
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, elsewhere: str = ELSEWHERE) -> Iterator[Path]:
+    """Return in a `with` a path to write a long file to, which takes its name when all of it is written.
+
+    Args:
+        path: of the file; its folder is created if it is missing.
+        elsewhere: the option that names another file, for the message.
+
+    Raises:
+        StoreError: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}")
+    try:
+        make_folder(path.parent)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error, elsewhere) from error
 

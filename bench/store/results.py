@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.errors import PrerequisiteError, StoreError
+from bench.errors import StoreError
 from bench.spec import Claim, Setting, number
 from bench.store import columns
 from bench.store.added import Added
-from bench.store.chosen import choose_run
+from bench.store.chosen import chosen_in
 from bench.store.findings import Checked, checked
 from bench.store.fits import read_perturbation
 from bench.store.frames import filled, to_pandas
 from bench.store.identity import canonical_json
 from bench.store.parts import MEND
 from bench.store.runlog import events
-from bench.store.store import Store, open_store
-from bench.suite_files import run_command, suite_name
+from bench.store.store import Store
+from bench.suite_files import suite_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -231,12 +231,7 @@ def load_results(
         PrerequisiteError: the folder has no run of the suite.
         StoreError: the folder has another schema, or a file in it is missing or damaged.
     """
-    store = open_store(root, create=False) if (Path(root) / "store.json").exists() else None
-    if store is None:
-        raise PrerequisiteError(
-            f"no run of suite {suite!r} in {root}; make one with: {run_command(suite, Path(root))}"
-        )
-    chosen = choose_run(store, suite, content, run)
+    store, chosen = chosen_in(root, suite, content, run)
     start = chosen.start
     planned = {cell["cell"]: _planned(cell, start["protocol"]) for cell in start["cells"]}
     records = {key: store.record(key) for key in planned}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli.export import FORMATS
+from bench.cli.export import IMAGES
 from bench.data.handed_in import read_handed_in
 from bench.data.labelled import LabelledImages
 from bench.data.layouts import _WRITERS, ImagesOut, write_images
@@ -42,7 +42,7 @@ def test_what_other_programs_find():
     np.testing.assert_array_equal(mnist, X_ADV[:, :1].flatten(1))
 
 
-@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("layout", IMAGES)
 def test_each_is_read_back(tmp_path, layout):
     for ending, content in write_images(out(), layout).items():
         (tmp_path / f"a{ending}").parent.mkdir(exist_ok=True)
@@ -55,12 +55,12 @@ def test_each_is_read_back(tmp_path, layout):
 
 
 def test_the_command_offers_every_layout():
-    assert set(FORMATS) == set(_WRITERS)
+    assert set(IMAGES) == set(_WRITERS)
 
 
 def test_layouts_without_places_hold_the_first_images_alone():
     places = torch.tensor([0, 2])
-    for layout in FORMATS:
+    for layout in IMAGES:
         if layout in ("npz", "pt", "png"):
             write_images(out(X_ADV[places], places), layout)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -11,6 +11,9 @@ from bench.report.blocks import Column, Table
 
 #: A group whose names have more characters stands above its rows, where it has the width of the page.
 _SHORT = 40
+
+#: The most rows of a table that a document has: about ten pages.
+MOST_ROWS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,23 @@ class Layout:
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     notes: tuple[str, ...]
+
+
+def shortened(table: Table, most: int = MOST_ROWS) -> Table:
+    """Return a table with so many rows that people leaf through it, and a note where rows were left out.
+
+    Each group keeps as many of its first rows as the others do, at least one.
+    """
+    frame, count = table.frame, len(table.frame)
+    if count <= most:
+        return table
+    groups = frame[table.group] if table.group in frame else pd.Series("", index=frame.index)
+    several = groups.nunique()
+    each = max(1, most // several)
+    kept = frame[(groups.groupby(groups, sort=False).cumcount() < each).to_numpy()].iloc[:most]
+    of_each = f" of each {table.group}" if several > 1 else ""
+    note = f"The first rows{of_each}: {len(kept):,} of {count:,}. The CSV files have all."
+    return replace(table, frame=kept.reset_index(drop=True), notes=(note, *table.notes))
 
 
 def layout(table: Table) -> Layout:

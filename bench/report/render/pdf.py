@@ -27,7 +27,7 @@ from bench.report.blocks import (
 )
 from bench.report.picture_blocks import PictureGrid, Sheet
 from bench.report.render.faults import of_section
-from bench.report.render.layout import layout
+from bench.report.render.layout import layout, shortened
 
 _TEMPLATE = "report.typ"
 
@@ -110,7 +110,7 @@ def _block(block: Block, attach: Attach) -> dict[str, Any] | None:
         case ThreatMatrix():
             return None
         case Table():
-            return _table(block) if block.inline and len(block.frame) else None
+            return _table(shortened(block)) if block.inline and len(block.frame) else None
         case Figure():
             plain: dict[str, Any] = {
                 "file": attach(block.pdf, "pdf"), "caption": block.caption, "wide": block.wide,
