@@ -34,7 +34,7 @@ import torch
 import bench
 
 
-@bench.register_data("drawn", input_shape=(1, 6, 6), splits={{"test": {images}}}, classes=list("abcdefghij"))
+@bench.register_data("{data}", input_shape=(1, 6, 6), splits={{"test": {images}}}, classes=list("abcdefghij"))
 def drawn(split):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand({images}, 1, 6, 6, generator=generator)
@@ -51,7 +51,7 @@ def tiny(turn):
 
 
 for turn in range({models}):
-    bench.register_model(f"drawn/tiny-{{turn:03d}}", data="drawn")(tiny(turn))
+    bench.register_model(f"{data}/tiny-{{turn:03d}}", data="{data}")(tiny(turn))
 """
 
 
@@ -68,6 +68,14 @@ class Size:
     @property
     def cells(self) -> int:
         return self.models * self.attacks * self.radii
+
+    @property
+    def data(self) -> str:
+        return f"drawn-{self.models}-{self.images}"
+
+    @property
+    def titles(self) -> list[str]:
+        return [f"{self.data}/tiny-{turn:03d}" for turn in range(self.models)]
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ def make(folder: Path, size: Size) -> Made:
     """Write a suite, its plug-in, and a store in which all its cells are done."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Made(folder / "thousands.toml", folder / "thousands.py", folder / "results")
-    made.plugin.write_text(_PLUGIN.format(images=size.images, models=size.models))
+    made.plugin.write_text(_PLUGIN.format(data=size.data, images=size.images, models=size.models))
     made.suite.write_text(_suite(size))
     load_plugin(made.plugin)
     plan = make_plan(load_suite(str(made.suite)))
@@ -118,15 +126,14 @@ def _suite(size: Size) -> str:
         }
         for turn in range(size.attacks // 2)
     ]  # fmt: skip
-    models = [f"drawn/tiny-{turn:03d}" for turn in range(size.models)]
     claims = [
         {
             "says": f"{left} withstands more than {right}", "left": left, "right": right,
             "attacks": ["pgd"], "norm": "linf", "eps": eps, "expect": "left > right",
         }
-        for left, right in pairwise(models)
+        for left, right in pairwise(size.titles)
     ]  # fmt: skip
-    return build.suite(models, attacks, claims, data="drawn", images=size.images)
+    return build.suite(size.titles, attacks, claims, data=size.data, images=size.images)
 
 
 def _write(store: Store, plan: Plan, key: str) -> None:
