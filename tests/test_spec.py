@@ -16,7 +16,7 @@ def test_the_columns_of_a_row_are_these_in_this_order():
         "borderline,abstained,l0,l1,l2,linf,iterations,forwards,backwards,seconds,seed,"
         "certified_radius,adversarial_radius,adv_margin,ineffective,draws,clean_share,share,"
         "chosen_share,clean_l2,clean_linf,centred_l2,centred_linf,changed_pixels,changed_values,"
-        "unclipped_label,unclipped_l2,unclipped_linf"
+        "unclipped_label,unclipped_l2,unclipped_linf,broken_by"
     )
 
 

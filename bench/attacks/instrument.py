@@ -37,10 +37,13 @@ class Probe(nn.Module):
         guided: bool (N,), whether some gradient so far was neither zero nor NaN.
         answered: bool (N,), whether some scores so far differed from the first ones; recorded only
             if `watch_scores` is set.
+        broken_by: the name of the attack that broke an image, of several that are made in turn, None where
+            none did; None for an attack by itself.
     """
 
     radius = 1.0
     watch_scores = False
+    broken_by: list[str | None] | None = None
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
         super().__init__()
@@ -56,7 +59,7 @@ class Probe(nn.Module):
         self.trace: torch.Tensor | None = None
         self.guided, self.answered = nobody > 0, nobody > 0
         self._first: torch.Tensor | None = None
-        self._all_guided = False
+        self._all_guided = self._all_answered = False
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # A copy, since some networks write into their input, which is the attack's own image.
@@ -96,6 +99,8 @@ class Probe(nn.Module):
 
     def _watch(self, scores: torch.Tensor, rows: torch.Tensor | None) -> None:
         """Record for which images the scores differ from the first ones."""
+        if self._all_answered:
+            return
         if self._first is None:
             self._first = scores.new_full((len(self.forwards), scores.shape[1]), torch.nan)
         at = torch.arange(len(self.forwards), device=scores.device) if rows is None else rows
@@ -104,6 +109,7 @@ class Probe(nn.Module):
         # Read again after writing, since one batch may hold the same row many times.
         first = self._first[at]
         self.answered |= self._of_rows(((first != scores) & ~first.isnan()).any(1), rows)
+        self._all_answered = self.answered.is_cpu and bool(self.answered.all())
 
     def _of_rows(self, flags: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Return flags of the images of a batch as flags of the rows, bool (N,): whether any of a row's is set."""

@@ -7,10 +7,15 @@ from typing import Literal
 
 import torch
 
+from bench.attacks.autoattack import members
 from bench.attacks.catalogue import parameter
+from bench.attacks.in_turn import in_turn
 from bench.attacks.job import Job, Perturbation
 from bench.attacks.native.adaptive import Adaptive, adaptive
+from bench.attacks.native.apgd import APGD, apgd
+from bench.attacks.native.ball import Ball
 from bench.attacks.native.deepfool import DeepFool, deepfool
+from bench.attacks.native.fab import FAB, fab_t
 from bench.attacks.native.fgsm import FGSM, fgsm
 from bench.attacks.native.lbfgs import LBFGS, lbfgs
 from bench.attacks.native.noise import noise
@@ -18,7 +23,9 @@ from bench.attacks.native.one_pixel import OnePixel, one_pixel
 from bench.attacks.native.radius import fgsm_radius, ifgsm_radius
 from bench.attacks.native.result import NativeResult
 from bench.attacks.native.sparsefool import SparseFool, sparsefool
+from bench.attacks.native.square import Square, square
 from bench.attacks.native.universal import Universal, universal
+from bench.attacks.restarts import restarted
 from bench.spec import Norm, number
 
 #: The overshoot of the image returned by DeepFool that clips at the end, whatever its `overshoot`: so the
@@ -138,6 +145,49 @@ def _adaptive(job: Job) -> torch.Tensor:
     )
 
 
+def _ball(job: Job) -> Ball:
+    return Ball("l2" if job.spec.norm == "l2" else "linf", job.eps)
+
+
+def _apgd(job: Job) -> torch.Tensor:
+    spec = job.spec
+    parameters = APGD(
+        ball=_ball(job),
+        steps=spec.parameter("steps"),
+        loss="ce" if spec.name == "apgd-ce" else "dlr",
+        eot=spec.parameter("eot"),
+        targets=spec.parameter("targets") if spec.name == "apgd-t" else 0,
+    )
+    return apgd(job.probe, job.x, job.y, parameters, job.seed)
+
+
+def _fab_t(job: Job) -> torch.Tensor:
+    spec = job.spec
+    parameters = FAB(
+        ball=_ball(job),
+        steps=spec.parameter("steps"),
+        restarts=spec.parameter("restarts"),
+        alpha_max=spec.amount("alpha_max"),
+        eta=spec.amount("eta"),
+        beta=spec.amount("beta"),
+        targets=spec.parameter("targets"),
+    )
+    return fab_t(job.probe, job.x, job.y, parameters, job.seed)
+
+
+def _square(job: Job) -> torch.Tensor:
+    parameters = Square(
+        ball=_ball(job),
+        queries=job.spec.parameter("queries"),
+        p_init=job.spec.amount("p_init"),
+    )
+    return square(job.probe, job.x, job.y, parameters, job.seed)
+
+
+def _autoattack(job: Job) -> torch.Tensor:
+    return in_turn(job, members(job.spec, "native"))
+
+
 def _fgsm_radius(job: Job) -> torch.Tensor:
     job.probe.iterations = torch.ones_like(job.probe.forwards)
     return fgsm_radius(
@@ -192,6 +242,18 @@ def _universal(job: Job) -> Perturbation:
 
 ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("fgsm", "linf"): _fgsm,
+    ("apgd-ce", "linf"): restarted(_apgd),
+    ("apgd-ce", "l2"): restarted(_apgd),
+    ("apgd-dlr", "linf"): restarted(_apgd),
+    ("apgd-dlr", "l2"): restarted(_apgd),
+    ("apgd-t", "linf"): restarted(_apgd),
+    ("apgd-t", "l2"): restarted(_apgd),
+    ("fab-t", "linf"): _fab_t,
+    ("fab-t", "l2"): _fab_t,
+    ("square", "linf"): restarted(_square),
+    ("square", "l2"): restarted(_square),
+    ("autoattack", "linf"): _autoattack,
+    ("autoattack", "l2"): _autoattack,
     ("adaptive", "linf"): _adaptive,
     ("adaptive", "l2"): _adaptive,
     ("noise", "linf"): _noise,

@@ -46,6 +46,8 @@ class AttackResult(NamedTuple):
             not return them.
         trace: float32 (N, most steps + 1), how near the goal each image was at first and after each
             step, NaN after its last; None for attacks that keep none.
+        broken_by: for each image, the attack that broke it, of several that are made in turn, or None;
+            None for an attack by itself.
     """
 
     x_adv: torch.Tensor
@@ -56,6 +58,7 @@ class AttackResult(NamedTuple):
     ineffective: list[str | None] | None = None
     unclipped: torch.Tensor | None = None
     trace: torch.Tensor | None = None
+    broken_by: list[str | None] | None = None
 
 
 class Fitted(NamedTuple):
@@ -140,7 +143,7 @@ def run_attack(
     why = _ineffective(spec, probe, _unmoved(images, x_adv))
     return AttackResult(
         x_adv, probe.forwards.cpu(), probe.backwards.cpu(), taken, seconds, why, probe.unclipped,
-        probe.trace,
+        probe.trace, probe.broken_by,
     )  # fmt: skip
 
 

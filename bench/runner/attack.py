@@ -186,6 +186,7 @@ def _of(crafted: AttackResult, at: torch.Tensor) -> AttackResult:
         None if crafted.ineffective is None else [crafted.ineffective[i] for i in rows.tolist()],
         None if crafted.unclipped is None else crafted.unclipped[at],
         None if crafted.trace is None else crafted.trace[rows],
+        None if crafted.broken_by is None else [crafted.broken_by[i] for i in rows.tolist()],
     )
 
 
@@ -216,6 +217,7 @@ def _costs(n: int, judged: Judged | None) -> dict[str, list[Any]]:
         "iterations": spread(None if iterations is None else iterations.tolist(), None),
         "seconds": spread(judged and [judged.tried.seconds / len(judged.at)] * len(judged.at), 0.0),
         "ineffective": spread(tried and tried.ineffective, None),
+        "broken_by": spread(tried and tried.broken_by, None),
         "target": spread(None if target is None else target.tolist(), None),
     }
 

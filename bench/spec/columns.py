@@ -39,7 +39,8 @@ SIZES = ("clean_l2", "clean_linf", "centred_l2", "centred_linf")
 #: `adv_margin` is the score of the true class minus the largest other one, `ineffective` why an attack had
 #: nothing to guide it; `draws` to `chosen_share` are about the draws of random models, `changed_*` are the
 #: shares of pixels and of channel values that differ from the clean image, and `unclipped_*` are about the
-#: image before a last clip to [0, 1], which is judged nowhere.
+#: image before a last clip to [0, 1], which is judged nowhere. `broken_by` names the attack that broke an image, of
+#: several that are made in turn.
 ROW: Mapping[str, Column] = MappingProxyType({
     "cell": _TEXT, "kind": _TEXT, "dataset": _TEXT, "split": _TEXT, "index": _COUNT,
     "model": _TEXT, "family": _TEXT, "attack": _TEXT, "toolkit": _TEXT, "surface": _TEXT,
@@ -56,6 +57,7 @@ ROW: Mapping[str, Column] = MappingProxyType({
     **dict.fromkeys(SIZES, Column("float")), "changed_pixels": Column("float"),
     "changed_values": Column("float"), "unclipped_label": Column("int"),
     "unclipped_l2": Column("float"), "unclipped_linf": Column("float"),
+    "broken_by": Column("text"),
 })  # fmt: skip
 
 COLUMNS: tuple[str, ...] = tuple(ROW)

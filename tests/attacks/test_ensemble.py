@@ -1,4 +1,4 @@
-"""AutoAttack and its targeted parts, from torchattacks 3.5.1."""
+"""AutoAttack, ours and of torchattacks' parts, and the targeted parts of torchattacks 3.5.1."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from bench.errors import UnsupportedAttack
 
 
 def run(
-    model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, **words
+    model, x, y, name: str, norm: str, eps=None, num_classes: int = 10, kit="torchattacks", **words
 ) -> AttackResult:
     spec = catalogue.resolve(name, norm, eps or EPS[norm], words)
-    return run_attack(spec, "torchattacks", model, Batch(x, y), num_classes=num_classes, seed=0)
+    return run_attack(spec, kit, model, Batch(x, y), num_classes=num_classes, seed=0)
 
 
+@pytest.mark.parametrize("kit", ["torchattacks", "native"])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("without", ["", "apgd-t", "fab-t"])
-def test_autoattack_is_its_parts_in_turn(trained, norm, without) -> None:
+def test_autoattack_is_its_parts_in_turn(trained, norm, without, kit) -> None:
     net, x, y = trained.net, trained.x, trained.y
     eps = {"linf": 0.07, "l2": 0.3}[norm]
     left_out = {without.replace("-", "_"): False} if without else {}
-    whole = run(net, x, y, "autoattack", norm, eps, steps=5, queries=30, **left_out)
+    whole = run(net, x, y, "autoattack", norm, eps, kit=kit, steps=5, queries=30, **left_out)
+    broken_by: list[str | None] = [None] * len(x)
     x_adv, left = x.clone(), torch.arange(len(x))
     forwards, backwards = torch.zeros(len(x)).long(), torch.zeros(len(x)).long()
     parts = [("apgd-ce", {"steps": 5}), ("apgd-t", {"steps": 5}), ("fab-t", {"steps": 5}),
@@ -37,14 +39,18 @@ def test_autoattack_is_its_parts_in_turn(trained, norm, without) -> None:
         if name == without:
             continue
         assert len(left)
-        part = run(net, x[left], y[left], name, norm, eps, **words)
+        part = run(net, x[left], y[left], name, norm, eps, kit=kit, **words)
         # What each part came up with is looked at once more.
         forwards[left] += part.forwards + 1
         backwards[left] += part.backwards
         fooled = net(part.x_adv).argmax(1) != y[left]
         x_adv[left[fooled]] = part.x_adv[fooled]
+        for row in left[fooled].tolist():
+            broken_by[row] = name
         left = left[~fooled]
     assert torch.equal(whole.x_adv, x_adv)
+    assert whole.broken_by == broken_by
+    assert "apgd-ce" in broken_by
     assert 0 < len(left) < len(x)
     assert torch.equal(x_adv[left], x[left])
     assert (whole.forwards.tolist(), whole.backwards.tolist()) == (

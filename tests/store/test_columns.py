@@ -99,7 +99,15 @@ def written(table: Any) -> bytes:
 
 
 def test_rows_written_before_some_columns_came_are_read() -> None:
-    later = ["adv_margin", "ineffective", "draws", "clean_share", "share", "chosen_share"]
+    later = [
+        "adv_margin",
+        "ineffective",
+        "draws",
+        "clean_share",
+        "share",
+        "chosen_share",
+        "broken_by",
+    ]
     table = columns.decode(columns.encode(ROWS, None))[0]
     before = columns.decode(written(table.drop(later)))[0]
     read = frames.to_pandas([before, table])

@@ -7,6 +7,8 @@ from bench.spec import Toolkit
 
 THREE: tuple[Toolkit, ...] = ("art", "foolbox", "torchattacks")
 ADV_LIB: tuple[Toolkit, ...] = ("adv-lib",)
+#: Of the parts of AutoAttack, which toolkits had before ours and adv-lib's: those run where none is named.
+NATIVE: tuple[Toolkit, ...] = ("native",)
 STEPS = Parameter("count", 10, least=1)
 STEP_SIZE = Parameter("amount", QUARTER_OF_EPS)
 RESTARTS = Parameter("count", 1, least=1)

@@ -16,6 +16,7 @@ from bench.attacks.row import (
 from bench.attacks.rows.common import (
     ADV_LIB,
     EOT,
+    NATIVE,
     RESTARTS,
     STEP_SIZE,
     STEPS,
@@ -34,11 +35,11 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
     return Attack(
         name=name,
         norms={
-            "linf": ("art", "torchattacks", *ADV_LIB),
-            "l2": ("art", "torchattacks", *ADV_LIB),
+            "linf": ("art", "torchattacks", *NATIVE, *ADV_LIB),
+            "l2": ("art", "torchattacks", *NATIVE, *ADV_LIB),
             "l1": ADV_LIB,
         },
-        on_request=ADV_LIB,
+        on_request=(*NATIVE, *ADV_LIB),
         parameters={
             "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
@@ -48,7 +49,10 @@ def _apgd(name: str, alike: float, loss: str, *needs: Need) -> Attack:
         needs=needs,
         parity=(
             Agreement(
-                verdict("each draws its own start: ART in the ball, torchattacks on it", alike)
+                verdict(
+                    "each draws its own start: ART and native in the ball, torchattacks on it",
+                    alike,
+                )
             ),
         ),
         note=f"steps along the gradient of {loss}, halved when they no longer help",
@@ -176,24 +180,33 @@ ROWS = (
     ),
     Attack(
         name="fab-t",
-        norms=dict.fromkeys(_THREE_NORMS, ("torchattacks", *ADV_LIB)),
-        on_request=ADV_LIB,
+        norms={
+            "linf": ("torchattacks", *NATIVE, *ADV_LIB),
+            "l2": ("torchattacks", *NATIVE, *ADV_LIB),
+            "l1": ("torchattacks", *ADV_LIB),
+        },
+        on_request=(*NATIVE, *ADV_LIB),
         parameters={**_FAB, "targets": _TARGETS},
         refusals=(
             Refusal("adv-lib", "restarts", 1, "begins anew only once it has tried every class"),
         ),
-        parity=(_FAB_ALIKE,),
+        parity=(
+            _FAB_ALIKE,
+            Agreement(
+                verdict("the same steps; native's projections are rounded differently", 0.95)
+            ),
+        ),
         note="FAB towards each of the classes most likely next in turn, at most `targets` of them; a "
         "gradient a step",
     ),
     Attack(
         name="apgd-t",
         norms={
-            "linf": ("torchattacks", *ADV_LIB),
-            "l2": ("torchattacks", *ADV_LIB),
+            "linf": ("torchattacks", *NATIVE, *ADV_LIB),
+            "l2": ("torchattacks", *NATIVE, *ADV_LIB),
             "l1": ADV_LIB,
         },
-        on_request=ADV_LIB,
+        on_request=(*NATIVE, *ADV_LIB),
         parameters={
             "steps": Parameter("count", 100, least=1),
             "restarts": RESTARTS,
@@ -208,6 +221,9 @@ ROWS = (
                     0.9,
                 )
             ),
+            Agreement(
+                verdict("each draws its own start, native in the ball, torchattacks on it", 0.95)
+            ),
         ),
         needs=(
             Need(kind="classes", least=4, why="compares the first logit with the third and fourth"),
@@ -217,7 +233,8 @@ ROWS = (
     ),
     Attack(
         name="autoattack",
-        norms={"linf": ("torchattacks",), "l2": ("torchattacks",)},
+        norms={"linf": ("torchattacks", *NATIVE), "l2": ("torchattacks", *NATIVE)},
+        on_request=NATIVE,
         parameters={
             "steps": Parameter("count", 100, least=1, constant_cost=True),
             "queries": Parameter("count", 5000, least=1),
@@ -244,6 +261,7 @@ ROWS = (
                 instead="ask for apgd-ce, apgd-t and fab-t by themselves",
             ),
         ),
+        parity=(Agreement(verdict("each draws its own starts and squares", 0.95)),),
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
         "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves out "
         "apgd-t, which needs four classes, and fab_t=false leaves out fab-t",

@@ -11,7 +11,7 @@ from bench.attacks.row import (
     norm,
     rate,
 )
-from bench.attacks.rows.common import RESTARTS
+from bench.attacks.rows.common import NATIVE, RESTARTS
 
 #: The last query is kept for the image that was found.
 _QUERIES = Parameter("count", 5000, least=2)
@@ -19,7 +19,8 @@ _QUERIES = Parameter("count", 5000, least=2)
 ROWS = (
     Attack(
         name="square",
-        norms={"linf": ("art", "torchattacks"), "l2": ("torchattacks",)},
+        norms={"linf": ("art", "torchattacks", *NATIVE), "l2": ("torchattacks", *NATIVE)},
+        on_request=NATIVE,
         access="score",
         parameters={
             "queries": Parameter("count", 5000, least=1),
@@ -47,7 +48,10 @@ ROWS = (
         parity=(
             Agreement(
                 # With 100 queries two seeds of torchattacks differ as much; with 1000 all agree.
-                rate(0.2, "each draws its own squares, torchattacks one for a whole batch")
+                rate(
+                    0.2,
+                    "each draws its own squares, torchattacks and native one for a whole batch",
+                )
             ),
         ),
         note="random squares, kept where the margin shrinks; queries are steps of each restart, and "

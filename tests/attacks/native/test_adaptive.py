@@ -12,10 +12,10 @@ import bench
 from bench.attacks.catalogue import resolve
 from bench.attacks.instrument import attacked
 from bench.attacks.native.adaptive import Adaptive, adaptive, cascade
-from bench.attacks.native.adaptive.ball import Ball
 from bench.attacks.native.adaptive.budget import Budget
 from bench.attacks.native.adaptive.model import Model
 from bench.attacks.native.adaptive.survivors import Survivors
+from bench.attacks.native.ball import Ball
 from bench.errors import SpecError
 from bench.spec import BLACK_BOX_SURFACE, WHOLE_MODEL_SURFACE
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from bench.attacks.instrument import Probe
 from bench.attacks.native.adaptive.ascent import Climb, climb
-from bench.attacks.native.adaptive.ball import Ball
 from bench.attacks.native.adaptive.budget import Budget
 from bench.attacks.native.adaptive.decision_only import walk
 from bench.attacks.native.adaptive.first_product import FirstProduct, Link, TiedNetwork, link_of
@@ -27,6 +26,7 @@ from bench.attacks.native.adaptive.substitute import transfer
 from bench.attacks.native.adaptive.survivors import Survivors
 from bench.attacks.native.adaptive.together import climb_together, depends_on_batch
 from bench.attacks.native.adaptive.views import NoGradient, View
+from bench.attacks.native.ball import Ball
 
 #: What the ascents increase, the best first.
 _AIMS = (Aim("ce"), Aim("margin"), Aim("dlr"), Aim("margin", 1), Aim("margin", 2), Aim("margin", 3))

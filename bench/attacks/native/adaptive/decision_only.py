@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from bench.attacks.native.adaptive.ball import column
 from bench.attacks.native.adaptive.survivors import Survivors
+from bench.attacks.native.ball import column
 
 #: Images of other classes and coarse noises that are tried as a start, and how often the way is halved.
 _OTHERS, _NOISES, _HALVINGS = 3, 8, 6

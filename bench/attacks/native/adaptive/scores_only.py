@@ -7,9 +7,9 @@ import math
 import torch
 
 from bench.adapters.passes import images_at_once
-from bench.attacks.native.adaptive.ball import Ball, column
 from bench.attacks.native.adaptive.losses import as_logits, margin_of
 from bench.attacks.native.adaptive.survivors import Survivors
+from bench.attacks.native.ball import Ball, column
 
 #: The share of the pixels in the first square, and after which shares of the queries that is halved: those
 #: of the paper, for 10,000 queries.

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.attacks.native.adaptive.ball import column
 from bench.attacks.native.adaptive.losses import Aim, as_logits, loss_of
 from bench.attacks.native.adaptive.survivors import Answer, Survivors
+from bench.attacks.native.ball import column
 
 #: How often the substitute is fitted, attacked, and told what the model says of its adversarial images.
 _ROUNDS = 3

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import torch
 
-from bench.attacks.native.adaptive.ball import Ball
 from bench.attacks.native.adaptive.budget import Budget
 from bench.attacks.native.adaptive.losses import Aim, margin_of
 from bench.attacks.native.adaptive.model import Model
 from bench.attacks.native.adaptive.views import View
+from bench.attacks.native.ball import Ball
 
 #: How far another class must lead, relative to the largest score, for an image to be settled: nearer to the
 #: boundary, rounding in a batch of another size may turn the decision. Votes of draws must lead by more.

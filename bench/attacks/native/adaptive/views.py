@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from bench.attacks.instrument import Probe
-from bench.attacks.native.adaptive.ball import column
 from bench.attacks.native.adaptive.losses import Aim, as_logits, loss_of, margin_of
+from bench.attacks.native.ball import column
 from bench.errors import BenchError
 
 
