@@ -21,6 +21,7 @@ from bench.spec import (
     AttackSpec,
     Goal,
     ImageSet,
+    Norm,
     RowKind,
     Scalar,
     Toolkit,
@@ -91,7 +92,9 @@ def resolve(
         if parameter not in attack.parameters:
             raise unknown(f"parameter of {name}", parameter, [*attack.parameters, "goal", "source"])
     values = {
-        parameter: parameter_value(
+        parameter: _members(requested.get(parameter, rule.default), known_norm, radius)
+        if rule.kind == "members"
+        else parameter_value(
             f"{name}: {parameter}", rule, requested.get(parameter, rule.default), radius
         )
         for parameter, rule in attack.parameters.items()
@@ -109,6 +112,13 @@ def resolve(
     return AttackSpec(
         name=name, norm=known_norm, eps=radius, parameters=tuple(sorted(values.items()))
     )
+
+
+def _members(value: object, norm: Norm, eps: str | None) -> str:
+    """Return the members of a cascade as one text, each resolved by this table."""
+    from bench.attacks.members import read_members, written  # which asks this module
+
+    return written(read_members(value, norm, eps))
 
 
 def _later(attack: Attack) -> dict[str, Scalar]:

@@ -67,6 +67,7 @@ MEANINGS: Mapping[str, str] = {
     "max_eps": "largest radius that is searched",
     "max_rotation": "largest rotation, in degrees",
     "max_translation": "largest shift, in pixels",
+    "members": "attacks in order, each with its parameters and, where it is not ours, its toolkit",
     "n0": "noisy copies that choose the class; where radii are named, at most",
     "overshoot": "how far beyond the boundary a step goes, as a share of its length",
     "p_init": "share of the pixels in the first square",
@@ -108,6 +109,9 @@ MEANINGS: Mapping[str, str] = {
     "vfga steps": "values that are changed, at most",
     "universal clip": "whether images are clipped to [0, 1] during the fit",
     "universal steps": "steps of DeepFool on one image; its result is not used if it needs them all",
+    "worst-case-fast queries": "queries of square, where it is made",
+    "worst-case-fast steps": "steps of apgd-ce, apgd-dlr and apgd-t",
+    "worst-case-fast targets": "classes that apgd-t is made towards; 0 leaves out apgd-dlr and apgd-t",
 }
 
 _EPS = "radius in units of [0, 1], such as 0.03 or 8/255"
@@ -187,6 +191,7 @@ def _values(rule: Parameter) -> str:
         "fit": "such as train 1000",
         "model": "a name",
         "file": ".pt, .npz, .npy, or a folder of PNG",
+        "members": 'a list such as [{ name = "apgd-ce", steps = 20 }]',
     }[rule.kind]
 
 

@@ -21,10 +21,12 @@ class Member(NamedTuple):
     Attributes:
         spec: of the norm and radius of the whole.
         toolkit: that runs it.
+        only: bool (N,), on the CPU: the images that it is made on, of those left; None for all that are.
     """
 
     spec: AttackSpec
     toolkit: Toolkit
+    only: torch.Tensor | None = None
 
 
 def in_turn(job: Job, members: Iterable[Member]) -> torch.Tensor:
@@ -35,15 +37,21 @@ def in_turn(job: Job, members: Iterable[Member]) -> torch.Tensor:
 
     Args:
         job: on the whole batch.
-        members: the attacks in order; the next is asked for when those before are done.
+        members: the attacks in order; the next is asked for when those before are done, so that it may depend on
+            what the job's probe recorded by then.
     """
     x_adv = job.x.clone()
     broken_by: list[str | None] = [None] * len(job.x)
-    left = torch.arange(len(job.x), device=job.x.device)
-    for spec, toolkit in members:
-        if not len(left):
-            break
-        x, y = job.x[left], job.y[left]
+    job.probe.broken_by = broken_by
+    for spec, toolkit, only in members:
+        at = torch.tensor(
+            [row for row, by in enumerate(broken_by) if by is None and (only is None or only[row])],
+            dtype=torch.int64,
+        )
+        if not len(at):
+            continue
+        rows = at.to(job.x.device)
+        x, y = job.x[rows], job.y[rows]
         probe = Probe(job.probe.net, x).eval()
         probe.radius = job.probe.radius
         probe.watch_scores = catalogue.access(spec.name) == "score"
@@ -51,12 +59,10 @@ def in_turn(job: Job, members: Iterable[Member]) -> torch.Tensor:
         tried = driver(toolkit).ATTACKS[spec.name, spec.norm](part).detach()
         with torch.no_grad():
             fooled = probe(tried).argmax(1) != y
-        job.probe.join(probe, left.cpu())
-        x_adv[left[fooled]] = tried[fooled]
-        for row in left[fooled].tolist():
+        job.probe.join(probe, at)
+        x_adv[rows[fooled]] = tried[fooled]
+        for row in at[fooled.cpu()].tolist():
             broken_by[row] = spec.name
-        left = left[~fooled]
-    job.probe.broken_by = broken_by
     return x_adv
 
 

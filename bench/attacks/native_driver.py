@@ -7,10 +7,11 @@ from typing import Literal
 
 import torch
 
-from bench.attacks.autoattack import members
+from bench.attacks import autoattack, worst_case_fast
 from bench.attacks.catalogue import parameter
-from bench.attacks.in_turn import in_turn
+from bench.attacks.in_turn import Member, in_turn
 from bench.attacks.job import Job, Perturbation
+from bench.attacks.members import read_members
 from bench.attacks.native.adaptive import Adaptive, adaptive
 from bench.attacks.native.apgd import APGD, apgd
 from bench.attacks.native.ball import Ball
@@ -185,7 +186,16 @@ def _square(job: Job) -> torch.Tensor:
 
 
 def _autoattack(job: Job) -> torch.Tensor:
-    return in_turn(job, members(job.spec, "native"))
+    return in_turn(job, autoattack.members(job.spec, "native"))
+
+
+def _cascade(job: Job) -> torch.Tensor:
+    asked = read_members(job.spec.parameter("members"), job.spec.norm, job.spec.eps)
+    return in_turn(job, [Member(*member) for member in asked])
+
+
+def _worst_case_fast(job: Job) -> torch.Tensor:
+    return in_turn(job, worst_case_fast.members(job.spec, job.probe))
 
 
 def _fgsm_radius(job: Job) -> torch.Tensor:
@@ -254,6 +264,10 @@ ATTACKS: Mapping[tuple[str, Norm], Callable[[Job], torch.Tensor]] = {
     ("square", "l2"): restarted(_square),
     ("autoattack", "linf"): _autoattack,
     ("autoattack", "l2"): _autoattack,
+    ("cascade", "linf"): _cascade,
+    ("cascade", "l2"): _cascade,
+    ("worst-case-fast", "linf"): _worst_case_fast,
+    ("worst-case-fast", "l2"): _worst_case_fast,
     ("adaptive", "linf"): _adaptive,
     ("adaptive", "l2"): _adaptive,
     ("noise", "linf"): _noise,

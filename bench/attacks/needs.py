@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from bench.attacks.catalogue import parameter, row_of
+from bench.attacks.members import read_members
 from bench.attacks.row import Need, NeedKind
 from bench.spec import AttackSpec, Toolkit, number, whole
 
@@ -41,6 +42,12 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
         if why is not None:
             kit = toolkit + ("'" if toolkit.endswith("s") else "'s")
             return f"{kit} {spec.name} {why}"
+    members = dict(spec.parameters).get("members")
+    if members is not None:
+        for member, kit in read_members(members, spec.norm, spec.eps):
+            why = unmet(member, kit, shape, classes)
+            if why is not None:
+                return f"{spec.name}: {why}"
     return None
 
 

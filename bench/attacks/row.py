@@ -10,7 +10,9 @@ from typing import Literal
 from bench.spec import Norm, Scalar, Toolkit
 
 ParityClass = Literal["identical", "one-ulp", "verdict", "rate", "norm", "differs"]
-WordKind = Literal["count", "amount", "amounts", "flag", "choice", "target", "fit", "model", "file"]
+WordKind = Literal[
+    "count", "amount", "amounts", "flag", "choice", "target", "fit", "model", "file", "members"
+]  # fmt: skip
 NeedKind = Literal["classes", "candidates", "square-images", "square", "odd-square", "pairs"]
 
 #: The default of a step size that follows the radius: a quarter of it, as an exact fraction.
@@ -25,7 +27,8 @@ class Parameter:
         kind: `count` a whole number, `amount` a number or a fraction, `amounts` several of these above 0 in a
             text (`0.25 0.5`) or `none`, see `bench.attacks.values.amounts`, `flag` true or false,
             `choice` one of `choices`, `target` a rule for the target class, `fit` a split and how many of
-            its images (`train 1000`), `model` the name of a model, or `itself`, `file` the path of a file, which must be given.
+            its images (`train 1000`), `model` the name of a model, or `itself`, `file` the path of a file, which must be given,
+            `members` attacks in order (`bench.attacks.members`).
         default: its value if none is given.
         least: the smallest value allowed; for an amount, None means anything above 0.
         constant_cost: the parameter is a count, such as of iterations, but cost does not scale with it.

@@ -319,6 +319,7 @@ def _iterations(spec: AttackSpec, toolkit: Toolkit, count: int) -> torch.Tensor 
         or catalogue.access(spec.name) == "whole"
         or parameters.get("restarts", 1) != 1
         or "queries" in parameters
+        or "members" in parameters
     ):
         return None
     without_steps = int(catalogue.access(spec.name) == "white")

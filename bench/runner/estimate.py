@@ -14,6 +14,7 @@ import torch
 from bench.adapters.abilities import MayWait
 from bench.adapters.generators import device_of, seeded
 from bench.attacks.catalogue import row_of
+from bench.attacks.members import read_members
 from bench.data.table import fits
 from bench.errors import StoreError
 from bench.runner.cell import fit_identity
@@ -135,6 +136,10 @@ def passes(name: str, parameters: Mapping[str, Any], num_classes: int) -> int:
     passes_of_kind = KINDS[attack.rows].passes
     if passes_of_kind is not None:
         return passes_of_kind(parameters)
+    if "members" in parameters:
+        # Norm and radius make no difference to the passes.
+        asked = read_members(parameters["members"], next(iter(attack.norms)), "1")
+        return sum(passes(spec.name, dict(spec.parameters), num_classes) for spec, _ in asked)
     scaling = [
         parameter
         for parameter, rule in attack.parameters.items()

@@ -288,7 +288,8 @@ def _attacks(
     surfaces = None if table.surfaces is None else _surfaces(path, index, table.surfaces, titles)
     extra: dict[str, Any] = table.model_extra or {}
     axes = {"norm": _listed(table.norm), "eps": _listed(table.eps)}
-    axes |= {key: _listed(value) for key, value in extra.items()}
+    # A list of members is one cascade; all other lists are multiplied out.
+    axes |= {key: [value] if key == "members" else _listed(value) for key, value in extra.items()}
     for name, parameters in _combinations(_listed(table.name), axes, over):
         norm, eps = parameters.pop("norm"), parameters.pop("eps")
         try:

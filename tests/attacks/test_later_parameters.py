@@ -55,6 +55,8 @@ WRITTEN_OUT = {
     "cw-linf": "2e1bffb8d204",
     "sigma-zero": "36143e86ac46",
     "vfga": "6b2cf2313cf7",
+    "cascade": "4c4af136d9e5",
+    "worst-case-fast": "ba4d77025f62",
 }
 
 

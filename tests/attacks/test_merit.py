@@ -219,7 +219,8 @@ def test_noise_never_beats_an_attack_with_a_budget(name, norm, toolkit) -> None:
     by_noise = least_noise(model, x, y, norm)
     assert by_noise.isfinite().sum() >= 4
     eps = round(float(by_noise.median()), 4)
-    words = {"fgsm": {}, "adaptive": {"passes": 200}}.get(name, {"steps": 10})
+    own = {"fgsm": {}, "adaptive": {"passes": 200}, "cascade": {"members": "apgd-ce steps=10"}}
+    words = own.get(name, {"steps": 10})
     spec = catalogue.resolve(name, norm, eps, words)
     tried = run_attack(spec, toolkit, model, Batch(x, y), num_classes=10, seed=0)
     assert ((model(tried.x_adv).argmax(1) != y) | (by_noise > eps)).all()

@@ -27,6 +27,8 @@ WORDS = {
     "fab-t": {"steps": 40, "targets": 1},
     "apgd-t": {"steps": 40, "targets": 1},
     "autoattack": {"steps": 40, "queries": 20},
+    "cascade": {"members": "apgd-ce steps=40, square queries=20"},
+    "worst-case-fast": {"steps": 40, "targets": 1, "queries": 20},
 }
 
 
@@ -41,7 +43,7 @@ class More(nn.Module):
         return torch.cat([self.net(x), x.new_full((len(x), self.more), -50.0)], 1)
 
 
-CLASSES = {"apgd-dlr": 3, "apgd-t": 4, "autoattack": 4}
+CLASSES = {"apgd-dlr": 3, "apgd-t": 4, "autoattack": 4, "worst-case-fast": 4}
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])

@@ -132,7 +132,7 @@ def test_known_suites_are_sound(name):
 
 
 def test_some_suite_of_digits_has_every_attack_in_every_norm():
-    suites = ("digits-full", "digits-sparse", "digits-adv-lib")
+    suites = ("digits-full", "digits-sparse", "digits-adv-lib", "digits-cascade")
     asked = {(a.spec.name, a.spec.norm) for name in suites for a in load_suite(name).attacks}
     assert asked == {(name, norm) for name, row in ATTACKS.items() for norm in row.norms}
 

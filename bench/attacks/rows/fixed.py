@@ -71,6 +71,13 @@ _FAB_ALIKE = as_adv_lib(
 )
 _THREE_NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 _TARGETS = Parameter("count", 9, least=1)
+_ODD_SQUARE = Need(
+    kind="odd-square",
+    side=5,
+    norm="l2",
+    why="has square for a part, which begins with",
+    instead="ask for apgd-ce, apgd-t and fab-t by themselves",
+)
 
 ROWS = (
     Attack(
@@ -253,18 +260,42 @@ ROWS = (
                 why="has apgd-t for a part",
                 instead="set apgd_t=false to go without that part",
             ),
-            Need(
-                kind="odd-square",
-                side=5,
-                norm="l2",
-                why="has square for a part, which begins with",
-                instead="ask for apgd-ce, apgd-t and fab-t by themselves",
-            ),
+            _ODD_SQUARE,
         ),
         parity=(Agreement(verdict("each draws its own starts and squares", 0.95)),),
         note="apgd-ce, apgd-t, fab-t and square, each on the images that withstood the last, with the "
         "published numbers of steps (torchattacks' own class takes 10); apgd_t=false leaves out "
         "apgd-t, which needs four classes, and fab_t=false leaves out fab-t",
+    ),
+    Attack(
+        name="cascade",
+        norms={"linf": NATIVE, "l2": NATIVE},
+        parameters={"members": Parameter("members", "apgd-ce, apgd-t, fab-t, square")},
+        instead="name its members in a suite file",
+        note="the attacks listed in `members`, in order, each on the images that withstood those before; rows say "
+        "which one broke the image",
+    ),
+    Attack(
+        name="worst-case-fast",
+        norms={"linf": NATIVE, "l2": NATIVE},
+        parameters={
+            "steps": Parameter("count", 20, least=1),
+            "targets": Parameter("count", 9, least=0),
+            "queries": Parameter("count", 5000, least=1, constant_cost=True),
+        },
+        needs=(
+            Need(
+                kind="classes",
+                least=4,
+                flag="targets",
+                why="has apgd-t for a part",
+                instead="set targets=0 to go without that part",
+            ),
+            _ODD_SQUARE,
+        ),
+        note="apgd-ce, apgd-dlr and apgd-t with few steps, each on the images that withstood the last, and square "
+        "only where gradients cannot be trusted: images without one, or a batch in which a short look of square "
+        "breaks what gradients left; close to AutoAttack at a tenth of its passes",
     ),
     Attack(
         name="universal",
