@@ -36,7 +36,7 @@ _QUICK: dict[str, dict[str, Scalar]] = {
     "apgd-t": {"steps": 10, "targets": 3},
     "autoattack": {"steps": 5, "queries": 20},
     "cascade": {"members": "apgd-ce steps=20, square queries=20"},
-    "worst-case-fast": {"steps": 5, "targets": 3, "queries": 20},
+    "worst-case-fast": {"steps": 5, "restarts": 1, "targets": 3, "queries": 20},
     "hopskipjump": {"queries": 150, "gradient_queries": 20},
     "boundary": {"queries": 100},
     "square": {"queries": 100},

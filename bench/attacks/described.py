@@ -110,6 +110,7 @@ MEANINGS: Mapping[str, str] = {
     "universal clip": "whether images are clipped to [0, 1] during the fit",
     "universal steps": "steps of DeepFool on one image; its result is not used if it needs them all",
     "worst-case-fast queries": "queries of square, where it is made",
+    "worst-case-fast restarts": "random starts of apgd-ce and of apgd-dlr, each on the images left",
     "worst-case-fast steps": "steps of apgd-ce, apgd-dlr and apgd-t",
     "worst-case-fast targets": "classes that apgd-t is made towards; 0 leaves out apgd-dlr and apgd-t",
 }

@@ -21,7 +21,7 @@ class Member(NamedTuple):
     Attributes:
         spec: of the norm and radius of the whole.
         toolkit: that runs it.
-        only: bool (N,), on the CPU: the images that it is made on, of those left; None for all that are.
+        only: bool (N,), the images that it is made on, of those left; None for all that are.
     """
 
     spec: AttackSpec
@@ -44,24 +44,23 @@ def in_turn(job: Job, members: Iterable[Member]) -> torch.Tensor:
     broken_by: list[str | None] = [None] * len(job.x)
     job.probe.broken_by = broken_by
     for spec, toolkit, only in members:
-        at = torch.tensor(
-            [row for row, by in enumerate(broken_by) if by is None and (only is None or only[row])],
-            dtype=torch.int64,
-        )
-        if not len(at):
+        wanted = [True] * len(broken_by) if only is None else only.tolist()
+        at = [row for row, by in enumerate(broken_by) if by is None and wanted[row]]
+        if not at:
             continue
-        rows = at.to(job.x.device)
+        rows = torch.tensor(at, device=job.x.device)
         x, y = job.x[rows], job.y[rows]
         probe = Probe(job.probe.net, x).eval()
         probe.radius = job.probe.radius
+        probe.labels = None if job.probe.labels is None else y
         probe.watch_scores = catalogue.access(spec.name) == "score"
         part = dataclasses.replace(job, spec=spec, probe=probe, x=x, y=y)
         tried = driver(toolkit).ATTACKS[spec.name, spec.norm](part).detach()
         with torch.no_grad():
             fooled = probe(tried).argmax(1) != y
-        job.probe.join(probe, at)
+        job.probe.join(probe, rows)
         x_adv[rows[fooled]] = tried[fooled]
-        for row in at[fooled.cpu()].tolist():
+        for row in rows[fooled].tolist():
             broken_by[row] = spec.name
     return x_adv
 

@@ -37,12 +37,16 @@ class Probe(nn.Module):
         guided: bool (N,), whether some gradient so far was neither zero nor NaN.
         answered: bool (N,), whether some scores so far differed from the first ones; recorded only
             if `watch_scores` is set.
+        labels: int64 (N,), the labels of the rows; None unless `lead` is wanted.
+        lead: float32 (N,), by how much another class led the label in the logits, at most so far, -inf before the
+            first; recorded only with `labels`.
         broken_by: the name of the attack that broke an image, of several that are made in turn, None where
             none did; None for an attack by itself.
     """
 
     radius = 1.0
     watch_scores = False
+    labels: torch.Tensor | None = None
     broken_by: list[str | None] | None = None
 
     def __init__(self, net: nn.Module, originals: torch.Tensor) -> None:
@@ -58,6 +62,7 @@ class Probe(nn.Module):
         self.unclipped: torch.Tensor | None = None
         self.trace: torch.Tensor | None = None
         self.guided, self.answered = nobody > 0, nobody > 0
+        self.lead = torch.full_like(nobody, -torch.inf, dtype=torch.float32)
         self._first: torch.Tensor | None = None
         self._all_guided = self._all_answered = False
 
@@ -71,6 +76,8 @@ class Probe(nn.Module):
         _count(self.forwards, rows)
         if self.watch_scores:
             self._watch(logits.detach(), rows)
+        if self.labels is not None:
+            self._compare(logits.detach(), self.labels, rows)
         if logits.requires_grad:
             # Each backward pass of an attack goes through the logits exactly once.
             logits.register_hook(lambda _: _count(self.backwards, rows))  # type: ignore[no-untyped-call]
@@ -87,6 +94,7 @@ class Probe(nn.Module):
         self.backwards[rows] += part.backwards
         self.guided[rows] |= part.guided
         self.answered[rows] |= part.answered
+        self.lead[rows] = torch.maximum(self.lead[rows], part.lead)
 
     def _guide(self, gradient: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
         """Record which images have a usable gradient, and return it in a layout toolkits can read."""
@@ -116,6 +124,16 @@ class Probe(nn.Module):
         if rows is None:
             return flags
         return torch.zeros_like(self.forwards).index_add_(0, rows, flags.long()) > 0
+
+    def _compare(
+        self, logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None
+    ) -> None:
+        """Record by how much another class leads the labels of the rows."""
+        at = torch.arange(len(self.lead)) if rows is None else rows
+        named = labels[at.to(labels.device)][:, None]
+        others = logits.scatter(1, named, -torch.inf).amax(1)
+        lead = (others - logits.gather(1, named).squeeze(1)).cpu()
+        self.lead.scatter_reduce_(0, at, lead.nan_to_num(nan=-torch.inf), "amax")
 
     @contextmanager
     def playing(self, rows: Sequence[int] | torch.Tensor) -> Iterator[None]:

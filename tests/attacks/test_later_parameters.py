@@ -56,7 +56,7 @@ WRITTEN_OUT = {
     "sigma-zero": "36143e86ac46",
     "vfga": "6b2cf2313cf7",
     "cascade": "4c4af136d9e5",
-    "worst-case-fast": "ba4d77025f62",
+    "worst-case-fast": "1186b74b40df",
 }
 
 

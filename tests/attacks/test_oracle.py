@@ -28,7 +28,7 @@ WORDS = {
     "apgd-t": {"steps": 40, "targets": 1},
     "autoattack": {"steps": 40, "queries": 20},
     "cascade": {"members": "apgd-ce steps=40, square queries=20"},
-    "worst-case-fast": {"steps": 40, "targets": 1, "queries": 20},
+    "worst-case-fast": {"steps": 40, "restarts": 1, "targets": 1, "queries": 20},
 }
 
 

@@ -280,7 +280,8 @@ ROWS = (
         norms={"linf": NATIVE, "l2": NATIVE},
         parameters={
             "steps": Parameter("count", 20, least=1),
-            "targets": Parameter("count", 9, least=0),
+            "restarts": Parameter("count", 4, least=1),
+            "targets": Parameter("count", 6, least=0),
             "queries": Parameter("count", 5000, least=1, constant_cost=True),
         },
         needs=(
@@ -294,8 +295,8 @@ ROWS = (
             _ODD_SQUARE,
         ),
         note="apgd-ce, apgd-dlr and apgd-t with few steps, each on the images that withstood the last, and square "
-        "only where gradients cannot be trusted: images without one, or a batch in which a short look of square "
-        "breaks what gradients left; close to AutoAttack at a tenth of its passes",
+        "only where gradients cannot be trusted: on images that have none, or that a short look of square brings "
+        "nearer to another class than gradients do; close to AutoAttack at a tenth of its passes",
     ),
     Attack(
         name="universal",
