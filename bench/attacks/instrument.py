@@ -129,11 +129,11 @@ class Probe(nn.Module):
         self, logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None
     ) -> None:
         """Record by how much another class leads the labels of the rows."""
-        at = torch.arange(len(self.lead)) if rows is None else rows
-        named = labels[at.to(labels.device)][:, None]
+        at = torch.arange(len(self.lead), device=logits.device) if rows is None else rows
+        named = labels[at][:, None]
         others = logits.scatter(1, named, -torch.inf).amax(1)
-        lead = (others - logits.gather(1, named).squeeze(1)).cpu()
-        self.lead.scatter_reduce_(0, at, lead.nan_to_num(nan=-torch.inf), "amax")
+        lead = (others - logits.gather(1, named).squeeze(1)).nan_to_num(nan=-torch.inf)
+        self.lead.scatter_reduce_(0, at, lead, "amax")
 
     @contextmanager
     def playing(self, rows: Sequence[int] | torch.Tensor) -> Iterator[None]:
