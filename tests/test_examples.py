@@ -69,3 +69,44 @@ def test_a_job_outside_an_array_says_how_to_submit_it(tmp_path):
     )
     assert done.returncode != 0
     assert "run this as a job array" in done.stderr
+
+
+def _submitted(environment, folder, array, *words):
+    """Run one task of the job array `array` (its numbers) under a `bench` that only prints its arguments."""
+    (folder / "bin" / "bench").write_text('#!/bin/sh\necho "$@"\n')
+    given = {
+        "SLURM_ARRAY_TASK_ID": str(array[0]),
+        "SLURM_ARRAY_TASK_COUNT": str(len(array)),
+        "SLURM_ARRAY_TASK_MIN": str(min(array)),
+        "SLURM_ARRAY_TASK_MAX": str(max(array)),
+    }
+    return subprocess.run(
+        ["bash", EXAMPLES / "slurm.sh", *words],
+        cwd=folder, env=environment | given, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("array", [(1,), (3, 5), (1, 3)])
+def test_single_tasks_of_a_job_array_are_submitted_again_with_the_number_of_shares(
+    tmp_path, environment, array
+):
+    again = _submitted(environment, tmp_path, array, "s.toml", "8")
+    assert again.returncode == 0, again.stderr
+    assert f"--shard {array[0]}/8 " in again.stdout
+    assert f"--results shares/{array[0]} " in again.stdout
+
+
+@pytest.mark.parametrize("array", [(3,), (3, 5), (1, 3), (0, 1)])
+def test_a_job_array_that_is_not_numbered_from_1_asks_for_the_number_of_shares(
+    tmp_path, environment, array
+):
+    done = _submitted(environment, tmp_path, array, "s.toml")
+    assert done.returncode == 2
+    assert "say how many shares there are" in done.stderr
+    assert not done.stdout
+
+
+def test_a_job_without_a_suite_says_what_to_write(tmp_path, environment):
+    done = _submitted(environment, tmp_path, (1, 2))
+    assert done.returncode != 0
+    assert "say which suite" in done.stderr
