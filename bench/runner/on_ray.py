@@ -11,10 +11,12 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -280,6 +282,8 @@ def join(address: str, luggage: str, **resources: int) -> None:
 
     if ray.is_initialized():
         return
+    main = threading.current_thread() is threading.main_thread()
+    ended = signal.getsignal(signal.SIGTERM)
     alone: dict[str, Any] = {"include_dashboard": False, **resources} if address == ALONE else {}
     try:
         ray.init(
@@ -288,6 +292,8 @@ def join(address: str, luggage: str, **resources: int) -> None:
         )  # fmt: skip
         # Words of the cluster go to stdout, where data goes, even with log_to_driver=False.
         ray._private.worker._worker_logs_enabled = False
+        if main:  # that of Ray aborts with a trace of the stack; the end of this process ends what it started
+            signal.signal(signal.SIGTERM, ended)
     except Exception as error:  # Ray raises what it likes
         raise PrerequisiteError(f"--address {address}: {first_line(error)}") from error
 

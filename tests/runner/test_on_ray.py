@@ -202,3 +202,11 @@ def test_killed_without_a_common_folder_it_goes_on(cluster, machines, folder, mo
     assert again.wait() == 1, (folder / "said").read_text()
     assert (ended.count("kept"), ended.count("done")) == (before, 16 - before)
     compare_with_local(folder, "apart", monkeypatch)
+
+
+def test_terminated_it_ends_without_a_trace_of_the_stack(cluster, machines, folder):
+    process = start(folder, cluster)
+    wait_for(process, 1)
+    process.terminate()
+    assert process.wait(30) == -signal.SIGTERM
+    assert "SIGTERM received" not in (folder / "said").read_text()
