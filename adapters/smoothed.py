@@ -241,8 +241,10 @@ def check_sampling(name: str, alpha: object, **counts: object) -> None:
 
 
 def _check_radii(name: str, radii: Sequence[float]) -> None:
+    if isinstance(radii, str | int | float):
+        raise SpecError(f"{name}: radii={radii!r} is not a list of numbers, such as [0.25, 0.5]")
     for each in radii:
-        if isinstance(each, bool) or not 0 < each < math.inf:
+        if isinstance(each, bool | str) or not 0 < each < math.inf:
             raise SpecError(f"{name}: radius {each!r} is not a number above 0")
 
 

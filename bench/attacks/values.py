@@ -80,6 +80,8 @@ def _amounts_text(value: Scalar, what: str) -> str:
     """Return several amounts in one spelling: `0.5 0.25` becomes `0.25 0.5`."""
     if value == _NO_AMOUNTS:
         return _NO_AMOUNTS
+    if isinstance(value, str) and ("," in value or ";" in value):
+        raise SpecError(f"{what}: {value!r}: write spaces between the numbers, as in '0.25 0.5'")
     words = value.split() if isinstance(value, str) else [value]
     texts = {_amount_text(each, what) for each in words}
     if not texts or any(number(each) <= 0 for each in texts):

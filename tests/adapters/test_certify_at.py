@@ -119,3 +119,10 @@ def test_too_few_copies_are_refused_as_by_certify():
     model, x, _ = linear([0.3])
     with pytest.raises(SpecError, match="set n=10 or more"):
         model.certify_at(x, RADII, n=9)
+
+
+@pytest.mark.parametrize("radii", [0.25, "0.25", ["0.25"], [True]])
+def test_radii_that_are_no_list_of_numbers_are_refused(radii):
+    model, x, _ = linear([0.3])
+    with pytest.raises(SpecError, match=r"list of numbers|not a number above 0"):
+        model.certify_at(x, radii)

@@ -105,6 +105,12 @@ def test_amounts_have_one_spelling_and_one_order() -> None:
     assert amounts(catalogue.parameter(catalogue.resolve("certify", "l2"), "radii")) == ()
 
 
+@pytest.mark.parametrize("radii", ["0.25,0.5", "0.25, 0.5", "0.25; 0.5"])
+def test_amounts_with_commas_are_answered_with_spaces(radii: str) -> None:
+    with pytest.raises(SpecError, match="write spaces between the numbers"):
+        catalogue.resolve("certify", "l2", None, {"radii": radii})
+
+
 def test_a_toolkit_on_request_goes_unnamed_only_where_no_other_has_the_norm() -> None:
     assert catalogue.unnamed("ddn", "l2") == ("foolbox",)
     assert catalogue.unnamed("apgd-ce", "l2") == ("art", "torchattacks")
