@@ -133,13 +133,25 @@ class Outcomes:
     def groups(self) -> Mapping[tuple[str, str], Group]:
         """What all cells of each model and norm did together, by the model's title and the norm."""
         return {
-            (str(model), str(norm)): self.group(cells["cell"])
+            (str(model), str(norm)): self._made_group(
+                [cell for cell in cells["cell"] if cell in self.break_distances]
+            )
             for (model, norm), cells in self.cells.groupby(["model", "norm"], sort=False)
         }
+
+    @cached_property
+    def _whole_groups(self) -> Mapping[str, Group]:
+        """The group of all cells of the model and norm of each cell."""
+        return {cell: group for group in self.groups.values() for cell in group.column}
 
     def group(self, cells: Iterable[str]) -> Group:
         """Return what some cells of one model and norm did together; cells that are not done left out."""
         done = [cell for cell in cells if cell in self.break_distances]
+        whole = self._whole_groups.get(done[0]) if done else None
+        part = None if whole is None else whole.part(done)
+        return self._made_group(done) if part is None else part
+
+    def _made_group(self, done: list[str]) -> Group:
         images, distances = _side_by_side([self.break_distances[cell] for cell in done])
         not_finite = _flags_by_image(self.not_finite, done, images).any(axis=1)
         return Group(
@@ -150,6 +162,7 @@ class Outcomes:
             least=np.where(np.isnan(distances), np.inf, distances).min(axis=1, initial=np.inf),
             not_finite=np.asarray(not_finite, dtype=bool),
             draws=[self.draws[cell].reindex(images) for cell in done if cell in self.draws],
+            alike=not np.isnan(distances).any(),
         )
 
 
@@ -165,6 +178,7 @@ class Group(NamedTuple):
         least: float (N,), the least distance at which any of the cells breaks an image.
         not_finite: bool (N,), whether scores were not finite under any of the cells.
         draws: for a random model, a frame for each cell, by image; see `Outcomes.draws`.
+        alike: whether each cell has a row for each image.
     """
 
     images: pd.Index[Any]
@@ -174,6 +188,7 @@ class Group(NamedTuple):
     least: Floats
     not_finite: Flags
     draws: list[pd.DataFrame]
+    alike: bool
 
     def only(self, images: pd.Index[Any]) -> Group:
         """Return the group with those of its images alone that are among some."""
@@ -186,6 +201,22 @@ class Group(NamedTuple):
             least=self.least[kept],
             not_finite=self.not_finite[kept],
             draws=[frame[kept] for frame in self.draws],
+            alike=self.alike,
+        )
+
+    def part(self, cells: Sequence[str]) -> Group | None:
+        """Return what some of the cells did; None where that is not told by what all of them did."""
+        if self.draws or self.not_finite.any() or not self.alike:
+            return None
+        if not self.column.keys() >= set(cells):
+            return None
+        at = self.columns(cells)
+        distances = self.distances[:, at]
+        return self._replace(
+            column={cell: place for place, cell in enumerate(cells)},
+            distances=distances,
+            evidence=self.evidence[:, at],
+            least=distances.min(axis=1, initial=np.inf),
         )
 
     def columns(self, cells: Iterable[str]) -> list[int]:
@@ -194,6 +225,8 @@ class Group(NamedTuple):
 
     def attacked_by_all(self, cells: Iterable[str]) -> Flags:
         """Return which images, (N,), each of some cells has a row for."""
+        if self.alike:
+            return np.ones(len(self.images), dtype=bool)
         distances = self.distances[:, self.columns(cells)]
         return np.asarray(~np.isnan(distances).any(axis=1), dtype=bool)
 

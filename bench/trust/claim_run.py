@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pandas as pd
@@ -14,6 +14,7 @@ from bench.measure.radius import critical_eps
 from bench.measure.threats import data_sets
 from bench.measure.trainings import trainings
 from bench.store.added import Added
+from bench.trust.faced import FacedCell
 
 #: The columns of a cell that comparisons read; more text columns would make each look-up slow.
 _READ = [
@@ -30,11 +31,13 @@ class ClaimRun:
         outcomes: what every cell did to every image.
         known_radii: the result of `bench.measure.radius.critical_eps`, if computed before.
         known_asked: the run on the images that its suite asks for, if at hand.
+        faced_cells: by key, the cells of comparisons made so far, as `bench.trust.faced` reads them.
     """
 
     outcomes: Outcomes
     known_radii: pd.DataFrame | None = None
     known_asked: ClaimRun | None = None
+    faced_cells: dict[str, FacedCell] = field(default_factory=dict, init=False)
 
     @property
     def added(self) -> Added | None:

@@ -62,7 +62,14 @@ class Faced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
+class FacedCell:
+    """A cell as comparisons read it.
+
+    Attributes:
+        fixed: all that is alike in cells that differ by budgets alone.
+        budgets: the values of `BUDGETS` that it has.
+    """
+
     key: str
     name: str
     toolkit: str
@@ -79,6 +86,7 @@ def faced(
     right: pd.DataFrame,
     surfaces: tuple[Collection[str], Collection[str]],
     radius: float,
+    known: dict[str, FacedCell] | None = None,
 ) -> Faced:
     """Return what both sides faced; see the head of this file.
 
@@ -88,14 +96,16 @@ def faced(
         surfaces: all surfaces through which the run attacks the left model, and the right one.
         radius: the one that is compared; NaN where radii are measured. Cells of another one count
             where both sides have the same, and are passed over elsewhere.
+        known: cells of the run by key, as an earlier comparison read them; those of this one join them.
     """
     eps = _eps(radius)
-    left_cells, right_cells = _cells(left), _cells(right)
+    known = {} if known is None else known
+    left_cells, right_cells = _cells(left, known), _cells(right, known)
     same = list(_paired(left_cells, right_cells, surfaces, lambda cell: cell.budgets.items()))
     in_both = {cell.key for pair in same for cell in pair}
     shared = {(cell.name, cell.eps) for cell, _ in same}
 
-    def counts(cell: _Cell) -> bool:
+    def counts(cell: FacedCell) -> bool:
         without_twin = cell.eps in (None, eps) and (cell.name, cell.eps) not in shared
         return cell.key in in_both or without_twin
 
@@ -118,24 +128,26 @@ def faced(
     )
 
 
-def _through_alike(left: _Cell, right: _Cell, surfaces: tuple[Collection[str], ...]) -> bool:
+def _through_alike(
+    left: FacedCell, right: FacedCell, surfaces: tuple[Collection[str], ...]
+) -> bool:
     """Return whether two cells attack through the same surface, so far as both models have it."""
     both = left.surface in surfaces[1] and right.surface in surfaces[0]
     return left.family != right.family or not both or left.surface == right.surface
 
 
 def _paired(
-    left: Iterable[_Cell],
-    right: Iterable[_Cell],
+    left: Iterable[FacedCell],
+    right: Iterable[FacedCell],
     surfaces: tuple[Collection[str], ...],
-    also: Callable[[_Cell], Iterable[Any]] = lambda cell: (),
-) -> Iterator[tuple[_Cell, _Cell]]:
+    also: Callable[[FacedCell], Iterable[Any]] = lambda cell: (),
+) -> Iterator[tuple[FacedCell, FacedCell]]:
     """Yield the cells of both sides that are alike but for budgets, and in what `also` says of them."""
 
-    def kind(cell: _Cell) -> tuple[Any, ...]:
+    def kind(cell: FacedCell) -> tuple[Any, ...]:
         return cell.name, cell.fixed, *also(cell)
 
-    by_kind: dict[tuple[Any, ...], list[_Cell]] = {}
+    by_kind: dict[tuple[Any, ...], list[FacedCell]] = {}
     for other in right:
         by_kind.setdefault(kind(other), []).append(other)
     for cell in left:
@@ -145,8 +157,8 @@ def _paired(
 
 
 def _harder(
-    left: Sequence[_Cell],
-    right: Sequence[_Cell],
+    left: Sequence[FacedCell],
+    right: Sequence[FacedCell],
     surfaces: tuple[Collection[str], ...],
     in_both: set[str],
 ) -> tuple[Harder, str]:
@@ -170,30 +182,27 @@ def _harder(
     return ("right", on_right) if on_right else ("", "")
 
 
-def _cells(frame: pd.DataFrame) -> list[_Cell]:
-    cells = []
-    for cell in frame.to_dict("records"):
+def _cells(frame: pd.DataFrame, known: dict[str, FacedCell]) -> list[FacedCell]:
+    for cell in frame[~frame["cell"].isin(known)].to_dict("records"):
         parameters: Mapping[str, Any] = cell["parameters"]
         eps = _eps(cell["radius"])
         fixed = sorted(
             (name, str(value)) for name, value in parameters.items() if name not in BUDGETS
         )
-        cells.append(
-            _Cell(
-                key=str(cell["cell"]),
-                name=str(cell["attack"]),
-                toolkit=str(cell["toolkit"]),
-                surface=str(cell["surface"]),
-                family=str(cell["family"]),
-                eps=eps,
-                parameters=parameters,
-                fixed=(cell["toolkit"], eps, cell["goal"], *fixed),
-                budgets={
-                    name: _amount(parameters[name], name) for name in BUDGETS if name in parameters
-                },
-            )
+        known[str(cell["cell"])] = FacedCell(
+            key=str(cell["cell"]),
+            name=str(cell["attack"]),
+            toolkit=str(cell["toolkit"]),
+            surface=str(cell["surface"]),
+            family=str(cell["family"]),
+            eps=eps,
+            parameters=parameters,
+            fixed=(cell["toolkit"], eps, cell["goal"], *fixed),
+            budgets={
+                name: _amount(parameters[name], name) for name in BUDGETS if name in parameters
+            },
         )
-    return cells
+    return [known[str(key)] for key in frame["cell"]]
 
 
 def _eps(radius: float) -> str | None:
@@ -204,14 +213,14 @@ def _amount(value: Any, name: str) -> float:
     return float(value) if isinstance(value, bool) else number(value, name)
 
 
-def _covers(cell: _Cell, other: _Cell) -> bool:
+def _covers(cell: FacedCell, other: FacedCell) -> bool:
     """Return whether a cell equals the other except for budgets, none of which is smaller."""
     if cell.fixed != other.fixed or cell.budgets.keys() != other.budgets.keys():
         return False
     return all(cell.budgets[name] >= budget for name, budget in other.budgets.items())
 
 
-def _what_differs(cell: _Cell, others: Sequence[_Cell]) -> str:
+def _what_differs(cell: FacedCell, others: Sequence[FacedCell]) -> str:
     """Return an attack with what sets it apart from the nearest one on the other side."""
     namesakes = [other for other in others if (other.name, other.eps) == (cell.name, cell.eps)]
     if not namesakes:
@@ -220,7 +229,7 @@ def _what_differs(cell: _Cell, others: Sequence[_Cell]) -> str:
     return f"{cell.name} {', '.join(fewest)}"
 
 
-def _differences(cell: _Cell, other: _Cell) -> list[str]:
+def _differences(cell: FacedCell, other: FacedCell) -> list[str]:
     toolkit = [] if cell.toolkit == other.toolkit else [f"by {cell.toolkit}"]
     parameters = [
         f"{name} {cell.parameters.get(name, 'the default')}, not {other.parameters.get(name, 'the default')}"

@@ -76,7 +76,7 @@ def under_study(run: ClaimRun, claim: Claim, titles: tuple[str, str], radius: fl
     if any(missing):
         return Sides(_unknown(missing[0]), _unknown(missing[1]), _NO_ATTACKS)
     if claim.right_attacks is None:
-        met = faced(cells[0], cells[1], _surfaces(run, titles), radius)
+        met = faced(cells[0], cells[1], _surfaces(run, titles), radius, run.faced_cells)
     else:  # the attacks are what is compared
         met = Faced(left=tuple(cells[0]["cell"]), right=tuple(cells[1]["cell"]))
     return Sides(
@@ -118,7 +118,7 @@ def under_strongest(run: ClaimRun, titles: tuple[str, str], norm: str, radius: f
     """Return which images are robust to every valid attack of the run that both sides faced."""
     cells = [run.cells(title, norm) for title in titles]
     valid = [of_model[of_model["flag"] == ""] for of_model in cells]
-    met = faced(valid[0], valid[1], _surfaces(run, titles), radius)
+    met = faced(valid[0], valid[1], _surfaces(run, titles), radius, run.faced_cells)
     left, right = (
         _side_of_strongest(run.outcomes, of_model, counted, radius)
         for of_model, counted in zip(cells, (met.left, met.right), strict=True)
