@@ -4,7 +4,7 @@
     python docs/cost_on_clusters.py --measure   these inputs first, on this machine: some fifteen minutes, without a GPU
     python docs/cost_on_clusters.py --tflops 35 the page for GPUs of another speed
 
-Nothing on the page is typed in but the assumptions that it lists.
+All numbers on the page are computed or measured, except the assumptions that it lists.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ _PAGE = """\
 # What a leaderboard costs on a cluster
 
 All of RobustBench's CIFAR-10 leaderboard in linf: 100 networks, {images:,} images, AutoAttack as published.
-`python docs/cost_on_clusters.py` computes this page; no number on it is typed in, but the assumptions below.
+`python docs/cost_on_clusters.py` computes this page: all numbers are computed or measured, except the assumptions below.
 
 | GPUs | AutoAttack as one cell | GPUs busy | its four parts as cells | GPUs busy |
 |---:|---:|---:|---:|---:|
@@ -132,16 +132,18 @@ longest part. More than {saturates:.0f} GPUs ({saturates_parts:.0f} with the par
 **Bytes.** {cell:.2f} MB a cell, rows and the first 16 images: {size:,.0f} MB in all ({size_parts:,.0f} MB with the parts).
 
 **Scheduler and store.** Tasks that do nothing but save a small cell take {task:.1f} ms each, with the command, Ray and all tasks on the same
-two cores: {rate:.0f} tasks a second. 64 GPUs would wait for that only where tasks take less than {short:.1f} s. The {chunks} chunks of a
+two cores: {rate:.0f} tasks a second. This holds 64 GPUs back only if a task takes less than
+{short:.1f} s. The {chunks} chunks of a
 cell take {chunk:.1f} ms each to save.
-Checked with {tasks:,} tasks that sleep {sleep} s and save a cell, {own:.2f} s each, on a cluster of {slots} places (processes on two
-cores): {measured:,.0f} s, {ratio:.2f} times the {expected:,.0f} s that this model says; all {cells_simulated:,} cells were there.
+Checked with {tasks:,} tasks that sleep {sleep} s and save a cell, which makes {own:.2f} s a task, on a cluster of {slots} task slots (processes
+on two cores): {measured:,.0f} s, {ratio:.2f} times the {expected:,.0f} s that this model says; all {cells_simulated:,} cells were there.
 
 ## Assumptions
 
-A GPU makes {tflops:.0f} TFLOP/s in these networks, 100 images at once (`--tflops` computes the page for another speed; all times but
+We assume, and did not measure, that a GPU makes {tflops:.0f} TFLOP/s in these networks, 100 images at once (`--tflops` computes the page for another speed; all times but
 those of scheduler and store are in proportion). {clean:.0%} of the images are classified correctly and {robust:.0%} withstand
-AutoAttack. The hundred networks, with the cost of a forward pass as counted and that of a cell:
+AutoAttack. The hundred networks, with the cost of a forward pass as counted and that of a cell
+(a backward pass is the gradient for the image alone, and costs about as much as a forward pass):
 
 | network | of 100 | GMAC an image | AutoAttack on one GPU |
 |---|---:|---:|---:|

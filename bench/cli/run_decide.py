@@ -28,7 +28,8 @@ def decide_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option(
             "--decide", is_flag=True,
-            help="After the run, add images to the cells of undecided comparisons, until all are decided.",
+            help="After the run, add images to the cells of undecided comparisons, until all are decided or the "
+            "budget is spent.",
         ),
         click.option(
             "--budget", metavar="TIME",

@@ -30,6 +30,7 @@ def merge_folders(store: Store, folders: Sequence[Path], note: Callable[[str], N
         PrerequisiteError: one holds no results.
         StoreError: one is of another version or damaged, or the disk is full.
     """
+    from bench.report.formatting import plural
     from bench.store.merge import merge
     from bench.store.store import open_store
 
@@ -38,9 +39,9 @@ def merge_folders(store: Store, folders: Sequence[Path], note: Callable[[str], N
         if folder.resolve() == store.root.resolve():
             raise SpecError(f"--merge {folder} is the results folder itself")
         merged = merge(store, open_store(folder, create=False))
-        line = f"{folder}: {merged.copied} cells copied, {merged.same} were here already"
+        line = f"{folder}: {plural(merged.copied, 'cell')} copied, {merged.same} here already"
         if merged.unfinished:
-            line += f", {merged.unfinished} are not finished there"
+            line += f", {merged.unfinished} not finished there"
         note(line)
         for key, difference in list(merged.conflicts.items())[:_TOLD]:
             note(
