@@ -69,11 +69,18 @@ class Method:
 
     def successes(self, radius: float) -> Flags | None:
         """Return which images, (N,), the method breaks within a radius; None where it did not run."""
+        found = self.at(radius)
+        return None if found is None else broken(found, radius)
+
+    def at(self, radius: float) -> Floats | None:
+        """Return the distances, (N,), at which the method breaks images within a radius; None where it did not run."""
         if self.kind == MINIMAL:
-            return broken(self.distances[next(iter(self.distances))], radius)
-        near = (abs(own - radius) <= SAME_RADIUS * radius for own in self.distances)
-        found = next((own for own, same in zip(self.distances, near, strict=True) if same), None)
-        return None if found is None else broken(self.distances[found], radius)
+            return self.distances[next(iter(self.distances))]
+        if radius in self.distances:
+            return self.distances[radius]
+        near = (own for own in self.distances if abs(own - radius) <= SAME_RADIUS * radius)
+        found = next(near, None)
+        return None if found is None else self.distances[found]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -230,11 +237,8 @@ def _nearest(method: Method) -> Floats:
 
 def _together(methods: Sequence[Method], radius: float, n: int) -> Flags:
     """Return which of n images some methods break together within a radius."""
-    hits = np.zeros(n, dtype=bool)
-    for method in methods:
-        own = method.successes(radius)
-        hits = hits if own is None else hits | own
-    return hits
+    found = [own for method in methods if (own := method.at(radius)) is not None]
+    return broken(np.fmin.reduce(found), radius) if found else np.zeros(n, dtype=bool)
 
 
 def success_against_passes(found: Sequence[Contest]) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def decode_rows(data: bytes) -> Any:
 def _read(data: bytes, numbered: Sequence[str] = ()) -> tuple[Any, dict[bytes, bytes]]:
     """Return a table with `COLUMNS`, those of texts that are named as dictionaries, and the metadata of its file."""
     try:
-        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(numbered))
+        file = _opened(data, numbered)
         # Threads cost more than they gain in files of a few kilobytes.
         table = file.read(use_threads=False).replace_schema_metadata(None)
         metadata: dict[bytes, bytes] = file.metadata.metadata
@@ -116,6 +116,15 @@ def _read(data: bytes, numbered: Sequence[str] = ()) -> tuple[Any, dict[bytes, b
         if name not in present:
             table = table.append_column(SCHEMA.field(name), _default(name, column, len(table)))
     return table.select(list(COLUMNS)), metadata
+
+
+def _opened(data: bytes, numbered: Sequence[str]) -> Any:
+    try:
+        return pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(numbered))
+    except KeyError:  # of an older version, which lacks some of them
+        there = set(pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names)
+        known = [name for name in numbered if name in there]
+        return pq.ParquetFile(pa.BufferReader(data), read_dictionary=known)
 
 
 def _default(name: str, column: Column, count: int) -> Any:

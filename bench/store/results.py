@@ -89,6 +89,7 @@ class Results:
             `curves`, see `bench.train.cards.learning_curves`. Empty in old logs.
         bounds: of checks, those that the suite replaces by its own, by name.
         checked: what the checks of models and threats found, so far as they were made.
+        without_pictures: keys of finished cells that kept none.
         left_out: a line for each thing the suite names that could not be planned.
         claims: of the suite, in its order.
         store: holds the pictures.
@@ -116,6 +117,7 @@ class Results:
     asked_images: Mapping[str, int] = field(default_factory=dict)
     added: Added | None = None
     checked: Checked = field(default_factory=Checked)
+    without_pictures: frozenset[str] = frozenset()
 
     def as_asked(self) -> Results:
         """Return the results on the images that the suite asks for alone.
@@ -167,7 +169,7 @@ class Results:
 
     def pictures(self, cell: str) -> dict[str, torch.Tensor]:
         """Return the pictures kept for a finished cell; see `Store.pictures`."""
-        return self.store.pictures(cell)
+        return {} if cell in self.without_pictures else self.store.pictures(cell)
 
     def trace(self, cell: str) -> pd.DataFrame | None:
         """Return how near its goal each image of a cell was, a row an image and step.
@@ -266,6 +268,7 @@ def load_results(
         },
         added=Added.read(start.get("decide")),
         checked=checked(store.root, events(store, start["run"])),
+        without_pictures=frozenset(key for key in done if done[key].get("pictures") == 0),
     )
 
 

@@ -183,7 +183,9 @@ def _harder(
 
 
 def _cells(frame: pd.DataFrame, known: dict[str, FacedCell]) -> list[FacedCell]:
-    for cell in frame[~frame["cell"].isin(known)].to_dict("records"):
+    keys = [str(key) for key in frame["cell"]]
+    unread = [place for place, key in enumerate(keys) if key not in known]
+    for cell in frame.iloc[unread].to_dict("records") if unread else ():
         parameters: Mapping[str, Any] = cell["parameters"]
         eps = _eps(cell["radius"])
         fixed = sorted(
@@ -202,7 +204,7 @@ def _cells(frame: pd.DataFrame, known: dict[str, FacedCell]) -> list[FacedCell]:
                 name: _amount(parameters[name], name) for name in BUDGETS if name in parameters
             },
         )
-    return [known[str(key)] for key in frame["cell"]]
+    return [known[key] for key in keys]
 
 
 def _eps(radius: float) -> str | None:

@@ -109,7 +109,9 @@ def test_rows_written_before_some_columns_came_are_read() -> None:
         "broken_by",
     ]
     table = columns.decode(columns.encode(ROWS, None))[0]
-    before = columns.decode(written(table.drop(later)))[0]
+    older = written(table.drop(later))
+    assert columns.decode_rows(older).cast(columns.SCHEMA).equals(columns.decode(older)[0])
+    before = columns.decode(older)[0]
     read = frames.to_pandas([before, table])
     assert tuple(read.columns) == COLUMNS
     assert read.loc[: len(ROWS) - 1, later].isna().all(axis=None)
@@ -146,3 +148,40 @@ def test_attacked_leaves_out_wrong_images_and_those_that_have_the_target() -> No
     assert not told[0]  # wrong
     assert not told[1]
     assert told[2:10].all()
+
+
+def test_joined_parts_are_their_rows_in_order() -> None:
+    parts = [
+        columns.decode_rows(columns.encode(ROWS.iloc[at], None))
+        for at in (slice(0, 7), slice(7, 40))
+    ]
+    joined = columns.decode(columns.joined(parts))[0]
+    assert joined.equals(columns.decode(columns.encode(ROWS, None))[0])
+
+
+def test_a_large_frame_is_the_same_in_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [columns.decode_rows(columns.encode(ROWS, None))] * 3
+    small = frames.to_pandas(parts)
+    monkeypatch.setattr(frames, "LARGE", 10)
+    monkeypatch.setattr(frames, "_TOGETHER", 50)  # more than one batch
+    pd.testing.assert_frame_equal(frames.to_pandas(parts), small)
+    with pytest.raises(ValueError, match="120 rows where 130"):
+        frames.filled(parts, 130)
+    with pytest.raises(ValueError, match="more than 100"):
+        frames.filled(parts, 100)
+
+
+@pytest.mark.parametrize("order", [["a", "a", "b"], ["a", "b", "a"], ["b"], []])
+def test_places_and_parts_of_cells_that_stand_together_or_not(order: list[str]) -> None:
+    rows = pd.concat(
+        [ROWS.iloc[:4].assign(cell=key) for key in order] or [ROWS.iloc[:0]], ignore_index=True
+    )
+    rows["cell"] = rows["cell"].astype("str")
+    expected = {key: [at for at, said in enumerate(rows["cell"]) if said == key] for key in order}
+    every = pd.Series(range(len(rows)))
+    found = {key: every[at].tolist() for key, at in columns.places(rows["cell"]).items()}
+    assert found == expected
+    assert columns.cell_of(rows).tolist() == rows["cell"].tolist()
+    parts = list(columns.in_parts(rows, most=4))
+    assert [set(part["cell"]) for part in parts] == [{key} for key in dict.fromkeys(order)]
+    assert sum(map(len, parts)) == len(rows)

@@ -378,3 +378,25 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 def test_errors_leave_with_the_code_of_a_failure() -> None:
     assert issubclass(StoreError, BenchError)
     assert StoreError.exit_code == 1
+
+
+def test_rows_of_many_parts_are_read_from_one_file_and_from_the_parts_without_it(
+    store: Store,
+) -> None:
+    for start in range(0, 40, 8):
+        store.write_chunk(KEY, start, start + 8, ROWS.iloc[start : start + 8], Arrays())
+    store.finish(KEY, {"rows": 40})
+    (joined,) = store.folder(KEY).glob("rows-*.parquet")
+    (table,) = store.tables(KEY)
+    assert len(table) == 40
+    whole = store.rows(KEY)
+    part = the(store, "parts/00008*")
+    kept = part.read_bytes()
+    part.unlink()
+    assert open_store(store.root).rows(KEY).equals(whole)
+    assert not open_store(store.root).is_done(KEY)  # others take over single parts
+    part.write_bytes(kept)
+    damage(joined)
+    assert len(store.tables(KEY)) == 5
+    assert open_store(store.root).rows(KEY).equals(whole)
+    assert open_store(store.root).is_done(KEY)

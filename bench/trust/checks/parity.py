@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +91,11 @@ def parity(results: Results) -> pd.DataFrame:
     cells = cells[
         groups["toolkit"].transform("nunique") > 1
     ]  # in a large run, few cells have a counterpart
-    rows = _by_cell(results.rows, set(cells["cell"]))
+    rows = _by_cell(results.rows)
     pairs = []
-    for _, group in cells.groupby(alike, sort=False, dropna=False):
-        by_toolkit = {cell["toolkit"]: cell for cell in group.to_dict("records")}
+    every = cells.to_dict("records")
+    for group in cells.groupby(alike, sort=False, dropna=False).indices.values():
+        by_toolkit = {every[at]["toolkit"]: every[at] for at in group}
         for left, right in combinations([name for name in TOOLKITS if name in by_toolkit], 2):
             pairs.append(_compare(results, rows, by_toolkit[left], by_toolkit[right]))
     table = pd.DataFrame(pairs, columns=list(_COLUMNS))
@@ -104,13 +106,17 @@ def parity(results: Results) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _by_cell(rows: pd.DataFrame, cells: Collection[str]) -> Mapping[str, pd.DataFrame]:
-    """Return what is compared of the images that some cells attacked, by cell, indexed by image."""
-    tried = rows.loc[
-        rows["cell"].isin(cells) & attacked(rows), ["cell", "index", "success", *_NORMS]
-    ].set_index("index")
-    told = tried[["success", *_NORMS]]
-    return {cell: told.iloc[at] for cell, at in places(tried["cell"]).items()}
+def _by_cell(rows: pd.DataFrame) -> Callable[[str], pd.DataFrame | None]:
+    """Return what gives, of the images that a cell attacked, what is compared, by image; None of one that is not done."""
+    there, tried = places(rows["cell"]), attacked(rows).to_numpy(bool)
+    read = rows[["index", "success", *_NORMS]]
+
+    @lru_cache(maxsize=64)
+    def of_cell(key: str) -> pd.DataFrame | None:
+        at = there.get(key)
+        return None if at is None else read.iloc[at][tried[at]].set_index("index")
+
+    return of_cell
 
 
 def _canonical(parameters: dict[str, Any]) -> str:
@@ -119,11 +125,11 @@ def _canonical(parameters: dict[str, Any]) -> str:
 
 def _compare(
     results: Results,
-    rows: Mapping[str, pd.DataFrame],
+    rows: Callable[[str], pd.DataFrame | None],
     left_cell: Mapping[Hashable, Any],
     right_cell: Mapping[Hashable, Any],
 ) -> dict[str, Any]:
-    """Return one row of the table; `rows` are the rows of attacked images by cell, indexed by image."""
+    """Return one row of the table; `rows` is of `_by_cell`."""
     left, right = left_cell["toolkit"], right_cell["toolkit"]
     eps = left_cell["eps"] if isinstance(left_cell["eps"], str) else None
     row = {name: left_cell[name] for name in ("model", "surface", "attack", "norm")}
@@ -136,7 +142,7 @@ def _compare(
     absent = [cell["toolkit"] for cell in (left_cell, right_cell) if cell["status"] != "done"]
     if absent:
         return row | {"cause": f"{' and '.join(absent)} did not run"}
-    pair = _pair(rows.get(left_cell["cell"]), rows.get(right_cell["cell"]))
+    pair = _pair(rows(left_cell["cell"]), rows(right_cell["cell"]))
     if pair is None:
         return row | {"cause": "no image was attacked by both"}
     ratio = _norm_ratio(pair, left_cell["norm"], minimal=left_cell["kind"] == "minimal")
