@@ -351,3 +351,16 @@ def test_a_metric_is_a_function_of_the_outcomes() -> None:
     cells = [cell("a", "pgd", "0.1", [1, 2, 3]), cell("a", "fgsm", "0.1", [3, 4])]
     found = broken_by_every_attack(Outcomes(build.results(cells, images=10)))
     assert found.to_dict("records") == [{"model": "a", "norm": "linf", "share": 0.1}]
+
+
+def test_what_some_cells_did_is_part_of_what_all_did() -> None:
+    cells = [build.cell("a", f"attack{turn}", "0.1", range(turn, turn + 30)) for turn in range(6)]
+    for more in ({}, {"images": 150}):  # as many images each, or not
+        made = [*cells, build.cell("a", "last", "0.1", [199], **more)]
+        outcomes = Outcomes(build.results(made))
+        for some in (["cell-1"], ["cell-5", "cell-0"], ["cell-6", "cell-2"]):
+            part, alone = outcomes.group(some), outcomes._made_group(some)
+            assert part.column == alone.column
+            assert part.images.equals(alone.images)
+            for name in ("distances", "evidence", "least", "not_finite"):
+                np.testing.assert_array_equal(getattr(part, name), getattr(alone, name))

@@ -116,7 +116,7 @@ def test_looking_up_a_run_and_a_cell(benchmark, made):
     key = next((made.results / "cells").glob("*/*")).name
     began = time.perf_counter()
     shown = subprocess.run(
-        [sys.executable, "-m", "bench.cli.main", "show", key, *where, "--plugin", made.plugin],
+        [sys.executable, "-m", "bench.cli.main", "show", key, *where],
         cwd=made.results.parent, capture_output=True, text=True,
     )  # fmt: skip
     taken = time.perf_counter() - began
