@@ -90,7 +90,7 @@ class ClaimRun:
     @cached_property
     def _cells(self) -> Mapping[tuple[str, str], pd.DataFrame]:
         cells = self.outcomes.cells[_READ]
-        texts = cells.select_dtypes("string").columns
+        texts = [name for name in cells.columns if pd.api.types.is_string_dtype(cells[name])]
         # As Python's own texts, which are looked up one by one in far less time.
         groups = cells.astype(dict.fromkeys(texts, object)).groupby(["model", "norm"], sort=False)
         return {(str(model), str(norm)): cells for (model, norm), cells in groups}
