@@ -33,6 +33,7 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
                 f"{spec.name} {name}={value}: the model has no class {value}; its classes are 0 to "
                 f"{classes - 1}"
             )
+    whose = f"{toolkit}'" if toolkit.endswith("s") else f"{toolkit}'s"
     for need in row_of(spec.name).needs:
         if toolkit not in (need.toolkit or toolkit,) or spec.norm not in (need.norm or spec.norm,):
             continue
@@ -40,14 +41,13 @@ def unmet(spec: AttackSpec, toolkit: Toolkit, shape: Shape, classes: int) -> str
             continue
         why = _CHECKS[need.kind](need, spec, shape, classes)
         if why is not None:
-            kit = toolkit + ("'" if toolkit.endswith("s") else "'s")
-            return f"{kit} {spec.name} {why}"
+            return f"{whose} {spec.name} {why}"
     members = dict(spec.parameters).get("members")
     if members is not None:
         for member, kit in read_members(members, spec.norm, spec.eps):
             why = unmet(member, kit, shape, classes)
             if why is not None:
-                return f"{spec.name}: {why}"
+                return f"{whose} {spec.name}: {why}"
     return None
 
 
