@@ -7,21 +7,17 @@ It mounts them at DISK, so it needs a namespace of its own (`unshare -rm`); it e
 
 from __future__ import annotations
 
-import os
-import random
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import children
+from faulty_disk import Turn, faulty
 from scenes import stormy_work
 from storms import Work
 
 from bench.errors import PrerequisiteError, StoreError
-
-ENDED_WITH_ERROR = 5
 
 
 def mount(disk: Path, *options: str) -> int:
@@ -65,23 +61,17 @@ def too_small(calm: Path, disk: Path) -> int:
 
 
 def read_only_from_now_on(calm: Path, disk: Path) -> int:
-    work, failures, dice = stormy_work.of_run(calm, disk / "results"), 0, random.Random(0)
-
-    def do() -> None:
-        error = error_of(work)
-        if error:
-            assert "Read-only file system" in error, error
-            os._exit(ENDED_WITH_ERROR)
-
-    for _ in range(12):
+    work, failures = stormy_work.of_run(calm, disk / "results"), 0
+    for turn in range(1, 130, 16):
         with mounted(disk, "16m"):
-            pid = children.fork(do)
-            time.sleep(dice.uniform(0, 0.15))
-            while mount(disk, "remount", "ro"):  # busy: a file is being written
-                time.sleep(0.001)
-            code = children.wait(pid)
-            assert code in (0, ENDED_WITH_ERROR)
-            failures += code == ENDED_WITH_ERROR
+            # Where a file is being written the disk is busy, and the next call tries again.
+            fault = Turn(turn, lambda call: mount(disk, "remount", "ro") and None, lasts=True)
+            fault.arm()
+            with faulty([disk], fault):
+                error = error_of(work)
+            if error:
+                failures += 1
+                assert "Read-only file system" in error, error
             work.sound()
             mount(disk, "remount", "rw")
             work.do()
