@@ -155,9 +155,8 @@ class Probe(nn.Module):
         near = torch.cdist(images, self._originals).argmin(1)
         # A large linf radius allows a large l2 distance, perhaps nearer to another original.
         away = (images - self._originals[near]).abs().amax(1) > self.radius + 1e-5
-        if (
-            not away.is_cpu
-        ):  # to compute too much takes less time than to wait until it is known of whom
+        if not away.is_cpu:
+            # To compute it of all takes less time than to wait for which it is needed.
             nearest = torch.cdist(images, self._originals, p=torch.inf).argmin(1)
             return torch.where(away, nearest, near)
         if away.any():

@@ -1,4 +1,4 @@
-"""The cascade that comes close to AutoAttack at a tenth of its passes."""
+"""The cascade that is meant to come close to AutoAttack at a tenth of its passes."""
 
 from __future__ import annotations
 

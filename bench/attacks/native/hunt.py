@@ -23,7 +23,7 @@ class Hunt:
         self.probe, self.x, self.y = probe, x, y
         self.x_adv = x.clone()
         self.broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        # Convolutions of several channels take a tenth to a third less time so on a CPU.
+        # Convolutions of several channels take less time so on a CPU.
         faster = x.device.type == "cpu" and x.shape[1] > 1
         self._layout = torch.channels_last if faster else torch.contiguous_format
 

@@ -296,7 +296,7 @@ ROWS = (
         ),
         note="apgd-ce, apgd-dlr and apgd-t with few steps, each on the images that withstood the last, and square "
         "only where gradients cannot be trusted: on images that have none, or that a short look of square brings "
-        "nearer to another class than gradients do; close to AutoAttack at a tenth of its passes",
+        "nearer to another class than gradients do; meant to come close to AutoAttack at a tenth of its passes",
     ),
     Attack(
         name="universal",
