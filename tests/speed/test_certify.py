@@ -8,7 +8,6 @@ import math
 import time
 
 import pytest
-import torch
 
 import bench
 from bench.attacks.rows import CERTIFY
@@ -23,14 +22,6 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def radii_of_the_suite():
     asked = load_suite("defences").attacks
     return sorted(
@@ -43,7 +34,7 @@ def radii_of_the_suite():
 
 
 @pytest.mark.parametrize("sigma", [0.12, 0.25, 0.5])
-def test_the_certified_curve_is_that_of_all_copies(sigma, benchmark, one_thread):
+def test_the_certified_curve_is_that_of_all_copies(sigma, benchmark):
     model = bench.load_model("cifar10/randomized-smoothing", {"sigma": sigma})
     x, y = bench.load_data("cifar10", images=IMAGES)
     radii, seconds = radii_of_the_suite(), {}

@@ -21,15 +21,7 @@ AT_MOST = 1.03
 TINY = {"N0": 10, "N": 20, "ROUNDS": 1, "AT_MOST": math.inf}
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_certifying_takes_little_more_than_the_network(benchmark, one_thread):
+def test_certifying_takes_little_more_than_the_network(benchmark):
     torch.manual_seed(0)
     net = slim_three_blocks().eval()
     spec = ModelSpec(

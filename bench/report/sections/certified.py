@@ -81,8 +81,8 @@ def _ended(found: pd.DataFrame) -> str:
         return ""
     return (
         " Where radii are named, an image takes no more copies than decide these, and its radius is the "
-        "largest of them that is certified: to a few tenths of a point, the share certified within each is that "
-        "of all copies, while the mean and the largest radius are smaller."
+        "largest of them that is certified: the share certified within each is nearly that of all copies, while "
+        "the mean and the largest radius are smaller."
     )
 
 
